@@ -1,0 +1,15 @@
+"""`make bench`: run every benchmark and print medians a case and the ratio, other / ours."""
+
+from __future__ import annotations
+
+from benchmarks import gaze_maps, guidance
+
+
+def main() -> None:
+    for module in (gaze_maps, guidance):
+        for result in module.run():
+            print(result, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m ggcam`."""
+
+from ggcam.cli import main
+
+main()

@@ -1,0 +1,96 @@
+"""Cases -> the tables of the prepared folder, carried from the raw images into the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ggcam.data.case import Affine, Case, Frame, Split
+from ggcam.data.prepared import CASES, FIXATIONS, REGIONS, image_name
+from ggcam.gaze.fixations import Fixations, concatenate
+
+OFF_IMAGE = "fixation off the image"
+"""Reason under which fixations beyond the raw image are counted as dropped."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """One reading's fixations that are on the image, in the frame, and the number of those that were off it."""
+
+    case_id: str
+    reading_id: str
+    fixations: Fixations
+    off_image: int
+
+
+def make_tables(
+    cases: Sequence[Case], splits: Mapping[str, Split], sizes: Mapping[str, tuple[int, int]], frame: Frame
+) -> tuple[dict[str, pa.Table], int]:
+    """The tables of a prepared folder by file name, and the number of fixations left out for being off the image.
+
+    A case has gaze when its fixations on the image last for any time at all.
+
+    Args:
+        cases: in the order of the rows to be.
+        splits: case id -> split.
+        sizes: case id -> raw image's (height, width) in pixels.
+        frame: of the prepared images.
+    """
+    places = {case.case_id: frame.fit(*sizes[case.case_id]) for case in cases}
+    readings = [
+        _carry(case.case_id, reading_id, fixations, sizes[case.case_id], places[case.case_id])
+        for case in cases
+        for reading_id, fixations in case.readings.items()
+    ]
+    with_gaze = {reading.case_id for reading in readings if reading.fixations.total_s > 0}
+    rows = [
+        _case_row(case, splits[case.case_id], sizes[case.case_id], places[case.case_id], case.case_id in with_gaze)
+        for case in cases
+    ]
+    regions = [
+        {"case_id": case.case_id, **vars(region.moved(places[case.case_id]))}
+        for case in cases
+        for region in case.regions
+    ]
+    tables = {
+        "cases.parquet": pa.Table.from_pylist(rows, schema=CASES),
+        "fixations.parquet": _fixation_table(readings),
+        "regions.parquet": pa.Table.from_pylist(regions, schema=REGIONS),
+    }
+    return tables, sum(reading.off_image for reading in readings)
+
+
+def _case_row(case: Case, split: Split, size: tuple[int, int], place: Affine, has_gaze: bool) -> dict[str, object]:
+    return {
+        "case_id": case.case_id,
+        "patient_id": case.patient_id,
+        "split": split,
+        "label": case.label,
+        "image": image_name(case.case_id),
+        "raw_height_px": size[0],
+        "raw_width_px": size[1],
+        **vars(place),
+        "has_gaze": has_gaze,
+        "flags": ";".join(case.flags),
+    }
+
+
+def _carry(case_id: str, reading_id: str, fixations: Fixations, size: tuple[int, int], place: Affine) -> _Reading:
+    inside = fixations.inside(*size)
+    return _Reading(case_id, reading_id, place.apply(fixations.select(inside)), int((~inside).sum()))
+
+
+def _fixation_table(readings: Sequence[_Reading]) -> pa.Table:
+    together = concatenate([reading.fixations for reading in readings])
+    lengths = [len(reading.fixations) for reading in readings]
+    columns = {
+        name: getattr(together, name) for name in FIXATIONS.names if name not in ("case_id", "reading_id", "label")
+    }
+    columns["label"] = pa.array(together.label, pa.string(), mask=together.label == "")
+    for name in ("case_id", "reading_id"):
+        ids = np.array([getattr(reading, name) for reading in readings], dtype=np.str_)
+        columns[name] = pa.array(np.repeat(ids, lengths), pa.string())
+    return pa.table([columns[name] for name in FIXATIONS.names], schema=FIXATIONS)

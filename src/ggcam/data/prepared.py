@@ -1,0 +1,291 @@
+"""The prepared folder: its tables, how they are written, and how they are read back and checked.
+
+`dataset.toml`, `cases.parquet`, `fixations.parquet`, `regions.parquet`, `images/<case_id>.png`, `masks/<case_id>.png`.
+All positions are continuous pixels of the prepared frame, with the origin at its top-left corner.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ggcam.data import toml
+from ggcam.data.case import MASK_BITS, SPLITS, Frame, MaskName, Region
+from ggcam.data.prepared_checks import check_cases, check_fixations, check_regions
+from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFolderError, TableError, listed
+from ggcam.gaze.fixations import Fixations
+
+SCHEMA_VERSION = 1
+
+
+def _schema(nullable: tuple[str, ...] = (), **columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, name in nullable) for name, kind in columns.items()])
+
+
+CASES = _schema(
+    case_id=pa.string(),
+    patient_id=pa.string(),
+    split=pa.string(),
+    label=pa.int64(),
+    image=pa.string(),
+    raw_height_px=pa.int32(),
+    raw_width_px=pa.int32(),
+    scale_x=pa.float64(),
+    shift_x_px=pa.float64(),
+    scale_y=pa.float64(),
+    shift_y_px=pa.float64(),
+    has_gaze=pa.bool_(),
+    flags=pa.string(),
+)
+"""One row a case. `scale_*` and `shift_*` carry the raw image into the frame; `flags` are joined by ';'."""
+
+FIXATIONS = _schema(
+    case_id=pa.string(),
+    reading_id=pa.string(),
+    x_px=pa.float64(),
+    y_px=pa.float64(),
+    start_s=pa.float64(),
+    duration_s=pa.float64(),
+    px_per_degree_x=pa.float64(),
+    px_per_degree_y=pa.float64(),
+    label=pa.string(),
+    nullable=("label",),
+)
+"""One row a fixation, in order of time within a reading. NaN where a start or a resolution is unknown."""
+
+REGIONS = _schema(
+    case_id=pa.string(),
+    name=pa.string(),
+    kind=pa.string(),
+    x0_px=pa.float64(),
+    y0_px=pa.float64(),
+    x1_px=pa.float64(),
+    y1_px=pa.float64(),
+)
+"""One row a named box or ellipse."""
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "cases.parquet": CASES,
+    "fixations.parquet": FIXATIONS,
+    "regions.parquet": REGIONS,
+}
+
+
+def image_name(case_id: str) -> str:
+    """Path of a case's image, relative to the prepared folder."""
+    return f"images/{case_id}.png"
+
+
+def mask_name(case_id: str) -> str:
+    """Path of a case's masks, relative to the prepared folder."""
+    return f"masks/{case_id}.png"
+
+
+def partial_folder(root: Path) -> Path:
+    """Where the prepared folder `root` is made before it is whole."""
+    return root.with_name(f"{root.name}.partial")
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedData:
+    """A prepared folder whose tables are read and checked. Pixels stay on disk until somebody asks for them.
+
+    Attributes:
+        root: the folder.
+        class_names: name of each label.
+        frame: size of every image.
+        cases: columns of `CASES`.
+        fixations: columns of `FIXATIONS`.
+        regions: columns of `REGIONS`.
+        meta: all of dataset.toml.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    frame: Frame
+    cases: pd.DataFrame
+    fixations: pd.DataFrame
+    regions: pd.DataFrame
+    meta: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    @cached_property
+    def gaze(self) -> Mapping[str, Fixations]:
+        """Case id -> fixations of all its readings, in pixels of the frame; a case without any has none here either."""
+        columns = {name: self.fixations[name].to_numpy(np.float64) for name in FIXATIONS.names[2:8]}
+        columns["label"] = self.fixations["label"].fillna("").to_numpy(np.str_)
+        rows = self.fixations.groupby("case_id", sort=False).indices
+        return {
+            str(case_id): Fixations(**{name: column[chosen] for name, column in columns.items()})
+            for case_id, chosen in rows.items()
+        }
+
+    @cached_property
+    def boxes(self) -> Mapping[str, tuple[Region, ...]]:
+        """Case id -> its boxes and ellipses, in pixels of the frame; a case without any has none here either."""
+        found: dict[str, list[Region]] = {}
+        for case_id, *region in zip(*(self.regions[name] for name in REGIONS.names), strict=True):
+            found.setdefault(case_id, []).append(Region(*region))
+        return {case_id: tuple(regions) for case_id, regions in found.items()}
+
+    def read_image(self, case_id: str) -> np.ndarray:
+        """Pixels of a case's image, uint8 or uint16 of the frame's size.
+
+        Raises:
+            ImageError: the file is damaged or of another size than the frame.
+        """
+        return self._read(self.root / image_name(case_id))
+
+    def read_masks(self, case_id: str) -> dict[MaskName, np.ndarray]:
+        """Anatomical masks of a case, bool of the frame's size; none where the source had none.
+
+        Raises:
+            ImageError: the file is damaged or of another size than the frame.
+        """
+        path = self.root / mask_name(case_id)
+        if not path.is_file():
+            return {}
+        bits = self._read(path)
+        return {name: inside for name, bit in MASK_BITS.items() if (inside := (bits & bit) > 0).any()}
+
+    def _read(self, path: Path) -> np.ndarray:
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if image is None or image.shape != (self.frame.height_px, self.frame.width_px):
+            raise ImageError(
+                "a prepared image is damaged",
+                where=path,
+                expected=f"one channel of {self.frame}",
+                got="no image" if image is None else f"an array of shape {image.shape}",
+                fix="prepare the data again with --overwrite",
+            )
+        return image
+
+
+def write_tables(folder: Path, tables: Mapping[str, pa.Table], meta: Mapping[str, object]) -> None:
+    """Write the tables of `SCHEMAS`, then dataset.toml: a folder that has it is whole."""
+    for name, schema in SCHEMAS.items():
+        pq.write_table(tables[name].cast(schema), folder / name)
+    (folder / "dataset.toml").write_text(toml.dumps(meta), encoding="utf-8")
+
+
+def load_prepared(root: Path) -> PreparedData:
+    """Read a prepared folder and check that its tables are whole and agree with each other and with the files.
+
+    Raises:
+        PreparedFolderError: the folder is missing, half-written, of another version, or images are missing.
+        MissingFileError: a table is missing.
+        TableError: a table lacks a column, or holds what it must not; with the row, counted from 0.
+    """
+    root = Path(root)
+    meta = _read_meta(root)
+    try:
+        class_names = tuple(str(name) for name in meta["class_names"])
+        frame = Frame(int(meta["frame"]["height_px"]), int(meta["frame"]["width_px"]))
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise PreparedFolderError(
+            "dataset.toml lacks class_names or a frame, or they are damaged",
+            where=root / "dataset.toml",
+            got=error,
+            fix="prepare the data again",
+        ) from None
+    cases, fixations, regions = (_read_table(root / name, schema) for name, schema in SCHEMAS.items())
+    check_cases(root / "cases.parquet", cases, class_names)
+    check_fixations(root / "fixations.parquet", fixations, cases)
+    check_regions(root / "regions.parquet", regions, cases)
+    return PreparedData(root, class_names, frame, cases.to_pandas(), fixations.to_pandas(), regions.to_pandas(), meta)
+
+
+def _read_meta(root: Path) -> dict[str, Any]:
+    path = root / "dataset.toml"
+    if not path.is_file():
+        if partial_folder(root).is_dir() or root.name.endswith(".partial"):
+            what, fix = (
+                "the prepared folder is half-written",
+                "run the same `ggcam prepare` again: it goes on from there",
+            )
+        elif root.is_dir():
+            what, fix = (
+                "this is not a prepared folder: it has no dataset.toml",
+                "make one with `ggcam prepare SOURCE DATA`",
+            )
+        else:
+            what, fix = "the prepared folder does not exist", "make it with `ggcam prepare SOURCE DATA`"
+        raise PreparedFolderError(what, where=root, fix=fix)
+    try:
+        meta = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PreparedFolderError("dataset.toml is damaged", where=path, got=error, fix="prepare again") from None
+    if meta.get("schema_version") != SCHEMA_VERSION:
+        raise PreparedFolderError(
+            "the prepared folder is of another version",
+            where=path,
+            expected=f"schema_version = {SCHEMA_VERSION}",
+            got=meta.get("schema_version", "none"),
+            fix="prepare the data again with this version of ggcam",
+        )
+    return meta
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    if not path.is_file():
+        raise MissingFileError("a table of the prepared folder is missing", where=path, fix="prepare the data again")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError("not a Parquet table", where=path, got=str(error).splitlines()[0]) from None
+    if missing := [name for name in schema.names if name not in table.column_names]:
+        raise TableError(
+            "columns are missing", where=path, expected=listed(schema.names, 20), got=f"no {listed(missing)}"
+        )
+    for field in schema:
+        column = table.column(field.name)
+        try:
+            kind_fits = column.cast(field.type) is not None
+        except pa.ArrowException:
+            kind_fits = False
+        if not kind_fits or (column.null_count and not field.nullable):
+            raise TableError(
+                f"column {field.name} holds what it must not",
+                where=path,
+                expected=f"{field.type}{'' if field.nullable else ', no nulls'}",
+                got=f"{column.type}, {column.null_count} nulls",
+            )
+    return table.select(schema.names).cast(schema)
+
+
+def count_cases(splits: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Split -> class name -> number of cases."""
+    return {
+        split: {name: int(((splits == split) & (labels == label)).sum()) for label, name in enumerate(class_names)}
+        for split in SPLITS
+    }
+
+
+def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
+    """Cases per split and class as rows of text: a header, the splits that have cases, and the totals."""
+    splits, labels, patients, has_gaze = (
+        prepared.cases[name].to_numpy() for name in ("split", "label", "patient_id", "has_gaze")
+    )
+    counts = count_cases(splits, labels, prepared.class_names)
+    rows: list[tuple[str, ...]] = [("split", *prepared.class_names, "cases", "patients", "with gaze")]
+    for split in (*SPLITS, "all"):
+        chosen = (splits == split) | (split == "all")
+        if chosen.any():
+            of_class = [
+                sum(counts[name][each] for name in counts if split in (name, "all")) for each in prepared.class_names
+            ]
+            numbers = (*of_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
+            rows.append((split, *(f"{number:,}" for number in numbers)))
+    return rows

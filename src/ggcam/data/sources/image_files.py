@@ -1,0 +1,69 @@
+"""Many image files at once: which are there and how large they are, told in one message and not one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from ggcam.data.images import image_size
+from ggcam.errors import ImageError, MissingFileError, listed
+
+
+def check_present(
+    images: Sequence[Path], skip_missing: bool, dropped: Counter[str], fix: str
+) -> Bool[np.ndarray, " n"]:
+    """True for each image that is there, shape (n,).
+
+    Args:
+        images: where each image should be.
+        skip_missing: count the missing ones in `dropped` rather than raise.
+        dropped: reason -> count, added to.
+        fix: what the user can do, for the message.
+
+    Raises:
+        MissingFileError: names the first missing ones and says how many they are.
+    """
+    present = np.array([image.is_file() for image in images], dtype=bool)
+    missing = [image for image, there in zip(images, present, strict=True) if not there]
+    if missing and not skip_missing:
+        raise MissingFileError(
+            f"{len(missing):,} of {len(images):,} images are missing",
+            where=listed(missing, most=3),
+            fix=f"{fix}; or leave them out with --skip-missing",
+        )
+    dropped["case whose image is missing"] += len(missing)
+    return present
+
+
+def read_sizes(images: Sequence[Path], skip_missing: bool, dropped: Counter[str], fix: str) -> Int[np.ndarray, "n 2"]:
+    """Height and width of each image in pixels, from the headers; (0, 0) where there is none and that is admitted.
+
+    Args:
+        images: where each image should be.
+        skip_missing: count the missing and the unreadable ones in `dropped` rather than raise.
+        dropped: reason -> count, added to.
+        fix: what the user can do about missing ones, for the message.
+
+    Raises:
+        MissingFileError: names the first missing ones and says how many they are.
+        ImageError: quotes the first unreadable ones and says how many they are.
+    """
+    sizes = np.zeros((len(images), 2), dtype=np.int64)
+    unreadable: list[ImageError] = []
+    for at in np.flatnonzero(check_present(images, skip_missing, dropped, fix)).tolist():
+        try:
+            sizes[at] = image_size(images[at])
+        except ImageError as error:
+            unreadable.append(error)
+    if unreadable and not skip_missing:
+        shown = "\n".join(str(error) for error in unreadable[:3])
+        raise ImageError(
+            f"{len(unreadable):,} of {len(images):,} images cannot be read; the first:\n{shown}",
+            fix="mend or replace them; or leave them out with --skip-missing",
+        )
+    dropped["case whose image cannot be read"] += len(unreadable)
+    return sizes

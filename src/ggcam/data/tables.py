@@ -1,0 +1,150 @@
+"""Tables on disk -> columns of text, and of numbers where asked; whatever is wrong is told with its file and row."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from jaxtyping import Bool, Float, Int, Shaped
+
+from ggcam.errors import MissingFileError, TableError
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Some columns of a table, as text.
+
+    Attributes:
+        path: the file.
+        columns: name -> shape (n,) of str, stripped of blanks at both ends; "" where there is no value.
+        row: shape (n,), where each record stands in the file: the header is row 1, the first record row 2. A record
+            that spans several lines counts as one.
+    """
+
+    path: Path
+    columns: Mapping[str, Shaped[np.ndarray, " n"]]
+    row: Int[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __contains__(self, column: str) -> bool:
+        return column in self.columns
+
+    def __getitem__(self, column: str) -> Shaped[np.ndarray, " n"]:
+        return self.columns[column]
+
+    def select(self, keep: Bool[np.ndarray, " n"]) -> Table:
+        """The records where `keep` is true, in the same order."""
+        return Table(self.path, {name: values[keep] for name, values in self.columns.items()}, self.row[keep])
+
+    def numbers(self, column: str, blank: bool = False) -> Float[np.ndarray, " n"]:
+        """One column as finite numbers.
+
+        Args:
+            column: its name.
+            blank: whether no value (or "nan") is admitted; it becomes NaN.
+
+        Returns:
+            Shape (n,), float64.
+
+        Raises:
+            TableError: names the first value that is no finite number.
+        """
+        text = self.columns[column]
+        found = np.asarray(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
+        empty = np.isin(text, ("", "nan", "NaN"))
+        wrong = ~np.isfinite(found)
+        self.refuse(wrong & ~empty, f"{column} is not a finite number", column)
+        if not blank:
+            self.refuse(wrong, f"{column} is empty", column)
+        return found
+
+    def refuse(self, wrong: Bool[np.ndarray, " n"], what: str, column: str, expected: object = None) -> None:
+        """Raise a TableError with file, row and value of the first record where `wrong` is true, if there is one."""
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise TableError(
+                what,
+                where=f"{self.path}:{self.row[at]}",
+                expected=expected,
+                got=f"{column} = {str(self.columns[column][at])!r}",
+            )
+
+    def repeats(self, *columns: str) -> Bool[np.ndarray, " n"]:
+        """True for each record that equals an earlier one in the given columns, or in all."""
+        chosen = {name: self.columns[name] for name in columns or self.columns}
+        return pd.DataFrame(chosen).duplicated().to_numpy(dtype=bool)
+
+
+def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Table:
+    """Read some columns of a CSV file (`.csv`, `.csv.gz`) or a Parquet file (`.parquet`).
+
+    Quoted line breaks, a byte-order mark, CRLF and blanks around column names are taken in stride.
+
+    Args:
+        path: the file.
+        required: columns that must be there.
+        optional: columns that are read when they are there.
+
+    Raises:
+        MissingFileError: there is no such file.
+        TableError: a required column is missing or stands there twice, or the file is no table.
+    """
+    if not path.is_file():
+        raise MissingFileError("there is no such table", where=path)
+    parquet = path.suffix == ".parquet"
+    try:
+        header = pq.read_schema(path).names if parquet else _header(path)
+        names = _names(path, header, required, optional)
+        raw = pq.read_table(path, columns=list(names)) if parquet else _read_csv(path, list(names))
+        columns = {name: _text(raw[column]) for column, name in names.items()}
+    except (pa.ArrowException, csv.Error, OSError, EOFError) as error:
+        raise TableError("the table cannot be read", where=path, got=error) from error
+    return Table(path, columns, np.arange(raw.num_rows) + 2)
+
+
+def _header(path: Path) -> list[str]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _names(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
+    """Name in the file -> name asked for, in the order asked for."""
+    stripped = [name.strip() for name in header]
+    missing = [name for name in required if name not in stripped]
+    if missing:
+        raise TableError(
+            f"the table has no column {', '.join(missing)}",
+            where=path,
+            expected=", ".join(required),
+            got=", ".join(stripped) or "an empty file",
+        )
+    names = [name for name in (*required, *optional) if name in stripped]
+    twice = [name for name in names if stripped.count(name) > 1]
+    if twice:
+        raise TableError(f"the table has more than one column {', '.join(twice)}", where=path)
+    return {header[stripped.index(name)]: name for name in names}
+
+
+def _read_csv(path: Path, columns: list[str]) -> pa.Table:
+    return pacsv.read_csv(
+        path,
+        # A single thread counts the rows, so that the message names a broken one.
+        read_options=pacsv.ReadOptions(use_threads=False),
+        parse_options=pacsv.ParseOptions(newlines_in_values=True),
+        convert_options=pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string())),
+    )
+
+
+def _text(column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:
+    return np.char.strip(np.asarray(column.cast(pa.string()).fill_null("").to_pylist(), dtype=np.str_))

@@ -1,0 +1,1 @@
+"""What people looked at: fixations, and the attention maps drawn from them."""

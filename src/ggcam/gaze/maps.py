@@ -1,0 +1,206 @@
+"""Fixations -> attention map, straight on the grid of the CAM: no full-resolution image in between.
+
+A Gaussian is separable, so a map of F fixations on an h x w grid is one product of an (h, F) and an (F, w) matrix.
+Here a cell holds the *integral* of each Gaussian over the cell (a difference of error functions), which is what
+blurring at full resolution and then averaging over the cell would give.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ggcam.gaze.fixations import Fixations
+
+Kind = Literal["density", "peak"]
+Weight = Literal["duration", "count"]
+
+
+def attention_maps(
+    points_px: Float[Tensor, "b p 2"],
+    weight: Float[Tensor, "b p"],
+    sigma_px: Float[Tensor, "b p 2"] | float,
+    frame: tuple[int, int],
+    grid: tuple[int, int],
+) -> Float[Tensor, "b h w"]:
+    """Draw the attention maps of a batch, on the device that the points are on.
+
+    Args:
+        points_px: (x_px, y_px) of each fixation in the frame; padding may hold anything finite.
+        weight: of each fixation, >= 0: its duration in seconds, say; 0 for padding.
+        sigma_px: standard deviation of the Gaussian in frame pixels, along x and y; one number stands for all.
+        frame: height and width of the frame in pixels.
+        grid: height and width of the map in cells.
+
+    Returns:
+        Densities: each map sums to 1, or is all zero where no weight falls on the frame.
+    """
+    if isinstance(sigma_px, (int, float)):
+        sigma_px = torch.full_like(points_px, sigma_px)
+    columns = _cell_integrals(points_px[..., 0], sigma_px[..., 0], frame[1], grid[1])
+    rows = _cell_integrals(points_px[..., 1], sigma_px[..., 1], frame[0], grid[0])
+    mass = (rows * weight[..., None]).transpose(1, 2) @ columns
+    return as_density(mass)
+
+
+class GazeBatch(NamedTuple):
+    """The gaze of a batch of cases, from which a map is drawn on whichever grid somebody needs.
+
+    Attributes:
+        points_px: (b, p, 2), x_px and y_px in the frame; anything finite where padded.
+        weight: (b, p), >= 0; 0 where padded.
+        sigma_px: (b, p, 2), standard deviation of the Gaussian of each point.
+        frame: height and width in pixels.
+    """
+
+    points_px: Float[Tensor, "b p 2"]
+    weight: Float[Tensor, "b p"]
+    sigma_px: Float[Tensor, "b p 2"]
+    frame: tuple[int, int]
+
+    def density(self, grid: tuple[int, int]) -> Float[Tensor, "b h w"]:
+        """Maps that sum to 1; all zero for a case without gaze."""
+        return attention_maps(self.points_px, self.weight, self.sigma_px, self.frame, grid)
+
+
+def _cell_integrals(
+    x: Float[Tensor, "b p"], sigma: Float[Tensor, "b p"], side_px: int, cells: int
+) -> Float[Tensor, "b p c"]:
+    """Integral of a unit Gaussian at each point over each of the `cells` equal parts of [0, side_px]."""
+    edges = torch.linspace(0, side_px, cells + 1, device=x.device, dtype=x.dtype)
+    z = (edges - x[..., None]) / (sigma[..., None] * math.sqrt(2))
+    return torch.erf(z).diff(dim=-1) / 2
+
+
+def as_density(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
+    """Divide each map by its sum; a map of zeros stays one. Maps must be >= 0."""
+    return maps / maps.sum(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+
+
+def as_peak(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
+    """Divide each map by its maximum; a map of zeros stays one. Maps must be >= 0."""
+    return maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+
+
+def sigma_in_px(
+    px_per_degree: Float[Tensor, "*b 2"], sigma_deg: float, fallback_px_per_degree: float
+) -> Float[Tensor, "*b 2"]:
+    """Degrees of visual angle -> pixels, fixation by fixation; NaN (unknown) takes the fallback."""
+    return sigma_deg * torch.nan_to_num(px_per_degree, nan=fallback_px_per_degree)
+
+
+SCREEN_HEIGHT_DEG = 28.5
+"""Visual angle that an image's longer side spans where nothing better is known: 1,024 lines of a 27-inch 1920x1080
+screen (0.311 mm each) seen from 65 cm, as in EGD-CXR; the distance is an assumption."""
+
+
+def attention_map(
+    fixations: Fixations,
+    grid: tuple[int, int],
+    frame: tuple[int, int],
+    sigma_px: float | None = None,
+    sigma_deg: float = 1.0,
+    kind: Kind = "peak",
+    weight: Weight = "duration",
+) -> Float[np.ndarray, "h w"]:
+    """Draw the attention map of one case.
+
+    Args:
+        fixations: in pixels of the frame. Those off the frame contribute what of their Gaussian falls on it.
+        grid: height and width of the map in cells.
+        frame: height and width of the frame in pixels.
+        sigma_px: standard deviation of the Gaussian in frame pixels; `sigma_deg` counts when it is None.
+        sigma_deg: the same in degrees of visual angle, through each fixation's pixels per degree (where these are
+            unknown, the frame's longer side is taken as 28.5 degrees).
+        kind: "density" sums to 1, "peak" has maximum 1.
+        weight: each fixation counts by its duration, or as one.
+
+    Returns:
+        float64, shape `grid`; all zero when there is nothing to draw.
+
+    Example:
+        >>> gaze = Fixations.build(x_px=[96.0], y_px=[32.0], duration_s=[0.3])
+        >>> attention_map(gaze, grid=(2, 2), frame=(128, 128), sigma_px=8.0).round(3)
+        array([[0., 1.],
+               [0., 0.]])
+    """
+    points = torch.tensor(np.stack([fixations.x_px, fixations.y_px], axis=-1))[None]
+    weights = torch.tensor(fixations.duration_s if weight == "duration" else np.ones(len(fixations)))[None]
+    sigma: Tensor | float
+    if sigma_px is not None:
+        sigma = sigma_px
+    else:
+        per_degree = np.stack([fixations.px_per_degree_x, fixations.px_per_degree_y], axis=-1)
+        sigma = sigma_in_px(torch.tensor(per_degree)[None], sigma_deg, max(frame) / SCREEN_HEIGHT_DEG)
+    maps = attention_maps(points, weights, sigma, frame, grid)
+    return (as_peak(maps) if kind == "peak" else maps)[0].numpy()
+
+
+def released_map(
+    rows: Int[np.ndarray, " n"],
+    columns: Int[np.ndarray, " n"],
+    count: Float[np.ndarray, " n"] | Int[np.ndarray, " n"],
+    raw_size: tuple[int, int],
+    kernel_px: int = 500,
+    canvas: tuple[int, int] = (3072, 2560),
+    stride_px: int = 64,
+) -> Float[np.ndarray, "h w"]:
+    """The map that the code released with GG-CAM computes, without its full-size images.
+
+    That code counts gaze samples per raw pixel, blurs with `cv2.GaussianBlur` (`kernel_px` made odd, sigma by OpenCV's
+    rule, border mirrored without repeating the edge), centres the result on a canvas (a larger image is cropped),
+    keeps every 64th pixel and divides by the maximum.
+
+    Args:
+        rows: raw pixel row of each sample, within the image.
+        columns: raw pixel column of each sample, within the image.
+        count: how many samples it stands for.
+        raw_size: height and width of the raw image in pixels.
+        kernel_px: side of the blur kernel; 200, 500 and 800 were released, 500 used.
+        canvas: height and width of the padded frame in raw pixels.
+        stride_px: distance between kept pixels.
+
+    Returns:
+        float64, maximum 1; all zero where the original would divide 0 by 0.
+    """
+    row_kernel = _released_axis(rows, raw_size[0], kernel_px, canvas[0], stride_px)
+    column_kernel = _released_axis(columns, raw_size[1], kernel_px, canvas[1], stride_px)
+    blurred = (row_kernel * count) @ column_kernel.T
+    peak = blurred.max(initial=0.0)
+    return blurred / peak if peak > 0 else blurred
+
+
+def _released_axis(
+    position: Int[np.ndarray, " n"], side_px: int, kernel_px: int, canvas_px: int, stride_px: int
+) -> Float[np.ndarray, "cells n"]:
+    """Response at each kept canvas pixel to a unit sample at each position: one axis of the released blur."""
+    half = kernel_px // 2
+    sigma_px = released_sigma_px(kernel_px)
+    offsets = np.arange(-half, half + 1)
+    norm = np.exp(-(offsets**2) / (2 * sigma_px**2)).sum()
+    # Canvas pixel -> raw pixel. Python's floor division is that of the original's padding, also when it is negative.
+    kept = np.arange(0, canvas_px, stride_px) - (canvas_px - side_px) // 2
+    response = np.zeros((len(kept), len(position)))
+    period = max(1, 2 * (side_px - 1))
+    reach = range(-(half // period) - 1, half // period + 2)
+    mirrored = np.where((position == 0) | (position == side_px - 1), np.nan, -position)  # the edge is not repeated
+    for image in (position.astype(float), mirrored):
+        for turn in reach:
+            distance = image[None, :] + turn * period - kept[:, None]
+            with np.errstate(invalid="ignore"):
+                near = np.abs(distance) <= half
+            response += np.where(near, np.exp(-(np.where(near, distance, 0.0) ** 2) / (2 * sigma_px**2)), 0.0)
+    outside: Bool[np.ndarray, " cells"] = (kept < 0) | (kept >= side_px)
+    response[outside] = 0
+    return response / norm
+
+
+def released_sigma_px(kernel_px: int) -> float:
+    """OpenCV's standard deviation for a kernel of that side, made odd: 30.5, 75.5, 120.5 px for 200, 500, 800."""
+    odd = kernel_px // 2 * 2 + 1
+    return 0.3 * ((odd - 1) * 0.5 - 1) + 0.8

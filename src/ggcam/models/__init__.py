@@ -1,0 +1,1 @@
+"""Networks: any feature extractor with a CAM head. They never see gaze."""

@@ -1,0 +1,113 @@
+"""A timm name -> a feature extractor that yields a grid of features, CNN or transformer alike."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import timm
+from jaxtyping import Float
+from timm.models import load_state_dict
+from torch import Tensor, nn
+
+from ggcam.errors import ConfigError, MissingFileError, listed
+
+
+class TimmBackbone(nn.Module):
+    """The trunk of a timm network: images (b, i, H, W) -> features (b, c, h, w).
+
+    Attributes:
+        num_features: c.
+        stride: H / h, in pixels.
+    """
+
+    def __init__(self, trunk: nn.Module):
+        super().__init__()
+        self.trunk = trunk
+        described: Any = trunk
+        self.num_features: int = described.num_features
+        self.stride: int = described.feature_info[-1]["reduction"]
+        self._prefix_tokens: int = getattr(described, "num_prefix_tokens", 0)
+        self._channels_last: bool = getattr(described, "output_fmt", "NCHW") == "NHWC"
+
+    def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
+        """Images -> features on a grid; a transformer's class and register tokens are left out."""
+        features = self.trunk.forward_features(image)  # pyright: ignore[reportCallIssue]
+        if features.ndim == 3:
+            tokens = features[:, self._prefix_tokens :].transpose(1, 2)
+            return tokens.unflatten(2, (image.shape[2] // self.stride, image.shape[3] // self.stride))
+        return features.permute(0, 3, 1, 2) if self._channels_last else features
+
+
+def create_backbone(
+    name: str,
+    frame: tuple[int, int],
+    in_channels: int = 1,
+    output_stride: int | None = None,
+    pretrained: bool = False,
+    weights: Path | None = None,
+) -> TimmBackbone:
+    """Build the trunk of any timm network.
+
+    Args:
+        name: as timm knows it, such as "resnet50" or "vit_small_patch16_224".
+        frame: height and width of the images in pixels (transformers lay out their tokens for it).
+        in_channels: 1 for X-rays; pretrained weights of the first layer are summed over the colours.
+        output_stride: 8 or 16 make the grid of a CNN finer than its native 32, by dilation.
+        pretrained: fetch the weights that timm names (ImageNet's, mostly).
+        weights: a local file of such weights instead, `.pth` or `.safetensors`.
+
+    Raises:
+        ConfigError: no such network, or it can't do what is asked, or its weights can't be had or don't fit.
+        MissingFileError: `weights` is not there.
+    """
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+        raise ConfigError(
+            f"timm knows no network {name!r}",
+            where="--backbone",
+            expected=f"one of {listed(near)}" if near else "a name from timm.list_models()",
+        )
+    if weights is not None and not weights.is_file():
+        raise MissingFileError("the file of weights is not there", where=weights)
+    options: dict[str, Any] = {"in_chans": in_channels, "num_classes": 0, "global_pool": ""}
+    if output_stride is not None:
+        options["output_stride"] = output_stride
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = frame
+    if weights is not None:
+        options["pretrained_cfg_overlay"] = {"file": str(weights)}
+    try:
+        trunk = timm.create_model(name, pretrained=pretrained or weights is not None, **options)
+    except (TypeError, NotImplementedError, AssertionError) as error:
+        raise ConfigError(
+            f"{name} cannot be built this way: {error}",
+            where="--backbone, --output-stride, --size",
+            got=f"output_stride={output_stride}, frame={frame[0]}x{frame[1]}",
+            fix="leave --output-stride out, or choose a network that can dilate (a ResNet, ConvNeXt or EfficientNet)",
+        ) from error
+    except Exception as error:
+        if not (pretrained or weights):
+            raise
+        raise ConfigError(
+            f"the weights of {name} could not be had: {str(error).splitlines()[0][:300]}",
+            where=weights or "--pretrained",
+            fix="pass a file that fits with --weights FILE, or train from scratch",
+        ) from error
+    if weights is not None:
+        _demand_overlap(trunk, weights, name)
+    return TimmBackbone(trunk)
+
+
+def _demand_overlap(trunk: nn.Module, weights: Path, name: str) -> None:
+    """Timm loads what fits and only warns of the rest, so a file of another network would go unnoticed."""
+    wanted, found = set(trunk.state_dict()), set(load_state_dict(str(weights)))
+    if len(wanted & found) < len(wanted) / 2:
+        raise ConfigError(
+            f"the file holds the weights of another network than {name}",
+            where=weights,
+            expected=f"names such as {listed(sorted(wanted), 3)}",
+            got=f"{len(wanted & found)} of {len(wanted)} names, and such as {listed(sorted(found - wanted), 3)}",
+        )

@@ -1,0 +1,77 @@
+"""Run a trained model over images: the best device there is, no gradients, logits and CAM from one pass."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from ggcam.errors import ConfigError
+from ggcam.models.cam import CAMClassifier
+
+
+class Answer(NamedTuple):
+    """What the model says of a batch.
+
+    Attributes:
+        logits: (b, k).
+        probabilities: (b, k), the softmax of the logits; each row sums to 1.
+        cam: (b, k, h, w).
+    """
+
+    logits: Float[np.ndarray, "b k"]
+    probabilities: Float[np.ndarray, "b k"]
+    cam: Float[np.ndarray, "b k h w"]
+
+
+class Predictor:
+    """A model in evaluation mode on a device, in float32 so that an answer does not depend on the hardware.
+
+    Args:
+        model: a trained classifier.
+        device: where to run; by default a GPU where there is one.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+
+    def __init__(self, model: CAMClassifier, device: str | None = None):
+        self.device = find_device(device)
+        self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def __call__(self, image: Shaped[Tensor, "b i H W"]) -> Answer:
+        """Images (b, channels, H, W), integers or floats in 0..1 -> float32 arrays."""
+        on_device = image.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        output = self.model(on_device)
+        probabilities = torch.softmax(output.logits, dim=1)
+        return Answer(*(part.float().cpu().numpy() for part in (output.logits, probabilities, output.cam)))
+
+
+def find_device(name: str | None = None) -> torch.device:
+    """The device of this name; by default a GPU where there is one.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    try:
+        device = torch.device(name or best_device())
+        torch.ones(1, device=device).item()  # torch believes in a device until something shall happen there
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"this machine has no device {name!r}",
+            where="--device",
+            expected=f"{best_device()}, say",
+            got=str(error)[:200],
+        ) from error
+    return device
+
+
+def best_device() -> str:
+    """A CUDA device, Apple's, or the CPU."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

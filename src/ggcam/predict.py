@@ -1,0 +1,197 @@
+"""A trained run on new images: probabilities and a CAM overlay each. No gaze is needed, or looked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Shaped, UInt8
+
+from ggcam.data.case import Frame
+from ggcam.data.images import IMAGE_SUFFIXES, read_image, resize_to_frame, to_uint8
+from ggcam.errors import ConfigError, ImageError, MissingFileError
+from ggcam.models.inference import Predictor
+from ggcam.report.overlay import cam_overlay, write_png
+from ggcam.run_folder import open_run_folder, write_whole
+from ggcam.training.description import ModelDescription, load_model
+
+OVERLAY_SIDE_PX = 1024
+"""Overlays are made no larger than this: a CAM holds no more detail."""
+
+OVERLAY_SUFFIX = "_cam.png"
+"""Follows the image's name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What came of a list of images.
+
+    Attributes:
+        table: a row an image that could be read: image, predicted, probability_<class>, overlay.
+        failed: image -> why it could not be used.
+    """
+
+    table: pd.DataFrame
+    failed: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """One image, ready for the network: `shown` for the overlay, `fitted` for the network; or what is wrong with it."""
+
+    path: Path
+    shown: Shaped[np.ndarray, "h w"]
+    fitted: UInt8[np.ndarray, "H W"]
+    raw_size: tuple[int, int]
+
+
+def predict(
+    root: Path,
+    images: Sequence[Path],
+    out: Path,
+    overlays: bool = True,
+    batch_size: int = 8,
+    device: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Predictions:
+    """Predict images and folders of images.
+
+    Writes `predictions.csv`, an overlay of the predicted class's CAM for each image, and `errors.csv` if any failed:
+    one bad file does not stop the others.
+
+    Args:
+        root: the run folder.
+        images: PNG, JPEG, TIFF or DICOM files, or folders of them (searched to any depth).
+        out: where to write; made when missing.
+        overlays: whether to draw any.
+        batch_size: images in one forward pass.
+        device: where to run; by default a GPU where there is one.
+        progress: called with (done, all).
+
+    Raises:
+        ConfigError: no images, a batch size below 1, no such device, or a file in the place of `out`.
+        RunFolderError: the run is not finished or damaged.
+        MissingFileError: a file or folder that was named is not there, or a folder holds no image.
+    """
+    if batch_size < 1:
+        raise ConfigError("a batch holds at least one image", where="--batch-size", got=batch_size)
+    if not images:
+        raise ConfigError("there is nothing to predict", where="ggcam predict RUN IMAGES", expected="files or folders")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(
+            "the output must be a folder, and a file is in its place", where=out, fix="choose another --out"
+        )
+    run = open_run_folder(root)
+    description = ModelDescription.of(run)
+    predictor = Predictor(load_model(run), device)
+    names = _overlay_names(_found(images, out))
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, object]] = []
+    failed: dict[str, str] = {}
+    for loaded in _batches(list(names), description.frame, batch_size):
+        failed |= {str(path): str(error) for path, error in loaded if isinstance(error, ImageError)}
+        readable = [image for _, image in loaded if isinstance(image, _Loaded)]
+        if readable:
+            answer = predictor(torch.from_numpy(np.stack([image.fitted for image in readable])[:, None]))
+            for image, probabilities, cam in zip(readable, answer.probabilities, answer.cam, strict=True):
+                predicted = int(probabilities.argmax())
+                row: dict[str, object] = {"image": str(image.path), "predicted": description.class_names[predicted]}
+                for name, probability in zip(description.class_names, probabilities.tolist(), strict=True):
+                    row[f"probability_{name}"] = probability
+                if overlays:
+                    row["overlay"] = names[image.path]
+                    write_png(out / names[image.path], _overlay(image, cam[predicted], description.frame))
+                rows.append(row)
+        if progress is not None:
+            progress(len(rows) + len(failed), len(names))
+    table = pd.DataFrame(rows)
+    errors = pd.DataFrame({"image": list(failed), "error": list(failed.values())})
+    for name, content in (("predictions.csv", table), ("errors.csv", errors)):
+        (out / name).unlink(missing_ok=True)  # what an earlier call left would be taken for an answer to this one
+        if len(content):
+            write_whole(out / name, content.to_csv(index=False))
+    return Predictions(table, failed)
+
+
+def _found(images: Sequence[Path], out: Path) -> list[Path]:
+    """The named files, and all images in the named folders but for what earlier calls left in `out`, each once."""
+    own = out.resolve()
+    found: dict[Path, None] = {}
+    for path in images:
+        if path.is_dir():
+            inside = sorted(
+                p
+                for p in path.rglob("*")
+                if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file() and not _is_overlay(p, own)
+            )
+            if not inside:
+                raise MissingFileError(
+                    "the folder holds no image", where=path, expected=", ".join(sorted(IMAGE_SUFFIXES))
+                )
+            found |= dict.fromkeys(inside)
+        elif path.is_file():
+            found[path] = None
+        else:
+            raise MissingFileError("the image is not there", where=path)
+    return list(found)
+
+
+def _is_overlay(path: Path, out: Path) -> bool:
+    return path.name.endswith(OVERLAY_SUFFIX) and path.resolve().parent == out
+
+
+def _overlay_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A file name for each overlay: the image's own, with a number where two images share it."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in paths:
+        name, number = f"{path.stem}{OVERLAY_SUFFIX}", 2
+        while name.lower() in taken:  # some file systems take upper and lower case for one
+            name, number = f"{path.stem}_{number}{OVERLAY_SUFFIX}", number + 1
+        taken.add(name.lower())
+        names[path] = name
+    return names
+
+
+def _batches(paths: Sequence[Path], frame: Frame, batch_size: int) -> Iterator[list[tuple[Path, _Loaded | ImageError]]]:
+    """Images decoded by threads, one batch ahead of the network, so that memory stays flat."""
+    chunks = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        load = partial(_load, frame=frame)
+        ahead = [pool.submit(load, path) for path in chunks[0]] if chunks else []
+        for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
+            current, ahead = ahead, [pool.submit(load, path) for path in following]
+            yield list(zip(chunk, (future.result() for future in current), strict=True))
+
+
+def _load(path: Path, frame: Frame) -> _Loaded | ImageError:
+    try:
+        raw = read_image(path)
+    except ImageError as error:
+        return error
+    height, width = raw.shape
+    scale = min(1.0, OVERLAY_SIDE_PX / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    shown = raw if scale == 1 else cv2.resize(raw, size, interpolation=cv2.INTER_AREA)
+    return _Loaded(path, shown, to_uint8(resize_to_frame(raw, frame)), (height, width))
+
+
+def _overlay(image: _Loaded, cam: Float[np.ndarray, "h w"], frame: Frame) -> UInt8[np.ndarray, "y x 3"]:
+    """The CAM over the image itself: what lies over the frame's padding is cut away."""
+    affine = frame.fit(*image.raw_size)
+    height, width = image.shown.shape
+    # Shown pixel -> frame pixel -> CAM cell, all with their origin at the top-left corner.
+    cells_x, cells_y = cam.shape[1] / frame.width_px, cam.shape[0] / frame.height_px
+    x = affine.apply_x((np.arange(width) + 0.5) * image.raw_size[1] / width) * cells_x - 0.5
+    y = affine.apply_y((np.arange(height) + 0.5) * image.raw_size[0] / height) * cells_y - 0.5
+    columns, rows = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    smooth = cv2.remap(cam, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cam_overlay(image.shown, smooth)

@@ -1,0 +1,1 @@
+"""Results made visible: overlays, figures, and one page a run."""

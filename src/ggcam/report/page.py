@@ -1,0 +1,120 @@
+"""A run's results on one page: a single HTML file that needs nothing beside it, and no network."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+GALLERY_MOST = 12
+"""Gallery cases shown, at most."""
+
+ANATOMY_NAMES: Mapping[str, str] = {
+    "heart_interp_1": "CHF: in the heart",
+    "lung_interp_1": "Pneumonia: in the lungs",
+}
+"""The original GG-CAM's name for an anatomy figure -> what it says."""
+
+
+@dataclass(frozen=True)
+class GalleryCase:
+    """One test case in pictures, PNG files' contents.
+
+    Attributes:
+        name: such as the case's id.
+        true_class: name of the true class.
+        predicted_class: name of the most probable class.
+        probability: of the predicted class, 0 to 1.
+        image: the X-ray.
+        cam: the X-ray with the CAM of the true class over it.
+        gaze: the X-ray with the reader's gaze over it; None without gaze.
+    """
+
+    name: str
+    true_class: str
+    predicted_class: str
+    probability: float
+    image: bytes
+    cam: bytes
+    gaze: bytes | None = None
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """What a run folder says about a run.
+
+    Attributes:
+        run_id: the run's name.
+        metrics: content of metrics.json. "macro_auroc", which makes the headline, "accuracy", and each class's under
+            "auroc" are {"value", "low", "high"}; "interval" says of what kind the interval is. Each entry of
+            "anatomy" and, by class, of "pointing_game" has such a "hit_rate", and beside it "chance", "distance_px"
+            and "cases". None is undefined, and every part may be absent.
+        report: content of classification_report.json.
+        summary: short facts for the top of the page, such as {"Guidance": "ggcam-cc", "Test cases": "220"}.
+        training_png: content of training_process.png, None where there is none.
+        gallery: cases to show; the first twelve are.
+        config: text of config.toml.
+        versions: package -> version.
+    """
+
+    run_id: str
+    metrics: Mapping[str, Any]
+    report: Mapping[str, Any]
+    summary: Mapping[str, str] = field(default_factory=dict)
+    training_png: bytes | None = None
+    gallery: tuple[GalleryCase, ...] = ()
+    config: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_run_report(results: RunResults, out_html: Path) -> None:
+    """Write the page of a run; everything is inside it, the pictures as data URIs. Its folder is made if need be."""
+    out_html.parent.mkdir(parents=True, exist_ok=True)
+    out_html.write_text(render_run_report(results), encoding="utf-8")
+
+
+def render_run_report(results: RunResults) -> str:
+    """The page of a run as text. Names and values are escaped: nothing in them can become markup."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(number=_number, interval=_interval, percent=_percent, picture=_picture)
+    template = environment.from_string(Path(__file__).with_name("run.html.j2").read_text(encoding="utf-8"))
+    metrics, ours = results.metrics, results.report["ours"]
+    targets = {ANATOMY_NAMES.get(name, name): found for name, found in metrics.get("anatomy", {}).items()}
+    targets |= {f"{name}: on the finding": found for name, found in metrics.get("pointing_game", {}).items()}
+    return template.render(
+        run=results,
+        macro_auroc=metrics.get("macro_auroc"),
+        accuracy=metrics.get("accuracy"),
+        auroc={
+            name: metrics.get("auroc", {}).get(name, {"value": row["auroc"]}) for name, row in ours["classes"].items()
+        },
+        kind_of_interval=metrics.get("interval"),
+        targets=targets,
+        ours=ours,
+        gallery=results.gallery[:GALLERY_MOST],
+    )
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    """A number with so many decimals; a dash where undefined."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(share: float | None) -> str:
+    """Where a share of 0 to 1 lies on a bar, as a CSS percentage; the left end where undefined."""
+    return f"{100 * min(max(share or 0.0, 0.0), 1.0):.1f}%"
+
+
+def _interval(metric: Mapping[str, float | None]) -> str:
+    """The ends of a metric's interval; nothing where it has none."""
+    low, high = metric.get("low"), metric.get("high")
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def _picture(png: bytes) -> str:
+    """A PNG file's content as a data URI."""
+    return "data:image/png;base64," + b64encode(png).decode("ascii")

@@ -1,0 +1,236 @@
+"""The run folder: where each file lies, and what stands in it before training. No model is needed to read it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import string
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ggcam.data import toml
+from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.versions import versions
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths in a run folder, and its settings.
+
+    Attributes:
+        root: `.../<ID>`.
+        results: `<Net>_<type>_<XXXXX>` inside it.
+    """
+
+    root: Path
+    results: Path
+
+    @property
+    def network(self) -> Path:
+        """Parameters of the best network. It is written last: its presence says that training has finished."""
+        return self.results / "NET.pt"
+
+    @property
+    def report(self) -> Path:
+        """Figures with the names of the original GG-CAM."""
+        return self.results / "classification_report.json"
+
+    @property
+    def outputs(self) -> Path:
+        """The network's output for each image, in the original's columns."""
+        return self.results / "classification_results.csv"
+
+    @property
+    def curves(self) -> Path:
+        """Picture of the learning rate, the losses and the validation metric."""
+        return self.results / "training_process.png"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of `last.ckpt` and `best.ckpt`."""
+        return self.root / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """State of the training after its last whole epoch."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def history(self) -> Path:
+        """A row an epoch."""
+        return self.root / "history.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """Every figure, with its interval."""
+        return self.root / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """A row an evaluated case."""
+        return self.root / "predictions.parquet"
+
+    @property
+    def cams(self) -> Path:
+        """Arrays `case_id` (n,) and `cam` (n, k, h, w) of the evaluated cases."""
+        return self.root / "cams.npz"
+
+    @property
+    def page(self) -> Path:
+        """The report, to open in a browser."""
+        return self.root / "report.html"
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """Content of config.toml: data (path of the prepared folder), results, and the table train."""
+        return _settings(self.root)
+
+    @property
+    def data_root(self) -> Path:
+        """The prepared folder that the run was trained on."""
+        return Path(self.settings["data"])
+
+    @cached_property
+    def description(self) -> Mapping[str, Any]:
+        """Content of params_<Net>_.txt: all about the network but its weights."""
+        found = sorted(path for path in self.root.glob("params_*_.txt") if path.name != "params_NetLearn_.txt")
+        if not found:
+            raise RunFolderError("the description of the network is missing", where=self.root / "params_<Net>_.txt")
+        return read_json(found[0])
+
+
+def create_run_folder(
+    parent: Path, name: str | None, settings: Mapping[str, Any], description: Mapping[str, Any]
+) -> RunFolder:
+    """Make `parent/<ID>` with all that is known before training.
+
+    Args:
+        parent: where runs are kept.
+        name: the ID; five random letters and digits when None.
+        settings: for config.toml: `data` and the table `train`.
+        description: of the network, with its `net` (class) and `type`, which become part of file names.
+
+    Raises:
+        RunFolderError: there is something under that name, or it is no name.
+    """
+    root = parent / (name or random_code())
+    if name is not None and (name in ("", "..") or Path(name).name != name):
+        raise RunFolderError("this is no name for a folder", where="--name", got=repr(name))
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise RunFolderError(
+            "there is something under this name already",
+            where=root,
+            fix="choose another --name; or --resume it, if it is an unfinished run",
+        )
+    net, kind = str(description["net"]), str(description["type"]).replace("/", "_")
+    run = RunFolder(root, root / f"{net}_{kind}_{random_code()}")
+    run.results.mkdir(parents=True)
+    run.checkpoints.mkdir()
+    plain = _plain({"results": run.results.name, **settings})
+    write_json(root / "params_NetLearn_.txt", plain["train"])
+    write_json(root / f"params_{net}_.txt", _plain(description))
+    write_whole(root / "config.toml", toml.dumps(plain))  # the last of the three: who finds it finds the others
+    return run
+
+
+def open_run_folder(root: Path) -> RunFolder:
+    """Find the parts of a run folder.
+
+    Raises:
+        RunFolderError: it is not one, or was interrupted before training began.
+    """
+    if not root.is_dir():
+        raise RunFolderError("there is no such run folder", where=root, expected="a folder that `ggcam train` wrote")
+    return RunFolder(root, root / str(_settings(root)["results"]))
+
+
+def random_code() -> str:
+    """Five letters and digits, from the system's randomness: two runs with one seed get different names."""
+    return "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(5))
+
+
+def write_summary(run: RunFolder, elapsed_s: float, device: str) -> None:
+    """`QuickHelper_summary.txt`: id, folder, time, machine, versions."""
+    lines = {
+        "id": run.root.name,
+        "folder": f"{run.root.name}/{run.results.name}",
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "elapsed_s": f"{elapsed_s:.1f}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "device": device,
+        "python": platform.python_version(),
+        **versions("ggcam", "torch", "torchvision", "timm", "lightning", "numpy"),
+    }
+    text = "".join(f"{name}: {value}\n" for name, value in lines.items())
+    write_whole(run.root / "QuickHelper_summary.txt", text)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write aside and rename: nobody ever finds half a file."""
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run.
+
+    Raises:
+        MissingFileError: it is not there.
+        RunFolderError: it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingFileError("a file of the run is missing", where=path, fix="evaluate the run again") from None
+    except ValueError as error:
+        raise RunFolderError(f"a file of the run is damaged: {error}", where=path) from error
+    if not isinstance(content, dict):
+        raise RunFolderError(
+            "a file of the run is damaged", where=path, expected="a JSON object", got=type(content).__name__
+        )
+    return content
+
+
+def _settings(root: Path) -> dict[str, Any]:
+    path = root / "config.toml"
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError("this is no run folder", where=root, expected="config.toml in it") from None
+    except ValueError as error:
+        raise RunFolderError(f"the run's config cannot be read: {error}", where=path) from error
+    wrong = [
+        name
+        for name, kind in (("data", str), ("results", str), ("train", dict))
+        if not isinstance(settings.get(name), kind)
+    ]
+    if wrong:
+        raise RunFolderError(
+            f"the run's config lacks {' and '.join(wrong)}",
+            where=path,
+            expected="the paths data and results, and the table [train]",
+            got=", ".join(settings) or "nothing",
+        )
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    """Paths become text and tuples lists: what TOML and JSON both take."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,204 @@
+"""Train a classifier on a prepared folder, or go on with a training that was interrupted."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pandas as pd
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from ggcam.data.dataset import PreparedDataModule
+from ggcam.data.prepared import PreparedData
+from ggcam.errors import ConfigError
+from ggcam.guidance import create_guidance
+from ggcam.models.cam import CAMClassifier
+from ggcam.report.figures import training_process
+from ggcam.report.run_results import data_of
+from ggcam.run_folder import RunFolder, create_run_folder, open_run_folder, write_summary
+from ggcam.seeding import local_seed
+from ggcam.training.config import TrainConfig, config_from_dict
+from ggcam.training.description import ModelDescription
+from ggcam.training.history import History
+from ggcam.training.module import GuidedTraining
+
+OnEpoch = Callable[[dict[str, float]], None]
+
+
+def fit(
+    data: PreparedData,
+    config: TrainConfig,
+    parent: Path = Path("run"),
+    name: str | None = None,
+    on_epoch: OnEpoch | None = None,
+    progress_bar: bool = False,
+) -> RunFolder:
+    """Train and leave a run folder with the best network in it.
+
+    Args:
+        data: the prepared folder.
+        config: of the training.
+        parent: the run becomes `parent/<ID>`.
+        name: the ID; random when None.
+        on_epoch: called with each row of the history.
+        progress_bar: draw one on the terminal.
+
+    Raises:
+        ConfigError: an option that cannot work with these data or this machine.
+        RunFolderError: the name is taken.
+    """
+    create_guidance(config.guidance)
+    _check(data)
+    _trainer(**_machine(config), logger=False, enable_checkpointing=False, enable_model_summary=False)
+    description = ModelDescription(config.backbone, data.class_names, data.frame, config.output_stride)
+    with local_seed(config.seed):
+        model = description.build(config.pretrained, config.weights)
+    # Only now: an option that cannot work shall not leave a folder behind.
+    if is_first_process():
+        settings = {"data": data.root.resolve(), "train": asdict(config)}
+        run = create_run_folder(parent, name, settings, description.to_dict())
+    else:
+        run = RunFolder(parent, parent)  # the other processes write nothing
+    return _train(run, model, data, config, on_epoch, progress_bar)
+
+
+def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = False) -> RunFolder:
+    """Go on with an interrupted training from its last whole epoch; on one CPU, to the very same weights.
+
+    A run that has finished training is returned as it is.
+
+    Raises:
+        RunFolderError: it is not a run folder, or a damaged one, or its data have other classes or another frame now.
+        PreparedFolderError: its data are gone.
+    """
+    run = open_run_folder(root)
+    if run.network.is_file():
+        return run
+    config = config_from_dict(run.settings["train"], where=run.root / "config.toml")
+    data = data_of(run)
+    description = ModelDescription.of(run)
+    description.demand_match(data)
+    begun = run.last_checkpoint.is_file()  # then it holds the weights, and a file to start from may be gone
+    with local_seed(config.seed):
+        model = description.build(config.pretrained and not begun, None if begun else config.weights)
+    return _train(run, model, data, config, on_epoch, progress_bar)
+
+
+def _check(data: PreparedData) -> None:
+    for split in ("train", "valid"):
+        if split not in set(data.cases["split"]):
+            raise ConfigError(f"there are no {split} cases", where=data.root, fix="prepare the data with another split")
+
+
+def _train(
+    run: RunFolder,
+    model: CAMClassifier,
+    data: PreparedData,
+    config: TrainConfig,
+    on_epoch: OnEpoch | None,
+    progress_bar: bool,
+) -> RunFolder:
+    frame = (data.frame.height_px, data.frame.width_px)
+    guidance = create_guidance(config.guidance, config.guidance_weight)
+    module = GuidedTraining(model.to(memory_format=torch.channels_last), guidance, config, frame)
+    best = ModelCheckpoint(
+        run.checkpoints,
+        filename="best",
+        monitor=config.monitored,
+        mode=config.monitor_mode,
+        save_last=True,
+        enable_version_counter=False,
+    )
+    history = History(run.history, on_epoch)
+    callbacks: list[lightning.Callback] = [history, best]
+    if config.stop_after is not None:
+        callbacks.append(EarlyStopping(config.monitored, mode=config.monitor_mode, patience=config.stop_after))
+    with warnings.catch_warnings():
+        # Lightning advises more worker processes, which images in memory do not need, and finer logging.
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer = _trainer(
+            max_epochs=config.epochs,
+            **_machine(config),
+            gradient_clip_val=config.clip_norm or None,
+            callbacks=callbacks,
+            logger=[CSVLogger(run.root, "logs"), TensorBoardLogger(run.root, "logs", version="tensorboard")],
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress_bar,
+        )
+        module_data = PreparedDataModule(data, config.batch_size, config.seed, config.cache, config.workers)
+        with local_seed(config.seed):
+            trainer.fit(
+                module,
+                module_data,
+                ckpt_path=run.last_checkpoint if run.last_checkpoint.is_file() else None,
+                weights_only=False,
+            )
+    if trainer.is_global_zero:
+        write_summary(run, sum(row["seconds"] for row in history.rows), str(trainer.strategy.root_device))
+        metric = config.monitored.replace("/", "_")
+        training_process(pd.DataFrame(history.rows), run.curves, metric=metric, mode=config.monitor_mode)
+        _keep_best(run, model)
+    return trainer.strategy.broadcast(run)
+
+
+def is_first_process() -> bool:
+    """Whether this process writes files and prints: always, but for the others of a distributed run."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _machine(config: TrainConfig) -> dict[str, Any]:
+    """Where and how precisely to compute, in the words of Lightning's trainer."""
+    return {
+        "accelerator": config.accelerator,
+        "devices": config.devices,
+        "num_nodes": config.nodes,
+        "strategy": config.strategy,
+        "precision": _precision(config),
+    }
+
+
+def _trainer(**options: Any) -> lightning.Trainer:
+    """Lightning's trainer; what it refuses is the user's choice of devices, strategy or precision."""
+    try:
+        return lightning.Trainer(**options)
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(
+            f"this machine cannot train so: {str(error).splitlines()[0]}",
+            where="--accelerator, --devices, --nodes, --strategy, --precision",
+        ) from error
+
+
+def _keep_best(run: RunFolder, model: CAMClassifier) -> None:
+    """`NET.pt` from the best checkpoint; its presence says that training has finished."""
+    state = torch.load(run.checkpoints / "best.ckpt", map_location="cpu", weights_only=False)["state_dict"]
+    own = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
+    model.load_state_dict(own)
+    aside = run.network.with_suffix(".part")
+    torch.save(own, aside)
+    os.replace(aside, run.network)
+
+
+def _precision(config: TrainConfig) -> Any:
+    if config.precision == "auto":
+        return "bf16-mixed" if gains_from_bf16(config.accelerator) else "32-true"
+    return {"bf16": "bf16-mixed", "32": "32-true"}[config.precision]
+
+
+def gains_from_bf16(accelerator: str = "auto") -> bool:
+    """Whether the device computes in bfloat16 faster than in float32, rather than by emulating it."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator in ("auto", "cpu"):
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False

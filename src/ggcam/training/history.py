@@ -1,0 +1,58 @@
+"""What happened epoch by epoch: kept with the checkpoint, so that a resumed run has all of it once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pandas as pd
+
+
+class History(lightning.Callback):
+    """Collects a row an epoch and writes `history.csv` as it goes.
+
+    Columns: epoch (from 0), learning_rate, seconds (of the epoch), train_total, train_classification, train_guidance,
+    valid_classification, valid_guidance, valid_macro_auroc, valid_accuracy.
+
+    Args:
+        path: of the CSV.
+        on_epoch: called with each new row, to print it, say.
+    """
+
+    def __init__(self, path: Path, on_epoch: Callable[[dict[str, float]], None] | None = None):
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self._on_epoch = on_epoch
+        self._started = 0.0
+        self._rate = 0.0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the epoch's clock, and note the rate it begins with."""
+        self._started = time.perf_counter()
+        self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Add the epoch's row. Lightning validates before this, and saves checkpoints after it."""
+        seconds = time.perf_counter() - self._started
+        row = {"epoch": trainer.current_epoch, "learning_rate": self._rate, "seconds": seconds}
+        logged = trainer.callback_metrics.items()
+        row |= {name.replace("/", "_"): float(value) for name, value in logged if "/" in name}
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            aside = self.path.with_suffix(".part")
+            pd.DataFrame(self.rows).to_csv(aside, index=False)
+            os.replace(aside, self.path)
+            if self._on_epoch is not None:
+                self._on_epoch(row)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.rows = list(state_dict["rows"])

@@ -1,0 +1,73 @@
+"""Shape annotations are checked while the tests run, and only then; shared data are found or their tests skip."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Test processes run side by side: threads of their own would only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+install_import_hook("ggcam", "typechecker.check")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def _shared(folder: str) -> Path:
+    path = SHARED / folder
+    if not path.is_dir():
+        pytest.skip(f"../shared/{folder} is absent: it is handed out beside the project, not with it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of the values recorded from the original GG-CAM."""
+    return _shared("golden")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real X-rays and real gaze."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small simulated data set in EGD-CXR's raw layout; every tenth case has no gaze."""
+    from ggcam.data.simulate.config import SimulationConfig
+    from ggcam.data.simulate.simulator import simulate
+
+    root = tmp_path_factory.mktemp("simulated") / "raw"
+    simulate(root, SimulationConfig(cases=60, size="96x80", no_gaze=0.1, seed=3, workers=1))
+    return root
+
+
+@pytest.fixture(scope="session")
+def prepared(simulated: Path) -> Path:
+    """The simulated data, prepared in a frame of 64x64."""
+    from ggcam.data.prepare import prepare
+    from ggcam.data.prepare_config import PrepareConfig
+    from ggcam.data.sources import egd_cxr
+
+    root = simulated.with_name("prepared")
+    config = PrepareConfig(size="64x64", split_file=simulated / "split.csv", workers=1)
+    prepare(egd_cxr.read(simulated), root, config)
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(prepared: Path) -> Path:
+    """A run folder, trained for two epochs and evaluated."""
+    from ggcam.data.prepared import load_prepared
+    from ggcam.evaluate import evaluate, write_evaluation
+    from ggcam.training.config import TrainConfig
+    from ggcam.training.fit import fit
+
+    config = TrainConfig(backbone="test_resnet", output_stride=8, epochs=2, batch_size=8, seed=1)
+    run = fit(load_prepared(prepared), config, prepared.with_name("runs"), "trained")
+    write_evaluation(run.root, evaluate(run.root))
+    return run.root

@@ -1,0 +1,52 @@
+import pytest
+
+from data.sources.egd_fixture import three_cases
+from data.sources.test_folder import add_image
+from ggcam.data import sources
+from ggcam.errors import ConfigError, DataError, MissingFileError
+
+
+def test_each_format_is_recognised(tmp_path, real_data):
+    (tmp_path / "egd").mkdir()
+    egd, _ = three_cases(tmp_path / "egd")
+    root = egd.write()
+    assert sources.detect(root) == "egd_cxr"
+    assert sources.read(root).name == "egd_cxr"
+    # An EGD-CXR folder has folders of images in it, and stays one.
+    add_image(root, "inclusion/a.png", "other/b.png")
+    assert sources.detect(root) == "egd_cxr"
+    assert sources.detect(real_data / "paediatric_pneumonia") == "folder"
+    add_image(tmp_path, "classes/x/a.png")
+    assert sources.detect(tmp_path / "classes") == "folder"
+
+
+def test_a_folder_of_no_known_format_is_told_what_each_needs(tmp_path):
+    add_image(tmp_path, ".cache/x.png", "loose.png")
+    with pytest.raises(DataError, match="no known format") as caught:
+        sources.detect(tmp_path)
+    for name, reader in sources.READERS.items():
+        assert f"{name}: {reader.needs}" in str(caught.value)
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    for root in (tmp_path / "nowhere", tmp_path / "file"):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(MissingFileError, match="no such folder"):
+            sources.read(root)
+
+
+def test_an_unknown_source_lists_the_valid_ones(tmp_path):
+    with pytest.raises(ConfigError, match="auto, egd_cxr, folder"):
+        sources.read(tmp_path, "egd")
+
+
+def test_an_option_of_another_source_lists_the_valid_ones(tmp_path):
+    with pytest.raises(ConfigError, match="folder has no option images") as caught:
+        sources.read(tmp_path, "folder", images=tmp_path)
+    assert "labels, fixations, skip_missing" in str(caught.value)
+
+
+def test_options_reach_the_reader(tmp_path):
+    egd, ids = three_cases(tmp_path)
+    egd.case("CHF", image=False)
+    assert [case.case_id for case in sources.read(egd.write(), skip_missing=True).cases] == ids

@@ -1,0 +1,287 @@
+from contextlib import suppress
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ggcam.data import images
+from ggcam.data.case import Frame
+from ggcam.data.images import IMAGE_SUFFIXES, image_size, read_image, resize_mask, resize_to_frame, to_uint8
+from ggcam.errors import ImageError
+from ggcam.gaze.fixations import Fixations
+
+RNG = np.random.default_rng(7)
+GREY8 = RNG.integers(0, 256, (40, 30)).astype(np.uint8)
+GREY16 = RNG.integers(0, 65536, (40, 30)).astype(np.uint16)
+COLOUR8 = RNG.integers(0, 256, (40, 30, 3)).astype(np.uint8)
+COLOUR16 = RNG.integers(0, 65536, (40, 30, 3)).astype(np.uint16)
+
+
+def luma(colour_bgr):
+    return colour_bgr[..., :3] @ [0.114, 0.587, 0.299]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("pixels", [GREY8, GREY16], ids=["8 bit", "16 bit"])
+def test_grey_pixels_come_as_they_are(tmp_path, suffix, pixels):
+    path = tmp_path / f"x{suffix}"
+    cv2.imwrite(str(path), pixels)
+    image = read_image(path)
+    assert image.dtype == pixels.dtype
+    np.testing.assert_array_equal(image, pixels)
+    assert image_size(path) == (40, 30)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("pixels", [COLOUR8, COLOUR16], ids=["8 bit", "16 bit"])
+def test_colour_turns_grey_at_its_own_depth_and_alpha_is_dropped(tmp_path, pixels, alpha):
+    if alpha:
+        pixels = np.concatenate([pixels, RNG.integers(0, 255, (40, 30, 1)).astype(pixels.dtype)], axis=2)
+    cv2.imwrite(str(tmp_path / "x.png"), pixels)
+    image = read_image(tmp_path / "x.png")
+    assert image.dtype == pixels.dtype
+    np.testing.assert_allclose(image, luma(pixels), atol=2 if pixels.dtype == np.uint16 else 1)
+
+
+@pytest.mark.parametrize("pixels", [GREY8, GREY16], ids=["8 bit", "16 bit"])
+def test_grey_stored_as_colour_is_the_same_grey(tmp_path, pixels):
+    cv2.imwrite(str(tmp_path / "x.png"), np.stack([pixels] * 3, axis=2))
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), pixels)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_kind_of_png_is_one_channel(tmp_path, mode):
+    picture = Image.fromarray(np.where(GREY8 > 127, 255, 0).astype(np.uint8))
+    picture = Image.new("I;16", picture.size, 65535) if mode == "I;16" else picture.convert(mode)
+    picture.save(tmp_path / "x.png")
+    image = read_image(tmp_path / "x.png")
+    if mode == "I;16":
+        assert (image == 65535).all()
+    else:
+        np.testing.assert_array_equal(image, np.where(GREY8 > 127, 255, 0))
+
+
+def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path):
+    Image.fromarray(GREY8).convert("P").save(tmp_path / "x.png", transparency=bytes(range(256)))
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), GREY8)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpegs_are_read(tmp_path, mode):
+    smooth = np.linspace(0, 255, 1200).reshape(40, 30).astype(np.uint8)
+    Image.fromarray(smooth).convert("RGB").convert(mode).save(tmp_path / "x.jpg", quality=95)
+    np.testing.assert_allclose(read_image(tmp_path / "x.jpg").astype(int), smooth, atol=6)
+
+
+def test_an_exif_rotation_is_ignored(tmp_path):
+    picture = Image.fromarray(GREY8)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "x.jpg", exif=exif)
+    assert read_image(tmp_path / "x.jpg").shape == image_size(tmp_path / "x.jpg") == (40, 30)
+
+
+def test_the_content_and_not_the_name_says_what_a_file_is(tmp_path):
+    cv2.imwrite(str(tmp_path / "x.png"), GREY8)
+    (tmp_path / "x.png").rename(tmp_path / "x.dcm")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.dcm"), GREY8)
+
+
+def _png(pixels=GREY8):
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def _jpeg():
+    return cv2.imencode(".jpg", cv2.resize(GREY8, (300, 400)))[1].tobytes()
+
+
+def _flipped(data, at):
+    broken = bytearray(data)
+    broken[at] ^= 0xFF
+    return bytes(broken)
+
+
+BROKEN = {
+    "empty": (b"", "empty"),
+    "text": (b"patient_id,label\n1,2\n" * 20, "none of PNG, JPEG, TIFF and DICOM"),
+    "png cut in its signature": (_png()[:6], "none of PNG"),
+    "png cut in its header": (_png()[:20], "x.img"),
+    "png cut in its pixels": (_png()[:600], "cannot be decoded"),
+    "png cut before its end": (_png()[:-60], "cannot be decoded"),
+    "png with a broken byte": (_flipped(_png(), 400), "cannot be decoded"),
+    "jpeg cut in its header": (_jpeg()[:30], "x.img"),
+    "jpeg cut in its pixels": (_jpeg()[:5000], "cannot be decoded"),
+    "tiff cut": (cv2.imencode(".tif", GREY16)[1].tobytes()[:700], "x.img"),
+    "tiff of floats": (cv2.imencode(".tif", GREY8.astype(np.float32))[1].tobytes(), "unusable pixels"),
+    "tiff of signed numbers": (cv2.imencode(".tif", GREY8.astype(np.int16))[1].tobytes(), "unusable pixels"),
+    "gif": (b"GIF89a" + bytes(100), "none of PNG"),
+    "degenerate": (_png(GREY8[:3]), "3x30"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_file_is_refused_with_path_and_reason_and_nothing_is_printed(tmp_path, capfd, content, message):
+    path = tmp_path / "x.img"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=message) as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
+    for function in (read_image, image_size):
+        with pytest.raises(ImageError, match="no such image file"):
+            function(tmp_path / "nowhere.png")
+        with pytest.raises(ImageError, match="not a folder"):
+            function(tmp_path)
+
+
+def test_a_file_of_several_images_is_refused(tmp_path):
+    pages = [Image.fromarray(GREY8), Image.fromarray(GREY8)]
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError, match="several images"):
+        read_image(tmp_path / "x.tif")
+
+
+def test_an_image_too_large_for_the_memory_is_refused_by_its_header(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    (tmp_path / "x.png").write_bytes(_png())
+    for function in (read_image, image_size):
+        with pytest.raises(ImageError, match="at most 1,000 pixels"):
+            function(tmp_path / "x.png")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(["png", "jpg", "tif"]), st.integers(0, 2**32))
+def test_garbled_bytes_end_in_an_image_or_an_image_error(tmp_path_factory, kind, seed):
+    rng = np.random.default_rng(seed)
+    data = bytearray(cv2.imencode(f".{kind}", GREY8)[1].tobytes())
+    for at in rng.integers(0, len(data), 3):
+        data[at] = rng.integers(256)
+    path = tmp_path_factory.mktemp("garbled") / "x"
+    path.write_bytes(bytes(data))
+    with suppress(ImageError):
+        assert read_image(path).ndim == 2
+
+
+def test_garbled_bytes_print_nothing(tmp_path, capfd):
+    rng = np.random.default_rng(0)
+    for kind in ("png", "jpg", "tif"):
+        for _ in range(100):
+            data = bytearray(cv2.imencode(f".{kind}", GREY8)[1].tobytes())
+            for at in rng.integers(0, len(data), 3):
+                data[at] = rng.integers(256)
+            (tmp_path / "x").write_bytes(bytes(data))
+            with suppress(ImageError):
+                read_image(tmp_path / "x")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate", "packbits"])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_tiffs_of_either_polarity_and_any_lossless_compression_are_read(tmp_path, compression, white_is_zero):
+    tags = {262: 0 if white_is_zero else 1}
+    Image.fromarray(GREY8).save(tmp_path / "x.tif", compression=compression, tiffinfo=tags)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), GREY8)
+
+
+def test_suffixes_are_lower_case_with_a_dot():
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in IMAGE_SUFFIXES)
+
+
+def test_sixteen_bits_become_eight_by_rounding():
+    wide = np.arange(0, 65536, dtype=np.uint16)[None]
+    narrow = to_uint8(wide)
+    assert narrow.dtype == np.uint8
+    np.testing.assert_array_equal(narrow[0], [round(int(value) / 257) for value in wide[0]])
+    assert to_uint8(GREY8) is GREY8
+
+
+# --- into the frame
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), st.integers(40, 900), st.integers(40, 900), st.sampled_from([(128, 96), (256, 320), (64, 64)]))
+def test_a_blob_lands_where_the_frame_says(data, height, width, size):
+    frame = Frame(*size)
+    radius = max(height, width) // 16 + 2
+    row = data.draw(st.integers(0, height - 1))
+    column = data.draw(st.integers(0, width - 1))
+    raw = np.zeros((height, width), np.uint16)
+    raw[max(0, row - radius) : row + radius + 1, max(0, column - radius) : column + radius + 1] = 60000
+    framed = resize_to_frame(raw, frame).astype(float)
+    rows, columns = np.nonzero(raw)
+    centre = Fixations.build([columns.mean() + 0.5], [rows.mean() + 0.5])
+    expected = frame.fit(height, width).apply(centre)
+    y, x = (np.indices(framed.shape) + 0.5).reshape(2, -1)
+    weight = framed.ravel()
+    assert np.average(x, weights=weight) == pytest.approx(expected.x_px[0], abs=0.5)
+    assert np.average(y, weights=weight) == pytest.approx(expected.y_px[0], abs=0.5)
+
+
+def test_shrinking_by_a_whole_factor_averages_areas_exactly():
+    raw = RNG.integers(0, 65536, (256, 192)).astype(np.uint16)
+    framed = resize_to_frame(raw, Frame(64, 64))
+    means = raw.reshape(64, 4, 48, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(framed[:, 8:56], means, atol=0.51)
+    assert not framed[:, :8].any()
+    assert not framed[:, 56:].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(8, 300), st.integers(8, 300), st.sampled_from([np.uint8, np.uint16]))
+def test_a_white_image_fills_the_fitted_size_and_nothing_else(height, width, dtype):
+    frame = Frame(96, 64)
+    framed = resize_to_frame(np.full((height, width), np.iinfo(dtype).max, dtype), frame)
+    assert framed.dtype == dtype
+    assert framed.shape == (96, 64)
+    rows, columns = np.nonzero(framed)
+    fitted = frame.fitted_size(height, width)
+    place = frame.fit(height, width)
+    assert (rows.min(), columns.min()) == (place.shift_y_px, place.shift_x_px)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == fitted
+    assert (framed[framed > 0] == np.iinfo(dtype).max).all()
+
+
+def test_enlarging_is_linear_and_stays_in_place():
+    raw = np.zeros((16, 16), np.uint8)
+    raw[:, 8:] = 200
+    framed = resize_to_frame(raw, Frame(64, 64)).astype(float)
+    assert framed[32, 31] < 100 < framed[32, 32]
+    assert framed[32, 31] + framed[32, 32] == pytest.approx(200, abs=1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(20, 400), st.integers(20, 400), st.sampled_from([1, 255, True]))
+def test_a_mask_keeps_its_area_and_place(height, width, inside):
+    mask = np.zeros((height, width), np.uint8)
+    mask[height // 4 : height // 2, width // 4 : width // 2] = inside
+    frame = Frame(128, 96)
+    framed = resize_mask(mask, frame)
+    place = frame.fit(height, width)
+    rows, columns = np.nonzero(framed)
+    assert rows.min() == pytest.approx(place.apply_y(np.array([height // 4]))[0], abs=0.51)
+    assert rows.max() + 1 == pytest.approx(place.apply_y(np.array([height // 2]))[0], abs=0.51)
+    assert columns.min() == pytest.approx(place.apply_x(np.array([width // 4]))[0], abs=0.51)
+    assert columns.max() + 1 == pytest.approx(place.apply_x(np.array([width // 2]))[0], abs=0.51)
+
+
+def test_a_mask_pixel_is_inside_when_over_half_of_it_is():
+    mask = np.zeros((128, 128), bool)
+    mask[:, :2] = mask[:64, 2] = True
+    framed = resize_mask(mask, Frame(32, 32))
+    assert not framed[20, 0]
+    assert framed[:16, 0].all()
+
+
+def test_real_x_rays_are_read(real_data):
+    for path in sorted((real_data / "nih").glob("*.png")):
+        image = read_image(path)
+        assert image.shape == image_size(path) == (512, 512)
+        np.testing.assert_array_equal(image, cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    for path in sorted((real_data / "paediatric_pneumonia" / "viral").glob("*.jpg"))[:20]:
+        assert read_image(path).shape == image_size(path)

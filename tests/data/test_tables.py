@@ -1,0 +1,110 @@
+import gzip
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ggcam.data.tables import read_table
+from ggcam.errors import MissingFileError, TableError
+
+
+def written(tmp_path, data, name="t.csv"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+def test_only_the_columns_asked_for_are_read_in_the_order_asked_for(tmp_path):
+    table = read_table(written(tmp_path, b"c,a,b\n3,1,\n6,4,5\n"), ["a", "c"], ["b", "d"])
+    assert list(table.columns) == ["a", "c", "b"]
+    assert table["c"].tolist() == ["3", "6"]
+    assert table["b"].tolist() == ["", "5"]
+    assert "d" not in table
+    assert table.row.tolist() == [2, 3]
+
+
+def test_a_mark_crlf_blanks_and_quoted_line_breaks_are_taken_in_stride(tmp_path):
+    data = b'\xef\xbb\xbf a ,"b"\r\n 1 ,"x\r\n""y"", z"\r\n2,\r\n'
+    table = read_table(written(tmp_path, data), ["a", "b"])
+    assert table["a"].tolist() == ["1", "2"]
+    assert table["b"].tolist() == ['x\r\n"y", z', ""]
+    assert table.row.tolist() == [2, 3]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_numbers_come_back_from_csv_gzip_and_parquet(tmp_path_factory, values):
+    folder = tmp_path_factory.mktemp("tables")
+    text = "x\n" + "".join(f"{value!r}\n" for value in values)
+    (folder / "t.csv").write_text(text)
+    (folder / "t.csv.gz").write_bytes(gzip.compress(text.encode()))
+    pd.DataFrame({"x": values}).to_parquet(folder / "t.parquet")
+    for name in ("t.csv", "t.csv.gz", "t.parquet"):
+        np.testing.assert_allclose(read_table(folder / name, ["x"]).numbers("x"), values, rtol=1e-15)
+
+
+def test_no_value_is_nan_where_admitted_and_told_where_not(tmp_path):
+    table = read_table(written(tmp_path, b"a,b\n1,\n2,nan\n3, \n"), ["a", "b"])
+    assert all(math.isnan(value) for value in table.numbers("b", blank=True))
+    with pytest.raises(TableError, match=r"b is empty(.|\n)*t\.csv:2"):
+        table.numbers("b")
+
+
+@pytest.mark.parametrize("word", ["x", "1,5", "inf", "-inf", "1e999", "1 2", "--1"])
+def test_what_is_no_number_is_told_with_file_row_and_value(tmp_path, word):
+    table = read_table(written(tmp_path, f'a\n1\n2\n"{word}"\n'.encode()), ["a"])
+    with pytest.raises(TableError, match=r"a is not a finite number(.|\n)*t\.csv:4") as caught:
+        table.numbers("a", blank=True)
+    assert word in str(caught.value)
+
+
+def test_rows_keep_their_numbers_in_a_selection(tmp_path):
+    table = read_table(written(tmp_path, b"a\n1\n2\nx\n"), ["a"]).select(np.array([False, True, True]))
+    assert len(table) == 2
+    with pytest.raises(TableError, match=r"t\.csv:4"):
+        table.numbers("a")
+
+
+def test_repeats_are_found_in_some_columns_or_all(tmp_path):
+    table = read_table(written(tmp_path, b"a,b\n1,2\n1,3\n1,2\n"), ["a", "b"])
+    assert table.repeats().tolist() == [False, False, True]
+    assert table.repeats("a").tolist() == [False, True, True]
+
+
+def test_other_columns_may_hold_anything(tmp_path):
+    data = b"a,caf\xe9\n1,na\xefve\n"
+    assert read_table(written(tmp_path, data), ["a"]).numbers("a").tolist() == [1]
+
+
+BROKEN = {
+    "no bytes": (b"", "no column a, b(.|\n)*an empty file"),
+    "another column": (b"a,c\n1,2\n", "no column b(.|\n)*a, b(.|\n)*a, c"),
+    "a column twice": (b"a,b,a\n1,2,3\n", "more than one column a"),
+    "a short row": (b"a,b\n1,2\n3\n", "cannot be read(.|\n)*Row #3"),
+    "other text encoding": ("a,b\n1,ü\n".encode("latin-1"), "cannot be read"),
+    "utf-16": ("a,b\n1,2\n".encode("utf-16"), "no column a, b"),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), BROKEN.values(), ids=BROKEN)
+def test_what_is_no_such_table_is_refused(tmp_path, data, message):
+    with pytest.raises(TableError, match=message) as caught:
+        read_table(written(tmp_path, data), ["a", "b"])
+    assert "t.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.parquet"])
+def test_what_is_not_what_its_ending_says_is_refused(tmp_path, name):
+    with pytest.raises(TableError, match="cannot be read"):
+        read_table(written(tmp_path, b"a\n1\n", name), ["a"])
+    whole = gzip.compress(b"a\n" + b"1\n" * 1000)
+    with pytest.raises(TableError, match="cannot be read"):
+        read_table(written(tmp_path, whole[:-12], name), ["a"])
+
+
+def test_a_missing_table_is_told(tmp_path):
+    with pytest.raises(MissingFileError, match="no such table"):
+        read_table(tmp_path / "t.csv", ["a"])

@@ -1,0 +1,154 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from ggcam.errors import ConfigError
+from ggcam.gaze.maps import GazeBatch
+from ggcam.guidance import GUIDANCES, Guidance, create_guidance
+from ggcam.guidance.correlation import pearson
+from ggcam.models.cam import CAMClassifier, CAMHead, CAMOutput
+
+FRAME = (64, 48)
+
+
+def output_and_gaze(cases: int = 3, seed: int = 0) -> tuple[CAMOutput, torch.Tensor, GazeBatch]:
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(cases, 5, 8, 6, generator=generator)
+    labels = torch.randint(0, 3, (cases,), generator=generator)
+    points = torch.rand(cases, 10, 2, generator=generator) * torch.tensor([48.0, 64.0])
+    gaze = GazeBatch(points, torch.rand(cases, 10, generator=generator), torch.full_like(points, 6.0), FRAME)
+    return CAMHead(5, 3)(features), labels, gaze
+
+
+def losses_of(name: str, output: CAMOutput, labels: torch.Tensor, gaze: GazeBatch):
+    classification = nn.functional.cross_entropy(output.logits, labels)
+    return create_guidance(name)(output, labels, gaze, classification)
+
+
+def test_correlation_equals_numpys():
+    a, b = torch.randn(4, 8, 6), torch.rand(4, 8, 6)
+    slow = [np.corrcoef(a[i].flatten(), b[i].flatten())[0, 1] for i in range(4)]
+    np.testing.assert_allclose(pearson(a, b).numpy(), slow, atol=1e-5)
+
+
+@given(st.floats(0.01, 100), st.floats(-100, 100))
+def test_correlation_is_free_of_scale_and_shift(scale, shift):
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 8, 6, generator=generator), torch.rand(2, 8, 6, generator=generator)
+    torch.testing.assert_close(pearson(a * scale + shift, b), pearson(a, b), atol=2e-3, rtol=0)
+
+
+def test_a_constant_map_has_correlation_0_and_a_finite_gradient():
+    a = torch.ones(1, 4, 4, requires_grad=True)
+    r = pearson(a, torch.rand(1, 4, 4))
+    r.sum().backward()
+    assert r.item() == 0
+    assert torch.isfinite(a.grad).all()
+
+
+def test_the_published_loss_equals_its_formula_written_out():
+    output, labels, gaze = output_and_gaze()
+    losses = losses_of("ggcam", output, labels, gaze)
+    classification = nn.functional.cross_entropy(output.logits, labels).item()
+    errors = []
+    for i, label in enumerate(labels.tolist()):
+        target = gaze.density((8, 6))[i] / gaze.density((8, 6))[i].max()
+        errors.append(((torch.sigmoid(0.1 * output.cam[i, label]) - target) ** 2).mean().item())
+    guidance, sc, sd = float(np.mean(errors)), 1.0, 0.1
+    total = classification / sc**2 + math.log(1 + sc) + guidance / (2 * sd**2) + math.log(1 + sd)
+    assert losses.guidance.item() == pytest.approx(guidance, rel=1e-5)
+    assert losses.total.item() == pytest.approx(total, rel=1e-5)
+
+
+def test_correlation_guidance_adds_1_minus_r_of_the_true_class():
+    output, labels, gaze = output_and_gaze()
+    losses = losses_of("ggcam-cc", output, labels, gaze)
+    density = gaze.density((8, 6))
+    r = [np.corrcoef(output.cam[i, labels[i]].detach().flatten(), density[i].flatten())[0, 1] for i in range(3)]
+    assert losses.guidance.item() == pytest.approx(1 - np.mean(r), abs=1e-5)
+    assert losses.total.item() == pytest.approx(losses.classification.item() + 1 - np.mean(r), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ggcam", "ggcam-cc"])
+def test_a_case_without_gaze_adds_nothing_and_changes_no_other(name):
+    output, labels, gaze = output_and_gaze(cases=2)
+    alone = losses_of(
+        name,
+        CAMOutput(*(part[:1] for part in output)),
+        labels[:1],
+        GazeBatch(gaze.points_px[:1], gaze.weight[:1], gaze.sigma_px[:1], FRAME),
+    )
+    silent = gaze._replace(weight=gaze.weight * torch.tensor([[1.0], [0.0]]))
+    together = losses_of(name, output, labels, silent)
+    assert together.guidance.item() == pytest.approx(alone.guidance.item() / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", list(GUIDANCES))
+def test_gradients_stay_finite_when_nobody_has_gaze(name):
+    output, labels, gaze = output_and_gaze()
+    output.cam.retain_grad()
+    losses_of(name, output, labels, gaze._replace(weight=torch.zeros(3, 10))).total.backward()
+    assert output.cam.grad is not None
+    assert torch.isfinite(output.cam.grad).all()
+
+
+def test_every_learned_parameter_of_the_published_method_gets_a_gradient():
+    output, labels, gaze = output_and_gaze()
+    guidance = create_guidance("ggcam")
+    classification = nn.functional.cross_entropy(output.logits, labels)
+    guidance(output, labels, gaze, classification).total.backward()
+    assert {name: p.grad is not None and p.grad.item() != 0 for name, p in guidance.named_parameters()} == {
+        "log_sigma_classification": True,
+        "log_sigma_guidance": True,
+        "log_sharpness": True,
+        "shift": True,
+    }
+
+
+def test_no_guidance_is_the_classification_loss_alone():
+    output, labels, gaze = output_and_gaze()
+    losses = losses_of("none", output, labels, gaze)
+    assert losses.total.item() == losses.classification.item()
+    assert losses.guidance.item() == 0
+
+
+def test_a_method_may_bring_its_own_head_its_own_pooling_and_a_hook_on_the_input():
+    class AttentionPooling(CAMHead):
+        def __init__(self, num_features: int, num_classes: int):
+            super().__init__(num_features, num_classes)
+            self.attention = nn.Conv2d(num_features, 1, 1)
+
+        def forward(self, features):
+            weight = self.attention(features).flatten(2).softmax(-1).unflatten(2, features.shape[2:])
+            output = super().forward(features)
+            return output._replace(logits=(output.cam * weight).sum(dim=(2, 3)) + self.bias)
+
+    class Own(Guidance):
+        def attach(self, model):
+            model.head = AttentionPooling(4, 2)
+
+        def on_input(self, image, gaze):
+            seen = gaze.density((image.shape[2], image.shape[3]))
+            return image * (seen > 0)[:, None]
+
+    class Trunk(nn.Module):
+        num_features = 4
+
+        def forward(self, image):
+            return image.expand(-1, 4, -1, -1)
+
+    model, guidance = CAMClassifier(Trunk(), 2), Own()
+    guidance.attach(model)
+    _, _, gaze = output_and_gaze(cases=2)
+    image = guidance.on_input(torch.rand(2, 1, 8, 6), gaze)
+    assert model(image).logits.shape == (2, 2)
+
+
+def test_an_unknown_guidance_lists_the_known_ones():
+    with pytest.raises(ConfigError, match="none, ggcam, ggcam-cc"):
+        create_guidance("gradcam")

@@ -1,0 +1,122 @@
+"""The run folder before training, and what is refused when one is opened."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.run_folder import create_run_folder, open_run_folder, random_code, read_json, write_json, write_whole
+
+SETTINGS = {"data": Path("some/DATA"), "train": {"epochs": 3, "weights": None, "augment": {"zoom": 0.1}}}
+DESCRIPTION = {"net": "CAMClassifier", "type": "hf/resnet18", "class_names": ("a", "b")}
+
+
+def created(tmp_path: Path, name: str | None = "mine"):
+    return create_run_folder(tmp_path, name, SETTINGS, DESCRIPTION)
+
+
+def test_a_new_run_has_its_names_and_settings(tmp_path):
+    run = created(tmp_path)
+    assert run.root == tmp_path / "mine"
+    assert run.results.parent == run.root
+    assert run.results.name.startswith("CAMClassifier_hf_resnet18_")
+    assert len(run.results.name.rsplit("_", 1)[1]) == 5
+    assert json.loads((run.root / "params_NetLearn_.txt").read_text())["epochs"] == 3
+    assert json.loads((run.root / "params_CAMClassifier_.txt").read_text())["class_names"] == ["a", "b"]
+    settings = tomllib.loads((run.root / "config.toml").read_text())
+    assert settings["data"] == str(Path("some/DATA"))
+    assert settings["train"] == {"epochs": 3, "augment": {"zoom": 0.1}}
+
+
+def test_opening_finds_what_was_created(tmp_path):
+    run, opened = created(tmp_path), open_run_folder(tmp_path / "mine")
+    assert opened == run
+    assert opened.data_root == Path("some/DATA")
+    assert opened.description["type"] == "hf/resnet18"
+
+
+def test_unnamed_runs_get_names_of_their_own(tmp_path):
+    names = {created(tmp_path, None).root.name for _ in range(5)}
+    assert len(names) == 5
+    assert all(len(name) == 5 for name in names)
+    assert len({random_code() for _ in range(100)}) == 100
+
+
+def test_an_empty_folder_may_become_a_run(tmp_path):
+    (tmp_path / "mine").mkdir()
+    created(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../a", ".", "/a", ".."])
+def test_what_is_no_name_is_refused(tmp_path, name):
+    with pytest.raises(RunFolderError):
+        create_run_folder(tmp_path / "in", name, SETTINGS, DESCRIPTION)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_name_is_refused_and_left_alone(tmp_path):
+    run = created(tmp_path)
+    before = sorted(run.root.rglob("*"))
+    with pytest.raises(RunFolderError, match=r"something under this name(?s:.*)--resume"):
+        created(tmp_path)
+    assert sorted(run.root.rglob("*")) == before
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="something under this name"):
+        created(tmp_path, "file")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(RunFolderError, match="no such run folder"):
+        open_run_folder(tmp_path / "none")
+    with pytest.raises(RunFolderError, match=r"no run folder(?s:.*)config.toml"):
+        open_run_folder(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="no such run folder"):
+        open_run_folder(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lacks data and results and train(?s:.*)got: nothing"),
+        ("= 3", "cannot be read"),
+        ('data = "a"\nresults = "b"\n', "lacks train"),
+        ('data = 3\nresults = "b"\n[train]\n', "lacks data"),
+        ('data = "a"\nresults = "b"\ntrain = 5\n', "lacks train"),
+    ],
+)
+def test_a_damaged_config_is_refused(tmp_path, text, message):
+    run = created(tmp_path)
+    (run.root / "config.toml").write_text(text)
+    with pytest.raises(RunFolderError, match=message):
+        open_run_folder(run.root)
+
+
+def test_a_config_of_bytes_is_refused(tmp_path):
+    run = created(tmp_path)
+    (run.root / "config.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        open_run_folder(run.root)
+
+
+def test_json_is_read_or_refused(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(MissingFileError, match=r"missing(?s:.*)evaluate"):
+        read_json(path)
+    write_json(path, {"a": [1, None]})
+    assert read_json(path) == {"a": [1, None]}
+    for damaged in ("{", "", "[]", "3", "null"):
+        path.write_text(damaged)
+        with pytest.raises(RunFolderError, match="damaged"):
+            read_json(path)
+
+
+def test_writing_leaves_nothing_beside_the_file(tmp_path):
+    write_whole(tmp_path / "a.txt", "one")
+    write_whole(tmp_path / "a.txt", "two")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "two"

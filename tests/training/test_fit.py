@@ -1,0 +1,206 @@
+"""Training from a prepared folder to a run folder: repeatable, resumable, the same on two processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ggcam.data.augment_config import AugmentConfig
+from ggcam.data.prepared import load_prepared
+from ggcam.errors import ConfigError, PreparedFolderError, RunFolderError
+from ggcam.guidance import GUIDANCES, Guidance
+from ggcam.models.cam import CAMClassifier, CAMHead
+from ggcam.run_folder import open_run_folder
+from ggcam.training.config import TrainConfig
+from ggcam.training.description import load_model
+from ggcam.training.fit import fit, resume
+
+TINY = {"backbone": "test_resnet", "batch_size": 8}
+TINY_FLAGS = ("--backbone", "test_resnet", "--batch-size", "8", "--accelerator", "cpu")
+
+
+def ggcam(*arguments: object, **options) -> subprocess.Popen:
+    source = Path(__file__).parents[2] / "src"
+    environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "ggcam", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(open_run_folder(run).network, weights_only=True)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_folder_holds_the_files_that_the_original_wrote(prepared, tmp_path):
+    run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=2), tmp_path, "mine")
+    assert run.root == tmp_path / "mine"
+    assert json.loads((run.root / "params_NetLearn_.txt").read_text())["guidance"] == "ggcam-cc"
+    described = json.loads((run.root / "params_CAMClassifier_.txt").read_text())
+    assert described["class_names"] == ["Normal", "CHF", "pneumonia"]
+    assert "torch: " in (run.root / "QuickHelper_summary.txt").read_text()
+    assert run.results.name.startswith("CAMClassifier_test_resnet_")
+    assert run.network.is_file()
+    assert run.curves.stat().st_size > 10_000
+    assert {path.name for path in run.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
+    history = pd.read_csv(run.history)
+    assert history["epoch"].tolist() == [0, 1]
+    assert np.isfinite(history.to_numpy()).all()
+    assert list(run.root.glob("logs/tensorboard/events*"))
+    assert list(run.root.glob("logs/version_0/metrics.csv"))
+
+
+def test_the_saved_network_is_that_of_the_best_epoch(prepared, tmp_path):
+    run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=3), tmp_path)
+    best = torch.load(run.checkpoints / "best.ckpt", weights_only=False)
+    history = pd.read_csv(run.history)
+    assert best["epoch"] == history["valid_macro_auroc"].idxmax()
+    assert same(
+        weights(run.root),
+        {key.removeprefix("model."): v for key, v in best["state_dict"].items() if key.startswith("model.")},
+    )
+
+
+def test_one_seed_gives_one_network_and_leaves_the_global_generator_alone(prepared, tmp_path):
+    data = load_prepared(prepared)
+    torch.manual_seed(17)
+    before = torch.get_rng_state()
+    config = TrainConfig(**TINY, epochs=1, augment=AugmentConfig(rotate_deg=5, shift=0.05), seed=4)
+    runs = [fit(data, config, tmp_path) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert same(weights(runs[0].root), weights(runs[1].root))
+    other = fit(data, TrainConfig(**TINY, epochs=1, seed=5), tmp_path)
+    assert not same(weights(runs[0].root), weights(other.root))
+
+
+def test_guidance_alone_tells_two_arms_apart(prepared, tmp_path):
+    """Arms of a comparison share their initial weights and their batches; only the loss differs."""
+    data = load_prepared(prepared)
+    rates = {"lr": 1e-12, "weight_decay": 0.0, "precision": "32"}
+    runs = [fit(data, TrainConfig(**TINY, epochs=1, guidance=g, **rates), tmp_path, g) for g in ("none", "ggcam-cc")]
+    histories = [pd.read_csv(run.history) for run in runs]
+    # With a rate of nothing both saw the same batches through the same weights.
+    assert histories[0]["train_classification"][0] == pytest.approx(histories[1]["train_classification"][0], rel=1e-5)
+    assert histories[0]["train_guidance"][0] == 0
+    assert histories[1]["train_guidance"][0] > 0.1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"guidance": "ggcam", "schedule": "plateau", "monitor": "loss", "stop_after": 1},
+        {"guidance": "none", "schedule": "constant", "optimizer": "adam", "clip_norm": 0.0, "sigma_px": 4.0},
+        {"backbone": "test_vit", "precision": "32", "cache": "none", "workers": 0},
+    ],
+)
+def test_every_choice_trains(prepared, tmp_path, options):
+    run = fit(load_prepared(prepared), TrainConfig(**{**TINY, "epochs": 2, **options}), tmp_path)
+    assert isinstance(load_model(run), CAMClassifier)
+
+
+def test_a_run_killed_midway_goes_on_to_the_very_weights_of_an_uninterrupted_one(prepared, tmp_path):
+    flags = [*TINY_FLAGS, "--epochs", "12", "--rotate-deg", "5", "--out"]
+    process = ggcam("train", prepared, *flags, tmp_path, "--name", "killed")
+    run = tmp_path / "killed"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (
+        (run / "history.csv").is_file() and len(pd.read_csv(run / "history.csv")) >= 3
+    ):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not open_run_folder(run).network.is_file()
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    for arguments in (("--resume", run), (prepared, *flags, tmp_path, "--name", "whole")):
+        done = ggcam("train", *arguments)
+        _, errors = done.communicate()
+        assert done.returncode == 0, errors.decode()
+    assert same(weights(run), weights(tmp_path / "whole"))
+    columns = ["epoch", "learning_rate", "train_total", "valid_macro_auroc"]
+    killed, whole = (pd.read_csv(tmp_path / name / "history.csv")[columns] for name in ("killed", "whole"))
+    pd.testing.assert_frame_equal(killed, whole)
+
+
+def test_two_processes_give_the_metrics_of_one(prepared, tmp_path):
+    """A network without batch norm, in float32: what remains is the order of sums."""
+    flags = [*TINY_FLAGS, "--backbone", "test_vit", "--epochs", "2", "--precision", "32", "--out"]
+    for name, devices in (("one", "1"), ("two", "2")):
+        strategy = ("--strategy", "ddp") if devices == "2" else ()
+        process = ggcam("train", prepared, *flags, tmp_path, "--name", name, "--devices", devices, *strategy)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors.decode()
+    histories = [pd.read_csv(tmp_path / name / "history.csv").drop(columns="seconds") for name in ("one", "two")]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-3)
+    metrics = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two")]
+    assert metrics[0]["macro_auroc"]["value"] == pytest.approx(metrics[1]["macro_auroc"]["value"], abs=1e-3)
+
+
+def test_a_finished_run_is_left_as_it_is(trained):
+    before = open_run_folder(trained).network.stat().st_mtime_ns
+    resume(trained)
+    assert open_run_folder(trained).network.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"guidance": "gradcam"}, "there is no guidance"),
+        ({"backbone": "resnet_10"}, "timm knows no network"),
+        ({"output_stride": 7}, "cannot be built"),
+        ({"accelerator": "gpu", "devices": "9"}, "cannot train so"),
+        ({"strategy": "quantum"}, "cannot train so"),
+        ({"precision": "16"}, "precision"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_written(prepared, tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        fit(load_prepared(prepared), TrainConfig(**{**TINY, **options}), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_training_that_diverges_says_so(prepared, tmp_path):
+    with pytest.raises(ConfigError, match="training diverged in epoch 0"):
+        fit(load_prepared(prepared), TrainConfig(**TINY, lr=1e30, clip_norm=0.0, schedule="constant"), tmp_path)
+
+
+def test_a_head_that_a_guidance_brings_is_there_again_for_prediction(prepared, tmp_path, monkeypatch):
+    class Wider(CAMHead):
+        def __init__(self, features: int, classes: int):
+            super().__init__(features, classes)
+            self.extra = torch.nn.Parameter(torch.zeros(1))
+
+    class BringsAHead(Guidance):
+        def attach(self, model):
+            model.head = Wider(model.backbone.num_features, 3)
+
+    monkeypatch.setitem(GUIDANCES, "own", BringsAHead)
+    run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=1, guidance="own"), tmp_path)
+    assert isinstance(load_model(run).head, Wider)
+
+
+def test_a_taken_name_is_refused_and_what_is_there_stays(prepared, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunFolderError, match="something under this name"):
+        fit(load_prepared(prepared), TrainConfig(**TINY), tmp_path, "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_resumed_run_whose_data_are_gone_says_so(prepared, tmp_path):
+    run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=1), tmp_path, "mine")
+    run.network.unlink()
+    config = run.root / "config.toml"
+    config.write_text(config.read_text().replace(str(prepared.resolve()), str(tmp_path / "gone")))
+    with pytest.raises(PreparedFolderError, match="gone"):
+        resume(run.root)
