@@ -160,7 +160,6 @@ def test_a_finished_run_is_left_as_it_is(trained):
         ({"output_stride": 7}, "cannot be built"),
         ({"accelerator": "gpu", "devices": "9"}, "cannot train so"),
         ({"strategy": "quantum"}, "cannot train so"),
-        ({"precision": "16"}, "precision"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_written(prepared, tmp_path, options, message):

@@ -102,7 +102,8 @@ def load_model(run: RunFolder) -> CAMClassifier:
             "this run has no trained network yet", where=run.network, fix=f"finish it: ggcam train --resume {run.root}"
         )
     model = ModelDescription.of(run).build()
-    create_guidance(config_from_dict(run.settings["train"]).guidance).attach(model)  # a method may have given it another head
+    guidance = create_guidance(config_from_dict(run.settings["train"]).guidance)
+    guidance.attach(model)  # it may have given the model another head
     try:
         model.load_state_dict(torch.load(run.network, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises a dozen kinds for a damaged file

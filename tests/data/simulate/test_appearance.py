@@ -1,4 +1,4 @@
-"""What lies on an X-ray beside the patient: a marker where it says it is, and a shortcut that does not depend on place."""
+"""What lies on an X-ray beside the patient: a marker is where it says, and its place gives nothing away."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ def test_a_marker_brightens_its_box_and_nothing_else(marker: int, seed: int):
     box = lay_marker(CANVAS, image, marker, np.random.default_rng(seed))
     rows, columns = np.nonzero(image > 0.1 + 0.02)
     assert len(rows) > 5
-    assert box.x0_px - 1 <= columns.min() and columns.max() <= box.x1_px + 1
-    assert box.y0_px - 1 <= rows.min() and rows.max() <= box.y1_px + 1
+    room = 1.5  # of the blur
+    assert box.x0_px - room <= columns.min() + 1
+    assert columns.max() <= box.x1_px + room
+    assert box.y0_px - room <= rows.min() + 1
+    assert rows.max() <= box.y1_px + room
     assert 0.1 + 0.6 * MARKER_OPACITY[0] * 0.83 < image.max() < 0.1 + MARKER_OPACITY[1] * 0.9
 
 

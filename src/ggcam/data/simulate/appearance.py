@@ -100,7 +100,7 @@ def lay_marker(canvas: Canvas, image: Layer, marker: int, rng: Generator) -> Box
         layer = np.maximum.reduce([canvas.stroke(placed(line)[None], 0.2 * side) for line in strokes])
     layer = blur(layer, 0.002 * canvas.unit_px + 0.2) * rng.uniform(*MARKER_OPACITY)
     image[:] += layer * (rng.uniform(0.93, 1.0) - image)
-    half = 0.55 * side
+    half = 0.67 * side  # a stroke reaches 0.6 from the centre, a little more when turned
     return Box(*(centre - half), *(centre + half))
 
 

@@ -1,0 +1,48 @@
+"""`ggcam predict`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from ggcam.commands.terminal import print_table, progress_bar
+
+
+def predict(
+    run: Positional[Path],
+    images: Positional[tuple[Path, ...]],
+    out: Path = Path("predictions"),
+    overlays: bool = True,
+    batch_size: int = 8,
+    device: str | None = None,
+) -> None:
+    """Predict new images with a trained run; no gaze is needed. For research use; not a medical device.
+
+    Example: ggcam predict run/K3F9Q chest.dcm folder_of_images --out answers
+
+    Writes predictions.csv and an overlay of the predicted class's activation map for each image.
+
+    Args:
+        run: the run folder.
+        images: PNG, JPEG, TIFF or DICOM files, or folders of them.
+        out: where to write.
+        overlays: draw the activation maps.
+        batch_size: images in one forward pass.
+        device: where to run; a GPU if there is one.
+    """
+    from ggcam.predict import predict as answer
+
+    with progress_bar("predicting") as progress:
+        predictions = answer(run, images, out, overlays, batch_size, device, progress)
+    table = predictions.table
+    if len(table):
+        shares = table["predicted"].value_counts()
+        print_table(["predicted", "images"], [[str(name), f"{n:,}"] for name, n in shares.items()])
+        print(f"{len(table):,} images in {out / 'predictions.csv'}")
+    for error in predictions.failed.values():
+        print(error, file=sys.stderr)
+    if predictions.failed:
+        print(f"{len(predictions.failed):,} images failed: {out / 'errors.csv'}", file=sys.stderr)
+        sys.exit(1)

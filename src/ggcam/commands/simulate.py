@@ -1,0 +1,31 @@
+"""`ggcam simulate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from ggcam.commands.terminal import print_table, progress_bar
+from ggcam.data.simulate.config import SimulationConfig
+
+
+def simulate(
+    out: Positional[Path],
+    config: OmitArgPrefixes[SimulationConfig] = SimulationConfig(),  # noqa: B008
+) -> None:
+    """Make chest X-ray phantoms with gaze and known truth, in the raw layout of EGD-CXR.
+
+    Example: ggcam simulate raw --cases 1090 --shortcut 0.8
+
+    Args:
+        out: folder to make.
+        config: what to draw.
+    """
+    from ggcam.data.simulate.simulator import simulate as run
+
+    with progress_bar("simulating") as progress:
+        summary = run(out, config, progress)
+    counts = {**summary.per_class, **summary.per_split}
+    print_table(["cases", *counts], [[f"{summary.cases:,}", *(f"{n:,}" for n in counts.values())]])
+    print(f"{summary.fixations:,} fixations. Next: ggcam prepare {out} DATA --split-file {out / 'split.csv'}")
