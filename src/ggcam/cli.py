@@ -24,8 +24,10 @@ DESCRIPTION = (
     "Gaze-guided class activation mapping: image classifiers that look where radiologists looked. For research use."
 )
 
+COMMANDS = (simulate, prepare, inspect, train, evaluate, predict, report, demo)
+
 app = tyro.extras.SubcommandApp()
-for command in (simulate, prepare, inspect, train, evaluate, predict, report, demo):
+for command in COMMANDS:
     app.command(command)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes
 
+from ggcam.commands.arguments import Out, Raw
 from ggcam.commands.terminal import print_table, progress_bar
 from ggcam.data.prepare_config import PrepareConfig
 
 
 def prepare(
-    raw: Positional[Path],
-    out: Positional[Path],
+    raw: Raw,
+    out: Out,
     source: str = "auto",
     images: Path | None = None,
     labels: Path | None = None,

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from ggcam.commands.arguments import Run
 from ggcam.commands.terminal import print_table, progress_bar
 from ggcam.data.case import Split
 from ggcam.errors import ConfigError
@@ -17,7 +18,7 @@ from ggcam.training.config import TrainConfig, read_train_config
 
 
 def train(
-    data: Positional[Path | None] = None,
+    data: Positional[Annotated[Path | None, arg(metavar="DATA")]] = None,
     config: OmitArgPrefixes[TrainConfig] = TrainConfig(),  # noqa: B008
     config_file: Annotated[Path | None, arg(name="config")] = None,
     out: Path = Path("run"),
@@ -64,7 +65,7 @@ def train(
         _evaluate(run.root, None, "test", device)
 
 
-def evaluate(run: Positional[Path], data: Path | None = None, split: Split = "test", device: str | None = None) -> None:
+def evaluate(run: Run, data: Path | None = None, split: Split = "test", device: str | None = None) -> None:
     """Evaluate a trained run again, and write its report, metrics, predictions and page anew.
 
     Example: ggcam evaluate run/K3F9Q
