@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from ggcam.training.description import ModelDescription
 from ggcam.training.history import History
 from ggcam.training.module import GuidedTraining
 
+log = logging.getLogger(__name__)
+
 OnEpoch = Callable[[dict[str, float]], None]
 
 
@@ -57,7 +60,7 @@ def fit(
         RunFolderError: the name is taken.
     """
     create_guidance(config.guidance)
-    _check(data)
+    _check(data, config.guidance)
     _trainer(**_machine(config), logger=False, enable_checkpointing=False, enable_model_summary=False)
     description = ModelDescription(config.backbone, data.class_names, data.frame, config.output_stride)
     with local_seed(config.seed):
@@ -93,10 +96,12 @@ def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = Fal
     return _train(run, model, data, config, on_epoch, progress_bar)
 
 
-def _check(data: PreparedData) -> None:
+def _check(data: PreparedData, guidance: str) -> None:
     for split in ("train", "valid"):
         if split not in set(data.cases["split"]):
             raise ConfigError(f"there are no {split} cases", where=data.root, fix="prepare the data with another split")
+    if guidance != "none" and not data.cases.loc[data.cases["split"] == "train", "has_gaze"].any():
+        log.warning("no training case has gaze, so that guidance %s adds nothing: %s", guidance, data.root)
 
 
 def _train(
