@@ -30,12 +30,13 @@ class UncertaintyGuidance(Guidance):
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """The total loss, with the two learned uncertainties."""
-        sc, sd = self.log_sigma_classification.exp(), self.log_sigma_guidance.exp()
+        a, b = self.log_sigma_classification, self.log_sigma_guidance
+        # exp(-2b) rather than 1 / sd^2: at the start value of `released`, the gradient of that overflows float32.
         return (
-            classification / sc.square()
-            + torch.log1p(sc)
-            + self.weight * guidance / (2 * sd.square())
-            + torch.log1p(sd)
+            classification * (-2 * a).exp()
+            + torch.log1p(a.exp())
+            + self.weight * guidance * (-2 * b).exp() / 2
+            + torch.log1p(b.exp())
         )
 
 

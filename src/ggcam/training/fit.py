@@ -117,17 +117,18 @@ def _train(
     module = GuidedTraining(model.to(memory_format=torch.channels_last), guidance, config, frame)
     begun = run.last_checkpoint if run.last_checkpoint.is_file() else None
     if config.weights is not None and begun is None:
-        _start_guidance(module, config.weights)
+        start_guidance(module, config.weights)
     best = ModelCheckpoint(
         run.checkpoints,
         filename=Path(BEST).stem,
         monitor=config.monitored,
         mode=config.monitor_mode,
-        save_last=True,
         enable_version_counter=False,
     )
+    # Of its own, because Lightning's `save_last` skips every epoch that is not the best so far.
+    last = ModelCheckpoint(run.checkpoints, filename=run.last_checkpoint.stem, enable_version_counter=False)
     history = History(run.history, on_epoch)
-    callbacks: list[lightning.Callback] = [history, best]
+    callbacks: list[lightning.Callback] = [history, best, last]  # the first checkpoint's state is part of the second
     if config.stop_after is not None:
         callbacks.append(EarlyStopping(config.monitored, mode=config.monitor_mode, patience=config.stop_after))
     if config.max_hours is not None:
@@ -166,7 +167,7 @@ def _train(
     return trainer.strategy.broadcast(run)
 
 
-def _start_guidance(module: GuidedTraining, weights: Path) -> None:
+def start_guidance(module: GuidedTraining, weights: Path) -> None:
     """A file of the original's holds the scalars of its loss too, which only this loss starts from."""
     if isinstance(module.guidance, ReleasedGuidance) and released.is_released(module.model):
         start_from(module.guidance, released.scalars_of(released.read_state(weights)))
