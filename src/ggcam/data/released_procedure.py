@@ -16,7 +16,6 @@ from ggcam.data.case import SPLITS, Affine, Case, Frame, Split
 from ggcam.data.released_file import CELL_PX, ReleasedFile
 from ggcam.errors import ConfigError, DataError, listed
 from ggcam.gaze.fixations import Fixations
-from ggcam.gaze.maps import released_map
 
 STRIDE_PX = 2
 """Every second pixel of the canvas is kept: `Down2`."""
@@ -96,6 +95,8 @@ def process(
         label: class index.
         frame: size of the result.
     """
+    from ggcam.gaze.maps import released_map  # brings torch, which preparing can do without
+
     height, width = pixels.shape
     on_image = fixations.select(fixations.inside(height, width))
     cxr = divided_by_maximum(sample(pixels, frame))

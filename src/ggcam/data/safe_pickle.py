@@ -41,9 +41,7 @@ def load_array(path: Path) -> np.ndarray:
                 fix=_NOTHING_RAN,
             ) from None
         except Exception as error:  # a broken pickle can raise whatever its broken instructions lead to
-            raise ImageError(
-                "the pickle is cut off or damaged", where=path, got=str(error) or type(error).__name__
-            ) from None
+            raise ImageError("the pickle is cut off or damaged", where=path, got=_first_line(error)) from None
     if not isinstance(found, _Array) or found.values is None:
         got = "an unfinished array" if isinstance(found, _Array) else type(found).__name__
         raise ImageError("the pickle holds no array", where=path, expected="one NumPy array of numbers", got=got)
@@ -59,6 +57,7 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ImageError: the file asks for anything but tensors, named in the message; holds something other than a
             dictionary of dense tensors of numbers; or is cut off or damaged.
+        FileNotFoundError: there is no such file.
     """
     import torch
 
@@ -70,22 +69,24 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
             "the file asks for something that is no tensor",
             where=path,
             expected="a dictionary of tensors",
-            got=next(filter(None, forbidden.groups())) if forbidden else str(error).splitlines()[0],
+            got=next(filter(None, forbidden.groups())) if forbidden else _first_line(error),
             fix=_NOTHING_RAN,
         ) from None
-    except OSError:
+    except FileNotFoundError:
         raise
-    except Exception as error:  # torch raises a dozen kinds for a damaged file
-        raise ImageError(
-            "the .pt file is cut off or damaged", where=path, got=str(error).splitlines()[0] if str(error) else error
-        ) from None
+    except Exception as error:  # torch raises a dozen kinds for a damaged file, OSError among them
+        raise ImageError("the .pt file is cut off or damaged", where=path, got=_first_line(error)) from None
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         got = {key: type(value).__name__ for key, value in found.items()} if isinstance(found, dict) else type(found)
         raise ImageError("the .pt file holds no dictionary of tensors", where=path, got=got)
     try:
         return {str(name): tensor.detach().numpy() for name, tensor in found.items()}
     except (TypeError, RuntimeError) as error:
-        raise ImageError("a tensor is not of plain numbers", where=path, got=str(error).splitlines()[0]) from None
+        raise ImageError("a tensor is not of plain numbers", where=path, got=_first_line(error)) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 class _ForbiddenError(Exception):
@@ -126,7 +127,7 @@ class _Array:
         _, shape, kind, by_columns, content = state
         self._fill(content, kind, shape, "F" if by_columns else "C")
 
-    def _fill(self, content: bytes, kind: _DType, shape: tuple[int, ...], order: str) -> None:
+    def _fill(self, content: bytes | bytearray, kind: _DType, shape: tuple[int, ...], order: str) -> None:
         found = np.frombuffer(bytes(content), kind.dtype).reshape(shape, order="F" if order == "F" else "C")
         native = found.astype(kind.dtype.newbyteorder("="), copy=False)
         native.flags.writeable = False
@@ -138,7 +139,7 @@ def _reconstruct(*_: object) -> _Array:
     return _Array()
 
 
-def _frombuffer(content: bytes, kind: _DType, shape: tuple[int, ...], order: str) -> _Array:
+def _frombuffer(content: bytes | bytearray, kind: _DType, shape: tuple[int, ...], order: str) -> _Array:
     """What NumPy writes for protocol 5."""
     made = _Array()
     made._fill(content, kind, shape, order)
