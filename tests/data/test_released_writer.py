@@ -284,6 +284,19 @@ def test_pixels_that_cannot_be_are_told_with_their_file(cases, tmp_path, name, a
     assert str(root / "D_0000" / f"{name}.pk") in str(caught.value)
 
 
+def test_gaze_on_what_the_frame_crops_stays_in_the_table_and_does_not_count(tmp_path):
+    cases = [raw_case(number, 100, 380) for number in range(2)]
+    for case, columns in zip(cases, ([10, 370], [10, 200]), strict=True):
+        case.arrays["gaze_dot"][:] = 0
+        case.arrays["gaze_dot"][50, columns] = 4
+    source = released.read(write_raw(tmp_path / "raw", cases))
+    data = prepare(source, tmp_path / "data", replace(RELEASED, fractions=(0.0, 0.0, 1.0)))
+    assert data.cases["has_gaze"].tolist() == [False, True]
+    assert data.fixations["x_px"].tolist() == pytest.approx(
+        [(10 - 62) / 2 + 0.5, (370 - 62) / 2 + 0.5, (10 - 62) / 2 + 0.5, (200 - 62) / 2 + 0.5]
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

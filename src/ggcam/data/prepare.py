@@ -120,13 +120,12 @@ def load_if_same(source: Source, out: Path, config: PrepareConfig) -> PreparedDa
         return None
     _check_source(source)
     data = load_prepared(out)
-    splits, record = assign_splits(source.cases, config.split_by, config.fractions, config.seed, config.fraction)
+    splits, _ = assign_splits(source.cases, config.split_by, config.fractions, config.seed, config.fraction)
     there = zip(data.cases["case_id"], data.cases["split"], strict=True)
     same = (
         data.meta["source"] == source.name
         and data.meta.get("preset", "corrected") == config.preset
         and data.frame == Frame.parse(config.size)
-        and data.meta["split"]["how"] == record["how"]
         and all(splits.get(case_id) == split for case_id, split in there)
         and len(data) + data.meta["dropped"].get(BROKEN, 0) == len(splits)
     )
