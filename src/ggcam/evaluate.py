@@ -135,14 +135,7 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
     run = open_run_folder(root)
     cases, labels = evaluation.cases, evaluation.cases["label"].to_numpy(np.int64)
     write_json(run.report, evaluation.report)
-    outputs = pd.DataFrame(
-        {
-            "Y": [f"[{label}]" for label in labels],
-            "Y_pred": [str(row) for row in evaluation.probabilities.astype(float).tolist()],
-            "case_id": cases["case_id"],
-        }
-    )
-    write_whole(run.outputs, outputs.to_csv())
+    write_whole(run.outputs, outputs_table(evaluation.probabilities, labels, cases["case_id"].tolist()).to_csv())
     write_json(run.metrics, evaluation.metrics)
     row, column = peak_cell(evaluation.cam[np.arange(len(labels)), labels]).T
     predictions = cases[["case_id", "patient_id", "split", "label"]].assign(
@@ -158,6 +151,19 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
     os.replace(aside, run.cams)
     write_run_report(read_results(run), run.page)
     return run
+
+
+def outputs_table(
+    probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], case_ids: list[str]
+) -> pd.DataFrame:
+    """Columns Y and Y_pred as in the original GG-CAM's classification_results.csv, lists as text, and case_id."""
+    return pd.DataFrame(
+        {
+            "Y": [f"[{label}]" for label in labels],
+            "Y_pred": [str(row) for row in probabilities.astype(float).tolist()],
+            "case_id": case_ids,
+        }
+    )
 
 
 def _measure(

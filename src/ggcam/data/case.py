@@ -174,6 +174,8 @@ class Case:
         regions: boxes and ellipses, in pixels of the raw image.
         split: the source's own split, where it has one.
         flags: short remarks that travel with the case, such as "no_finding_dwell".
+        raw_size: (height, width) in pixels of the image that the positions refer to, where the source knows it; an
+            image of another size is refused.
     """
 
     case_id: str
@@ -185,6 +187,7 @@ class Case:
     regions: tuple[Region, ...] = ()
     split: Split | None = None
     flags: tuple[str, ...] = ()
+    raw_size: tuple[int, int] | None = None
 
     @property
     def fixations(self) -> Fixations:

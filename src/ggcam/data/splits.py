@@ -14,6 +14,7 @@ import numpy as np
 
 from ggcam.data.case import SPLITS, Case, Split
 from ggcam.data.prepare_config import FRACTIONS
+from ggcam.data.released_procedure import split_by_position
 from ggcam.data.tables import read_table
 from ggcam.errors import ConfigError, DataError, TableError, listed
 
@@ -207,17 +208,20 @@ def read_split_file(path: Path) -> dict[str, Split]:
 
 def assign_splits(
     cases: Sequence[Case],
-    how: Literal["patient", "source"] | Path = "patient",
+    how: Literal["patient", "position", "source"] | Path = "patient",
     fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 0,
+    fraction: float = 1.0,
 ) -> tuple[dict[str, Split], dict[str, object]]:
-    """Split of each case id, and a record of how it came about, for dataset.toml.
+    """Split of each case id that is taken, and a record of how it came about, for dataset.toml.
 
     Args:
         cases: of one source.
-        how: "patient" deals the patients out, "source" takes the cases' own splits, a path those of that file.
+        how: "patient" deals the patients out, "position" takes the cases in their order and leaves out those beyond
+            the fraction, "source" takes the cases' own splits, a path those of that file.
         fractions: see :func:`split_by_patient`.
         seed: see :func:`split_by_patient`.
+        fraction: see :func:`ggcam.data.released_procedure.split_by_position`.
 
     Raises:
         ConfigError: fractions that cannot be, or too few patients.
@@ -230,6 +234,12 @@ def assign_splits(
         dealt = split_by_patient(patients, labels, fractions, seed)
         known = {case.case_id: _SPLIT_WORDS[split] for case, split in zip(cases, dealt, strict=True)}
         record = {"how": "patient", "seed": seed, "fractions": fractions}
+    elif how == "position":
+        _check_fractions(fractions)
+        ids, labels = zip(*((case.case_id, case.label) for case in cases), strict=True)
+        known = split_by_position(ids, labels, fractions, fraction, seed)
+        record = {"how": "position", "seed": seed, "fractions": fractions, "fraction": fraction}
+        cases = [case for case in cases if case.case_id in known]
     elif how == "source":
         known = {case.case_id: case.split for case in cases if case.split}
         record = {"how": "source"}

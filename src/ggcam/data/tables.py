@@ -112,6 +112,21 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
     return Table(path, columns, np.arange(raw.num_rows) + 2)
 
 
+def column_names(path: Path) -> list[str]:
+    """Names of a CSV file's columns, in their order; one empty name for an empty file.
+
+    Raises:
+        MissingFileError: there is no such file.
+        TableError: it is no table.
+    """
+    if not path.is_file():
+        raise MissingFileError("there is no such table", where=path)
+    try:
+        return [name.strip() for name in _header(path)] or [""]
+    except (csv.Error, OSError, EOFError) as error:
+        raise TableError("the table cannot be read", where=path, got=error) from error
+
+
 def _header(path: Path) -> list[str]:
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
