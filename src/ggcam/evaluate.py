@@ -17,13 +17,7 @@ from ggcam.data.dataset import PreparedDataset, SeededBatches
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import PreparedFolderError
 from ggcam.metrics.classification import auroc_per_class, classification_report, none_for_nan
-from ggcam.metrics.intervals import (
-    WeightedStatistic,
-    bootstrap_interval,
-    weighted_auroc,
-    weighted_macro_auroc,
-    weighted_mean,
-)
+from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.localisation import (
     Pointing,
     anatomy_pointing,
@@ -31,6 +25,12 @@ from ggcam.metrics.localisation import (
     mask_to_grid,
     peak_cell,
     regions_to_mask,
+)
+from ggcam.metrics.weighted import (
+    WeightedStatistic,
+    weighted_auroc,
+    weighted_macro_auroc,
+    weighted_mean,
 )
 from ggcam.models.inference import Answer, Predictor
 from ggcam.report.page import write_run_report
