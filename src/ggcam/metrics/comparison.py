@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -93,10 +93,11 @@ def seed_test(
     if not differences.any():
         return 1.0
     if method == "wilcoxon":
-        return float(wilcoxon(differences[differences != 0]).pvalue)
+        found: Any = wilcoxon(differences[differences != 0])  # scipy's type for it has no attributes
+        return float(found.pvalue)
     if len(differences) == 1:
         return 1.0  # one sign has no pattern to stand out from
-    found = permutation_test(
+    found: Any = permutation_test(
         (differences,),
         lambda sample, axis: sample.mean(axis=axis),
         permutation_type="samples",
