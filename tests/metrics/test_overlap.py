@@ -95,7 +95,7 @@ def test_constant_cams_no_evidence_and_no_truth():
 
 
 def test_findings_are_small_medium_or_large():
-    assert size_group(np.array([0.0, 0.01, 0.02, 0.05, 0.08, 0.5, np.nan])).tolist() == [-1, 0, 0, 1, 1, 2, -1]
+    assert size_group(np.array([0.0, 0.01, 0.015, 0.05, 0.06, 0.5, np.nan])).tolist() == [-1, 0, 0, 1, 1, 2, -1]
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -19,7 +19,7 @@ THRESHOLDS = np.linspace(0.05, 0.95, 19)
 """Shares of the way from a CAM's minimum to its maximum."""
 
 SIZES = ("small", "medium", "large")
-SIZE_EDGES = (0.02, 0.08)
+SIZE_EDGES = (0.015, 0.06)
 """Shares of the image's area up to which a finding is small, and medium."""
 
 OverlapFigure = Callable[[Float[np.ndarray, "n h w"], Bool[np.ndarray, "n h w"]], Float[np.ndarray, " n"]]
@@ -48,8 +48,8 @@ def iou_curve(
 ) -> Float[np.ndarray, "n t"]:
     """Intersection over union of the truth and the cells at or above each threshold, shape (n, t), 0 to 1.
 
-    Thresholds are shares of the way from the CAM's minimum to its maximum, so a positive affine change of it changes
-    nothing. A constant CAM has nothing above its minimum and scores 0. NaN for an empty truth.
+    Thresholds, in rising order, are shares of the way from the CAM's minimum to its maximum, so a positive affine
+    change of it changes nothing. A constant CAM has nothing above its minimum and scores 0. NaN for an empty truth.
 
     Raises:
         ValueError: a CAM has a cell that is not finite.
@@ -58,12 +58,13 @@ def iou_curve(
     low, high = cam.min(axis=(1, 2), keepdims=True), cam.max(axis=(1, 2), keepdims=True)
     # -1, below every threshold, for a constant CAM.
     height = np.divide(cam - low, high - low, out=np.full(cam.shape, -1.0), where=high > low)
-    curve = np.empty((len(cam), len(thresholds)))
-    for t, threshold in enumerate(thresholds):
-        chosen = height >= threshold
-        both, either = (chosen & truth).sum(axis=(1, 2)), (chosen | truth).sum(axis=(1, 2))
-        curve[:, t] = _where_any(truth, both / np.maximum(either, 1))
-    return curve
+    # How many thresholds each cell reaches; so many cells, and so many of the truth, reach each.
+    reached = np.searchsorted(thresholds, height, side="right")
+    chosen, both = (_reaching(reached, of, len(thresholds)) for of in (np.ones_like(truth), truth))
+    either = chosen + truth.sum(axis=(1, 2))[:, None] - both
+    iou = both / np.maximum(either, 1)
+    iou[~truth.any(axis=(1, 2))] = np.nan
+    return iou
 
 
 def mean_iou(cam: Float[np.ndarray, "n h w"], truth: Bool[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
@@ -121,3 +122,12 @@ def size_group(area_share: Float[np.ndarray, " n"], edges: tuple[float, float] =
 def _where_any(truth: Bool[np.ndarray, "n h w"], values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """The values, NaN where the truth is empty."""
     return np.where(truth.any(axis=(1, 2)), values, np.nan)
+
+
+def _reaching(
+    reached: Int[np.ndarray, "n h w"], counted: Bool[np.ndarray, "n h w"], thresholds: int
+) -> Int[np.ndarray, "n t"]:
+    """Of the counted cells of each case, how many reach the first threshold, how many the second, and so on."""
+    row = np.arange(len(reached))[:, None, None] * (thresholds + 1)
+    counts = np.bincount((row + reached)[counted], minlength=len(reached) * (thresholds + 1))
+    return counts.reshape(len(reached), thresholds + 1)[:, :0:-1].cumsum(axis=1)[:, ::-1]
