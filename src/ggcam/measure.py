@@ -52,8 +52,8 @@ def measure(
     """Every figure of a split.
 
     Of the classes: macro_auroc, macro_auroc_ovo, micro_auroc, macro_auprc, accuracy, balanced_accuracy, macro_f1, mcc,
-    brier, calibration_error; by class auroc, auroc_delong (the same with DeLong's interval), auprc and sensitivity_at_90_specificity. Of each case's
-    CAM of its true class: what `measure_cam` tells.
+    brier, calibration_error; by class auroc, auroc_delong (the same with DeLong's interval), auprc and
+    sensitivity_at_90_specificity. Of each case's CAM of its true class: what `measure_cam` tells.
 
     Args:
         data: the prepared folder.

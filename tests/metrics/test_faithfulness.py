@@ -60,6 +60,18 @@ def test_images_may_have_channels_and_sides_that_the_grid_does_not_divide():
     np.testing.assert_allclose(found.insertion + found.deletion, 1)
 
 
+def test_a_pixel_goes_with_the_cell_that_its_centre_lies_in():
+    seen = []
+
+    def keep(images):
+        seen.append(images[0, 0])
+        return images.sum(axis=(1, 2))
+
+    cam = np.array([[[3.0, 2.0, 1.0]]])
+    deletion_insertion(np.ones((1, 1, 7)), cam, keep, np.zeros((1, 1, 7)), steps=3)
+    assert [image.astype(int).tolist() for image in seen[3::2]] == [[1, 1, 0, 0, 0, 0, 0], [1] * 5 + [0, 0], [1] * 7]
+
+
 def test_the_order_among_equal_cells_follows_the_seed():
     images, blank = np.random.default_rng(2).random((2, *SIZE)), np.zeros((2, *SIZE))
     runs = [deletion_insertion(images, np.zeros((2, *GRID)), score, blank, seed=s).deletion for s in (1, 1, 2)]

@@ -85,6 +85,7 @@ def test_constant_cams_no_evidence_and_no_truth():
     _, truth = random_cases(4, n=2)
     constant = np.full(truth.shape, 0.3)
     assert iou_curve(constant, truth).tolist() == np.zeros((2, 19)).tolist()
+    assert iou_curve(constant, truth, np.zeros(1)).tolist() == [[0], [0]]
     assert energy_inside(constant, truth) == pytest.approx(truth.mean(axis=(1, 2)))
     assert energy_inside(-constant, truth).tolist() == [0, 0]
     truth[1] = False

@@ -208,6 +208,12 @@ def test_a_reader_is_held_against_the_other_readers_of_the_same_image():
     assert all(np.isnan(values[3:]).all() for values in found.values())
 
 
+def test_the_shuffled_auc_takes_its_negatives_from_other_patients_alone():
+    gaze = random_gaze(11, 4, np.array(["a", "b", "a", "c"]))
+    np.testing.assert_array_equal(gaze.others[0], gaze.fixations[[1, 3]].sum(axis=0))
+    np.testing.assert_array_equal(gaze.others[1], gaze.fixations[[0, 2, 3]].sum(axis=0))
+
+
 def test_a_reading_without_gaze_is_no_other_reader():
     gaze = random_gaze(10, 2, np.array([0, 0]))
     density = gaze.density.copy()

@@ -136,6 +136,12 @@ def test_a_constant_score_knows_nothing():
     assert weighted_mcc(np.zeros(20, int), y.astype(int))(ones)[0] == 0
 
 
+def test_a_precision_is_of_a_threshold_that_finds_something():
+    """The highest score is a negative's: nothing is found there, so recall 0 is judged one step further down."""
+    statistic = weighted_precision(np.array([0.9, 0.8, 0.1]), np.array([False, True, True]), 0)
+    assert statistic(np.ones((3, 1)))[0] == 0.5
+
+
 def test_a_resample_without_a_class_is_undefined():
     p, y = random_cases(1)
     predicted = p.argmax(axis=1)
