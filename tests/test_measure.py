@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -139,6 +140,18 @@ def test_a_cam_on_the_marker_is_told_and_data_without_markers_say_nothing(data):
     assert shortcut["energy_inside"]["chance"] == pytest.approx(marker.mean(), abs=0.01)
     real = replace(data, regions=data.regions[data.regions["name"] != SHORTCUT_MARKER])
     assert "shortcut" not in measure(real, real.cases, probabilities, cam, BLUR)
+
+
+def test_a_case_without_a_lung_mask_stays_out_of_that_floor(data, measured, tmp_path):
+    shutil.copytree(data.root / "masks", tmp_path / "masks")
+    rows = [i for i, case_id in enumerate(data.cases["case_id"]) if case_id in data.gaze]
+    for i in rows[1:]:
+        (tmp_path / "masks" / f"{data.cases['case_id'][i]}.png").unlink()
+    found = measure(replace(data, root=tmp_path), data.cases, *model_of(data), BLUR)["gaze_agreement"]
+    lung = Places.of(data, data.cases, GRID).lung[rows[0]].astype(float)
+    counts = fixation_counts(data.gaze[data.cases["case_id"][rows[0]]], GRID, (64, 64))
+    assert found["nss"]["lungs"]["value"] == pytest.approx(nss(lung[None], counts[None])[0])
+    assert found["nss"]["cam"] == pytest.approx(measured["gaze_agreement"]["nss"]["cam"])
 
 
 def test_data_without_gaze_or_findings_say_nothing_of_them(data):

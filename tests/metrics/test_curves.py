@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from ggcam.metrics.curves import POINTS, precision_recall_band, roc_band
+from ggcam.metrics.curves import GRID, precision_recall_band, roc_band
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.weighted import weighted_sensitivity
 
@@ -22,8 +22,8 @@ def test_the_roc_curve_goes_through_scikit_learn_s_points():
     assert band.y[-1] == 1
     assert ((band.low <= band.y) & (band.y <= band.high)).mean() > 0.9
     alone = bootstrap_interval(weighted_sensitivity(scores, positive, 0.9), np.arange(120), resamples=200)
-    assert (band.low[5], band.high[5]) == (alone.low, alone.high)
-    assert len(band.x) == POINTS
+    assert (band.low[10], band.high[10]) == (alone.low, alone.high)
+    np.testing.assert_array_equal(band.x, GRID)
 
 
 def test_the_precision_recall_curve_goes_through_scikit_learn_s_points():
@@ -33,6 +33,13 @@ def test_the_precision_recall_curve_goes_through_scikit_learn_s_points():
     for x, y in zip(band.x[1:], band.y[1:], strict=True):
         assert y == pytest.approx(precision[np.flatnonzero(recall >= x - 1e-12)[-1]])
     assert (band.low <= band.high).all()
+
+
+def test_one_patient_has_a_curve_without_a_band():
+    scores, positive = random_scores()
+    band = roc_band(scores, positive, np.zeros(120), resamples=10)
+    assert np.isfinite(band.y).all()
+    assert np.isnan(band.low).all()
 
 
 def test_one_class_alone_has_no_curve():

@@ -21,7 +21,7 @@ from ggcam.metrics.weighted import (
     weighted_mcc,
     weighted_mean,
     weighted_micro_auroc,
-    weighted_precision,
+    weighted_precision_recall,
     weighted_sensitivity,
 )
 
@@ -44,6 +44,11 @@ def precision_by_hand(scores, positive, sensitivity):
         if found >= sensitivity - 1e-12 and found > 0:
             return positive[chosen].mean()
     raise AssertionError
+
+
+def weighted_precision(scores, positive, sensitivity):
+    curve = weighted_precision_recall(scores, positive, np.array([sensitivity]))
+    return lambda weights: curve(weights)[:, 0]
 
 
 def figures(p, y):
@@ -138,7 +143,7 @@ def test_a_constant_score_knows_nothing():
 
 def test_a_precision_is_of_a_threshold_that_finds_something():
     """The highest score is a negative's: nothing is found there, so recall 0 is judged one step further down."""
-    statistic = weighted_precision(np.array([0.9, 0.8, 0.1]), np.array([False, True, True]), 0)
+    statistic = weighted_precision(np.array([0.9, 0.8, 0.1]), np.array([False, True, True]), 0.0)
     assert statistic(np.ones((3, 1)))[0] == 0.5
 
 

@@ -46,8 +46,6 @@ def paired_bootstrap_test(
 
     Arguments and errors are those of `intervals.bootstrap_interval`.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
 
     def difference(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
         return statistic(weights) - baseline(weights)

@@ -5,17 +5,16 @@ Of the points of a curve alone, `sklearn.metrics.roc_curve` and `precision_recal
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from ggcam.metrics.intervals import bootstrap_intervals
-from ggcam.metrics.weighted import WeightedStatistic, weighted_precision, weighted_sensitivity
+from ggcam.metrics.intervals import Interval, bootstrap_draws
+from ggcam.metrics.weighted import WeightedCurve, weighted_precision_recall, weighted_roc
 
-POINTS = 51
-"""Of a curve: 0, 0.02, ..., 1."""
+GRID = np.linspace(0, 1, 101)
+"""Where a curve is told: at 0, 0.01, ..., 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ def roc_band(
 
     Arguments and errors are those of `intervals.bootstrap_interval`.
     """
-    return _band(lambda x: weighted_sensitivity(scores, positive, 1 - x), patients, resamples, level, seed)
+    return _band(weighted_roc(scores, positive, GRID), patients, resamples, level, seed)
 
 
 def precision_recall_band(
@@ -64,18 +63,18 @@ def precision_recall_band(
 
     Arguments and errors are those of `intervals.bootstrap_interval`.
     """
-    return _band(lambda x: weighted_precision(scores, positive, x), patients, resamples, level, seed)
+    return _band(weighted_precision_recall(scores, positive, GRID), patients, resamples, level, seed)
 
 
 def _band(
-    at: Callable[[float], WeightedStatistic],
+    curve: WeightedCurve,
     patients: Shaped[np.ndarray, " n"],
     resamples: int,
     level: float,
     seed: int | np.random.Generator,
 ) -> CurveBand:
-    x = np.linspace(0, 1, POINTS)
-    points = {str(i): at(float(value)) for i, value in enumerate(x)}
-    found = list(bootstrap_intervals(points, patients, resamples=resamples, level=level, seed=seed).values())
-    y, low, high = (np.array([getattr(point, end) for point in found]) for end in ("value", "low", "high"))
-    return CurveBand(x, y, low, high)
+    values = curve(np.ones((len(patients), 1)))[0]
+    draws = bootstrap_draws({"curve": curve}, patients, resamples=resamples, seed=seed)["curve"]
+    of_points = draws.reshape(-1, len(GRID)).T
+    found = [Interval.of(float(value), drawn, level) for value, drawn in zip(values, of_points, strict=True)]
+    return CurveBand(GRID, values, np.array([each.low for each in found]), np.array([each.high for each in found]))

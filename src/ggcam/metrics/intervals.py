@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ggcam.metrics.weighted import WeightedStatistic
+from ggcam.metrics.weighted import WeightedCurve, WeightedStatistic
 
 CHUNK_ELEMENTS = 500_000
 """Weights held at once. A few such arrays of float64 stay in the processor's cache and far below any memory limit."""
@@ -36,7 +36,13 @@ class Interval:
 
     @classmethod
     def of(cls, value: float, draws: Float[np.ndarray, " r"], level: float) -> Interval:
-        """The percentile interval of a number's resamples, those left out that do not define it."""
+        """The percentile interval of a number's resamples, those left out that do not define it.
+
+        Raises:
+            ValueError: the level makes no interval.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level}")
         kept = draws[~np.isnan(draws)]
         if not len(kept) or np.isnan(value):
             return cls(value, np.nan, np.nan, level, 0, dropped=len(draws) - len(kept))
@@ -85,21 +91,19 @@ def bootstrap_intervals(
 
     Arguments and errors are those of `bootstrap_interval`.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
     draws = bootstrap_draws(statistics, patients, resamples=resamples, seed=seed)
     all_cases = np.ones((len(patients), 1))
     return {name: Interval.of(float(statistics[name](all_cases)[0]), found, level) for name, found in draws.items()}
 
 
 def bootstrap_draws(
-    statistics: Mapping[str, WeightedStatistic],
+    statistics: Mapping[str, WeightedStatistic] | Mapping[str, WeightedCurve],
     patients: Shaped[np.ndarray, " n"],
     *,
     resamples: int = 10_000,
     seed: int | np.random.Generator = 0,
-) -> dict[str, Float[np.ndarray, " r"]]:
-    """Each statistic of each resample of patients, NaN where it is not defined; no resamples of fewer than two.
+) -> dict[str, Float[np.ndarray, "_ ..."]]:
+    """Each statistic, or curve, of each resample of patients, NaN where undefined; none of fewer than two patients.
 
     Raises:
         ValueError: no cases, or no resamples.

@@ -19,6 +19,9 @@ from ggcam.metrics.ranking import tie_ends
 WeightedStatistic = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, " r"]]
 """Case weights, a column a resample -> the statistic of each resample; NaN where a resample does not define it."""
 
+WeightedCurve = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, "r p"]]
+"""The same with p values a resample: the points of a curve."""
+
 
 def weighted_mean(values: Shaped[np.ndarray, " n"]) -> WeightedStatistic:
     """Mean of a value per case, such as right or wrong (accuracy) or hit or missed (hit rate).
@@ -129,32 +132,48 @@ def weighted_sensitivity(
 
     NaN for a resample without positives or without negatives.
     """
+    curve = weighted_roc(scores, positive, np.array([1.0 - specificity]))
+    return lambda weights: curve(weights)[:, 0]
+
+
+def weighted_roc(
+    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], false_positive_rate: Float[np.ndarray, " p"]
+) -> WeightedCurve:
+    """Best sensitivity at each false positive rate: a staircase, without interpolation.
+
+    NaN for a resample without positives or without negatives.
+    """
     sweep = _Sweep(scores, positive)
 
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        true, false = sweep(weights)
-        allowed = false <= (1 - specificity + 1e-12) * false[-1]
-        found = np.where(allowed, true, 0.0).max(axis=0)
-        return np.where(false[-1] > 0, _ratio(found, true[-1]), np.nan)
+    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
+        sensitivity = np.full((weights.shape[1], len(false_positive_rate)), np.nan)
+        for row, true, false in zip(sensitivity, *(part.T for part in sweep(weights)), strict=True):
+            if true[-1] > 0 and false[-1] > 0:
+                allowed = np.searchsorted(false, (false_positive_rate + 1e-12) * false[-1], side="right")
+                # Above all scores nothing is found.
+                row[:] = np.concatenate([[0.0], true])[allowed] / true[-1]
+        return sensitivity
 
     return statistic
 
 
-def weighted_precision(
-    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], sensitivity: float
-) -> WeightedStatistic:
-    """Precision at the highest threshold that reaches at least this sensitivity (recall), chosen in each resample.
+def weighted_precision_recall(
+    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], recall: Float[np.ndarray, " p"]
+) -> WeightedCurve:
+    """Precision at the highest threshold that reaches each recall and finds anything at all.
 
     NaN for a resample without positives.
     """
     sweep = _Sweep(scores, positive)
 
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        true, false = sweep(weights)
-        # At least one positive must be found: a threshold above all scores has no precision.
-        reached = (true >= (sensitivity - 1e-12) * true[-1]) & (true > 0)
-        chosen = (reached.argmax(axis=0), np.arange(weights.shape[1]))
-        return np.where(true[-1] > 0, _ratio(true, true + false)[chosen], np.nan)
+    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
+        precision = np.full((weights.shape[1], len(recall)), np.nan)
+        for row, true, false in zip(precision, *(part.T for part in sweep(weights)), strict=True):
+            if true[-1] > 0:
+                least = np.maximum((recall - 1e-12) * true[-1], np.finfo(np.float64).tiny)
+                reached = np.searchsorted(true, least, side="left")
+                row[:] = true[reached] / (true + false)[reached]
+        return precision
 
     return statistic
 
