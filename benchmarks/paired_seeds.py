@@ -24,7 +24,7 @@ from ggcam.evaluate import evaluate, write_evaluation
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit, resume
 
-ARMS = ("none", "ggcam", "ggcam-cc")
+ARMS = ("none", "ggcam", "ggcam-cc", "released")
 SEEDS = range(5)
 
 

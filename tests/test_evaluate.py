@@ -18,7 +18,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 from ggcam.data.case import Frame
 from ggcam.data.prepared import REGIONS, PreparedData, load_prepared
 from ggcam.errors import ConfigError, MissingFileError, PreparedFolderError, RunFolderError
-from ggcam.evaluate import _pointing, evaluate, outputs_table, write_evaluation
+from ggcam.evaluate import evaluate, outputs_table, write_evaluation
+from ggcam.measure import with_intervals
+from ggcam.measure_cam import Places, localisation_figures
 from ggcam.metrics.localisation import regions_to_mask
 from ggcam.run_folder import open_run_folder
 
@@ -185,7 +187,9 @@ def test_the_anatomy_figures_from_prepared_masks_are_those_of_the_original(golde
     ids = [str(number) for number in range(200)]
     cam = np.zeros((200, 48, 40))
     cam[np.arange(200), *recorded["cam_argmax"].T] = 1
-    found = _pointing(data, recorded["y"], np.array(ids), ids, cam)["anatomy"]
+    places = Places.of(data, pd.DataFrame({"case_id": ids}), (48, 40))
+    tree = localisation_figures(cam, recorded["y"], data.class_names, places)
+    found = with_intervals({"anatomy": tree["anatomy"]}, np.array(ids))["anatomy"]
     for name in ("heart_interp_1", "lung_interp_1"):
         assert found[name]["hit_rate"]["value"] == pytest.approx(float(recorded[name]), rel=1e-12)
 
