@@ -185,6 +185,20 @@ def folds(
     return fold
 
 
+def strata(cases: Sequence[Case]) -> list[int]:
+    """By what the cases are dealt out: the label; in a multi-label source the rarest class that a case belongs to.
+
+    The rarest, since it has the fewest cases to go round. A case of no class is dealt out with its like, as a class
+    numbered beyond the others.
+    """
+    several = [case.label for case in cases if isinstance(case.label, tuple)]
+    if not several:
+        return [case.label for case in cases if isinstance(case.label, int)]
+    present = np.array([[value == 1 for value in label] for label in several])
+    counts = np.where(present, present.sum(axis=0), np.iinfo(np.int64).max)
+    return np.where(present.any(axis=1), counts.argmin(axis=1), present.shape[1]).tolist()
+
+
 def read_split_file(path: Path) -> dict[str, Split]:
     """Read a table (CSV or Parquet) of an id and a split: columns `id` (or `case_id`, `dicom_id`) and `split`.
 
@@ -226,8 +240,7 @@ def assign_splits(
     known: dict[str, Split]
     record: dict[str, object]
     if how == "patient":
-        patients, labels = zip(*((case.patient_id, case.label) for case in cases), strict=True)
-        dealt = split_by_patient(patients, labels, fractions, seed)
+        dealt = split_by_patient([case.patient_id for case in cases], strata(cases), fractions, seed)
         known = {case.case_id: _SPLIT_WORDS[split] for case, split in zip(cases, dealt, strict=True)}
         record = {"how": "patient", "seed": seed, "fractions": fractions}
     elif how == "source":
