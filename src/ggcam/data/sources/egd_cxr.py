@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from ggcam.data.case import Case, MaskName, Region, Source
 from ggcam.data.sources.image_files import read_sizes
-from ggcam.data.sources.readings import group_readings
+from ggcam.data.sources.readings import GazeRows, group_readings
 from ggcam.data.tables import Table, read_table
 from ggcam.errors import ConfigError, MissingFileError, TableError
 from ggcam.gaze.fixations import Fixations
@@ -197,20 +197,16 @@ def _read_gaze(
         dropped[reason] += int(rows.sum())
     keep = (case >= 0) & valid
     table = table.select(keep)
-    return group_readings(
+    rows = GazeRows.build(
         case=case[keep],
-        reading_id=np.full(len(table), READING_ID),
-        fixations=(
-            _pixel_centre(table.numbers("X_ORIGINAL", blank=True)),
-            _pixel_centre(table.numbers("Y_ORIGINAL", blank=True)),
-            table.numbers("FPOGS", blank=True),
-            table.numbers("FPOGD", blank=True),
-        ),
-        sizes=sizes,
-        px_per_degree=px_per_degree,
-        dropped=dropped,
-        where=path,
+        x_px=_pixel_centre(table.numbers("X_ORIGINAL", blank=True)),
+        y_px=_pixel_centre(table.numbers("Y_ORIGINAL", blank=True)),
+        start_s=table.numbers("FPOGS", blank=True),
+        duration_s=table.numbers("FPOGD", blank=True),
+        px_per_degree=px_per_degree[case[keep]],
+        reading_id=READING_ID,
     )
+    return group_readings(rows, sizes, dropped, path)
 
 
 def _pixel_centre(pixel: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -10,9 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ggcam.data.case import Case, Source, Split
-from ggcam.data.images import IMAGE_SUFFIXES
-from ggcam.data.sources.image_files import check_present, read_sizes
-from ggcam.data.sources.readings import group_readings
+from ggcam.data.sources.image_files import check_present, images_below, is_image, read_sizes
+from ggcam.data.sources.readings import GazeRows, group_readings
 from ggcam.data.tables import Table, read_table
 from ggcam.errors import DataError, MissingFileError, TableError, listed
 from ggcam.gaze.fixations import Fixations
@@ -34,7 +33,7 @@ SPLIT_NAMES: dict[str, Split | None] = {
 def recognises(root: Path) -> bool:
     """Whether the folder has a labels.csv, or a folder with an image in it."""
     return (root / "labels.csv").is_file() or any(
-        _is_image(path)
+        is_image(path)
         for folder in root.iterdir()
         if folder.is_dir() and not folder.name.startswith(".")
         for path in folder.iterdir()
@@ -110,14 +109,14 @@ def _listed_cases(root: Path, path: Path, skip_missing: bool, dropped: Counter[s
     files = [root / image for image in table["image"].tolist()]
     fix = f"give paths inside {root} in the column image"
     table = table.select(check_present(files, skip_missing, dropped, fix))
-    unlisted = set(_images_below(root)) - set(table["image"].tolist())
+    unlisted = set(images_below(root)) - set(table["image"].tolist())
     dropped[f"image that {path.name} does not list"] += len(unlisted)
     return table
 
 
 def _cases_by_folder(root: Path, dropped: Counter[str]) -> Table:
     """The same columns, from `<class>/<image>`."""
-    images = _images_below(root)
+    images = images_below(root)
     direct = [image for image in images if image.count("/") == 1]
     if not direct:
         raise DataError(
@@ -179,37 +178,19 @@ def _read_gaze(path: Path, root: Path, images: list[str], dropped: Counter[str])
     keep = (case >= 0) & ~unreadable
     table = table.select(keep)
 
-    def column(name: str, default: float) -> np.ndarray:
-        return table.numbers(name, blank=True) if name in table else np.full(len(table), default)
-
     reader = table["reader"] if "reader" in table else np.full(len(table), "")
-    return group_readings(
+    rows = GazeRows.build(
         case=case[keep],
+        x_px=table.numbers("x_px", blank=True),
+        y_px=table.numbers("y_px", blank=True),
+        start_s=table.numbers("start_s", blank=True) if "start_s" in table else np.nan,
+        duration_s=table.numbers("duration_s", blank=True) if "duration_s" in table else 1.0,
         reading_id=np.where(reader == "", "1", reader),
-        fixations=(
-            column("x_px", np.nan),
-            column("y_px", np.nan),
-            column("start_s", np.nan),
-            column("duration_s", 1.0),
-        ),
-        sizes=sizes,
-        px_per_degree=np.full(sizes.shape, np.nan),
-        dropped=dropped,
-        where=path,
     )
+    return group_readings(rows, sizes, dropped, path)
 
 
 def _with_tidy_paths(table: Table) -> Table:
     """The column image with '/' whatever the system it was written on, and without './'."""
     tidy = [PurePosixPath(image.replace("\\", "/")).as_posix() if image else "" for image in table["image"].tolist()]
     return replace(table, columns={**table.columns, "image": np.array(tidy, dtype=np.str_)})
-
-
-def _images_below(root: Path) -> list[str]:
-    """Paths in `root` of all images at any depth, sorted; hidden files and folders are passed over."""
-    relative = (path.relative_to(root) for path in root.rglob("*") if _is_image(path))
-    return sorted(p.as_posix() for p in relative if not any(part.startswith(".") for part in p.parts))
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
