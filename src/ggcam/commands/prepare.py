@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from ggcam.commands.source_options import SourceOptions
 from ggcam.commands.terminal import print_table, progress_bar
 from ggcam.data.prepare_config import PrepareConfig
 
@@ -15,10 +16,7 @@ def prepare(
     raw: Positional[Path],
     out: Positional[Path],
     source: str = "auto",
-    images: Path | None = None,
-    labels: Path | None = None,
-    fixations: Path | None = None,
-    viewing_distance_cm: float | None = None,
+    reading: OmitArgPrefixes[SourceOptions] = SourceOptions(),  # noqa: B008
     config: OmitArgPrefixes[PrepareConfig] = PrepareConfig(),  # noqa: B008
 ) -> None:
     """Turn a raw data set into a prepared folder: images in one frame, gaze and regions beside them, splits by patient.
@@ -30,25 +28,16 @@ def prepare(
     Args:
         raw: folder of the raw data.
         out: folder to make.
-        source: format of the raw data: auto, egd_cxr or folder.
-        images: (egd_cxr) where the MIMIC-CXR or MIMIC-CXR-JPG images are, if not in the raw folder.
-        labels: (folder) table with image, label and if wanted patient_id and split; by default labels.csv.
-        fixations: (folder) table with image, x_px, y_px and if wanted start_s, duration_s, reader.
-        viewing_distance_cm: (egd_cxr) assumed distance of the reader from the screen; 65 by default.
+        source: format of the raw data: auto, egd_cxr, siim_acr, table or folder.
+        reading: what to read, and how to understand it; in brackets the sources that take a flag.
         config: how to prepare.
     """
     from ggcam.data.prepare import prepare as run
     from ggcam.data.prepared import summary_table
     from ggcam.data.sources import read
 
-    options = {
-        "images": images,
-        "labels": labels,
-        "fixations": fixations,
-        "viewing_distance_cm": viewing_distance_cm,
-        "skip_missing": config.skip_missing or None,
-    }
-    found = read(raw, source, **{name: value for name, value in options.items() if value is not None})
+    given = reading.given() | ({"skip_missing": True} if config.skip_missing else {})
+    found = read(raw, source, **given)
     with progress_bar("preparing") as progress:
         data = run(found, out, config, progress)
     head, *rows = summary_table(data)

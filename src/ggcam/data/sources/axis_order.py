@@ -75,9 +75,7 @@ def check_axis_order(
 def _demand(scores: list[tuple[float, float]], what: str, unit: str, where: Path, option: str) -> None:
     known = np.array([pair for pair in scores if np.isfinite(pair).all()]).reshape(-1, 2)
     if len(known) < FEWEST:
-        log.warning(
-            "%s: %d readings are too few to tell by %s whether the axes are in order", where, len(known), what
-        )
+        log.warning("%s: %d readings are too few to tell by %s whether the axes are in order", where, len(known), what)
         return
     as_read, transposed = known.mean(axis=0)
     if as_read <= transposed:

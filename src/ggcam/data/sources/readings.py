@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -68,6 +69,14 @@ class GazeRows:
             px_per_degree_x=degrees[:, 0],
             px_per_degree_y=degrees[:, 1],
             label=column(label, np.str_),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[GazeRows]) -> GazeRows:
+        """All rows of several tables, one after the other; none for no tables."""
+        parts = parts or [cls.build(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))]
+        return cls(
+            **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
         )
 
     def select(self, keep: Bool[np.ndarray, " n"] | Int[np.ndarray, " kept"]) -> GazeRows:
