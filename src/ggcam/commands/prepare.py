@@ -28,7 +28,7 @@ def prepare(
     Args:
         raw: folder of the raw data.
         out: folder to make.
-        source: format of the raw data: auto, egd_cxr, siim_acr, table or folder.
+        source: format of the raw data: auto, egd_cxr, reflacx, siim_acr, table or folder.
         reading: what to read, and how to understand it; in brackets the sources that take a flag.
         config: how to prepare.
     """

@@ -30,6 +30,12 @@ class SourceOptions:
         dispersion_deg: (table, egd_cxr) width and height together of a fixation's samples, at most (idt).
         minimum_fixation_s: (table, egd_cxr) shorter fixations are none (ivt, idt).
         axis_order: (siim_acr) which coordinate comes first in the gaze file; row-first by default, and verified.
+        phases: (reflacx) which of the phases 1, 2 and 3 to read; all by default.
+        readings: (reflacx) together: one case of all readings of an image; apart: a case of each.
+        certainty: (reflacx) 1 to 5, from which on a finding is present; 3 by default.
+        dictation_window_s: (reflacx, egd_cxr) label each fixation with the finding that is named within so many seconds
+            after it; off by default.
+        vocabulary: (reflacx, egd_cxr) TOML file of finding = ["phrase", ...] to know findings by.
         viewing_distance_cm: (egd_cxr) assumed distance of the reader from the screen; 65 by default.
     """
 
@@ -49,6 +55,11 @@ class SourceOptions:
     dispersion_deg: float | None = None
     minimum_fixation_s: float | None = None
     axis_order: Literal["row-first", "column-first"] | None = None
+    phases: tuple[int, ...] | None = None
+    readings: Literal["together", "apart"] | None = None
+    certainty: int | None = None
+    dictation_window_s: float | None = None
+    vocabulary: Path | None = None
     viewing_distance_cm: float | None = None
 
     def given(self) -> dict[str, object]:

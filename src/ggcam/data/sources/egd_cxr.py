@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from ggcam.data.case import Case, MaskName, Region, Source
 from ggcam.data.sources.image_files import read_sizes
-from ggcam.data.sources.readings import GazeRows, group_readings
+from ggcam.data.sources.readings import GazeRows, group_readings, pixel_centre
 from ggcam.data.tables import Table, read_table
 from ggcam.errors import ConfigError, MissingFileError, TableError
 from ggcam.gaze.fixations import Fixations
@@ -199,19 +199,14 @@ def _read_gaze(
     table = table.select(keep)
     rows = GazeRows.build(
         case=case[keep],
-        x_px=_pixel_centre(table.numbers("X_ORIGINAL", blank=True)),
-        y_px=_pixel_centre(table.numbers("Y_ORIGINAL", blank=True)),
+        x_px=pixel_centre(table.numbers("X_ORIGINAL", blank=True)),
+        y_px=pixel_centre(table.numbers("Y_ORIGINAL", blank=True)),
         start_s=table.numbers("FPOGS", blank=True),
         duration_s=table.numbers("FPOGD", blank=True),
         px_per_degree=px_per_degree[case[keep]],
         reading_id=READING_ID,
     )
     return group_readings(rows, sizes, dropped, path)
-
-
-def _pixel_centre(pixel: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Whole numbers name pixels, whose centres lie half a pixel further; negative ones mean off the image and stay."""
-    return np.where(pixel < 0, pixel, np.floor(pixel) + 0.5)
 
 
 def _px_per_degree(

@@ -136,3 +136,8 @@ def _grouped(rows: GazeRows, cases: int) -> list[dict[str, Fixations]]:
             **{field.name: getattr(rows, field.name)[at] for field in fields(Fixations)}
         )
     return grouped
+
+
+def pixel_centre(pixel: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Whole numbers name pixels, whose centres lie half a pixel further; negative ones mean off the image and stay."""
+    return np.where(pixel < 0, pixel, np.floor(pixel) + 0.5)
