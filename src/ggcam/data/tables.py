@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +108,39 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
     except (pa.ArrowException, csv.Error, OSError, EOFError) as error:
         raise TableError("the table cannot be read", where=path, got=error) from error
     return Table(path, columns, np.arange(raw.num_rows) + 2)
+
+
+def read_chunks(
+    path: Path, word: str, numbers: Sequence[str]
+) -> Iterator[tuple[list[str], Int[np.ndarray, " n"], dict[str, Float[np.ndarray, " n"]]]]:
+    """Read a column of words and columns of numbers of a large CSV file, some megabytes at a time.
+
+    Args:
+        path: `.csv` or `.csv.gz`.
+        word: a column in which the same words come again and again.
+        numbers: columns of numbers; no value becomes NaN.
+
+    Yields:
+        The distinct words of a chunk; which of them each row has; and the numbers by column.
+
+    Raises:
+        MissingFileError: there is no such file.
+        TableError: a column is missing or stands there twice, or the file is no table, or a number is none.
+    """
+    names = _names(path, _header(path), [word, *numbers], [])
+    kinds = {theirs: pa.string() if ours == word else pa.float64() for theirs, ours in names.items()}
+    convert = pacsv.ConvertOptions(include_columns=list(names), column_types=kinds, null_values=["", "nan", "NaN"])
+    options = pacsv.ReadOptions(use_threads=False, block_size=2**23)
+    try:
+        with pacsv.open_csv(path, options, pacsv.ParseOptions(delimiter=_delimiter(path)), convert) as reader:
+            for batch in reader:
+                columns = {names[theirs]: batch.column(theirs) for theirs in names}
+                encoded = columns[word].fill_null("").dictionary_encode()
+                words = [each.strip() for each in encoded.dictionary.to_pylist()]
+                found = {name: columns[name].to_numpy(zero_copy_only=False) for name in numbers}
+                yield words, encoded.indices.to_numpy().astype(np.int64), found
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise TableError("the table cannot be read", where=path, got=error) from error
 
 
 def column_names(path: Path) -> list[str]:

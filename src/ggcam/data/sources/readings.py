@@ -72,6 +72,13 @@ class GazeRows:
         )
 
     @classmethod
+    def of(cls, case: int, reading_id: str, fixations: Fixations) -> GazeRows:
+        """The fixations of one reading."""
+        columns = {field.name: getattr(fixations, field.name) for field in fields(Fixations)}
+        number, name = np.full(len(fixations), case), np.full(len(fixations), reading_id)
+        return cls(case=number, reading_id=name, **columns)
+
+    @classmethod
     def concatenate(cls, parts: Sequence[GazeRows]) -> GazeRows:
         """All rows of several tables, one after the other; none for no tables."""
         parts = parts or [cls.build(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,15 +119,6 @@ def _from_samples(
         x_px, y_px, degrees = place.to_image(recording.x, recording.y, of_sample)
         dropped["sample in which the eye was lost"] += int(np.isnan(x_px + y_px).sum())
         seen = detect_fixations(recording.time_s, x_px, y_px, (float(degrees[0, 0]), float(degrees[0, 1])), detection)
-        rows.append(
-            GazeRows.build(
-                case=np.full(len(seen), at),
-                x_px=seen.x_px,
-                y_px=seen.y_px,
-                start_s=seen.start_s - recording.time_s[0],
-                duration_s=seen.duration_s,
-                px_per_degree=np.stack([seen.px_per_degree_x, seen.px_per_degree_y], axis=1),
-                reading_id=recording.reader,
-            )
-        )
+        since_first = replace(seen, start_s=seen.start_s - recording.time_s[0])
+        rows.append(GazeRows.of(at, recording.reader, since_first))
     return group_readings(GazeRows.concatenate(rows), sizes, dropped, where)
