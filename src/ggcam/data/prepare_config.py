@@ -20,7 +20,8 @@ class PrepareConfig:
         size: HEIGHTxWIDTH of the frame, both divisible by 32.
         seed: of the split.
         split: "patient" deals the patients out, stratified by class; "source" takes the source's own split.
-        split_file: CSV of id and split to take instead.
+        split_file: CSV of id and split to take instead; or a bare list of ids, which become the test split, while the
+            other patients are dealt out to train and valid.
         fractions: shares of train, valid and test.
         bits: 8 or 16, of the images.
         workers: processes; 0 for one a core.

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from ggcam.data.case import SPLITS, Case, Split
+from ggcam.data.images import IMAGE_SUFFIXES
 from ggcam.data.prepare_config import FRACTIONS
-from ggcam.data.tables import read_table
+from ggcam.data.tables import column_names, read_table
 from ggcam.errors import ConfigError, DataError, TableError, listed
 
 log = logging.getLogger(__name__)
@@ -219,6 +220,57 @@ def read_split_file(path: Path) -> dict[str, Split]:
     return {str(case_id): _SPLIT_WORDS[str(word)] for case_id, word in zip(ids, words, strict=True)}
 
 
+def read_test_list(path: Path) -> frozenset[str] | None:
+    """Read the ids of a published test set: one column, with or without a header (`id`, `case_id`, `dicom_id`).
+
+    Endings of image files are taken off.
+
+    Returns:
+        None if the table has more columns than one.
+
+    Raises:
+        MissingFileError: there is no such file.
+        TableError: the file is no table, an id is empty or comes twice.
+    """
+    header = column_names(path)
+    if len(header) != 1:
+        return None
+    table = read_table(path, header)
+    ids = table[header[0]].tolist()
+    table.refuse(table[header[0]] == "", "the id is empty", header[0])
+    found = [_bare(name) for name in (ids if header[0] in _ID_COLUMNS else [header[0], *ids])]
+    if twice := [name for name, count in Counter(found).items() if count > 1]:
+        raise TableError("an id comes twice", where=path, got=listed(twice))
+    return frozenset(found)
+
+
+def _bare(name: str) -> str:
+    return Path(name).stem if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _from_test_list(
+    cases: Sequence[Case], test: frozenset[str], fractions: tuple[float, float, float], seed: int, where: Path
+) -> dict[str, Split]:
+    """The listed cases are for the test; the others are dealt out by patient to train and valid."""
+    known: dict[str, Split] = {case.case_id: "test" for case in cases if case.case_id in test}
+    others = [case for case in cases if case.case_id not in test]
+    if not known or not others:
+        raise DataError(
+            "a test list names some of the cases, and this one names " + ("all" if known else "none"),
+            where=where,
+            expected=f"ids such as {cases[0].case_id}",
+            got=listed(sorted(test), 2),
+        )
+    rest = fractions[0] + fractions[1]
+    if rest <= 0:
+        raise ConfigError("no share is left for train and valid", where="--fractions", got=listed(fractions))
+    shares = (fractions[0] / rest, fractions[1] / rest, 0.0)
+    dealt = split_by_patient([case.patient_id for case in others], strata(others), shares, seed)
+    for case, split in zip(others, dealt, strict=True):
+        known[case.case_id] = _SPLIT_WORDS[split]
+    return known
+
+
 def assign_splits(
     cases: Sequence[Case],
     how: Literal["patient", "source"] | Path = "patient",
@@ -229,7 +281,8 @@ def assign_splits(
 
     Args:
         cases: of one source.
-        how: "patient" deals the patients out, "source" takes the cases' own splits, a path those of that file.
+        how: "patient" deals the patients out, "source" takes the cases' own splits, a path those of that file; of a
+            bare list of ids it makes the test split, and deals out the other patients to train and valid.
         fractions: see :func:`split_by_patient`.
         seed: see :func:`split_by_patient`.
 
@@ -246,6 +299,11 @@ def assign_splits(
     elif how == "source":
         known = {case.case_id: case.split for case in cases if case.split}
         record = {"how": "source"}
+    elif (test := read_test_list(how)) is not None:
+        _check_fractions(fractions)
+        known = _from_test_list(cases, test, fractions, seed, how)
+        record = {"how": "test list", "seed": seed, "fractions": fractions}
+        record["ids_not_in_source"] = len(test - known.keys())
     else:
         known = read_split_file(how)
         record = {"how": "file", "ids_not_in_source": len(known.keys() - {case.case_id for case in cases})}

@@ -6,6 +6,7 @@ import tracemalloc
 from collections import Counter
 
 import numpy as np
+import pymovements.events  # noqa: F401  now, not while time and memory are measured
 import pytest
 
 from data.dicom_fixture import write_dicom
