@@ -28,6 +28,9 @@ from ggcam.gaze.fixations import Fixations
 
 SCHEMA_VERSION = 1
 
+MOST_COLUMNS = 6
+"""Classes that stand side by side in a summary."""
+
 
 def _schema(nullable: tuple[str, ...] = (), **columns: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, kind, name in nullable) for name, kind in columns.items()])
@@ -323,7 +326,10 @@ def count_cases(
 
 
 def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
-    """Cases per split and class as rows of text: a header, the splits that have cases, and the totals."""
+    """Cases per split and class as rows of text: a header, the splits that have cases, and the totals.
+
+    Of many classes each gets a row and each split a column, since a terminal is not as wide as they are many.
+    """
     splits, patients, has_gaze = (prepared.cases[name].to_numpy() for name in ("split", "patient_id", "has_gaze"))
     counts = count_cases(splits, prepared.label_matrix, prepared.class_names)
     rows: list[tuple[str, ...]] = [("split", *prepared.class_names, "cases", "patients", "with gaze")]
@@ -335,4 +341,4 @@ def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
             ]
             numbers = (*of_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
             rows.append((split, *(f"{number:,}" for number in numbers)))
-    return rows
+    return list(zip(*rows, strict=True)) if len(prepared.class_names) > MOST_COLUMNS else rows
