@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Test processes run side by side: threads of their own would only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is no failure; pytest's own timeout catches what hangs.
+settings.register_profile("ggcam", deadline=None)
+settings.load_profile("ggcam")
 
 install_import_hook("ggcam", "typechecker.check")
 

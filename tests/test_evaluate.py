@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-from ggcam.data.prepared import load_prepared
+from ggcam.data.case import Frame
+from ggcam.data.prepared import REGIONS, PreparedData, load_prepared
 from ggcam.errors import ConfigError, MissingFileError, PreparedFolderError, RunFolderError
-from ggcam.evaluate import evaluate, write_evaluation
+from ggcam.evaluate import _pointing, evaluate, outputs_table, write_evaluation
 from ggcam.metrics.localisation import regions_to_mask
 from ggcam.run_folder import open_run_folder
 
@@ -157,6 +159,35 @@ def test_the_outputs_have_the_columns_of_the_original(predictions, probabilities
     assert [literal_eval(value) for value in table["Y"]] == [[label] for label in predictions["label"]]
     np.testing.assert_allclose([literal_eval(value) for value in table["Y_pred"]], probabilities, atol=1e-7)
     assert table["case_id"].tolist() == predictions["case_id"].tolist()
+
+
+def test_the_outputs_are_those_of_the_original_letter_by_letter(golden):
+    recorded = np.load(golden / "evaluate.npz")
+    probabilities = torch.from_numpy(recorded["logits"]).softmax(dim=1).numpy()
+    table = outputs_table(probabilities, recorded["y"], [f"case{number}" for number in range(200)])
+    assert table.drop(columns="case_id").to_csv() == (golden / "classification_results.csv").read_text()
+
+
+class Recorded(PreparedData):
+    """A prepared folder whose masks are the recorded ones, two pixels by four a cell."""
+
+    def read_masks(self, case_id: str) -> dict:
+        masks = {"mediastinum": self.meta["heart"], "left_lung": self.meta["lung"]}
+        return {name: np.kron(cells[int(case_id)], np.ones((2, 4), bool)) for name, cells in masks.items()}
+
+
+def test_the_anatomy_figures_from_prepared_masks_are_those_of_the_original(golden):
+    recorded = np.load(golden / "evaluate.npz")
+    regions = pd.DataFrame(columns=REGIONS.names)
+    data = Recorded(
+        golden, ("Normal", "CHF", "pneumonia"), Frame(96, 160), pd.DataFrame(), pd.DataFrame(), regions, dict(recorded)
+    )
+    ids = [str(number) for number in range(200)]
+    cam = np.zeros((200, 48, 40))
+    cam[np.arange(200), *recorded["cam_argmax"].T] = 1
+    found = _pointing(data, recorded["y"], np.array(ids), ids, cam)["anatomy"]
+    for name in ("heart_interp_1", "lung_interp_1"):
+        assert found[name]["hit_rate"]["value"] == pytest.approx(float(recorded[name]), rel=1e-12)
 
 
 def test_evaluating_again_gives_identical_files(run):

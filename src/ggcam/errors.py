@@ -54,6 +54,10 @@ class ImageError(DataError):
     """An image cannot be read, or is not of a kind that can be used."""
 
 
+class WeightsError(DataError):
+    """A file of weights is damaged, or of another network."""
+
+
 class PreparedFolderError(DataError):
     """A prepared folder is missing, half-written, of another version, or in the way."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +14,18 @@ from jaxtyping import Float, Int
 
 from ggcam.data.case import Split
 from ggcam.data.dataset import PreparedDataset, SeededBatches
-from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.data.prepared import load_prepared
 from ggcam.errors import PreparedFolderError
-from ggcam.metrics.classification import auroc_per_class, classification_report, none_for_nan
-from ggcam.metrics.intervals import (
-    WeightedStatistic,
-    bootstrap_interval,
-    weighted_auroc,
-    weighted_macro_auroc,
-    weighted_mean,
-)
-from ggcam.metrics.localisation import (
-    Pointing,
-    anatomy_pointing,
-    chance_level,
-    mask_to_grid,
-    peak_cell,
-    regions_to_mask,
-)
+from ggcam.measure import INTERVAL, measure
+from ggcam.measure_cam import Blur
+from ggcam.metrics.classification import classification_report, none_for_nan
+from ggcam.metrics.localisation import peak_cell
 from ggcam.models.inference import Answer, Predictor
 from ggcam.report.page import write_run_report
 from ggcam.report.run_results import data_of, read_results
 from ggcam.run_folder import RunFolder, open_run_folder, write_json, write_whole
 from ggcam.training.config import config_from_dict
 from ggcam.training.description import ModelDescription, load_model
-
-RESAMPLES = 2000
-"""Of the bootstrap behind every interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +40,7 @@ class Evaluation:
         probabilities: (n, k).
         cam: (n, k, h, w).
         report: figures with the names of the original GG-CAM, for classification_report.json.
-        metrics: content of metrics.json: macro_auroc, accuracy, auroc of each class, and under anatomy and
-            pointing_game where the true class's CAM peaks; "value", "low", "high" each.
+        metrics: content of metrics.json: the figures of `measure.measure`, and what they were measured on.
     """
 
     split: Split
@@ -98,12 +82,12 @@ def evaluate(
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)
     predictor = Predictor(model, device)
-    batch_size = config_from_dict(run.settings["train"]).batch_size
+    config = config_from_dict(run.settings["train"])
     answers: list[Answer] = []
-    for rows in SeededBatches(len(dataset), batch_size, seed=None):
+    for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
         answers.append(predictor(dataset[rows].image))
         if progress is not None:
-            progress(min(len(answers) * batch_size, len(dataset)), len(dataset))
+            progress(min(len(answers) * config.batch_size, len(dataset)), len(dataset))
     logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*answers, strict=True))
     return Evaluation(
         split=split,
@@ -119,8 +103,8 @@ def evaluate(
                 "data": str(data.root.resolve()),
                 "cases": len(dataset),
                 "patients": dataset.cases["patient_id"].nunique(),
-                "interval": f"95 %, percentile bootstrap over patients, {RESAMPLES:,} resamples",
-                **_measure(data, dataset.cases, probabilities.astype(np.float64), cam.astype(np.float64)),
+                "interval": INTERVAL,
+                **measure(data, dataset.cases, probabilities, cam, Blur(config.sigma_px, config.sigma_deg)),
             }
         ),
     )
@@ -135,14 +119,7 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
     run = open_run_folder(root)
     cases, labels = evaluation.cases, evaluation.cases["label"].to_numpy(np.int64)
     write_json(run.report, evaluation.report)
-    outputs = pd.DataFrame(
-        {
-            "Y": [f"[{label}]" for label in labels],
-            "Y_pred": [str(row) for row in evaluation.probabilities.astype(float).tolist()],
-            "case_id": cases["case_id"],
-        }
-    )
-    write_whole(run.outputs, outputs.to_csv())
+    write_whole(run.outputs, outputs_table(evaluation.probabilities, labels, cases["case_id"].tolist()).to_csv())
     write_json(run.metrics, evaluation.metrics)
     row, column = peak_cell(evaluation.cam[np.arange(len(labels)), labels]).T
     predictions = cases[["case_id", "patient_id", "split", "label"]].assign(
@@ -160,73 +137,14 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
     return run
 
 
-def _measure(
-    data: PreparedData, cases: pd.DataFrame, probabilities: Float[np.ndarray, "n k"], cam: Float[np.ndarray, "n k h w"]
-) -> dict[str, Any]:
-    """Every figure of a split, each with an interval over patients."""
-    labels, patients = cases["label"].to_numpy(np.int64), cases["patient_id"].to_numpy(np.str_)
-    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
-    areas = auroc_per_class(probabilities, labels)
-    return {
-        "macro_auroc": _with_interval(weighted_macro_auroc(probabilities, labels), patients),
-        "accuracy": _with_interval(weighted_mean(right), patients),
-        "auroc": {
-            name: _with_interval(weighted_auroc(probabilities[:, k], labels == k), patients)
-            for k, name in enumerate(data.class_names)
-            if np.isfinite(areas[k])
-        },
-        **_pointing(data, labels, patients, list(cases["case_id"]), cam[np.arange(len(cam)), labels]),
-    }
-
-
-def _pointing(
-    data: PreparedData,
-    labels: Int[np.ndarray, " n"],
-    patients: np.ndarray,
-    case_ids: list[str],
-    cam: Float[np.ndarray, "n h w"],
-) -> dict[str, Any]:
-    """Where the true class's CAM peaks: in the right organ, and on the finding, class by class."""
-    grid, frame = cam.shape[1:], (data.frame.height_px, data.frame.width_px)
-    heart, lung, finding = np.zeros((3, *cam.shape), dtype=bool)
-    for i, case_id in enumerate(case_ids):
-        for name, mask in data.read_masks(case_id).items():
-            (heart if name == "mediastinum" else lung)[i] |= mask_to_grid(mask, grid)
-        marked = [region for region in data.boxes.get(case_id, ()) if region.is_finding]
-        corners = [(r.kind, r.x0_px, r.y0_px, r.x1_px, r.y1_px) for r in marked]
-        finding[i] = regions_to_mask(corners, frame, grid)
-
-    within = chance_level(finding, within=np.logical_or(heart, lung))
-
-    def measured(found: Pointing) -> dict[str, Any]:
-        hits = np.full(len(cam), np.nan)
-        hits[found.case] = found.hit
-        return {
-            "cases": len(found.case),
-            "hit_rate": _with_interval(weighted_mean(hits), patients),
-            "chance": found.chance_rate,
-            "distance_px": found.mean_distance_px,
+def outputs_table(
+    probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], case_ids: list[str]
+) -> pd.DataFrame:
+    """Columns Y and Y_pred as in the original GG-CAM's classification_results.csv, lists as text, and case_id."""
+    return pd.DataFrame(
+        {
+            "Y": [f"[{label}]" for label in labels],
+            "Y_pred": [str(row) for row in probabilities.astype(float).tolist()],
+            "case_id": case_ids,
         }
-
-    anatomy = anatomy_pointing(cam, labels, data.class_names, heart, lung, frame)
-    game = {
-        name: Pointing.of(cam, finding & (labels == k)[:, None, None], frame) for k, name in enumerate(data.class_names)
-    }
-    return {
-        "anatomy": {name: measured(found) for name, found in anatomy.items() if len(found.case)},
-        "pointing_game": {
-            name: {**measured(found), "chance_in_lungs_and_heart": _known_mean(within[found.case])}
-            for name, found in game.items()
-            if len(found.case)
-        },
-    }
-
-
-def _known_mean(values: Float[np.ndarray, " n"]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _with_interval(statistic: WeightedStatistic, patients: np.ndarray) -> dict[str, float]:
-    interval = asdict(bootstrap_interval(statistic, patients, resamples=RESAMPLES))
-    return {name: interval[name] for name in ("value", "low", "high")}
+    )

@@ -115,7 +115,8 @@ def create_run_folder(
         parent: where runs are kept.
         name: the ID; five random letters and digits when None.
         settings: for config.toml: `data` and the table `train`.
-        description: of the network, with its `net` (class) and `type`, which become part of file names.
+        description: of the network, with its `net` (class) and `type`, which become part of file names; `results`
+            stands for `net` in the name of the results' folder where the two differ, as with the original's networks.
 
     Raises:
         RunFolderError: there is something under that name, or it is no name.
@@ -130,7 +131,7 @@ def create_run_folder(
             fix="choose another --name; or --resume it, if it is an unfinished run",
         )
     net, kind = str(description["net"]), str(description["type"]).replace("/", "_")
-    run = RunFolder(root, root / f"{net}_{kind}_{random_code()}")
+    run = RunFolder(root, root / f"{description.get('results', net)}_{kind}_{random_code()}")
     run.results.mkdir(parents=True)
     run.checkpoints.mkdir()
     plain = _plain({"results": run.results.name, **settings})

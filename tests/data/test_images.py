@@ -1,3 +1,4 @@
+import pickle
 from contextlib import suppress
 
 import cv2
@@ -9,7 +10,17 @@ from PIL import Image
 
 from ggcam.data import images
 from ggcam.data.case import Frame
-from ggcam.data.images import IMAGE_SUFFIXES, image_size, read_image, resize_mask, resize_to_frame, to_uint8
+from ggcam.data.images import (
+    IMAGE_SUFFIXES,
+    image_size,
+    read_image,
+    read_mask,
+    read_pixels,
+    resize_mask,
+    resize_to_frame,
+    to_grey,
+    to_uint8,
+)
 from ggcam.errors import ImageError
 from ggcam.gaze.fixations import Fixations
 
@@ -199,6 +210,58 @@ def test_sixteen_bits_become_eight_by_rounding():
     assert narrow.dtype == np.uint8
     np.testing.assert_array_equal(narrow[0], [round(int(value) / 257) for value in wide[0]])
     assert to_uint8(GREY8) is GREY8
+
+
+# --- arrays
+
+
+def test_an_array_has_its_largest_value_for_white(tmp_path):
+    array = np.arange(480, dtype=np.int32).reshape(20, 24) * 9
+    (tmp_path / "x.pk").write_bytes(pickle.dumps(array))
+    image = read_image(tmp_path / "x.pk")
+    assert image.dtype == np.uint16
+    assert (image.min(), image.max()) == (0, 65535)
+    np.testing.assert_allclose(image, 65535 / array.max() * array, atol=0.51)
+    values = read_pixels(tmp_path / "x.pk")
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, array)
+    assert image_size(tmp_path / "x.pk") == (20, 24)
+
+
+def test_an_array_that_is_black_all_over_stays_so(tmp_path):
+    (tmp_path / "x.pk").write_bytes(pickle.dumps(np.zeros((20, 24))))
+    assert not read_image(tmp_path / "x.pk").any()
+
+
+def test_other_images_come_as_they_are(tmp_path):
+    (tmp_path / "x.png").write_bytes(_png())
+    np.testing.assert_array_equal(read_pixels(tmp_path / "x.png"), GREY8)
+    assert to_grey(GREY8) is GREY8
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+def test_a_mask_is_whatever_is_not_zero(tmp_path, dtype):
+    inside = RNG.random((20, 24)) > 0.5
+    (tmp_path / "x.pk").write_bytes(pickle.dumps((inside * 3).astype(dtype)))
+    np.testing.assert_array_equal(read_mask(tmp_path / "x.pk", "left_lung"), inside)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((20, 24, 3)), "2 dimensions"),
+        (np.zeros(480), "2 dimensions"),
+        (np.zeros((4, 24)), "4x24"),
+        (np.full((20, 24), np.nan), "480 not finite, 0 below 0"),
+        (np.full((20, 24), -1), "0 not finite, 480 below 0"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(tmp_path, array, message):
+    (tmp_path / "x.pk").write_bytes(pickle.dumps(array))
+    for function in (read_image, image_size):
+        with pytest.raises(ImageError, match=message) as caught:
+            function(tmp_path / "x.pk")
+        assert str(tmp_path / "x.pk") in str(caught.value)
 
 
 # --- into the frame

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ggcam.gaze.fixations import Fixations
-from ggcam.gaze.maps import as_peak, attention_map, attention_maps, released_map, released_sigma_px
+from ggcam.gaze.maps import as_peak, attention_map, attention_maps, fixation_counts, released_map, released_sigma_px
 
 
 def random_points(n: int, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,3 +136,19 @@ def test_the_released_map_equals_the_recorded_one(golden, case, kernel_px):
     rows, columns, count = recorded[f"{case}_points"].T
     ours = released_map(rows, columns, count, tuple(recorded[f"{case}_shape"].tolist()), kernel_px)
     np.testing.assert_allclose(ours, recorded[f"{case}_gaze_{kernel_px}"][0], atol=1e-5)
+
+
+def test_fixation_counts_are_those_of_a_loop_and_leave_out_what_is_off_the_frame():
+    rng = np.random.default_rng(0)
+    gaze = Fixations.build(rng.uniform(-10, 60, 80), rng.uniform(-10, 70, 80), rng.choice([0, 0.2, 0.5], 80))
+    counts, seconds = np.zeros((2, 4, 5))
+    for x, y, duration in zip(gaze.x_px, gaze.y_px, gaze.duration_s, strict=True):
+        if 0 <= x < 50 and 0 <= y < 64 and duration > 0:
+            counts[int(y // 16), int(x // 10)] += 1
+            seconds[int(y // 16), int(x // 10)] += duration
+    np.testing.assert_array_equal(fixation_counts(gaze, (4, 5), (64, 50)), counts)
+    np.testing.assert_allclose(fixation_counts(gaze, (4, 5), (64, 50), weight="duration"), seconds)
+    assert 0 < counts.sum() < 80
+    edge = Fixations.build([np.nextafter(7.0, 0)], [np.nextafter(7.0, 0)])
+    assert fixation_counts(edge, (49, 49), (7, 7))[48, 48] == 1
+    assert not fixation_counts(Fixations.empty(), (4, 5), (64, 50)).any()

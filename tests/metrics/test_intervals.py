@@ -7,14 +7,8 @@ from hypothesis import strategies as st
 
 from ggcam.metrics import intervals
 from ggcam.metrics.classification import auroc, macro_auroc
-from ggcam.metrics.intervals import (
-    Interval,
-    bootstrap_interval,
-    paired_difference,
-    weighted_auroc,
-    weighted_macro_auroc,
-    weighted_mean,
-)
+from ggcam.metrics.intervals import Interval, bootstrap_interval, bootstrap_intervals, paired_difference
+from ggcam.metrics.weighted import weighted_auroc, weighted_macro_auroc, weighted_mean
 
 
 def random_cases(seed, n=60, strength=0.8):
@@ -55,6 +49,14 @@ def test_the_size_of_the_chunks_changes_nothing(monkeypatch):
     whole = bootstrap_interval(weighted_macro_auroc(scores, labels), np.arange(60), resamples=500)
     monkeypatch.setattr(intervals, "CHUNK_ELEMENTS", 60 * 64)
     assert bootstrap_interval(weighted_macro_auroc(scores, labels), np.arange(60), resamples=500) == whole
+
+
+def test_several_statistics_have_the_intervals_that_each_has_alone():
+    scores, labels = random_cases(9)
+    statistics = {"auroc": weighted_macro_auroc(scores, labels), "mean": weighted_mean(scores[:, 0])}
+    together = bootstrap_intervals(statistics, np.arange(60) // 2, resamples=300, seed=4)
+    for name, statistic in statistics.items():
+        assert together[name] == bootstrap_interval(statistic, np.arange(60) // 2, resamples=300, seed=4)
 
 
 def test_a_mean_has_the_interval_that_theory_gives():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ggcam.metrics.classification import classification_report, none_for_nan
-from ggcam.metrics.intervals import bootstrap_interval, weighted_auroc, weighted_macro_auroc, weighted_mean
+from ggcam.metrics.intervals import bootstrap_interval
+from ggcam.metrics.weighted import weighted_auroc, weighted_macro_auroc, weighted_mean
 from ggcam.report.overlay import png_bytes
 from ggcam.report.page import GalleryCase, RunResults, render_run_report, write_run_report
 

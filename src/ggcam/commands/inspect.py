@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tyro.conf import Positional
-
+from ggcam.commands.arguments import Data
 from ggcam.commands.terminal import print_table
 
 
-def inspect(data: Positional[Path], out: Path | None = None, per_class: int = 4, seed: int = 0) -> None:
+def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int = 0) -> None:
     """Count a prepared folder's cases, and draw some of each class: scanpath, attention map, regions.
 
     Example: ggcam inspect DATA

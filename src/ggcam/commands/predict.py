@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
+from ggcam.commands.arguments import Run
 from ggcam.commands.terminal import print_table, progress_bar
 
 
 def predict(
-    run: Positional[Path],
-    images: Positional[tuple[Path, ...]],
+    run: Run,
+    images: Positional[Annotated[tuple[Path, ...], arg(metavar="IMAGES...")]],
     out: Path = Path("predictions"),
     overlays: bool = True,
     batch_size: int = 8,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tyro.conf import Positional
+from ggcam.commands.arguments import Run
 
 
-def report(run: Positional[Path], out: Path | None = None) -> None:
+def report(run: Run, out: Path | None = None) -> None:
     """Write the page of an evaluated run anew: one HTML file that needs nothing else.
 
     Example: ggcam report run/K3F9Q

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from tyro.conf import OmitArgPrefixes
 
-from tyro.conf import OmitArgPrefixes, Positional
-
+from ggcam.commands.arguments import Out
 from ggcam.commands.terminal import print_table, progress_bar
 from ggcam.data.simulate.config import SimulationConfig
 
 
 def simulate(
-    out: Positional[Path],
+    out: Out,
     config: OmitArgPrefixes[SimulationConfig] = SimulationConfig(),  # noqa: B008
 ) -> None:
     """Make chest X-ray phantoms with gaze and known truth, in the raw layout of EGD-CXR.

@@ -37,6 +37,8 @@ class SourceOptions:
             after it; off by default.
         vocabulary: (reflacx, egd_cxr) TOML file of finding = ["phrase", ...] to know findings by.
         viewing_distance_cm: (egd_cxr) assumed distance of the reader from the screen; 65 by default.
+        sampling_rate_hz: (released) gaze samples a second behind the counts of gaze_dot.pk; 60 by default.
+        blur: (released) which Down<d>_Blur<b> to read where there are several; 500 by default.
     """
 
     images: Path | None = None
@@ -61,6 +63,8 @@ class SourceOptions:
     dictation_window_s: float | None = None
     vocabulary: Path | None = None
     viewing_distance_cm: float | None = None
+    sampling_rate_hz: float | None = None
+    blur: int | None = None
 
     def given(self) -> dict[str, object]:
         """The flags that were given, by name."""

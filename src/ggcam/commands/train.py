@@ -10,14 +10,23 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from ggcam.commands.arguments import Run
 from ggcam.commands.terminal import print_table, progress_bar
 from ggcam.data.case import Split
 from ggcam.errors import ConfigError
 from ggcam.training.config import TrainConfig, read_train_config
+from ggcam.training.presets import Preset
+
+RELEASED_WARNING = (
+    "guidance released repeats the published code, defects included: it pulls the raw map of the first class towards "
+    "the gaze on every image, with a weight that drowns the classification. It is for comparison with old results; "
+    "use ggcam (the published method) or ggcam-cc for new ones."
+)
 
 
 def train(
-    data: Positional[Path | None] = None,
+    data: Positional[Annotated[Path | None, arg(metavar="DATA")]] = None,
+    preset: Preset | None = None,
     config: OmitArgPrefixes[TrainConfig] = TrainConfig(),  # noqa: B008
     config_file: Annotated[Path | None, arg(name="config")] = None,
     out: Path = Path("run"),
@@ -29,8 +38,11 @@ def train(
 
     Example: ggcam train DATA --guidance ggcam-cc --backbone resnet18 --seed 0
 
+    The original GG-CAM's networks and schedule: ggcam train DATA --preset effnet-ggcam
+
     Args:
         data: the prepared folder.
+        preset: start from this config instead of the defaults; flags given besides have the last word.
         config: how to train.
         config_file: a run's config.toml, or any TOML file with a table [train], in place of all flags.
         out: where runs are kept.
@@ -47,24 +59,26 @@ def train(
     bar = sys.stderr.isatty()
     find_device(device)  # before the training, not after it
     if resume is not None:
-        given = data is not None or config_file is not None or name is not None or config != TrainConfig()
+        given = data or config_file or name is not None or preset or config != TrainConfig()
         if given:
             raise ConfigError("a resumed run has its own data and config", where="--resume", fix="give nothing else")
         run = go_on(resume, _print_epoch, bar)
     else:
         if config_file is not None:
-            if config != TrainConfig():
+            if preset or config != TrainConfig():
                 raise ConfigError("flags and a config file exclude each other", where="--config")
             found, config = read_train_config(config_file)
             data = data or found
         if data is None:
             raise ConfigError("no data to train on", where="ggcam train DATA", expected="a prepared folder")
+        if config.guidance == "released" and is_first_process():
+            logging.getLogger(__name__).warning(RELEASED_WARNING)
         run = fit(load_prepared(data), config, out, name, _print_epoch, bar)
     if is_first_process():
         _evaluate(run.root, None, "test", device)
 
 
-def evaluate(run: Positional[Path], data: Path | None = None, split: Split = "test", device: str | None = None) -> None:
+def evaluate(run: Run, data: Path | None = None, split: Split = "test", device: str | None = None) -> None:
     """Evaluate a trained run again, and write its report, metrics, predictions and page anew.
 
     Example: ggcam evaluate run/K3F9Q

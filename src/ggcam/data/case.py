@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ggcam.errors import ConfigError
+from ggcam.errors import ConfigError, DataError
 from ggcam.gaze.fixations import Fixations, concatenate
 
 Split = Literal["train", "valid", "test"]
@@ -177,6 +177,8 @@ class Case:
         regions: boxes and ellipses, in pixels of the raw image.
         split: the source's own split, where it has one.
         flags: short remarks that travel with the case, such as "no_finding_dwell".
+        raw_size: (height, width) in pixels of the image that the positions refer to, where the source knows it; an
+            image of another size is refused.
     """
 
     case_id: str
@@ -188,6 +190,18 @@ class Case:
     regions: tuple[Region, ...] = ()
     split: Split | None = None
     flags: tuple[str, ...] = ()
+    raw_size: tuple[int, int] | None = None
+
+    @property
+    def class_index(self) -> int:
+        """The case's only class.
+
+        Raises:
+            DataError: it may belong to several.
+        """
+        if isinstance(self.label, int):
+            return self.label
+        raise DataError("a case may belong to several classes, and one is needed here", got=f"case {self.case_id}")
 
     @property
     def fixations(self) -> Fixations:

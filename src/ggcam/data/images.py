@@ -9,10 +9,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Shaped, UInt8
+from jaxtyping import Bool, Float32, Shaped, UInt8
 from PIL import Image, ImageFile
 
-from ggcam.data.case import Frame
+from ggcam.data.case import Frame, MaskName
+from ggcam.data.safe_pickle import load_array
 from ggcam.errors import ImageError
 
 Grey = Shaped[np.ndarray, "h w"]
@@ -24,6 +25,12 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".
 MIN_SIDE_PX = 8
 MAX_PIXELS = 150_000_000
 """An image with a shorter side, or with more pixels, is refused: it is no X-ray, or would fill the memory."""
+
+_ARRAY_STARTS = {
+    **{b"\x80" + bytes([protocol]): "pickle" for protocol in range(2, 6)},
+    b"PK\x03\x04": "pt",
+}
+"""First bytes -> kind of the files that hold arrays: pickles by their protocol, and zip archives of tensors."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
 _SIXTEEN_BIT_GREY = ("I;16", "I;16B", "I;16L", "I;16N", "I")
@@ -38,6 +45,8 @@ def read_image(path: Path) -> Grey:
 
     DICOM: uint16, 0 black and 65535 white over the display window; see :func:`ggcam.data.dicom.read_dicom`.
 
+    Arrays (a pickle of one, or a `.pt` file of the original GG-CAM): uint16, 0 black and 65535 the largest value.
+
     Args:
         path: the image file.
 
@@ -45,10 +54,27 @@ def read_image(path: Path) -> Grey:
         Shape (height, width), uint8 or uint16, the full range of the type standing for black to white.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, of another kind, has several frames, or a size out of bounds.
+        ImageError: the file is missing, empty, truncated, of another kind, has several frames, or a size out of bounds;
+            or it is an array with values below 0, not finite, or not of numbers.
+    """
+    return to_grey(read_pixels(path))
+
+
+def read_pixels(path: Path) -> Shaped[np.ndarray, "h w"]:
+    """As :func:`read_image`, but arrays come with their own values, as float32.
+
+    Raises:
+        ImageError: as for :func:`read_image`.
     """
     with _explained(path):
-        if _is_dicom(path):
+        kind = _kind(path)
+        if kind == "pickle":
+            return _checked_values(load_array(path), path)
+        if kind == "pt":
+            from ggcam.data.released_file import read_released_pixels
+
+            return _checked_values(read_released_pixels(path), path)
+        if kind == "dicom":
             from ggcam.data.dicom import read_dicom, read_size
 
             _checked_size(*read_size(path))
@@ -60,19 +86,45 @@ def read_image(path: Path) -> Grey:
             return _grey(image, path)
 
 
+def read_mask(path: Path, name: MaskName) -> Bool[np.ndarray, "h w"]:
+    """One anatomical mask, true inside: any image that is not 0 there, or what a `.pt` file holds of that name.
+
+    Raises:
+        ImageError: as for :func:`read_image`.
+    """
+    with _explained(path):
+        if _kind(path) == "pt":
+            from ggcam.data.released_file import read_released
+
+            return read_released(path).mask(name)
+    return read_pixels(path) != 0
+
+
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width in pixels, from the header alone.
+    """Height and width in pixels, from the header alone where the format has one.
 
     Raises:
         ImageError: as for :func:`read_image`, as far as the header tells.
     """
     with _explained(path):
-        if _is_dicom(path):
+        kind = _kind(path)
+        if kind in ("pickle", "pt"):
+            height, width = read_pixels(path).shape
+            return height, width
+        if kind == "dicom":
             from ggcam.data.dicom import read_size
 
             return _checked_size(*read_size(path))
         with Image.open(path, formats=_FORMATS) as image:
             return _checked_size(image.height, image.width)
+
+
+def to_grey(pixels: Shaped[np.ndarray, "h w"]) -> Grey:
+    """Values of an array, float32, over the full range of uint16: 0 is black, the largest white; uint8, uint16 stay."""
+    if pixels.dtype != np.float32:
+        return pixels
+    peak = float(pixels.max(initial=0))
+    return np.rint(pixels * (65535 / peak if peak > 0 else 0)).astype(np.uint16)
 
 
 def to_uint8(image: Grey) -> UInt8[np.ndarray, "h w"]:
@@ -147,13 +199,32 @@ def _grey_by_opencv(path: Path) -> Grey:
     return pixels[..., 0] if pixels.shape[2] < 3 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
 
 
-def _is_dicom(path: Path) -> bool:
-    """Tell DICOM from the rest; a file without the 128 bytes of preamble starts with group 2 or 8, little-endian."""
+def _kind(path: Path) -> str:
+    """Tell DICOM ("dicom") and arrays ("pickle", "pt") from the rest ("").
+
+    A DICOM file without the 128 bytes of preamble starts with group 2 or 8, little-endian.
+    """
     with path.open("rb") as file:
         head = file.read(132)
     if not head:
         raise ImageError("the image file is empty", where=path)
-    return head[128:] == b"DICM" or head[:2] in (b"\x02\x00", b"\x08\x00")
+    if head[128:] == b"DICM" or head[:2] in (b"\x02\x00", b"\x08\x00"):
+        return "dicom"
+    return next((kind for start, kind in _ARRAY_STARTS.items() if head.startswith(start)), "")
+
+
+def _checked_values(values: np.ndarray, path: Path) -> Float32[np.ndarray, "h w"]:
+    if values.ndim != 2:
+        raise ImageError("the array is no image", where=path, expected="2 dimensions", got=f"shape {values.shape}")
+    _checked_size(*values.shape)
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise ImageError(
+            "the array holds values that no image has",
+            where=path,
+            expected="finite numbers of 0 or more",
+            got=f"{np.count_nonzero(~np.isfinite(values)):,} not finite, {np.count_nonzero(values < 0):,} below 0",
+        )
+    return values.astype(np.float32)
 
 
 def _checked_size(height_px: int, width_px: int) -> tuple[int, int]:

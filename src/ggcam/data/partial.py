@@ -29,7 +29,8 @@ class PartialFolder:
     Args:
         out: the prepared folder to be.
         job: what is being made, as JSON holds it; only an interrupted job that is equal is continued.
-        overwrite: replace a prepared folder, or another job, that is in the way.
+        overwrite: replace a whole folder, or another job, that is in the way.
+        marker: the file, written last, that makes a folder whole.
 
     Attributes:
         data: the folder to fill.
@@ -40,8 +41,9 @@ class PartialFolder:
         PreparedFolderError: something is in the way.
     """
 
-    def __init__(self, out: Path, job: Mapping[str, object], overwrite: bool):
+    def __init__(self, out: Path, job: Mapping[str, object], overwrite: bool, marker: str = "dataset.toml"):
         self.out = out
+        self._marker = marker
         self.root = partial_folder(out)
         self.data = self.root / "data"
         self._old = self.root / "old"
@@ -51,7 +53,7 @@ class PartialFolder:
         if there and there != job:
             self._discard(there, job, overwrite)
         # The job's description is written after the empty data folder: where it stands alone, the data were published.
-        self.published = there == job and _is_prepared(out) and not self.data.exists()
+        self.published = there == job and self._is_whole() and not self.data.exists()
         if not self.published:
             self._check_target(overwrite)
             self.data.mkdir(parents=True, exist_ok=True)
@@ -80,7 +82,7 @@ class PartialFolder:
     def publish(self) -> None:
         """Put the whole folder in its place, and the former one away."""
         try:
-            if _is_prepared(self.out):
+            if self._is_whole():
                 self.out.rename(self._old)
             elif self.out.exists():
                 self.out.rmdir()
@@ -128,7 +130,7 @@ class PartialFolder:
         self.clear()
 
     def _check_target(self, overwrite: bool) -> None:
-        if _is_prepared(self.out):
+        if self._is_whole():
             if not overwrite:
                 raise PreparedFolderError(
                     "the folder is prepared already", where=self.out, fix="pass --overwrite to replace it"
@@ -148,6 +150,5 @@ class PartialFolder:
             os.truncate(self._journal, len(whole))
         return {case_id: (height, width) for case_id, height, width in map(json.loads, whole.splitlines())}
 
-
-def _is_prepared(folder: Path) -> bool:
-    return (folder / "dataset.toml").is_file()
+    def _is_whole(self) -> bool:
+        return (self.out / self._marker).is_file()

@@ -8,13 +8,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from ggcam.data.case import Case, Frame, Label, Source, Split
+from ggcam.data.framing import Fitted, Framing, Strided
 from ggcam.data.partial import PartialFolder
 from ggcam.data.prepare_config import PrepareConfig
-from ggcam.data.prepare_images import ImageOutcome, ImageTask, prepare_images
+from ggcam.data.prepare_images import ImageOutcome, ImageTask, PixelFiles, prepare_images
 from ggcam.data.prepare_tables import OFF_IMAGE, make_tables
 from ggcam.data.prepared import (
     SCHEMA_VERSION,
@@ -27,6 +28,7 @@ from ggcam.data.prepared import (
     mask_name,
     write_tables,
 )
+from ggcam.data.released_procedure import demand_raw
 from ggcam.data.splits import assign_splits
 from ggcam.errors import DataError, ImageError, listed
 from ggcam.versions import versions
@@ -38,6 +40,12 @@ DETERMINING = ("ggcam", "numpy", "opencv-python-headless", "pillow", "pyarrow", 
 
 BROKEN = "case whose image or mask cannot be read"
 """Reason under which skipped cases are counted as dropped."""
+
+CROPPED = "case cropped by the frame (kept)"
+"""Reason under which cases are counted whose image is larger than the released preset's canvas."""
+
+BEYOND_FRACTION = "case beyond the fraction"
+"""Reason under which the cases are counted that a fraction leaves out."""
 
 
 def prepare(
@@ -66,29 +74,35 @@ def prepare(
     out = Path(out).resolve()
     frame = Frame.parse(config.size)
     _check_source(source)
+    if config.preset == "released":
+        demand_raw(source.cases)
     # Before the images, so that a mistake shows at once and a broken image changes nobody else's split.
-    splits, split_record = assign_splits(source.cases, config.split_file or config.split, config.fractions, config.seed)
-    partial = PartialFolder(out, _job(source, frame, config.bits, split_record, splits), config.overwrite)
+    splits, split_record = assign_splits(source.cases, config.split_by, config.fractions, config.seed, config.fraction)
+    source = _only(source, splits)
+    framing = Strided(frame) if config.preset == "released" else Fitted(frame)
+    partial = PartialFolder(out, _job(source, config, split_record, splits), config.overwrite)
     if partial.published:
         partial.clear()
         return load_prepared(out)
 
-    broken = _make_images(source, partial, frame, config, progress)
+    broken = _make_images(source, partial, framing, config, progress)
     if broken:
         _report(broken, source, partial, config.skip_missing)
     kept = [case for case in source.cases if case.case_id in partial.done]
     if not kept:
         raise DataError("no case is left: not one image can be read", got=broken[0].error)
     schema = cases_schema(source.class_names, source.multi_label)
-    tables, off_image = make_tables(kept, splits, partial.done, frame, schema)
-    dropped = Counter(source.dropped) + Counter({OFF_IMAGE: off_image, BROKEN: len(broken)})
+    tables, off_image = make_tables(kept, splits, partial.done, framing, schema)
+    cropped = sum(framing.crops(*partial.done[case.case_id]) for case in kept)
+    dropped = Counter(source.dropped) + Counter({OFF_IMAGE: off_image, BROKEN: len(broken), CROPPED: cropped})
     cases = tables["cases.parquet"]
     meta = {
         "schema_version": SCHEMA_VERSION,
         "source": source.name,
         "class_names": source.class_names,
         "multi_label": source.multi_label,
-        "bits": config.bits,
+        "preset": config.preset,
+        "bits": config.image_bits,
         "frame": {"height_px": frame.height_px, "width_px": frame.width_px},
         "split": split_record,
         "counts": count_cases(
@@ -104,10 +118,32 @@ def prepare(
     return load_prepared(out)
 
 
+def load_if_same(source: Source, out: Path, config: PrepareConfig) -> PreparedData | None:
+    """The prepared folder `out`, if it is whole and has the cases, split, frame and preset that it would get now.
+
+    Raises:
+        GGCamError: as for :func:`prepare` and :func:`load_prepared`.
+    """
+    if not (Path(out) / "dataset.toml").is_file():
+        return None
+    _check_source(source)
+    data = load_prepared(out)
+    splits, _ = assign_splits(source.cases, config.split_by, config.fractions, config.seed, config.fraction)
+    there = zip(data.cases["case_id"], data.cases["split"], strict=True)
+    same = (
+        data.meta["source"] == source.name
+        and data.meta.get("preset", "corrected") == config.preset
+        and data.frame == Frame.parse(config.size)
+        and all(splits.get(case_id) == split for case_id, split in there)
+        and len(data) + data.meta["dropped"].get(BROKEN, 0) == len(splits)
+    )
+    return data if same else None
+
+
 def _make_images(
     source: Source,
     partial: PartialFolder,
-    frame: Frame,
+    framing: Framing,
     config: PrepareConfig,
     progress: Callable[[int, int], None] | None,
 ) -> list[ImageOutcome]:
@@ -117,12 +153,11 @@ def _make_images(
     tasks = [
         ImageTask(
             case_id=case.case_id,
-            image=case.image,
-            masks=dict(case.masks),
+            files=PixelFiles.of(case),
             image_png=partial.data / image_name(case.case_id),
             mask_png=partial.data / mask_name(case.case_id),
-            frame=frame,
-            bits=config.bits,
+            framing=framing,
+            bits=config.image_bits,
         )
         for case in source.cases
         if case.case_id not in partial.done
@@ -158,6 +193,13 @@ def _report(broken: list[ImageOutcome], source: Source, partial: PartialFolder, 
     )
 
 
+def _only(source: Source, splits: Mapping[str, Split]) -> Source:
+    """The source with the cases that have a split; the others are counted."""
+    kept = tuple(case for case in source.cases if case.case_id in splits)
+    left_out = Counter({BEYOND_FRACTION: len(source.cases) - len(kept)})
+    return replace(source, cases=kept, dropped=dict(Counter(source.dropped) + left_out))
+
+
 def _check_source(source: Source) -> None:
     if not source.cases:
         raise DataError(f"the source {source.name} has no case")
@@ -184,20 +226,30 @@ def _fits_several(label: Label, classes: int) -> bool:
 
 
 def _job(
-    source: Source, frame: Frame, bits: int, split_record: Mapping[str, object], splits: Mapping[str, Split]
+    source: Source, config: PrepareConfig, split_record: Mapping[str, object], splits: Mapping[str, Split]
 ) -> dict[str, str]:
     """All that the result depends on, by name: in words, or as a digest where it is long."""
-    files = [(case.case_id, name, path) for case in source.cases for name, path in _files(case)]
     return {
         "schema version": str(SCHEMA_VERSION),
         "versions": _words(versions(*DETERMINING)),
-        "size": str(frame),
-        "bits": str(bits),
+        "preset": config.preset,
+        "size": str(Frame.parse(config.size)),
+        "bits": str(config.image_bits),
         "split": _words(split_record),
         "source": source.name,
         "classes": ", ".join(source.class_names),
         "number of cases": str(len(source.cases)),
-        "cases": _digest((case.case_id, case.patient_id, case.label, case.flags) for case in source.cases),
+        **digests(source, splits),
+    }
+
+
+def digests(source: Source, splits: Mapping[str, Split]) -> dict[str, str]:
+    """What the cases are, by name of the part: two sources with equal digests hold the same."""
+    files = [(case.case_id, name, path) for case in source.cases for name, path in _files(case)]
+    return {
+        "cases": _digest(
+            (case.case_id, case.patient_id, case.label, case.flags, case.raw_size) for case in source.cases
+        ),
         "splits": _digest(sorted(splits.items())),
         "image files": _digest((case_id, name, os.path.abspath(path)) for case_id, name, path in files),
         "gaze": _digest(part for case in source.cases for part in _gaze_parts(case)),

@@ -2,28 +2,61 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, Shaped
 
-from ggcam.data.case import MASK_BITS, Frame, MaskName
-from ggcam.data.images import read_image, resize_mask, resize_to_frame, to_uint8
-from ggcam.errors import ConfigError, ImageError, PreparedFolderError
+from ggcam.data.case import MASK_BITS, Case, MaskName
+from ggcam.data.framing import Framing
+from ggcam.data.images import read_mask, read_pixels, to_uint8
+from ggcam.data.processes import in_parallel
+from ggcam.errors import ImageError, PreparedFolderError
 
-_TASKS_PER_WORKER = 16
-"""A process takes about a second to start, the time of so many images; fewer are not worth another."""
 
-_WAITING_PER_WORKER = 4
-"""Tasks handed out ahead, so that no worker waits and no queue grows."""
+@dataclass(frozen=True)
+class PixelFiles:
+    """The raw files of one case's pixels.
+
+    Attributes:
+        image: raw image file.
+        masks: raw mask files of the image's size, nonzero inside.
+        raw_size: (height, width) in pixels that the image must have; None for any.
+    """
+
+    image: Path
+    masks: Mapping[MaskName, Path]
+    raw_size: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, case: Case) -> PixelFiles:
+        """The files of a case."""
+        return cls(case.image, dict(case.masks), case.raw_size)
+
+    def read(self) -> tuple[Shaped[np.ndarray, "h w"], dict[MaskName, Bool[np.ndarray, "h w"]]]:
+        """The image as :func:`read_pixels` gives it, and the masks.
+
+        Raises:
+            ImageError: a file is missing or broken, or a size differs from what it should be.
+        """
+        image = read_pixels(self.image)
+        if self.raw_size is not None and image.shape != self.raw_size:
+            raise ImageError(
+                "the image is not of the size that its gaze refers to",
+                where=self.image,
+                expected=self.raw_size,
+                got=image.shape,
+            )
+        masks: dict[MaskName, np.ndarray] = {name: read_mask(path, name) for name, path in self.masks.items()}
+        for name, mask in masks.items():
+            if mask.shape != image.shape:
+                raise ImageError(
+                    "a mask is not of its image's size", where=self.masks[name], expected=image.shape, got=mask.shape
+                )
+        return image, masks
 
 
 @dataclass(frozen=True)
@@ -32,20 +65,18 @@ class ImageTask:
 
     Attributes:
         case_id: of the case.
-        image: raw image file.
-        masks: raw mask files of the image's size, nonzero inside.
+        files: the raw files.
         image_png: where the prepared image goes.
         mask_png: where the masks go, one bit each; nothing is written when there are none.
-        frame: the size to fit into.
+        framing: the way into the frame.
         bits: 8 or 16, of the prepared image.
     """
 
     case_id: str
-    image: Path
-    masks: Mapping[MaskName, Path]
+    files: PixelFiles
     image_png: Path
     mask_png: Path
-    frame: Frame
+    framing: Framing
     bits: int
 
 
@@ -65,31 +96,28 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
         PreparedFolderError: the target cannot be written.
     """
     try:
-        image = read_image(task.image)
-        masks = _read_masks(task, image.shape)
+        image, masks = task.files.read()
     except ImageError as error:
         return ImageOutcome(task.case_id, error=error)
-    framed = resize_to_frame(image, task.frame)
+    framed = task.framing.image(image)
     # 8 bits repeated fill 16: 255 becomes 65535.
     pixels = to_uint8(framed) if task.bits == 8 else framed * np.uint16(257 if framed.dtype == np.uint8 else 1)
     _write_png(task.image_png, pixels)
-    if masks is not None:
-        _write_png(task.mask_png, masks)
+    if masks:
+        bits = [task.framing.mask(mask) * np.uint8(MASK_BITS[name]) for name, mask in masks.items()]
+        _write_png(task.mask_png, np.bitwise_or.reduce(bits))
     height, width = image.shape
     return ImageOutcome(task.case_id, size=(height, width))
 
 
-def _read_masks(task: ImageTask, size: tuple[int, ...]) -> np.ndarray | None:
-    """All masks of a case in one uint8 array of the frame's size, a bit each; None when it has none."""
-    if not task.masks:
-        return None
-    bits = np.zeros((task.frame.height_px, task.frame.width_px), dtype=np.uint8)
-    for name, path in task.masks.items():
-        mask = read_image(path)
-        if mask.shape != size:
-            raise ImageError("a mask is not of its image's size", where=path, expected=size, got=mask.shape)
-        bits |= resize_mask(mask, task.frame) * np.uint8(MASK_BITS[name])
-    return bits
+def prepare_images(tasks: Sequence[ImageTask], workers: int = 0) -> Iterator[ImageOutcome]:
+    """Yield each task's outcome as soon as it is there, in any order; see :func:`in_parallel`.
+
+    Raises:
+        ConfigError: a worker was killed, most likely for want of memory.
+        PreparedFolderError: a target cannot be written.
+    """
+    return in_parallel(prepare_image, tasks, workers)
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:
@@ -104,58 +132,3 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
             got=error.strerror,
             fix="make room, then run the same command again: it goes on from there",
         ) from None
-
-
-def prepare_images(tasks: Sequence[ImageTask], workers: int = 0) -> Iterator[ImageOutcome]:
-    """Yield each task's outcome as soon as it is there, in any order.
-
-    Args:
-        tasks: what to do.
-        workers: processes; 0 for one a core. Few tasks are done in this process.
-
-    Raises:
-        ConfigError: a worker was killed, most likely for want of memory.
-        PreparedFolderError: a target cannot be written.
-    """
-    workers = min(workers or _cores(), -(-len(tasks) // _TASKS_PER_WORKER))
-    return _in_processes(tasks, workers) if workers > 1 else map(prepare_image, tasks)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _in_processes(tasks: Sequence[ImageTask], workers: int) -> Iterator[ImageOutcome]:
-    # Spawned, not forked: a fork inherits the locks of threads (OpenCV's, torch's) that do not exist in it.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
-    running: set[Future[ImageOutcome]] = set()
-    try:
-        for number, task in enumerate(tasks, start=1):
-            running.add(pool.submit(prepare_image, task))
-            while len(running) >= (_WAITING_PER_WORKER * workers if number < len(tasks) else 1):
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-    except BrokenProcessPool:
-        raise ConfigError(
-            "a worker process was killed, most likely for want of memory",
-            where="--workers",
-            got=workers,
-            fix="run the same command again with fewer --workers: it goes on from there",
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """One thread for OpenCV in each of many processes; Ctrl-C is the parent's affair; and no worker outlives it."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)

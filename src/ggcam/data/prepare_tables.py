@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ggcam.data.case import Affine, Case, Frame, Split
+from ggcam.data.framing import Framing
 from ggcam.data.prepared import FIXATIONS, REGIONS, image_name, label_columns
 from ggcam.gaze.fixations import Fixations, concatenate
 
@@ -30,27 +31,28 @@ def make_tables(
     cases: Sequence[Case],
     splits: Mapping[str, Split],
     sizes: Mapping[str, tuple[int, int]],
-    frame: Frame,
+    framing: Framing,
     schema: pa.Schema,
 ) -> tuple[dict[str, pa.Table], int]:
     """The tables of a prepared folder by file name, and the number of fixations left out for being off the image.
 
-    A case has gaze when its fixations on the image last for any time at all.
+    A case has gaze when its fixations in the frame last for any time at all. Where the frame crops the image, the
+    fixations on what is lost stay in the table, off the frame.
 
     Args:
         cases: in the order of the rows to be.
         splits: case id -> split.
         sizes: case id -> raw image's (height, width) in pixels.
-        frame: of the prepared images.
+        framing: the way of the images into the frame.
         schema: of cases.parquet.
     """
-    places = {case.case_id: frame.fit(*sizes[case.case_id]) for case in cases}
+    places = {case.case_id: framing.place(*sizes[case.case_id]) for case in cases}
     readings = [
         _carry(case.case_id, reading_id, fixations, sizes[case.case_id], places[case.case_id])
         for case in cases
         for reading_id, fixations in case.readings.items()
     ]
-    with_gaze = {reading.case_id for reading in readings if reading.fixations.total_s > 0}
+    with_gaze = {reading.case_id for reading in readings if _total_s(reading.fixations, framing.frame) > 0}
     rows = [
         {
             "split": splits[case.case_id],
@@ -93,6 +95,10 @@ def _case_row(case: Case, size: tuple[int, int], place: Affine) -> dict[str, obj
 def _carry(case_id: str, reading_id: str, fixations: Fixations, size: tuple[int, int], place: Affine) -> _Reading:
     inside = fixations.inside(*size)
     return _Reading(case_id, reading_id, place.apply(fixations.select(inside)), int((~inside).sum()))
+
+
+def _total_s(fixations: Fixations, frame: Frame) -> float:
+    return fixations.select(fixations.inside(frame.height_px, frame.width_px)).total_s
 
 
 def _fixation_table(readings: Sequence[_Reading]) -> pa.Table:

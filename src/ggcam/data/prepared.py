@@ -7,7 +7,7 @@ All positions are continuous pixels of the prepared frame, with the origin at it
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -162,13 +162,21 @@ class PreparedData:
     @cached_property
     def gaze(self) -> Mapping[str, Fixations]:
         """Case id -> fixations of all its readings, in pixels of the frame; a case without any has none here either."""
+        return {str(case_id): fixations for case_id, fixations in self._fixations_by("case_id")}
+
+    @cached_property
+    def readings(self) -> Mapping[str, tuple[Fixations, ...]]:
+        """Case id -> fixations of each of its readings, one by one; a case without any has none here either."""
+        found: dict[str, tuple[Fixations, ...]] = {}
+        for (case_id, _), fixations in self._fixations_by(["case_id", "reading_id"]):
+            found[str(case_id)] = (*found.get(str(case_id), ()), fixations)
+        return found
+
+    def _fixations_by(self, key: str | list[str]) -> Iterator[tuple[Any, Fixations]]:
         columns = {name: self.fixations[name].to_numpy(np.float64) for name in FIXATIONS.names[2:8]}
         columns["label"] = self.fixations["label"].fillna("").to_numpy(np.str_)
-        rows = self.fixations.groupby("case_id", sort=False).indices
-        return {
-            str(case_id): Fixations(**{name: column[chosen] for name, column in columns.items()})
-            for case_id, chosen in rows.items()
-        }
+        for value, chosen in self.fixations.groupby(key, sort=False).indices.items():
+            yield value, Fixations(**{name: column[chosen] for name, column in columns.items()})
 
     @cached_property
     def boxes(self) -> Mapping[str, tuple[Region, ...]]:

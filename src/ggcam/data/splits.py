@@ -15,6 +15,7 @@ import numpy as np
 from ggcam.data.case import SPLITS, Case, Split
 from ggcam.data.images import IMAGE_SUFFIXES
 from ggcam.data.prepare_config import FRACTIONS
+from ggcam.data.released_procedure import split_by_position
 from ggcam.data.tables import column_names, read_table
 from ggcam.errors import ConfigError, DataError, TableError, listed
 
@@ -273,18 +274,21 @@ def _from_test_list(
 
 def assign_splits(
     cases: Sequence[Case],
-    how: Literal["patient", "source"] | Path = "patient",
+    how: Literal["patient", "position", "source"] | Path = "patient",
     fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 0,
+    fraction: float = 1.0,
 ) -> tuple[dict[str, Split], dict[str, object]]:
-    """Split of each case id, and a record of how it came about, for dataset.toml.
+    """Split of each case id that is taken, and a record of how it came about, for dataset.toml.
 
     Args:
         cases: of one source.
-        how: "patient" deals the patients out, "source" takes the cases' own splits, a path those of that file; of a
-            bare list of ids it makes the test split, and deals out the other patients to train and valid.
+        how: "patient" deals the patients out, "position" takes the cases in their order and leaves out those beyond
+            the fraction, "source" takes the cases' own splits, a path those of that file; of a bare list of ids it
+            makes the test split, and deals out the other patients to train and valid.
         fractions: see :func:`split_by_patient`.
         seed: see :func:`split_by_patient`.
+        fraction: see :func:`ggcam.data.released_procedure.split_by_position`.
 
     Raises:
         ConfigError: fractions that cannot be, or too few patients.
@@ -296,6 +300,12 @@ def assign_splits(
         dealt = split_by_patient([case.patient_id for case in cases], strata(cases), fractions, seed)
         known = {case.case_id: _SPLIT_WORDS[split] for case, split in zip(cases, dealt, strict=True)}
         record = {"how": "patient", "seed": seed, "fractions": fractions}
+    elif how == "position":
+        _check_fractions(fractions)
+        ids, labels = zip(*((case.case_id, case.class_index) for case in cases), strict=True)
+        known = split_by_position(ids, labels, fractions, fraction, seed)
+        record = {"how": "position", "seed": seed, "fractions": fractions, "fraction": fraction}
+        cases = [case for case in cases if case.case_id in known]
     elif how == "source":
         known = {case.case_id: case.split for case in cases if case.split}
         record = {"how": "source"}

@@ -144,13 +144,13 @@ def read_chunks(
 
 
 def column_names(path: Path) -> list[str]:
-    """Names of a table's columns, without blanks at both ends.
+    """Names of a table's columns, without blanks at both ends; one empty name for an empty file.
 
     Raises:
         MissingFileError: there is no such file.
         TableError: the file is no table.
     """
-    return [name.strip() for name in _header(path)]
+    return [name.strip() for name in _header(path)] or [""]
 
 
 def _header(path: Path) -> list[str]:

@@ -141,6 +141,29 @@ def attention_map(
     return (as_peak(maps) if kind == "peak" else maps)[0].numpy()
 
 
+def fixation_counts(
+    fixations: Fixations, grid: tuple[int, int], frame: tuple[int, int], weight: Weight = "count"
+) -> Float[np.ndarray, "h w"]:
+    """How many fixations, or seconds of them, fall into each cell, without any blur; shape `grid`.
+
+    Those off the frame, or without any duration, are left out.
+
+    Args:
+        fixations: in pixels of the frame.
+        grid: height and width of the map in cells.
+        frame: height and width of the frame in pixels.
+        weight: each fixation counts by its duration, or as one.
+    """
+    kept = fixations.select(fixations.inside(*frame) & (fixations.duration_s > 0))
+    row = (kept.y_px * (grid[0] / frame[0])).astype(np.int64)
+    column = (kept.x_px * (grid[1] / frame[1])).astype(np.int64)
+    counts = np.zeros(grid)
+    # The last float below the frame's end may be rounded up to the end itself.
+    cells = (np.minimum(row, grid[0] - 1), np.minimum(column, grid[1] - 1))
+    np.add.at(counts, cells, kept.duration_s if weight == "duration" else 1.0)
+    return counts
+
+
 def released_map(
     rows: Int[np.ndarray, " n"],
     columns: Int[np.ndarray, " n"],

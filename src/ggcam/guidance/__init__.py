@@ -6,13 +6,23 @@ from ggcam.errors import ConfigError
 from ggcam.guidance.base import Guidance, Losses
 from ggcam.guidance.correlation import CorrelationGuidance
 from ggcam.guidance.ggcam import GGCAMGuidance
+from ggcam.guidance.released import ReleasedGuidance
 
-__all__ = ["GUIDANCES", "CorrelationGuidance", "GGCAMGuidance", "Guidance", "Losses", "create_guidance"]
+__all__ = [
+    "GUIDANCES",
+    "CorrelationGuidance",
+    "GGCAMGuidance",
+    "Guidance",
+    "Losses",
+    "ReleasedGuidance",
+    "create_guidance",
+]
 
 GUIDANCES: dict[str, type[Guidance]] = {
     "none": Guidance,
     "ggcam": GGCAMGuidance,
     "ggcam-cc": CorrelationGuidance,
+    "released": ReleasedGuidance,
 }
 """Name on the command line -> method. A user's own method joins by an entry here."""
 

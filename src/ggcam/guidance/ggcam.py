@@ -9,18 +9,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ggcam.gaze.maps import as_peak
-from ggcam.guidance.base import Guidance
+from ggcam.guidance.uncertainty import UncertaintyGuidance, squared_error
 from ggcam.models.cam import CAMOutput
 
 
-class GGCAMGuidance(Guidance):
+class GGCAMGuidance(UncertaintyGuidance):
     """Mean squared error between a sigmoid of the true class's CAM and the gaze map, weighed by learned uncertainties.
 
-    Zhu, Salcudean, Rohling, "Gaze-Guided Class Activation Mapping" (arXiv 2202.07107): `L = CE / sc^2 + log(1 + sc) +
-    D / (2 sd^2) + log(1 + sd)` with `sc = exp(a)`, `sd = exp(b)` and `D = MSE(sigmoid(exp(k) CAM_y + s), G)`, where
-    G has maximum 1 and a, b, k are learned. The shift s is an addition: without it the sigmoid starts at 1/2
-    everywhere, which only a negative CAM, and so a negative logit of the true class, could bring down to where nobody
-    looked.
+    `D = MSE(sigmoid(exp(k) CAM_y + s), G)`, where G has maximum 1 and k and s are learned. The shift s is an addition
+    to the published method: without it the sigmoid starts at 1/2 everywhere, which only a negative CAM, and so a
+    negative logit of the true class, could bring down to where nobody looked.
 
     Args:
         weight: multiplies D.
@@ -36,10 +34,7 @@ class GGCAMGuidance(Guidance):
         sigma_guidance: float = 0.1,
         sharpness: float = 0.1,
     ):
-        super().__init__(weight)
-        self.log_sigma_classification = nn.Parameter(torch.tensor(math.log(sigma_classification)))
-        self.log_sigma_guidance = nn.Parameter(torch.tensor(math.log(sigma_guidance)))
-        self.log_sharpness = nn.Parameter(torch.tensor(math.log(sharpness)))
+        super().__init__(weight, math.log(sigma_classification), math.log(sigma_guidance), math.log(sharpness))
         self.shift = nn.Parameter(torch.tensor(0.0))
 
     def divergence(
@@ -47,14 +42,4 @@ class GGCAMGuidance(Guidance):
     ) -> Float[Tensor, " b"]:
         """Mean squared error of each case over its grid, 0 to 1."""
         activation = torch.sigmoid(self.log_sharpness.exp() * output.cam_of(labels) + self.shift)
-        return (activation - as_peak(density)).square().mean(dim=(1, 2))
-
-    def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """The total loss, with the two learned uncertainties."""
-        sc, sd = self.log_sigma_classification.exp(), self.log_sigma_guidance.exp()
-        return (
-            classification / sc.square()
-            + torch.log1p(sc)
-            + self.weight * guidance / (2 * sd.square())
-            + torch.log1p(sd)
-        )
+        return squared_error(activation, as_peak(density))

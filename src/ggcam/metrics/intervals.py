@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Shaped
 
-from ggcam.metrics.classification import check_scores
-
-WeightedStatistic = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, " r"]]
-"""Case weights, a column a resample -> the statistic of each resample; NaN where a resample does not define it."""
+from ggcam.metrics.weighted import WeightedCurve, WeightedStatistic
 
 CHUNK_ELEMENTS = 500_000
 """Weights held at once. A few such arrays of float64 stay in the processor's cache and far below any memory limit."""
@@ -37,6 +34,21 @@ class Interval:
     resamples: int
     dropped: int = 0
 
+    @classmethod
+    def of(cls, value: float, draws: Float[np.ndarray, " r"], level: float) -> Interval:
+        """The percentile interval of a number's resamples, those left out that do not define it.
+
+        Raises:
+            ValueError: the level makes no interval.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level}")
+        kept = draws[~np.isnan(draws)]
+        if not len(kept) or np.isnan(value):
+            return cls(value, np.nan, np.nan, level, 0, dropped=len(draws) - len(kept))
+        low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+        return cls(value, float(low), float(high), level, len(kept), dropped=len(draws) - len(kept))
+
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
@@ -54,7 +66,7 @@ def bootstrap_interval(
     The same seed, patients and number of resamples draw the same patients whatever the statistic.
 
     Args:
-        statistic: from `weighted_macro_auroc`, `weighted_auroc` or `weighted_mean`, or any function of case weights.
+        statistic: any function of case weights, such as those of `weighted`.
         patients: shape (n,), the patient of each case: numbers or words.
         resamples: how many draws.
         level: share of the draws inside, 0 to 1.
@@ -63,27 +75,54 @@ def bootstrap_interval(
     Raises:
         ValueError: no cases, or a level or number of resamples that makes no interval.
     """
+    alone = {"statistic": statistic}
+    return bootstrap_intervals(alone, patients, resamples=resamples, level=level, seed=seed)["statistic"]
+
+
+def bootstrap_intervals(
+    statistics: Mapping[str, WeightedStatistic],
+    patients: Shaped[np.ndarray, " n"],
+    *,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int | np.random.Generator = 0,
+) -> dict[str, Interval]:
+    """The interval of each of several statistics of the same cases, as `bootstrap_interval` has it, from shared draws.
+
+    Arguments and errors are those of `bootstrap_interval`.
+    """
+    draws = bootstrap_draws(statistics, patients, resamples=resamples, seed=seed)
+    all_cases = np.ones((len(patients), 1))
+    return {name: Interval.of(float(statistics[name](all_cases)[0]), found, level) for name, found in draws.items()}
+
+
+def bootstrap_draws(
+    statistics: Mapping[str, WeightedStatistic] | Mapping[str, WeightedCurve],
+    patients: Shaped[np.ndarray, " n"],
+    *,
+    resamples: int = 10_000,
+    seed: int | np.random.Generator = 0,
+) -> dict[str, Float[np.ndarray, "_ ..."]]:
+    """Each statistic, or curve, of each resample of patients, NaN where undefined; none of fewer than two patients.
+
+    Raises:
+        ValueError: no cases, or no resamples.
+    """
     if not len(patients):
         raise ValueError("there are no cases to resample")
-    if not 0 < level < 1 or resamples < 1:
-        raise ValueError(f"level must lie between 0 and 1 and resamples be positive, got {level} and {resamples}")
-    value = float(statistic(np.ones((len(patients), 1)))[0])
+    if resamples < 1:
+        raise ValueError(f"resamples must be positive, got {resamples}")
     names, patient = np.unique(patients, return_inverse=True)
-    if len(names) < 2 or np.isnan(value):
-        return Interval(value, np.nan, np.nan, level, 0)
+    if len(names) < 2:
+        return {name: np.empty(0) for name in statistics}
     rng = np.random.default_rng(seed)
     chunk = max(1, CHUNK_ELEMENTS // len(patients))
-    draws = np.concatenate(
-        [
-            statistic(_patient_counts(len(names), min(chunk, resamples - start), rng)[patient])
-            for start in range(0, resamples, chunk)
-        ]
-    )
-    kept = draws[~np.isnan(draws)]
-    if not len(kept):
-        return Interval(value, np.nan, np.nan, level, 0, dropped=resamples)
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high), level, len(kept), dropped=resamples - len(kept))
+    draws: dict[str, list[np.ndarray]] = {name: [] for name in statistics}
+    for start in range(0, resamples, chunk):
+        weights = _patient_counts(len(names), min(chunk, resamples - start), rng)[patient]
+        for name, statistic in statistics.items():
+            draws[name].append(statistic(weights))
+    return {name: np.concatenate(parts) for name, parts in draws.items()}
 
 
 def paired_difference(
@@ -104,68 +143,8 @@ def paired_difference(
     )
 
 
-def weighted_auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
-    """AUROC of weighted cases, ties counting half; NaN for a resample without positives or without negatives.
-
-    Integer weights give what repeating the cases would. Cost: O(n) a resample, after one sort.
-    """
-    negative_order = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
-    positives = np.flatnonzero(positive)
-    below = np.searchsorted(scores[negative_order], scores[positives], side="left")
-    up_to = np.searchsorted(scores[negative_order], scores[positives], side="right")
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        of_positives = weights[positives]
-        # Row i: total weight of the i lowest negatives.
-        lowest = np.zeros((len(negative_order) + 1, weights.shape[1]))
-        np.cumsum(weights[negative_order], axis=0, out=lowest[1:])
-        won = np.einsum("pr,pr->r", of_positives, lowest[below]) + np.einsum("pr,pr->r", of_positives, lowest[up_to])
-        return _ratio(won / 2, of_positives.sum(axis=0) * lowest[-1])
-
-    return statistic
-
-
-def weighted_macro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Macro AUROC, one against rest, of weighted cases.
-
-    The mean goes over the classes that all cases together define; a resample that loses one of them gives NaN.
-
-    Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
-    """
-    check_scores(probabilities, labels)
-    sizes = np.bincount(labels, minlength=probabilities.shape[1])
-    defined = np.flatnonzero((sizes > 0) & (sizes < len(labels)))
-    parts = [weighted_auroc(probabilities[:, k], labels == k) for k in defined]
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        total = sum((part(weights) for part in parts), np.zeros(weights.shape[1]))
-        return total / len(parts) if parts else np.full(weights.shape[1], np.nan)
-
-    return statistic
-
-
-def weighted_mean(values: Shaped[np.ndarray, " n"]) -> WeightedStatistic:
-    """Mean of a value per case, such as right or wrong (accuracy) or hit or missed (hit rate).
-
-    NaN marks a case that the value does not apply to; it is left out. A resample of such cases alone gives NaN.
-    """
-    applies = ~np.isnan(values.astype(np.float64))
-    known = np.where(applies, values, 0.0).astype(np.float64)
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        return _ratio(known @ weights, applies.astype(np.float64) @ weights)
-
-    return statistic
-
-
 def _patient_counts(patients: int, resamples: int, rng: np.random.Generator) -> Float[np.ndarray, "patients r"]:
     """How often each patient is drawn in each resample: multinomial columns that sum to `patients`."""
     drawn = rng.integers(0, patients, size=(resamples, patients))
     flat = (drawn + np.arange(resamples)[:, None] * patients).ravel()
     return np.bincount(flat, minlength=resamples * patients).reshape(resamples, patients).T.astype(np.float64)
-
-
-def _ratio(above: Float[np.ndarray, " r"], below: Float[np.ndarray, " r"]) -> Float[np.ndarray, " r"]:
-    """The quotient, NaN where the divisor is 0."""
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)

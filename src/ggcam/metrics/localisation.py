@@ -28,11 +28,16 @@ def peak_cell(cam: Float[np.ndarray, "n h w"]) -> Int[np.ndarray, "n 2"]:
     Raises:
         ValueError: a cell is not finite.
     """
+    demand_finite(cam)
+    flat = cam.reshape(len(cam), math.prod(cam.shape[1:])).argmax(axis=1)
+    return np.stack(np.unravel_index(flat, cam.shape[1:]), axis=1)
+
+
+def demand_finite(cam: Float[np.ndarray, "n h w"]) -> None:
+    """Raise ValueError unless every cell of every CAM is finite."""
     bad = np.flatnonzero(~np.isfinite(cam).all(axis=(1, 2)))
     if len(bad):
         raise ValueError(f"{len(bad)} of {len(cam)} CAMs have cells that are not finite; the first is CAM {bad[0]}")
-    flat = cam.reshape(len(cam), math.prod(cam.shape[1:])).argmax(axis=1)
-    return np.stack(np.unravel_index(flat, cam.shape[1:]), axis=1)
 
 
 def pointing_game(

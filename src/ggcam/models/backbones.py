@@ -1,4 +1,4 @@
-"""A timm name -> a feature extractor that yields a grid of features, CNN or transformer alike."""
+"""A name -> a feature extractor that yields a grid of features: timm's CNNs and transformers, and GG-CAM's own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, MissingFileError, listed
+from ggcam.models import released
+from ggcam.models.released_nets import ReleasedBackbone
 
 
 class TimmBackbone(nn.Module):
@@ -47,21 +49,32 @@ def create_backbone(
     output_stride: int | None = None,
     pretrained: bool = False,
     weights: Path | None = None,
-) -> TimmBackbone:
-    """Build the trunk of any timm network.
+) -> TimmBackbone | ReleasedBackbone:
+    """Build the trunk of any timm network, or of one of the original GG-CAM's.
 
     Args:
-        name: as timm knows it, such as "resnet50" or "vit_small_patch16_224".
+        name: as timm knows it, such as "resnet50" or "vit_small_patch16_224"; or "released-resnet-50" and the like.
         frame: height and width of the images in pixels (transformers lay out their tokens for it).
-        in_channels: 1 for X-rays; pretrained weights of the first layer are summed over the colours.
+        in_channels: 1 for X-rays; pretrained weights of the first layer are summed over the colours. The original's
+            networks take 1 and 3.
         output_stride: 8 or 16 make the grid of a CNN finer than its native 32, by dilation.
         pretrained: fetch the weights that timm names (ImageNet's, mostly).
-        weights: a local file of such weights instead, `.pth` or `.safetensors`.
+        weights: a local file of such weights instead, `.pth` or `.safetensors`; for a network of the original's, its
+            `NET.pt`.
 
     Raises:
         ConfigError: no such network, or it can't do what is asked, or its weights can't be had or don't fit.
         MissingFileError: `weights` is not there.
+        WeightsError: `weights` is no `NET.pt` of that network.
     """
+    original = released.find(name)
+    if original is not None:
+        released.demand_plain(output_stride, pretrained)
+        if weights is None:
+            return original.family.create(original.type)
+        backbone = released.load_as(original, weights).backbone
+        assert isinstance(backbone, ReleasedBackbone)
+        return backbone
     if not timm.is_model(name):
         near = get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
         raise ConfigError(

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 Reduction = Literal["sum", "mean"]
+White = Literal["type", "image"]
 
 
 class CAMOutput(NamedTuple):
@@ -84,6 +85,8 @@ class CAMClassifier(nn.Module):
         reduction: of the CAM head.
         mean: of the pixels, subtracted after scaling to 0..1 (the default: ImageNet's, averaged over the colours).
         std: of the pixels, divided by.
+        white: what becomes 1 before that: the largest integer of the image's "type" (in floats, 1 itself), or the
+            largest pixel of each "image", as in GG-CAM.
     """
 
     def __init__(
@@ -93,18 +96,24 @@ class CAMClassifier(nn.Module):
         reduction: Reduction = "sum",
         mean: float = 0.449,
         std: float = 0.226,
+        white: White = "type",
     ):
         super().__init__()
         self.backbone = backbone
         self.head = CAMHead(backbone.num_features, num_classes, reduction)
         self.mean = mean
         self.std = std
+        self.white: White = white
 
     def forward(self, image: Shaped[Tensor, "b i H W"]) -> CAMOutput:
         """Images (b, channels, H, W) -> logits (b, k) and CAM (b, k, h, w)."""
         return self.head(self.backbone(self.standardise(image)))
 
     def standardise(self, image: Shaped[Tensor, "b i H W"]) -> Float[Tensor, "b i H W"]:
-        """Integers are divided by the largest value of their type; then mean and standard deviation are applied."""
-        scale = 1.0 if image.is_floating_point() else float(torch.iinfo(image.dtype).max)
-        return (image.float() / scale - self.mean) / self.std
+        """Pixels are divided by white; then mean and standard deviation are applied. A black image stays black."""
+        scaled = image.float()
+        if self.white == "image":
+            scaled = scaled / scaled.amax(dim=(1, 2, 3), keepdim=True).clamp_min(torch.finfo(scaled.dtype).tiny)
+        elif not image.is_floating_point():
+            scaled = scaled / torch.iinfo(image.dtype).max
+        return (scaled - self.mean) / self.std

@@ -40,7 +40,7 @@ def read_results(run: RunFolder) -> RunResults:
         report=report,
         summary={
             "Guidance": str(run.settings["train"].get("guidance", "unknown")),
-            "Network": run.description["type"],
+            "Network": run.description.get("backbone", run.description["type"]),
             "Frame": str(data.frame),
             "Split": measured["split"],
             "Patients": f"{measured['patients']:,}",

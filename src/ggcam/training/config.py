@@ -22,23 +22,31 @@ class TrainConfig:
     """A training run.
 
     Attributes:
-        guidance: how gaze enters: none, ggcam (the published method), ggcam-cc (correlation; recommended).
+        guidance: how gaze enters: none, ggcam (the published method), ggcam-cc (correlation; recommended), released
+            (the published code, defects included).
         guidance_weight: of the guidance term in the loss.
         sigma_deg: blur of the gaze map in degrees of visual angle.
         sigma_px: the same in pixels of the prepared frame; overrides sigma_deg.
-        backbone: any timm network.
+        backbone: any timm network; or one of the original GG-CAM's: released-resnet-18, -34, -50, -101, -152,
+            released-effnet-s, -m, -l, -xl.
+        reduction: of channels in the CAM: sum, or mean as in GG-CAM; None takes the network's own (timm: sum).
         output_stride: 8 or 16 give a CNN's CAM a finer grid than its native stride of 32.
         pretrained: start from the weights that timm names (needs a network connection).
-        weights: start from a local file of such weights.
+        weights: start from a local file of such weights; for a network of the original's, from its NET.pt.
         epochs: at most so many.
+        max_hours: no epoch begins after so much time; None knows no limit.
         batch_size: over all processes together.
         optimizer: adamw or adam.
         lr: peak learning rate.
         weight_decay: of the weight matrices; biases and norms are left alone.
-        schedule: cosine (with a short warm-up), plateau (a tenth after `patience` epochs without gain), or constant.
-        patience: epochs without gain before the plateau schedule drops the rate.
+        schedule: cosine (with a short warm-up), plateau (a tenth after more than `patience` epochs without gain), or
+            constant.
+        patience: epochs without gain that the plateau schedule lets pass before it drops the rate.
+        lowest_lr: the plateau schedule goes no lower.
+        reload_best: when the rate drops, the plateau schedule goes back to the best epoch's weights and optimizer.
         stop_after: epochs without gain before training stops; None goes on to the end.
-        monitor: which epoch is best, on validation: highest macro AUROC, or lowest classification loss.
+        monitor: which epoch is best, on validation: highest macro AUROC, lowest classification loss, or lowest total
+            loss (as the original: where a guidance learns weights of its own, that moves with these alone).
         clip_norm: largest norm of the gradient; 0 leaves it alone.
         precision: bf16, 32, or auto (bf16 where the device gains).
         augment: how images and gaze may be changed together.
@@ -56,18 +64,22 @@ class TrainConfig:
     sigma_deg: float = 1.0
     sigma_px: float | None = None
     backbone: str = "resnet18"
+    reduction: Literal["sum", "mean"] | None = None
     output_stride: int | None = None
     pretrained: bool = False
     weights: Path | None = None
     epochs: int = 25
+    max_hours: float | None = None
     batch_size: int = 32
     optimizer: Literal["adamw", "adam"] = "adamw"
     lr: float = 1e-3
     weight_decay: float = 0.05
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     patience: int = 10
+    lowest_lr: float = 0.0
+    reload_best: bool = False
     stop_after: int | None = None
-    monitor: Literal["auroc", "loss"] = "auroc"
+    monitor: Literal["auroc", "loss", "total"] = "auroc"
     clip_norm: float = 1.0
     precision: Literal["auto", "bf16", "32"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -80,8 +92,9 @@ class TrainConfig:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        positive = ("sigma_deg", "sigma_px", "epochs", "batch_size", "lr", "patience", "stop_after", "nodes")
-        not_negative = ("guidance_weight", "weight_decay", "clip_norm", "seed", "workers")
+        positive = ("sigma_deg", "sigma_px", "epochs", "max_hours", "batch_size", "lr", "patience", "stop_after")
+        positive += ("nodes",)
+        not_negative = ("guidance_weight", "weight_decay", "lowest_lr", "clip_norm", "seed", "workers")
         for name in positive + not_negative:
             value = getattr(self, name)
             if value is not None and not (
@@ -100,7 +113,8 @@ class TrainConfig:
     @property
     def monitored(self) -> str:
         """Name of the validation metric that decides which epoch is best."""
-        return "valid/macro_auroc" if self.monitor == "auroc" else "valid/classification"
+        names = {"auroc": "valid/macro_auroc", "loss": "valid/classification", "total": "valid/total"}
+        return names[self.monitor]
 
     @property
     def monitor_mode(self) -> Literal["max", "min"]:
@@ -163,8 +177,9 @@ def _of_kind(value: Any, kind: Any, key: str, where: object) -> Any:
     kinds = _alternatives(kind)
     if Path in kinds and isinstance(value, str):
         return Path(value)
-    if get_origin(kind) is Literal:
-        fits = value in get_args(kind)
+    choices = _choices(kinds)
+    if choices:
+        fits = value in choices
     else:
         number = isinstance(value, int | float) and float in kinds
         fits = isinstance(value, kinds) or number
@@ -175,10 +190,15 @@ def _of_kind(value: Any, kind: Any, key: str, where: object) -> Any:
 
 
 def _in_words(kind: Any) -> str:
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(repr(choice) for choice in get_args(kind))}"
+    choices = _choices(_alternatives(kind))
+    if choices:
+        return f"one of {', '.join(repr(choice) for choice in choices)}"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes", Path: "a path"}
     return " or ".join(words[each] for each in _alternatives(kind) if each in words)
+
+
+def _choices(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    return next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:

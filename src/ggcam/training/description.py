@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from ggcam.data.case import Frame
 from ggcam.data.prepared import PreparedData
-from ggcam.errors import RunFolderError
-from ggcam.guidance import create_guidance
+from ggcam.errors import ConfigError, RunFolderError, WeightsError
+from ggcam.guidance import Guidance, create_guidance
+from ggcam.guidance.released import scalars_of
+from ggcam.models import released
 from ggcam.models.backbones import create_backbone
-from ggcam.models.cam import CAMClassifier
+from ggcam.models.cam import CAMClassifier, Reduction
 from ggcam.run_folder import RunFolder
-from ggcam.training.config import config_from_dict
+from ggcam.training.config import TrainConfig, config_from_dict
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,12 @@ class ModelDescription:
     """All that is needed to build the network again, but for its weights.
 
     Attributes:
-        type: name of its backbone.
+        type: name of its backbone; where `net` is the original's, the original's name of its size, such as "50".
         class_names: of each output.
         frame: of its images.
         output_stride: as asked of the backbone.
-        net: name of the model's class; part of file names.
+        net: name of the model's class, ours or the original's; part of file names.
+        reduction: of channels in the CAM.
     """
 
     type: str
@@ -35,9 +38,44 @@ class ModelDescription:
     frame: Frame
     output_stride: int | None = None
     net: str = "CAMClassifier"
+    reduction: Reduction = "sum"
+
+    @classmethod
+    def asked(cls, config: TrainConfig, data: PreparedData) -> ModelDescription:
+        """Of the network that a config asks for.
+
+        Raises:
+            ConfigError: there is no such network, or the original's with another head than it had.
+        """
+        found = released.find(config.backbone)
+        if found is None:
+            net, type, own = "CAMClassifier", config.backbone, "sum"
+        else:
+            net, type, own = found.family.net, found.type, "mean"
+            if config.reduction not in (None, own):
+                raise ConfigError(
+                    "the original's networks take the mean of channels", where="--reduction", expected=own, got="sum"
+                )
+        return cls(type, data.class_names, data.frame, config.output_stride, net, config.reduction or own)
+
+    @property
+    def released(self) -> released.Released | None:
+        """The original network that this is; None for any other."""
+        return released.named(self.net, self.type)
 
     def build(self, pretrained: bool = False, weights: Path | None = None) -> CAMClassifier:
-        """The network with fresh (or pretrained) weights, drawn from torch's global generator."""
+        """The network with fresh (or pretrained) weights, drawn from torch's global generator.
+
+        Raises:
+            ConfigError: it cannot be built so, or its weights cannot be had.
+            MissingFileError: `weights` is not there.
+            WeightsError: `weights` is no file of this network of the original's.
+        """
+        if self.released is not None:
+            released.demand_plain(self.output_stride, pretrained)
+            if weights is not None:
+                return released.load_as(self.released, weights, len(self.class_names))
+            return released.create_classifier(self.released, len(self.class_names))
         backbone = create_backbone(
             self.type,
             (self.frame.height_px, self.frame.width_px),
@@ -45,7 +83,7 @@ class ModelDescription:
             pretrained=pretrained,
             weights=weights,
         )
-        return CAMClassifier(backbone, len(self.class_names))
+        return CAMClassifier(backbone, len(self.class_names), self.reduction)
 
     def demand_match(self, data: PreparedData) -> None:
         """Demand that the data have the network's classes and frame.
@@ -64,7 +102,16 @@ class ModelDescription:
 
     def to_dict(self) -> dict[str, Any]:
         """For params_<Net>_.txt."""
-        return {**asdict(self), "in_channels": 1, "reduction": "sum", "pixels": "0..1, ImageNet's mean and deviation"}
+        original = self.released
+        if original is None:
+            return {**asdict(self), "in_channels": 1, "pixels": "0..1, ImageNet's mean and deviation"}
+        return {
+            **asdict(self),
+            "results": original.family.results,
+            "backbone": original.backbone,
+            "in_channels": 3,
+            "pixels": "divided by the image's largest; one channel stands for three equal ones",
+        }
 
     @classmethod
     def of(cls, run: RunFolder) -> ModelDescription:
@@ -81,12 +128,13 @@ class ModelDescription:
                 frame=Frame(values["frame"]["height_px"], values["frame"]["width_px"]),
                 output_stride=values["output_stride"],
                 net=values["net"],
+                reduction=values["reduction"],
             )
         except (KeyError, TypeError) as error:
             raise RunFolderError(
                 "the description of the network is damaged",
                 where=run.root / "params_<Net>_.txt",
-                expected="type, class_names, frame, output_stride and net",
+                expected="type, class_names, frame, output_stride, net and reduction",
                 got=f"{type(error).__name__}: {error}",
             ) from error
 
@@ -105,11 +153,22 @@ def load_model(run: RunFolder) -> CAMClassifier:
     guidance = create_guidance(config_from_dict(run.settings["train"]).guidance)
     guidance.attach(model)  # it may have given the model another head
     try:
-        model.load_state_dict(torch.load(run.network, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        state = released.read_state(run.network)
+        if released.is_released(model):
+            released.fill(model, state)
+        else:
+            model.load_state_dict(state)
+    except (WeightsError, RuntimeError) as error:
         raise RunFolderError(
             "the weights cannot be read into the network",
             where=run.network,
             got=f"{type(error).__name__}: {error}"[:300],
         ) from error
     return model.eval()
+
+
+def network_file(model: CAMClassifier, guidance: Guidance) -> dict[str, Tensor]:
+    """What `NET.pt` holds: of an original network, what the original would load; of any other, its own state dict."""
+    if released.is_released(model):
+        return released.state_of(model, scalars_of(guidance))
+    return model.state_dict()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +15,28 @@ import lightning
 import pandas as pd
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from ggcam.data.dataset import PreparedDataModule
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import ConfigError
-from ggcam.guidance import create_guidance
+from ggcam.guidance import ReleasedGuidance, create_guidance
+from ggcam.guidance.released import start_from
+from ggcam.models import released
 from ggcam.models.cam import CAMClassifier
 from ggcam.report.figures import training_process
 from ggcam.report.run_results import data_of
 from ggcam.run_folder import RunFolder, create_run_folder, open_run_folder, write_summary
 from ggcam.seeding import local_seed
 from ggcam.training.config import TrainConfig, config_from_dict
-from ggcam.training.description import ModelDescription
+from ggcam.training.description import ModelDescription, network_file
 from ggcam.training.history import History
 from ggcam.training.module import GuidedTraining
+from ggcam.training.plateau import BEST, Plateau
+
+log = logging.getLogger(__name__)
 
 OnEpoch = Callable[[dict[str, float]], None]
 
@@ -55,11 +62,12 @@ def fit(
     Raises:
         ConfigError: an option that cannot work with these data or this machine.
         RunFolderError: the name is taken.
+        WeightsError: `weights` is no file of the original network that is asked for.
     """
     create_guidance(config.guidance)
-    _check(data)
+    _check(data, config.guidance)
     _trainer(**_machine(config), logger=False, enable_checkpointing=False, enable_model_summary=False)
-    description = ModelDescription(config.backbone, data.class_names, data.frame, config.output_stride)
+    description = ModelDescription.asked(config, data)
     with local_seed(config.seed):
         model = description.build(config.pretrained, config.weights)
     # Only now: an option that cannot work shall not leave a folder behind.
@@ -93,11 +101,13 @@ def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = Fal
     return _train(run, model, data, config, on_epoch, progress_bar)
 
 
-def _check(data: PreparedData) -> None:
+def _check(data: PreparedData, guidance: str) -> None:
     data.demand_one_label()
     for split in ("train", "valid"):
         if split not in set(data.cases["split"]):
             raise ConfigError(f"there are no {split} cases", where=data.root, fix="prepare the data with another split")
+    if guidance != "none" and not data.cases.loc[data.cases["split"] == "train", "has_gaze"].any():
+        log.warning("no training case has gaze, so that guidance %s adds nothing: %s", guidance, data.root)
 
 
 def _train(
@@ -111,18 +121,28 @@ def _train(
     frame = (data.frame.height_px, data.frame.width_px)
     guidance = create_guidance(config.guidance, config.guidance_weight)
     module = GuidedTraining(model.to(memory_format=torch.channels_last), guidance, config, frame)
+    begun = run.last_checkpoint if run.last_checkpoint.is_file() else None
+    if config.weights is not None and begun is None:
+        start_guidance(module, config.weights)
     best = ModelCheckpoint(
         run.checkpoints,
-        filename="best",
+        filename=Path(BEST).stem,
         monitor=config.monitored,
         mode=config.monitor_mode,
-        save_last=True,
         enable_version_counter=False,
     )
+    # Of its own, because Lightning's `save_last` skips every epoch that is not the best so far.
+    last = ModelCheckpoint(run.checkpoints, filename=run.last_checkpoint.stem, enable_version_counter=False)
     history = History(run.history, on_epoch)
-    callbacks: list[lightning.Callback] = [history, best]
+    callbacks: list[lightning.Callback] = [history, best, last]  # the first checkpoint's state is part of the second
     if config.stop_after is not None:
         callbacks.append(EarlyStopping(config.monitored, mode=config.monitor_mode, patience=config.stop_after))
+    if config.max_hours is not None:
+        callbacks.append(Timer(timedelta(hours=config.max_hours), interval="epoch", verbose=False))
+    if config.schedule == "plateau":
+        callbacks.append(
+            Plateau(config.monitored, config.monitor_mode, config.patience, config.lowest_lr, config.reload_best)
+        )
     with warnings.catch_warnings():
         # Lightning advises more worker processes, which images in memory do not need, and finer logging.
         warnings.filterwarnings("ignore", module="lightning")
@@ -142,15 +162,21 @@ def _train(
             trainer.fit(
                 module,
                 module_data,
-                ckpt_path=run.last_checkpoint if run.last_checkpoint.is_file() else None,
+                ckpt_path=begun,
                 weights_only=False,
             )
     if trainer.is_global_zero:
         write_summary(run, sum(row["seconds"] for row in history.rows), str(trainer.strategy.root_device))
         metric = config.monitored.replace("/", "_")
         training_process(pd.DataFrame(history.rows), run.curves, metric=metric, mode=config.monitor_mode)
-        _keep_best(run, model)
+        _keep_best(run, module)
     return trainer.strategy.broadcast(run)
+
+
+def start_guidance(module: GuidedTraining, weights: Path) -> None:
+    """A file of the original's holds the scalars of its loss too, which only this loss starts from."""
+    if isinstance(module.guidance, ReleasedGuidance) and released.is_released(module.model):
+        start_from(module.guidance, released.scalars_of(released.read_state(weights)))
 
 
 def is_first_process() -> bool:
@@ -180,13 +206,12 @@ def _trainer(**options: Any) -> lightning.Trainer:
         ) from error
 
 
-def _keep_best(run: RunFolder, model: CAMClassifier) -> None:
+def _keep_best(run: RunFolder, module: GuidedTraining) -> None:
     """`NET.pt` from the best checkpoint; its presence says that training has finished."""
-    state = torch.load(run.checkpoints / "best.ckpt", map_location="cpu", weights_only=False)["state_dict"]
-    own = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
-    model.load_state_dict(own)
+    state = torch.load(run.checkpoints / BEST, map_location="cpu", weights_only=False)["state_dict"]
+    module.cpu().load_state_dict(state)
     aside = run.network.with_suffix(".part")
-    torch.save(own, aside)
+    torch.save(network_file(module.model, module.guidance), aside)
     os.replace(aside, run.network)
 
 

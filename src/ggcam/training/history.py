@@ -16,7 +16,7 @@ class History(lightning.Callback):
     """Collects a row an epoch and writes `history.csv` as it goes.
 
     Columns: epoch (from 0), learning_rate, seconds (of the epoch), train_total, train_classification, train_guidance,
-    valid_classification, valid_guidance, valid_macro_auroc, valid_accuracy.
+    valid_total, valid_classification, valid_guidance, valid_macro_auroc, valid_accuracy.
 
     Args:
         path: of the CSV.

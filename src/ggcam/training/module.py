@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import lightning
 import numpy as np
@@ -111,12 +110,14 @@ class GuidedTraining(lightning.LightningModule):
                 got=f"lr={self.config.lr}, clip_norm={self.config.clip_norm}",
                 fix="lower the learning rate, or clip the gradient (--clip-norm 1)",
             )
+        parts = (torch.tensor(part.mean(), dtype=torch.float32, device=self.device) for part in (each, guidance))
         auroc = macro_auroc(torch.softmax(torch.from_numpy(logits), 1).numpy(), label)
         self.log_dict(
             {
                 # One class alone in a tiny validation split: no ranking to speak of.
                 "valid/macro_auroc": 0.5 if np.isnan(auroc) else auroc,
                 "valid/accuracy": float((logits.argmax(1) == label).mean()),
+                "valid/total": self.guidance.combine(*parts),
                 "valid/classification": float(each.mean()),
                 "valid/guidance": float(guidance.mean()),
             }
@@ -128,18 +129,13 @@ class GuidedTraining(lightning.LightningModule):
         return everyones.flatten(0, 1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam or AdamW over network and guidance, under the chosen schedule."""
+        """Adam or AdamW over network and guidance, under the chosen schedule (the plateau's is a callback)."""
         config = self.config
         optimizer = create_optimizer_v2(
             self, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, filter_bias_and_bn=True
         )
-        if config.schedule == "constant":
+        if config.schedule != "cosine":
             return optimizer
-        if config.schedule == "plateau":
-            scheduler: Any = torch.optim.lr_scheduler.ReduceLROnPlateau(
-                optimizer, mode=config.monitor_mode, factor=0.1, patience=config.patience
-            )
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": config.monitored}}
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,62 @@
+"""How raw images come into the prepared frame: the whole image fitted in, or as the original GG-CAM did it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+
+from ggcam.data import released_procedure
+from ggcam.data.case import Affine, Frame
+from ggcam.data.images import resize_mask, resize_to_frame, to_grey
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The whole image as large as it goes, by averaging over areas, centred, aspect kept."""
+
+    frame: Frame
+
+    def place(self, height_px: int, width_px: int) -> Affine:
+        """Raw image of that size -> frame; see :meth:`Frame.fit`."""
+        return self.frame.fit(height_px, width_px)
+
+    def crops(self, height_px: int, width_px: int) -> bool:  # noqa: ARG002  (never, whatever the size)
+        """Whether a raw image of that size loses its margins: never."""
+        return False
+
+    def image(self, pixels: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "frame_h frame_w"]:
+        """What :func:`ggcam.data.images.read_pixels` gives -> frame; see :func:`ggcam.data.images.resize_to_frame`."""
+        return resize_to_frame(to_grey(pixels), self.frame)
+
+    def mask(self, mask: Shaped[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
+        """Mask, nonzero inside -> frame; see :func:`ggcam.data.images.resize_mask`."""
+        return resize_mask(mask, self.frame)
+
+
+@dataclass(frozen=True)
+class Strided:
+    """Every second pixel of the image in the middle of a canvas: see :mod:`ggcam.data.released_procedure`."""
+
+    frame: Frame
+
+    def place(self, height_px: int, width_px: int) -> Affine:
+        """Raw image of that size -> frame; see :func:`ggcam.data.released_procedure.place`."""
+        return released_procedure.place(self.frame, height_px, width_px)
+
+    def crops(self, height_px: int, width_px: int) -> bool:
+        """Whether a raw image of that size loses its margins: when it is larger than the canvas."""
+        return released_procedure.crops(self.frame, height_px, width_px)
+
+    def image(self, pixels: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "frame_h frame_w"]:
+        """What :func:`ggcam.data.images.read_pixels` gives -> frame; white is the largest of the kept pixels."""
+        return to_grey(released_procedure.sample(pixels, self.frame).astype(np.float32))
+
+    def mask(self, mask: Shaped[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
+        """Mask, nonzero inside -> frame."""
+        return released_procedure.sample(mask != 0, self.frame)
+
+
+Framing = Fitted | Strided
+"""Pixels, masks and positions of a raw image take the same way into the frame."""
