@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ggcam.data.case import Affine, Frame, Region
-from ggcam.errors import ConfigError
+from ggcam.data.case import Affine, Case, Frame, Region
+from ggcam.errors import ConfigError, DataError
 from ggcam.gaze.fixations import Fixations
 
 sides = st.integers(1, 5000)
@@ -55,3 +57,9 @@ def test_a_frame_that_does_not_divide_names_the_nearest_that_does():
     with pytest.raises(ConfigError, match="992x800"):
         Frame.parse("1000x800")
     assert str(Frame.parse("1536x1280")) == "1536x1280"
+
+
+def test_a_case_of_several_classes_has_no_class_of_its_own():
+    assert Case("a", "p", 2, Path("a.png")).class_index == 2
+    with pytest.raises(DataError, match=r"several classes(?s:.*)case a"):
+        _ = Case("a", "p", (1, None, 0), Path("a.png")).class_index

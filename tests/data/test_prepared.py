@@ -14,7 +14,7 @@ import pytest
 from ggcam.data.case import Frame, Region
 from ggcam.data.prepare import prepare
 from ggcam.data.prepare_config import PrepareConfig
-from ggcam.data.prepared import CASES, SCHEMAS, load_prepared, summary_table, write_tables
+from ggcam.data.prepared import CASES, FIXATIONS, REGIONS, load_prepared, summary_table, write_tables
 from ggcam.errors import GGCamError
 from small_source import CLASS_NAMES, small_source
 
@@ -34,8 +34,8 @@ def root(whole: Path, tmp_path: Path) -> Path:
 
 
 def test_the_tables_have_the_columns_that_others_rely_on(whole: Path):
-    for name, schema in SCHEMAS.items():
-        assert pq.read_schema(whole / name).equals(schema)
+    for name, schema in (("cases", CASES), ("fixations", FIXATIONS), ("regions", REGIONS)):
+        assert pq.read_schema(whole / f"{name}.parquet").equals(schema)
     assert CASES.names[:5] == ["case_id", "patient_id", "split", "label", "image"]
 
 
@@ -80,8 +80,8 @@ def test_ten_thousand_cases_open_in_a_few_seconds(whole: Path, tmp_path: Path):
     cases = pd.concat([data.cases.iloc[[1]]] * many).assign(case_id=ids, image=[f"images/{name}.png" for name in ids])
     gaze = data.fixations[data.fixations["case_id"] == "case_0001"].head(5)
     fixations = pd.concat([gaze] * many).assign(case_id=np.repeat(ids, len(gaze)))
-    frames = {"cases.parquet": cases, "fixations.parquet": fixations, "regions.parquet": data.regions.head(0)}
-    tables = {name: pa.Table.from_pandas(frame, SCHEMAS[name], preserve_index=False) for name, frame in frames.items()}
+    frames = {"cases": (cases, CASES), "fixations": (fixations, FIXATIONS), "regions": (data.regions.head(0), REGIONS)}
+    tables = {f"{name}.parquet": pa.Table.from_pandas(*each, preserve_index=False) for name, each in frames.items()}
     (tmp_path / "images").mkdir()
     for name in ids:
         (tmp_path / "images" / f"{name}.png").touch()

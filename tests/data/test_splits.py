@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ggcam.data.case import SPLITS
-from ggcam.data.splits import folds, read_split_file, split_by_patient
-from ggcam.errors import GGCamError
+from ggcam.data.case import SPLITS, Case
+from ggcam.data.splits import assign_splits, folds, read_split_file, split_by_patient
+from ggcam.errors import ConfigError, GGCamError
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -165,3 +166,52 @@ def test_a_broken_split_file_says_where_and_what(tmp_path: Path, content: bytes,
 def test_a_missing_split_file_is_named(tmp_path: Path):
     with pytest.raises(GGCamError, match=r"no such table\n  where: .*none.csv"):
         read_split_file(tmp_path / "none.csv")
+
+
+# --- a published test list
+
+
+def _cases(number: int) -> list[Case]:
+    return [Case(f"c{n}", f"p{n // 2}", n % 3, Path("x.png")) for n in range(number)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["id\nc1\nc5\nc9\n", "c1\nc5\nc9\n", "dicom_id\nc1.jpg\nc5.dcm\nc9\nstranger.png\n", "\ufeffc1\r\nc5\r\nc9\r\n"],
+)
+def test_a_bare_list_of_ids_is_the_test_split(tmp_path: Path, text: str):
+    path = tmp_path / "ids.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    splits, record = assign_splits(_cases(60), path, seed=3)
+    assert {name for name, split in splits.items() if split == "test"} == {"c1", "c5", "c9"}
+    shares = Counter(splits.values())
+    assert shares["train"] / 57 == pytest.approx(7 / 8, abs=0.04)
+    assert record["how"] == "test list"
+    assert record["ids_not_in_source"] == ("stranger" in text)
+    # The other image of each of these patients has gone elsewhere: that is how the list was made.
+    assert record["patients_in_several_splits"] == 3
+    others = [case for case in _cases(60) if case.case_id not in ("c1", "c5", "c9")]
+    assert all(len({splits[case.case_id] for case in others if case.patient_id == f"p{n}"}) <= 1 for n in range(30))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id\na\nb\n", r"names none(.|\n)*ids such as c0"),
+        ("id\n" + "\n".join(f"c{n}" for n in range(9)) + "\n", "names all"),
+        ("c1\nc1\n", "an id comes twice"),
+        ("id\n", "names none"),
+    ],
+)
+def test_a_test_list_that_cannot_be_is_refused(tmp_path: Path, text: str, message: str):
+    path = tmp_path / "ids.csv"
+    path.write_text(text)
+    with pytest.raises(GGCamError, match=message):
+        assign_splits(_cases(9), path)
+
+
+def test_a_test_list_leaves_a_share_for_training(tmp_path: Path):
+    path = tmp_path / "ids.csv"
+    path.write_text("id\nc1\n")
+    with pytest.raises(ConfigError, match="no share is left"):
+        assign_splits(_cases(9), path, fractions=(0.0, 0.0, 1.0))

@@ -8,6 +8,7 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes
 
 from ggcam.commands.arguments import Out, Raw
+from ggcam.commands.source_options import SourceOptions
 from ggcam.commands.terminal import print_table, progress_bar
 from ggcam.data.prepare_config import PrepareConfig
 
@@ -16,12 +17,7 @@ def prepare(
     raw: Raw,
     out: Out,
     source: str = "auto",
-    images: Path | None = None,
-    labels: Path | None = None,
-    fixations: Path | None = None,
-    viewing_distance_cm: float | None = None,
-    sampling_rate_hz: float | None = None,
-    blur: int | None = None,
+    reading: OmitArgPrefixes[SourceOptions] = SourceOptions(),  # noqa: B008
     write_released: Path | None = None,
     config: OmitArgPrefixes[PrepareConfig] = PrepareConfig(),  # noqa: B008
 ) -> None:
@@ -34,13 +30,8 @@ def prepare(
     Args:
         raw: folder of the raw data.
         out: folder to make.
-        source: format of the raw data: auto, egd_cxr, released or folder.
-        images: (egd_cxr) where the MIMIC-CXR or MIMIC-CXR-JPG images are, if not in the raw folder.
-        labels: (folder) table with image, label and if wanted patient_id and split; by default labels.csv.
-        fixations: (folder) table with image, x_px, y_px and if wanted start_s, duration_s, reader.
-        viewing_distance_cm: (egd_cxr) assumed distance of the reader from the screen; 65 by default.
-        sampling_rate_hz: (released) gaze samples a second behind the counts of gaze_dot.pk; 60 by default.
-        blur: (released) which Down<d>_Blur<b> to read where there are several; 500 by default.
+        source: format of the raw data: auto, egd_cxr, released, reflacx, siim_acr, table or folder.
+        reading: what to read, and how to understand it; in brackets the sources that take a flag.
         write_released: folder to make as well: the .pt files that the original GG-CAM trains on, one folder a blur.
         config: how to prepare.
     """
@@ -49,16 +40,8 @@ def prepare(
     from ggcam.data.prepared import summary_table
     from ggcam.data.sources import read
 
-    options = {
-        "images": images,
-        "labels": labels,
-        "fixations": fixations,
-        "viewing_distance_cm": viewing_distance_cm,
-        "sampling_rate_hz": sampling_rate_hz,
-        "blur": blur,
-        "skip_missing": config.skip_missing or None,
-    }
-    found = read(raw, source, **{name: value for name, value in options.items() if value is not None})
+    given = reading.given() | ({"skip_missing": True} if config.skip_missing else {})
+    found = read(raw, source, **given)
     # Where the second folder was interrupted, the first one is whole already.
     data = load_if_same(found, out, config) if write_released and not config.overwrite else None
     if data is None:

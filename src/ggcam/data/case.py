@@ -9,11 +9,14 @@ from typing import Literal
 
 import numpy as np
 
-from ggcam.errors import ConfigError
+from ggcam.errors import ConfigError, DataError
 from ggcam.gaze.fixations import Fixations, concatenate
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+Label = int | tuple[int | None, ...]
+"""Index into the class names; where a case may belong to several: 1, 0 or None (unknown) for each class."""
 
 MaskName = Literal["left_lung", "right_lung", "mediastinum"]
 MASK_BITS: Mapping[MaskName, int] = {"left_lung": 1, "right_lung": 2, "mediastinum": 4}
@@ -167,7 +170,7 @@ class Case:
     Attributes:
         case_id: unique in its source; made of letters, digits, '.', '_' and '-' (it names files).
         patient_id: cases with the same one never fall into different splits.
-        label: index into the source's class names.
+        label: index into the source's class names; in a multi-label source 1, 0 or None (unknown) for each of them.
         image: path of the image file.
         readings: reading id -> fixations, in pixels of the raw image.
         masks: anatomical masks of the raw image's size, nonzero inside.
@@ -180,7 +183,7 @@ class Case:
 
     case_id: str
     patient_id: str
-    label: int
+    label: Label
     image: Path
     readings: Mapping[str, Fixations] = field(default_factory=dict)
     masks: Mapping[MaskName, Path] = field(default_factory=dict)
@@ -188,6 +191,17 @@ class Case:
     split: Split | None = None
     flags: tuple[str, ...] = ()
     raw_size: tuple[int, int] | None = None
+
+    @property
+    def class_index(self) -> int:
+        """The case's only class.
+
+        Raises:
+            DataError: it may belong to several.
+        """
+        if isinstance(self.label, int):
+            return self.label
+        raise DataError("a case may belong to several classes, and one is needed here", got=f"case {self.case_id}")
 
     @property
     def fixations(self) -> Fixations:
@@ -202,7 +216,7 @@ class Source:
     Attributes:
         name: name of the format, such as "egd_cxr".
         class_names: name of each label, in the order of the labels.
-        cases: in a fixed order that depends on the files alone.
+        cases: all with one label each, or all multi-label; in a fixed order that depends on the files alone.
         dropped: reason -> how many records, fixations or regions were left out for it. Nothing is left out uncounted.
     """
 
@@ -210,3 +224,8 @@ class Source:
     class_names: tuple[str, ...]
     cases: tuple[Case, ...]
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a case may belong to several classes, or to none."""
+        return any(isinstance(case.label, tuple) for case in self.cases)

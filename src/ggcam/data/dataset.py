@@ -52,9 +52,13 @@ class PreparedDataset(Dataset[Batch]):
         data: the prepared folder.
         split: which part of it.
         cache: "memory" decodes every image once, "none" every time, "auto" chooses by size.
+
+    Raises:
+        ConfigError: a case may belong to several classes.
     """
 
     def __init__(self, data: PreparedData, split: Split, cache: Cache = "auto"):
+        data.demand_one_label()
         self.cases: pd.DataFrame = data.cases.loc[data.cases["split"] == split].reset_index(drop=True)
         self.frame = (data.frame.height_px, data.frame.width_px)
         self._data = data

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
-from ggcam.data.case import Case, Frame, Source, Split
+from ggcam.data.case import Case, Frame, Label, Source, Split
 from ggcam.data.framing import Fitted, Framing, Strided
 from ggcam.data.partial import PartialFolder
 from ggcam.data.prepare_config import PrepareConfig
@@ -20,8 +20,10 @@ from ggcam.data.prepare_tables import OFF_IMAGE, make_tables
 from ggcam.data.prepared import (
     SCHEMA_VERSION,
     PreparedData,
+    cases_schema,
     count_cases,
     image_name,
+    label_matrix,
     load_prepared,
     mask_name,
     write_tables,
@@ -89,7 +91,8 @@ def prepare(
     kept = [case for case in source.cases if case.case_id in partial.done]
     if not kept:
         raise DataError("no case is left: not one image can be read", got=broken[0].error)
-    tables, off_image = make_tables(kept, splits, partial.done, framing)
+    schema = cases_schema(source.class_names, source.multi_label)
+    tables, off_image = make_tables(kept, splits, partial.done, framing, schema)
     cropped = sum(framing.crops(*partial.done[case.case_id]) for case in kept)
     dropped = Counter(source.dropped) + Counter({OFF_IMAGE: off_image, BROKEN: len(broken), CROPPED: cropped})
     cases = tables["cases.parquet"]
@@ -97,11 +100,16 @@ def prepare(
         "schema_version": SCHEMA_VERSION,
         "source": source.name,
         "class_names": source.class_names,
+        "multi_label": source.multi_label,
         "preset": config.preset,
         "bits": config.image_bits,
         "frame": {"height_px": frame.height_px, "width_px": frame.width_px},
         "split": split_record,
-        "counts": count_cases(cases["split"].to_numpy(), cases["label"].to_numpy(), source.class_names),
+        "counts": count_cases(
+            cases["split"].to_numpy(),
+            label_matrix(cases.to_pandas(), source.class_names, source.multi_label),
+            source.class_names,
+        ),
         "dropped": dict(sorted(dropped.items())),
         "versions": versions(*DETERMINING),
     }
@@ -204,8 +212,17 @@ def _check_source(source: Source) -> None:
             got=listed(map(repr, odd)),
             expected="letters, digits, '.', '_', '-'",
         )
-    if off := [case.case_id for case in source.cases if not 0 <= case.label < len(source.class_names)]:
+    fits = _fits_several if source.multi_label else _fits_one
+    if off := [case.case_id for case in source.cases if not fits(case.label, len(source.class_names))]:
         raise DataError("labels without a class", got=listed(off), expected=f"classes {listed(source.class_names)}")
+
+
+def _fits_one(label: Label, classes: int) -> bool:
+    return isinstance(label, int) and 0 <= label < classes
+
+
+def _fits_several(label: Label, classes: int) -> bool:
+    return isinstance(label, tuple) and len(label) == classes and all(value in (0, 1, None) for value in label)
 
 
 def _job(

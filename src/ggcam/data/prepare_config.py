@@ -24,7 +24,8 @@ class PrepareConfig:
         split: "patient" deals the patients out, stratified by class; "position" takes, class by class, the first
             images of the source for training, and a patient may be on both sides; "source" takes the source's own
             split. None is what the preset says: patient, or position if released.
-        split_file: CSV of id and split to take instead.
+        split_file: CSV of id and split to take instead; or a bare list of ids, which become the test split, while the
+            other patients are dealt out to train and valid.
         fractions: shares of train, valid and test.
         fraction: share of each split that is kept, with --split position.
         bits: 8 or 16, of the images. None is what the preset says: 8, or 16 if released.

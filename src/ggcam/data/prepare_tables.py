@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ggcam.data.case import Affine, Case, Frame, Split
 from ggcam.data.framing import Framing
-from ggcam.data.prepared import CASES, FIXATIONS, REGIONS, image_name
+from ggcam.data.prepared import FIXATIONS, REGIONS, image_name, label_columns
 from ggcam.gaze.fixations import Fixations, concatenate
 
 OFF_IMAGE = "fixation off the image"
@@ -28,7 +28,11 @@ class _Reading:
 
 
 def make_tables(
-    cases: Sequence[Case], splits: Mapping[str, Split], sizes: Mapping[str, tuple[int, int]], framing: Framing
+    cases: Sequence[Case],
+    splits: Mapping[str, Split],
+    sizes: Mapping[str, tuple[int, int]],
+    framing: Framing,
+    schema: pa.Schema,
 ) -> tuple[dict[str, pa.Table], int]:
     """The tables of a prepared folder by file name, and the number of fixations left out for being off the image.
 
@@ -40,6 +44,7 @@ def make_tables(
         splits: case id -> split.
         sizes: case id -> raw image's (height, width) in pixels.
         framing: the way of the images into the frame.
+        schema: of cases.parquet.
     """
     places = {case.case_id: framing.place(*sizes[case.case_id]) for case in cases}
     readings = [
@@ -49,7 +54,12 @@ def make_tables(
     ]
     with_gaze = {reading.case_id for reading in readings if _total_s(reading.fixations, framing.frame) > 0}
     rows = [
-        _case_row(case, splits[case.case_id], sizes[case.case_id], places[case.case_id], case.case_id in with_gaze)
+        {
+            "split": splits[case.case_id],
+            "has_gaze": case.case_id in with_gaze,
+            **_labels(case, schema),
+            **_case_row(case, sizes[case.case_id], places[case.case_id]),
+        }
         for case in cases
     ]
     regions = [
@@ -58,24 +68,26 @@ def make_tables(
         for region in case.regions
     ]
     tables = {
-        "cases.parquet": pa.Table.from_pylist(rows, schema=CASES),
+        "cases.parquet": pa.Table.from_pylist(rows, schema=schema),
         "fixations.parquet": _fixation_table(readings),
         "regions.parquet": pa.Table.from_pylist(regions, schema=REGIONS),
     }
     return tables, sum(reading.off_image for reading in readings)
 
 
-def _case_row(case: Case, split: Split, size: tuple[int, int], place: Affine, has_gaze: bool) -> dict[str, object]:
+def _labels(case: Case, schema: pa.Schema) -> dict[str, int | None]:
+    values = case.label if isinstance(case.label, tuple) else (case.label,)
+    return dict(zip(label_columns(schema.names), values, strict=True))
+
+
+def _case_row(case: Case, size: tuple[int, int], place: Affine) -> dict[str, object]:
     return {
         "case_id": case.case_id,
         "patient_id": case.patient_id,
-        "split": split,
-        "label": case.label,
         "image": image_name(case.case_id),
         "raw_height_px": size[0],
         "raw_width_px": size[1],
         **vars(place),
-        "has_gaze": has_gaze,
         "flags": ";".join(case.flags),
     }
 

@@ -7,7 +7,7 @@ All positions are continuous pixels of the prepared frame, with the origin at it
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Float
 
 from ggcam.data import toml
 from ggcam.data.case import MASK_BITS, SPLITS, Frame, MaskName, Region
@@ -27,16 +28,16 @@ from ggcam.gaze.fixations import Fixations
 
 SCHEMA_VERSION = 1
 
+MOST_COLUMNS = 6
+"""Classes that stand side by side in a summary."""
+
 
 def _schema(nullable: tuple[str, ...] = (), **columns: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, kind, name in nullable) for name, kind in columns.items()])
 
 
-CASES = _schema(
-    case_id=pa.string(),
-    patient_id=pa.string(),
-    split=pa.string(),
-    label=pa.int64(),
+_CASE = _schema(case_id=pa.string(), patient_id=pa.string(), split=pa.string())
+_IMAGE = _schema(
     image=pa.string(),
     raw_height_px=pa.int32(),
     raw_width_px=pa.int32(),
@@ -47,7 +48,31 @@ CASES = _schema(
     has_gaze=pa.bool_(),
     flags=pa.string(),
 )
-"""One row a case. `scale_*` and `shift_*` carry the raw image into the frame; `flags` are joined by ';'."""
+
+
+def label_column(class_name: str) -> str:
+    """Column of a class in a multi-label cases.parquet."""
+    return f"label_{class_name}"
+
+
+def label_columns(names: Sequence[str]) -> list[str]:
+    """Those of the columns that hold labels: `label`, or one a class."""
+    return [name for name in names if name == "label" or name.startswith("label_")]
+
+
+def cases_schema(class_names: Sequence[str], multi_label: bool) -> pa.Schema:
+    """Columns of cases.parquet: one row a case.
+
+    The label is a class index in `label`; or, where a case may belong to several classes, 1, 0 or null (unknown) in
+    `label_<class name>`. `scale_*` and `shift_*` carry the raw image into the frame; `flags` are joined by ';'.
+    """
+    columns = [label_column(name) for name in class_names] if multi_label else ["label"]
+    kind = pa.int8() if multi_label else pa.int64()
+    return pa.schema([*_CASE, *(pa.field(name, kind, multi_label) for name in columns), *_IMAGE])
+
+
+CASES = cases_schema((), multi_label=False)
+"""The columns where every case has one label."""
 
 FIXATIONS = _schema(
     case_id=pa.string(),
@@ -74,12 +99,6 @@ REGIONS = _schema(
 )
 """One row a named box or ellipse."""
 
-SCHEMAS: Mapping[str, pa.Schema] = {
-    "cases.parquet": CASES,
-    "fixations.parquet": FIXATIONS,
-    "regions.parquet": REGIONS,
-}
-
 
 def image_name(case_id: str) -> str:
     """Path of a case's image, relative to the prepared folder."""
@@ -104,7 +123,7 @@ class PreparedData:
         root: the folder.
         class_names: name of each label.
         frame: size of every image.
-        cases: columns of `CASES`.
+        cases: columns of :func:`cases_schema`.
         fixations: columns of `FIXATIONS`.
         regions: columns of `REGIONS`.
         meta: all of dataset.toml.
@@ -120,6 +139,25 @@ class PreparedData:
 
     def __len__(self) -> int:
         return len(self.cases)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a case may belong to several classes, or to none."""
+        return "label" not in self.cases
+
+    @cached_property
+    def label_matrix(self) -> Float[np.ndarray, "n classes"]:
+        """1 where a case belongs to a class, 0 where not, NaN where nobody knows."""
+        return label_matrix(self.cases, self.class_names, self.multi_label)
+
+    def demand_one_label(self) -> None:
+        """Raise a ConfigError where a case may belong to several classes."""
+        if self.multi_label:
+            raise ConfigError(
+                "a network is trained on one class a case so far, and these cases may belong to several",
+                where=self.root,
+                fix="prepare the data with one label a case",
+            )
 
     @cached_property
     def gaze(self) -> Mapping[str, Fixations]:
@@ -182,9 +220,9 @@ class PreparedData:
 
 
 def write_tables(folder: Path, tables: Mapping[str, pa.Table], meta: Mapping[str, object]) -> None:
-    """Write the tables of `SCHEMAS`, then dataset.toml: a folder that has it is whole."""
-    for name, schema in SCHEMAS.items():
-        pq.write_table(tables[name].cast(schema), folder / name)
+    """Write the tables, then dataset.toml: a folder that has it is whole."""
+    for name, table in tables.items():
+        pq.write_table(table, folder / name)
     (folder / "dataset.toml").write_text(toml.dumps(meta), encoding="utf-8")
 
 
@@ -208,7 +246,12 @@ def load_prepared(root: Path) -> PreparedData:
             got=error,
             fix="prepare the data again",
         ) from None
-    cases, fixations, regions = (_read_table(root / name, schema) for name, schema in SCHEMAS.items())
+    schema = cases_schema(class_names, bool(meta.get("multi_label", False)))
+    cases = _read_table(root / "cases.parquet", schema)
+    fixations, regions = (
+        _read_table(root / "fixations.parquet", FIXATIONS),
+        _read_table(root / "regions.parquet", REGIONS),
+    )
     check_cases(root / "cases.parquet", cases, class_names)
     check_fixations(root / "fixations.parquet", fixations, cases)
     check_regions(root / "regions.parquet", regions, cases)
@@ -273,20 +316,30 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
     return table.select(schema.names).cast(schema)
 
 
-def count_cases(splits: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    """Split -> class name -> number of cases."""
+def label_matrix(cases: pd.DataFrame, class_names: Sequence[str], multi_label: bool) -> Float[np.ndarray, "n classes"]:
+    """1 where a case belongs to a class, 0 where not, NaN where nobody knows; from the columns of cases.parquet."""
+    if multi_label:
+        return cases[[label_column(name) for name in class_names]].to_numpy(np.float64)
+    return np.eye(len(class_names))[cases["label"].to_numpy(np.int64)]
+
+
+def count_cases(
+    splits: np.ndarray, labels: Float[np.ndarray, "n classes"], class_names: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Split -> class name -> number of cases that belong to it."""
     return {
-        split: {name: int(((splits == split) & (labels == label)).sum()) for label, name in enumerate(class_names)}
+        split: dict(zip(class_names, map(int, (labels[splits == split] == 1).sum(axis=0)), strict=True))
         for split in SPLITS
     }
 
 
 def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
-    """Cases per split and class as rows of text: a header, the splits that have cases, and the totals."""
-    splits, labels, patients, has_gaze = (
-        prepared.cases[name].to_numpy() for name in ("split", "label", "patient_id", "has_gaze")
-    )
-    counts = count_cases(splits, labels, prepared.class_names)
+    """Cases per split and class as rows of text: a header, the splits that have cases, and the totals.
+
+    Of many classes each gets a row and each split a column, since a terminal is not as wide as they are many.
+    """
+    splits, patients, has_gaze = (prepared.cases[name].to_numpy() for name in ("split", "patient_id", "has_gaze"))
+    counts = count_cases(splits, prepared.label_matrix, prepared.class_names)
     rows: list[tuple[str, ...]] = [("split", *prepared.class_names, "cases", "patients", "with gaze")]
     for split in (*SPLITS, "all"):
         chosen = (splits == split) | (split == "all")
@@ -296,4 +349,4 @@ def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
             ]
             numbers = (*of_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
             rows.append((split, *(f"{number:,}" for number in numbers)))
-    return rows
+    return list(zip(*rows, strict=True)) if len(prepared.class_names) > MOST_COLUMNS else rows

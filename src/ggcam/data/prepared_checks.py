@@ -19,18 +19,27 @@ def check_cases(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None
         TableError: a row holds what it must not; rows are counted from 0.
         PreparedFolderError: images are missing.
     """
-    ids, splits, labels, images = _columns(cases, "case_id", "split", "label", "image")
+    ids, splits, images = _columns(cases, "case_id", "split", "image")
     if not len(ids):
         raise TableError("the prepared folder has no case", where=path)
     first = np.zeros(len(ids), dtype=bool)
     first[np.unique(ids, return_index=True)[1]] = True
     _refuse(path, ~first, ids, "a case_id comes twice")
     _refuse(path, _not_among(splits, SPLITS), splits, "unknown split", listed(SPLITS))
-    known = f"0 to {len(class_names) - 1}: {listed(class_names)}"
-    _refuse(path, (labels < 0) | (labels >= len(class_names)), labels, "a label without a class", known)
+    _check_labels(path, cases, class_names)
     elsewhere = np.array([image != f"images/{case_id}.png" for case_id, image in zip(ids, images, strict=True)])
     _refuse(path, elsewhere, images, "an image in the wrong place", "images/<case_id>.png")
     _check_files(path.parent, images)
+
+
+def _check_labels(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None:
+    if "label" in cases.column_names:
+        (labels,) = _columns(cases, "label")
+        known = f"0 to {len(class_names) - 1}: {listed(class_names)}"
+        _refuse(path, (labels < 0) | (labels >= len(class_names)), labels, "a label without a class", known)
+    for name in (name for name in cases.column_names if name.startswith("label_")):
+        (values,) = _columns(cases, name)
+        _refuse(path, ~(np.isin(values, (0, 1)) | np.isnan(values)), values, f"{name} is neither 0, 1 nor null")
 
 
 def _check_files(root: Path, images: np.ndarray) -> None:

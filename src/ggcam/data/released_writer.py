@@ -106,7 +106,7 @@ def write_released_folders(
             case_id=case.case_id,
             files=PixelFiles.of(case),
             fixations=case.fixations,
-            label=case.label,
+            label=case.class_index,
             frame=data.frame,
             targets={
                 folder: partial.data / folder / SPLIT_FOLDERS[splits[case.case_id]] / f"{case.case_id}.pt"

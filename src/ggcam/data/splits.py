@@ -13,9 +13,10 @@ from typing import Literal
 import numpy as np
 
 from ggcam.data.case import SPLITS, Case, Split
+from ggcam.data.images import IMAGE_SUFFIXES
 from ggcam.data.prepare_config import FRACTIONS
 from ggcam.data.released_procedure import split_by_position
-from ggcam.data.tables import read_table
+from ggcam.data.tables import column_names, read_table
 from ggcam.errors import ConfigError, DataError, TableError, listed
 
 log = logging.getLogger(__name__)
@@ -186,6 +187,20 @@ def folds(
     return fold
 
 
+def strata(cases: Sequence[Case]) -> list[int]:
+    """By what the cases are dealt out: the label; in a multi-label source the rarest class that a case belongs to.
+
+    The rarest, since it has the fewest cases to go round. A case of no class is dealt out with its like, as a class
+    numbered beyond the others.
+    """
+    several = [case.label for case in cases if isinstance(case.label, tuple)]
+    if not several:
+        return [case.label for case in cases if isinstance(case.label, int)]
+    present = np.array([[value == 1 for value in label] for label in several])
+    counts = np.where(present, present.sum(axis=0), np.iinfo(np.int64).max)
+    return np.where(present.any(axis=1), counts.argmin(axis=1), present.shape[1]).tolist()
+
+
 def read_split_file(path: Path) -> dict[str, Split]:
     """Read a table (CSV or Parquet) of an id and a split: columns `id` (or `case_id`, `dicom_id`) and `split`.
 
@@ -206,6 +221,57 @@ def read_split_file(path: Path) -> dict[str, Split]:
     return {str(case_id): _SPLIT_WORDS[str(word)] for case_id, word in zip(ids, words, strict=True)}
 
 
+def read_test_list(path: Path) -> frozenset[str] | None:
+    """Read the ids of a published test set: one column, with or without a header (`id`, `case_id`, `dicom_id`).
+
+    Endings of image files are taken off.
+
+    Returns:
+        None if the table has more columns than one.
+
+    Raises:
+        MissingFileError: there is no such file.
+        TableError: the file is no table, an id is empty or comes twice.
+    """
+    header = column_names(path)
+    if len(header) != 1:
+        return None
+    table = read_table(path, header)
+    ids = table[header[0]].tolist()
+    table.refuse(table[header[0]] == "", "the id is empty", header[0])
+    found = [_bare(name) for name in (ids if header[0] in _ID_COLUMNS else [header[0], *ids])]
+    if twice := [name for name, count in Counter(found).items() if count > 1]:
+        raise TableError("an id comes twice", where=path, got=listed(twice))
+    return frozenset(found)
+
+
+def _bare(name: str) -> str:
+    return Path(name).stem if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def _from_test_list(
+    cases: Sequence[Case], test: frozenset[str], fractions: tuple[float, float, float], seed: int, where: Path
+) -> dict[str, Split]:
+    """The listed cases are for the test; the others are dealt out by patient to train and valid."""
+    known: dict[str, Split] = {case.case_id: "test" for case in cases if case.case_id in test}
+    others = [case for case in cases if case.case_id not in test]
+    if not known or not others:
+        raise DataError(
+            "a test list names some of the cases, and this one names " + ("all" if known else "none"),
+            where=where,
+            expected=f"ids such as {cases[0].case_id}",
+            got=listed(sorted(test), 2),
+        )
+    rest = fractions[0] + fractions[1]
+    if rest <= 0:
+        raise ConfigError("no share is left for train and valid", where="--fractions", got=listed(fractions))
+    shares = (fractions[0] / rest, fractions[1] / rest, 0.0)
+    dealt = split_by_patient([case.patient_id for case in others], strata(others), shares, seed)
+    for case, split in zip(others, dealt, strict=True):
+        known[case.case_id] = _SPLIT_WORDS[split]
+    return known
+
+
 def assign_splits(
     cases: Sequence[Case],
     how: Literal["patient", "position", "source"] | Path = "patient",
@@ -218,7 +284,8 @@ def assign_splits(
     Args:
         cases: of one source.
         how: "patient" deals the patients out, "position" takes the cases in their order and leaves out those beyond
-            the fraction, "source" takes the cases' own splits, a path those of that file.
+            the fraction, "source" takes the cases' own splits, a path those of that file; of a bare list of ids it
+            makes the test split, and deals out the other patients to train and valid.
         fractions: see :func:`split_by_patient`.
         seed: see :func:`split_by_patient`.
         fraction: see :func:`ggcam.data.released_procedure.split_by_position`.
@@ -230,19 +297,23 @@ def assign_splits(
     known: dict[str, Split]
     record: dict[str, object]
     if how == "patient":
-        patients, labels = zip(*((case.patient_id, case.label) for case in cases), strict=True)
-        dealt = split_by_patient(patients, labels, fractions, seed)
+        dealt = split_by_patient([case.patient_id for case in cases], strata(cases), fractions, seed)
         known = {case.case_id: _SPLIT_WORDS[split] for case, split in zip(cases, dealt, strict=True)}
         record = {"how": "patient", "seed": seed, "fractions": fractions}
     elif how == "position":
         _check_fractions(fractions)
-        ids, labels = zip(*((case.case_id, case.label) for case in cases), strict=True)
+        ids, labels = zip(*((case.case_id, case.class_index) for case in cases), strict=True)
         known = split_by_position(ids, labels, fractions, fraction, seed)
         record = {"how": "position", "seed": seed, "fractions": fractions, "fraction": fraction}
         cases = [case for case in cases if case.case_id in known]
     elif how == "source":
         known = {case.case_id: case.split for case in cases if case.split}
         record = {"how": "source"}
+    elif (test := read_test_list(how)) is not None:
+        _check_fractions(fractions)
+        known = _from_test_list(cases, test, fractions, seed, how)
+        record = {"how": "test list", "seed": seed, "fractions": fractions}
+        record["ids_not_in_source"] = len(test - known.keys())
     else:
         known = read_split_file(how)
         record = {"how": "file", "ids_not_in_source": len(known.keys() - {case.case_id for case in cases})}

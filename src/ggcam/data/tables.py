@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class Table:
 
 
 def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Table:
-    """Read some columns of a CSV file (`.csv`, `.csv.gz`) or a Parquet file (`.parquet`).
+    """Read some columns of a CSV file (`.csv`, `.csv.gz`), one with tabs (`.tsv`) or a Parquet file (`.parquet`).
 
     Quoted line breaks, a byte-order mark, CRLF and blanks around column names are taken in stride.
 
@@ -99,12 +99,10 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
         MissingFileError: there is no such file.
         TableError: a required column is missing or stands there twice, or the file is no table.
     """
-    if not path.is_file():
-        raise MissingFileError("there is no such table", where=path)
-    parquet = path.suffix == ".parquet"
+    header = _header(path)
+    names = _names(path, header, required, optional)
     try:
-        header = pq.read_schema(path).names if parquet else _header(path)
-        names = _names(path, header, required, optional)
+        parquet = path.suffix == ".parquet"
         raw = pq.read_table(path, columns=list(names)) if parquet else _read_csv(path, list(names))
         columns = {name: _text(raw[column]) for column, name in names.items()}
     except (pa.ArrowException, csv.Error, OSError, EOFError) as error:
@@ -112,25 +110,64 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
     return Table(path, columns, np.arange(raw.num_rows) + 2)
 
 
-def column_names(path: Path) -> list[str]:
-    """Names of a CSV file's columns, in their order; one empty name for an empty file.
+def read_chunks(
+    path: Path, word: str, numbers: Sequence[str]
+) -> Iterator[tuple[list[str], Int[np.ndarray, " n"], dict[str, Float[np.ndarray, " n"]]]]:
+    """Read a column of words and columns of numbers of a large CSV file, some megabytes at a time.
+
+    Args:
+        path: `.csv` or `.csv.gz`.
+        word: a column in which the same words come again and again.
+        numbers: columns of numbers; no value becomes NaN.
+
+    Yields:
+        The distinct words of a chunk; which of them each row has; and the numbers by column.
 
     Raises:
         MissingFileError: there is no such file.
-        TableError: it is no table.
+        TableError: a column is missing or stands there twice, or the file is no table, or a number is none.
     """
-    if not path.is_file():
-        raise MissingFileError("there is no such table", where=path)
+    names = _names(path, _header(path), [word, *numbers], [])
+    kinds = {theirs: pa.string() if ours == word else pa.float64() for theirs, ours in names.items()}
+    convert = pacsv.ConvertOptions(include_columns=list(names), column_types=kinds, null_values=["", "nan", "NaN"])
+    options = pacsv.ReadOptions(use_threads=False, block_size=2**23)
     try:
-        return [name.strip() for name in _header(path)] or [""]
-    except (csv.Error, OSError, EOFError) as error:
+        with pacsv.open_csv(path, options, pacsv.ParseOptions(delimiter=_delimiter(path)), convert) as reader:
+            for batch in reader:
+                columns = {names[theirs]: batch.column(theirs) for theirs in names}
+                encoded = columns[word].fill_null("").dictionary_encode()
+                words = [each.strip() for each in encoded.dictionary.to_pylist()]
+                found = {name: columns[name].to_numpy(zero_copy_only=False) for name in numbers}
+                yield words, encoded.indices.to_numpy().astype(np.int64), found
+    except (pa.ArrowException, OSError, EOFError) as error:
         raise TableError("the table cannot be read", where=path, got=error) from error
 
 
+def column_names(path: Path) -> list[str]:
+    """Names of a table's columns, without blanks at both ends; one empty name for an empty file.
+
+    Raises:
+        MissingFileError: there is no such file.
+        TableError: the file is no table.
+    """
+    return [name.strip() for name in _header(path)] or [""]
+
+
 def _header(path: Path) -> list[str]:
+    if not path.is_file():
+        raise MissingFileError("there is no such table", where=path)
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-        return next(csv.reader(file), [])
+    try:
+        if path.suffix == ".parquet":
+            return pq.read_schema(path).names
+        with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+            return next(csv.reader(file, delimiter=_delimiter(path)), [])
+    except (pa.ArrowException, csv.Error, OSError, EOFError) as error:
+        raise TableError("the table cannot be read", where=path, got=error) from error
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix == ".tsv" else ","
 
 
 def _names(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
@@ -156,7 +193,7 @@ def _read_csv(path: Path, columns: list[str]) -> pa.Table:
         path,
         # A single thread counts the rows, so that the message names a broken one.
         read_options=pacsv.ReadOptions(use_threads=False),
-        parse_options=pacsv.ParseOptions(newlines_in_values=True),
+        parse_options=pacsv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
         convert_options=pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string())),
     )
 

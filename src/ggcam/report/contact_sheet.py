@@ -97,10 +97,10 @@ def choose_cases(
 ) -> dict[str, list[str]]:
     """Class name -> ids of at most `per_class` of its cases, drawn at random, in the order of the table."""
     random = np.random.default_rng(seed)
-    ids, labels, splits = (prepared.cases[name].to_numpy() for name in ("case_id", "label", "split"))
+    ids, splits = (prepared.cases[name].to_numpy() for name in ("case_id", "split"))
     chosen = {}
     for label, class_name in enumerate(prepared.class_names):
-        rows = np.flatnonzero((labels == label) & ((splits == split) if split else True))
+        rows = np.flatnonzero((prepared.label_matrix[:, label] == 1) & ((splits == split) if split else True))
         taken = random.choice(rows, min(per_class, len(rows)), replace=False)
         chosen[class_name] = ids[np.sort(taken)].tolist()
     return chosen

@@ -102,6 +102,7 @@ def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = Fal
 
 
 def _check(data: PreparedData, guidance: str) -> None:
+    data.demand_one_label()
     for split in ("train", "valid"):
         if split not in set(data.cases["split"]):
             raise ConfigError(f"there are no {split} cases", where=data.root, fix="prepare the data with another split")

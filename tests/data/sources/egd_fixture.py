@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Egd:
     root: Path
     records: list[dict] = field(default_factory=list)
     fixations: list[dict] = field(default_factory=list)
+    samples: list[dict] = field(default_factory=list)
     boxes: list[list] = field(default_factory=list)
     findings: list[list] = field(default_factory=list)
 
@@ -74,14 +76,22 @@ class Egd:
         }
         self.fixations.append({"FPOGX": 0.4, "FPOGY": 0.6, "Time (in secs)": 99.0} | row)
 
+    def say(self, dicom_id: str, *phrases: tuple[str, float, float]) -> None:
+        """Write a transcript of (phrase, begin, end)."""
+        folder = self.root / "audio_segmentation_transcripts" / dicom_id
+        folder.mkdir(parents=True, exist_ok=True)
+        stamped = [{"phrase": text, "begin_time": begin, "end_time": end} for text, begin, end in phrases]
+        content = {"full_text": " ".join(text for text, _, _ in phrases), "time_stamped_text": stamped}
+        (folder / "transcript.json").write_text(json.dumps(content))
+
     def write(self, renamed: dict[str, str] | None = None, zipped: bool = False, newline: str = "\n") -> Path:
         """Write the tables; `renamed` changes column names."""
         names = renamed or {}
         gaze = "fixations.csv.gz" if zipped else "fixations.csv"
-        for file, columns, rows in (
-            ("master_sheet.csv", MASTER_COLUMNS, self.records),
-            (gaze, FIXATION_COLUMNS, self.fixations),
-        ):
+        tables = [("master_sheet.csv", MASTER_COLUMNS, self.records), (gaze, FIXATION_COLUMNS, self.fixations)]
+        if self.samples:
+            tables.append(("eye_gaze.csv", FIXATION_COLUMNS, self.samples))
+        for file, columns, rows in tables:
             with (gzip.open if zipped and file == gaze else open)(self.root / file, "wt", newline="") as opened:
                 writer = csv.writer(opened, lineterminator=newline)
                 writer.writerow([names.get(column, column) for column in columns])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ggcam.data.sources.readings import group_readings
+from ggcam.data.sources.readings import GazeRows, group_readings
 from ggcam.errors import DataError
 
 SIZES = np.array([[50, 40], [60, 30], [9, 9]])
@@ -18,6 +18,11 @@ def rows(n, seed=0):
     duration[rng.random(n) < 0.1] = 0
     x[rng.random(n) < 0.1] = np.nan
     return rng.integers(0, 2, n), rng.choice(["anna", "ben"], n), (x, y, start, duration)
+
+
+def built(case, reading_id, columns):
+    x, y, start, duration = columns
+    return GazeRows.build(case, x, y, start, duration, DEGREES[case], reading_id)
 
 
 def grouped_by_loop(case, reading_id, columns):
@@ -34,7 +39,7 @@ def grouped_by_loop(case, reading_id, columns):
 def test_groups_equal_those_of_a_loop(n):
     case, reading_id, columns = rows(n)
     dropped = Counter()
-    readings = group_readings(case, reading_id, columns, SIZES, DEGREES, dropped, Path("t.csv"))
+    readings = group_readings(built(case, reading_id, columns), SIZES, dropped, Path("t.csv"))
     expected = grouped_by_loop(case, reading_id, columns)
     assert [set(of_case) for of_case in readings] == [set(of_case) for of_case in expected]
     for at, of_case in enumerate(readings):
@@ -48,7 +53,7 @@ def test_groups_equal_those_of_a_loop(n):
 def test_a_fixation_is_counted_under_the_first_reason_alone():
     columns = (np.array([np.nan, -1.0, 2.0]), np.array([-1.0, 2.0, 2.0]), np.zeros(3), np.zeros(3))
     dropped = Counter()
-    group_readings(np.zeros(3, int), np.full(3, "1"), columns, SIZES, DEGREES, dropped, Path("t.csv"))
+    group_readings(built(np.zeros(3, int), "1", columns), SIZES, dropped, Path("t.csv"))
     assert dropped == {
         "fixation without position or duration": 1,
         "fixation off the image": 1,
@@ -59,7 +64,7 @@ def test_a_fixation_is_counted_under_the_first_reason_alone():
 def test_most_of_few_fixations_may_lie_off_the_image_but_not_most_of_many():
     def group(n):
         columns = (np.full(n, 99.0), np.full(n, 1.0), np.zeros(n), np.ones(n))
-        group_readings(np.zeros(n, int), np.full(n, "1"), columns, SIZES, DEGREES, Counter(), Path("t.csv"))
+        group_readings(built(np.zeros(n, int), "1", columns), SIZES, Counter(), Path("t.csv"))
 
     group(19)
     with pytest.raises(DataError, match=r"100% of the fixations(.|\n)*t\.csv"):
@@ -69,5 +74,5 @@ def test_most_of_few_fixations_may_lie_off_the_image_but_not_most_of_many():
 def test_as_many_rows_as_egd_cxr_has_take_under_a_second():
     case, reading_id, columns = rows(49_000)
     begin = time.process_time()
-    group_readings(case, reading_id, columns, SIZES, DEGREES, Counter(), Path("t.csv"))
+    group_readings(built(case, reading_id, columns), SIZES, Counter(), Path("t.csv"))
     assert time.process_time() - begin < 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ggcam.data.case import Source
-from ggcam.data.sources import egd_cxr, folder, released
+from ggcam.data.sources import egd_cxr, folder, reflacx, released, siim_acr, table
 from ggcam.errors import ConfigError, DataError, MissingFileError
 
 __all__ = ["READERS", "Reader", "detect", "read"]
@@ -30,7 +30,8 @@ class Reader:
 
 
 READERS: Mapping[str, Reader] = {
-    module.NAME: Reader(module.NEEDS, module.recognises, module.read) for module in (egd_cxr, released, folder)
+    module.NAME: Reader(module.NEEDS, module.recognises, module.read)
+    for module in (egd_cxr, released, reflacx, siim_acr, table, folder)
 }
 """Name -> reader, the particular formats before the general one."""
 

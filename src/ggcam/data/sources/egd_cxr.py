@@ -7,28 +7,28 @@ development", Scientific Data 8, 92 (2021).
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from ggcam.data.case import Case, MaskName, Region, Source
+from ggcam.data.sources import mimic
+from ggcam.data.sources.dictation import read_vocabulary
+from ggcam.data.sources.egd_gaze import CaseIds, label_by_transcripts, read_fixations, read_samples
+from ggcam.data.sources.egd_screen import PAD_COLUMNS, EgdScreen
 from ggcam.data.sources.image_files import read_sizes
 from ggcam.data.sources.readings import group_readings
 from ggcam.data.tables import Table, read_table
-from ggcam.errors import ConfigError, MissingFileError, TableError
-from ggcam.gaze.fixations import Fixations
+from ggcam.errors import ConfigError, TableError
+from ggcam.gaze.events import Detection, Method
 
 NAME = "egd_cxr"
 NEEDS = "master_sheet.csv and fixations.csv, as in the root of the EGD-CXR download"
 CLASS_NAMES = ("Normal", "CHF", "pneumonia")
-READING_ID = "1"
-"""One radiologist read each image once."""
-
 ID_LENGTH = 44
 """Shorter ids in the gaze table belong to calibration images: a dot on an empty screen."""
 
@@ -39,25 +39,29 @@ MASK_FILES: Mapping[MaskName, tuple[str, ...]] = {
 }
 """The download spells it "mediastanum"."""
 
-SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX = 1920, 1080
-SCREEN_MM_PER_PX = 0.311
-"""A screen of 27 inches, 597 mm wide, run at 1920x1080."""
+TRANSCRIPTS = "audio_segmentation_transcripts"
+"""Folder of each case's masks and transcript."""
 
-CANVAS_HEIGHT_PX = 1024
-"""The images were scaled so that the longer side measures this, and padded to 1920x1024."""
-
-_PADS = ("image_top_pad", "image_bottom_pad", "image_left_pad", "image_right_pad")
 _BOX_COLUMNS = ("bbox_name", "x1", "y1", "x2", "y2")
 _FINDING_COLUMNS = ("name", "x0_px", "y0_px", "x1_px", "y1_px")
 
 
 def recognises(root: Path) -> bool:
     """Whether the folder holds the two tables that make it EGD-CXR."""
-    return (root / "master_sheet.csv").is_file() and _fixations_path(root).is_file()
+    return (root / "master_sheet.csv").is_file() and _table_path(root, "fixations").is_file()
 
 
 def read(
-    root: Path, images: Path | None = None, viewing_distance_cm: float = 65.0, skip_missing: bool = False
+    root: Path,
+    images: Path | None = None,
+    viewing_distance_cm: float = 65.0,
+    detect: Method | None = None,
+    velocity_deg_per_s: float = Detection.velocity_deg_per_s,
+    dispersion_deg: float = Detection.dispersion_deg,
+    minimum_fixation_s: float = Detection.minimum_s,
+    dictation_window_s: float | None = None,
+    vocabulary: Path | None = None,
+    skip_missing: bool = False,
 ) -> Source:
     """Read the cases that belong to exactly one of the three classes, with their gaze, masks, boxes and findings.
 
@@ -68,9 +72,19 @@ def read(
         root: the folder of master_sheet.csv and fixations.csv (or fixations.csv.gz). Read where present, too:
             bounding_boxes.csv, audio_segmentation_transcripts/<dicom_id>/*.png, and findings.csv (dicom_id, name,
             kind, x0_px, y0_px, x1_px, y1_px), which the simulator writes and a user may.
-        images: the folder that holds `files/`, or `files/` itself, of MIMIC-CXR or MIMIC-CXR-JPG; `root` by default.
+        images: any folder above the images of MIMIC-CXR or MIMIC-CXR-JPG; `root` by default. If the split table of
+            MIMIC-CXR-JPG lies in it, cases have its splits; if the metadata do, the images' sizes are checked.
         viewing_distance_cm: from the eye to the screen. It is not published: 65 is an assumption, the eye tracker's
-            usual working distance. It bears on the pixels per degree and on nothing else.
+            usual working distance. It bears on the pixels per degree and on what follows from them.
+        detect: read the samples of eye_gaze.csv in place of fixations.csv. "ivt" and "idt" find fixations in the raw
+            points of gaze (BPOGX, BPOGY); "dwell" takes each valid sample at X_ORIGINAL, Y_ORIGINAL for itself, as a
+            count of samples does.
+        velocity_deg_per_s: see :class:`ggcam.gaze.events.Detection`.
+        dispersion_deg: see there.
+        minimum_fixation_s: see there.
+        dictation_window_s: label each fixation with the finding that is named while it lasts or within so many seconds
+            after it, from transcript.json; None does not.
+        vocabulary: TOML file of `finding = ["phrase", ...]`, in place of the one that comes along.
         skip_missing: leave out and count the cases whose image is missing or unreadable.
 
     Returns:
@@ -85,43 +99,55 @@ def read(
     """
     if not viewing_distance_cm > 0:
         raise ConfigError("the viewing distance must be above 0 cm", got=viewing_distance_cm)
+    detection = detect and Detection(detect, velocity_deg_per_s, dispersion_deg, minimum_fixation_s)
+    words = None if dictation_window_s is None else read_vocabulary(vocabulary, NAME)
     dropped: Counter[str] = Counter()
     sheet = _read_sheet(root / "master_sheet.csv", dropped)
     cases, labels, files, sizes = _find_cases(sheet, images or root, skip_missing, dropped)
     position = {dicom_id: at for at, dicom_id in enumerate(cases["dicom_id"].tolist())}
-    px_per_degree = _px_per_degree(cases, sizes, viewing_distance_cm)
-    readings = _read_gaze(_fixations_path(root), sheet, position, sizes, px_per_degree, dropped)
+    mimic.check_original_sizes(images or root, list(position), sizes)
+    splits = mimic.official_splits(images or root)
+    screen = EgdScreen.of(cases, sizes, viewing_distance_cm)
+    ids = CaseIds(position, frozenset(sheet["dicom_id"].tolist()), ID_LENGTH)
+    path = _table_path(root, "eye_gaze" if detection else "fixations")
+    if detection:
+        found = read_samples(path, ids, screen, detection, dropped)
+    else:
+        found = read_fixations(path, ids, screen, dropped)
+    if words is not None and dictation_window_s is not None:
+        folder = root / TRANSCRIPTS
+        found = label_by_transcripts(found, folder, list(position), words, dictation_window_s, dropped)
+    readings = group_readings(found.rows, sizes, dropped, path)
     regions: defaultdict[str, list[Region]] = defaultdict(list)
     for name, columns, kind in (("bounding_boxes.csv", _BOX_COLUMNS, None), ("findings.csv", _FINDING_COLUMNS, "kind")):
         _add_regions(regions, root / name, columns, kind, position, dropped)
     dropped["case without gaze (kept)"] = sum(not of_case for of_case in readings)
-    found = tuple(
+    made = tuple(
         Case(
             case_id=dicom_id,
             patient_id=patient_id,
             label=label,
             image=file,
             readings=of_case,
-            masks=_find_masks(root / "audio_segmentation_transcripts" / dicom_id),
+            masks=_find_masks(root / TRANSCRIPTS / dicom_id),
             regions=tuple(regions[dicom_id]),
+            split=splits.get(dicom_id),
         )
         for dicom_id, patient_id, label, file, of_case in zip(
             position, cases["patient_id"].tolist(), labels.tolist(), files, readings, strict=True
         )
     )
-    return Source(NAME, CLASS_NAMES, found, {reason: count for reason, count in dropped.items() if count})
+    return Source(NAME, CLASS_NAMES, made, {reason: count for reason, count in dropped.items() if count})
 
 
-def _fixations_path(root: Path) -> Path:
-    plain, packed = root / "fixations.csv", root / "fixations.csv.gz"
+def _table_path(root: Path, name: str) -> Path:
+    plain, packed = root / f"{name}.csv", root / f"{name}.csv.gz"
     return packed if packed.is_file() and not plain.is_file() else plain
 
 
 def _read_sheet(path: Path, dropped: Counter[str]) -> Table:
     """The distinct records of the master sheet that can name a case."""
-    # Older sheets say image_top where newer ones say image_top_pad.
-    pads = [*_PADS, *(pad.removesuffix("_pad") for pad in _PADS)]
-    sheet = read_table(path, ["dicom_id", "path", "patient_id", *CLASS_NAMES], pads)
+    sheet = read_table(path, ["dicom_id", "path", "patient_id", *CLASS_NAMES], PAD_COLUMNS)
     short = np.char.str_len(sheet["dicom_id"]) != ID_LENGTH
     again = sheet.repeats() & ~short
     dropped[f"record whose dicom_id has not {ID_LENGTH} characters"] += int(short.sum())
@@ -155,98 +181,14 @@ def _find_cases(
     sheet: Table, base: Path, skip_missing: bool, dropped: Counter[str]
 ) -> tuple[Table, Int[np.ndarray, " cases"], list[Path], Int[np.ndarray, "cases 2"]]:
     """The records that are cases; their labels, image files, and heights and widths in pixels."""
-    if not base.is_dir():
-        raise MissingFileError("there is no such folder of images", where=base)
     labels = _labels(sheet, dropped)
     sheet, labels = sheet.select(labels >= 0), labels[labels >= 0]
-    files = [_find_image(base, PurePosixPath(path)) for path in sheet["path"].tolist()]
+    files = mimic.find_images(base, [PurePosixPath(path) for path in sheet["path"].tolist()])
     sizes = read_sizes(files, skip_missing, dropped, fix="say with --images where the files/ of MIMIC-CXR lies")
     usable = sizes[:, 0] > 0
     if not usable.any():
         raise TableError("not one record makes a case", where=sheet.path, got=dict(dropped))
     return sheet.select(usable), labels[usable], [files[at] for at in np.flatnonzero(usable)], sizes[usable]
-
-
-def _find_image(base: Path, relative: PurePosixPath) -> Path:
-    """Where the image is: with or without the folder `files`, as DICOM or JPEG; where it should be if nowhere."""
-    tail = relative.relative_to("files") if relative.parts[0] == "files" else relative
-    places = [base / place.with_suffix(suffix) for suffix in (".dcm", ".jpg") for place in (relative, tail)]
-    return next((place for place in places if place.is_file()), places[0])
-
-
-def _read_gaze(
-    path: Path,
-    sheet: Table,
-    position: Mapping[str, int],
-    sizes: Int[np.ndarray, "cases 2"],
-    px_per_degree: Float[np.ndarray, "cases 2"],
-    dropped: Counter[str],
-) -> list[dict[str, Fixations]]:
-    """Reading id -> fixations for each of the cases."""
-    table = read_table(path, ["DICOM_ID", "FPOGS", "FPOGD", "FPOGV", "X_ORIGINAL", "Y_ORIGINAL"])
-    case = np.array([position.get(dicom_id, -1) for dicom_id in table["DICOM_ID"].tolist()], dtype=np.int64)
-    calibration = np.char.str_len(table["DICOM_ID"]) != ID_LENGTH
-    listed = np.isin(table["DICOM_ID"], sheet["dicom_id"])
-    valid = table.numbers("FPOGV", blank=True) == 1
-    for reason, rows in (
-        ("fixation on a calibration image", calibration),
-        ("fixation on an image that the master sheet lacks", ~calibration & ~listed),
-        ("fixation on an image left out", ~calibration & listed & (case < 0)),
-        ("fixation not valid (FPOGV)", (case >= 0) & ~valid),
-    ):
-        dropped[reason] += int(rows.sum())
-    keep = (case >= 0) & valid
-    table = table.select(keep)
-    return group_readings(
-        case=case[keep],
-        reading_id=np.full(len(table), READING_ID),
-        fixations=(
-            _pixel_centre(table.numbers("X_ORIGINAL", blank=True)),
-            _pixel_centre(table.numbers("Y_ORIGINAL", blank=True)),
-            table.numbers("FPOGS", blank=True),
-            table.numbers("FPOGD", blank=True),
-        ),
-        sizes=sizes,
-        px_per_degree=px_per_degree,
-        dropped=dropped,
-        where=path,
-    )
-
-
-def _pixel_centre(pixel: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Whole numbers name pixels, whose centres lie half a pixel further; negative ones mean off the image and stay."""
-    return np.where(pixel < 0, pixel, np.floor(pixel) + 0.5)
-
-
-def _px_per_degree(
-    cases: Table, sizes: Int[np.ndarray, "cases 2"], viewing_distance_cm: float
-) -> Float[np.ndarray, "cases 2"]:
-    """Image pixels per degree of visual angle, to the right and downwards.
-
-    One degree at the centre of the view spans 2 d tan(0.5 deg) on the screen. An image pixel is as large there as
-    X_ORIGINAL and Y_ORIGINAL take it: what the pads leave of 1920x1080 shows the whole image. Where the sheet has no
-    pads they follow from the rule by which the images were padded.
-    """
-    height, width = sizes.T
-    ratio = CANVAS_HEIGHT_PX / sizes.max(axis=1)
-    by_rule = CANVAS_HEIGHT_PX - np.floor(height * ratio), SCREEN_WIDTH_PX - np.floor(width * ratio)
-    top, bottom, left, right = (_pad(cases, pad) for pad in _PADS)
-    pad_y, pad_x = (
-        np.where(np.isnan(pad), rule, pad) for pad, rule in zip((top + bottom, left + right), by_rule, strict=True)
-    )
-    screen_px = 2 * viewing_distance_cm * 10 * math.tan(math.radians(0.5)) / SCREEN_MM_PER_PX
-    return screen_px * np.stack([width / (SCREEN_WIDTH_PX - pad_x), height / (SCREEN_HEIGHT_PX - pad_y)], axis=1)
-
-
-def _pad(cases: Table, pad: str) -> Float[np.ndarray, " cases"]:
-    """Canvas pixels of padding at one side, under the newer name or the older; NaN where the sheet says nothing."""
-    name = next((name for name in (pad, pad.removesuffix("_pad")) if name in cases), None)
-    if name is None:
-        return np.full(len(cases), np.nan)
-    found = cases.numbers(name, blank=True)
-    most = (SCREEN_HEIGHT_PX if "top" in pad or "bottom" in pad else SCREEN_WIDTH_PX) / 2
-    cases.refuse((found < 0) | (found >= most), f"{name} leaves no room for the image", name, f"0 to {most:.0f} pixels")
-    return found
 
 
 def _add_regions(

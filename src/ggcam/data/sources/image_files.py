@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int
 
-from ggcam.data.images import image_size
+from ggcam.data.images import IMAGE_SUFFIXES, image_size
 from ggcam.errors import ImageError, MissingFileError, listed
 
 
@@ -67,3 +67,33 @@ def read_sizes(images: Sequence[Path], skip_missing: bool, dropped: Counter[str]
         )
     dropped["case whose image cannot be read"] += len(unreadable)
     return sizes
+
+
+def images_below(root: Path) -> list[str]:
+    """Paths in `root` of all images at any depth, with '/', sorted; hidden files and folders are passed over."""
+    relative = (path.relative_to(root) for path in root.rglob("*") if is_image(path))
+    return sorted(p.as_posix() for p in relative if not any(part.startswith(".") for part in p.parts))
+
+
+def is_image(path: Path) -> bool:
+    """Whether it is a file that ends as an image does, and is not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def images_by_id(root: Path, dropped: Counter[str]) -> dict[str, Path]:
+    """Name without ending -> image, of all images below `root`; of several with one name the first, by path.
+
+    Args:
+        root: the folder.
+        dropped: reason -> count, added to.
+
+    Raises:
+        MissingFileError: there is no such folder.
+    """
+    if not root.is_dir():
+        raise MissingFileError("there is no such folder of images", where=root)
+    found: dict[str, Path] = {}
+    for image in images_below(root):
+        if found.setdefault((root / image).stem, root / image) != root / image:
+            dropped["image of the same name as another"] += 1
+    return found

@@ -1,0 +1,40 @@
+"""Images with one bright spot, and the proof that gaze on the spot is still on it once prepared."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ggcam.data.case import Source
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
+from ggcam.gaze.maps import attention_map
+
+FRAME = (192, 160)
+STRIDE_PX = 32
+
+
+def spot(height: int, width: int, row: int, column: int, half: int = 4) -> np.ndarray:
+    """Black, but for a square around the centre of pixel (row, column)."""
+    image = np.zeros((height, width), np.uint8)
+    image[row - half : row + half + 1, column - half : column + half + 1] = 255
+    return image
+
+
+def demand_gaze_on_spots(source: Source, out: Path) -> int:
+    """Prepare, and compare each case's fixations with its spot, in the frame and in the CAM's grid; how many they were.
+
+    To half a pixel in the frame; the same cell of the grid.
+    """
+    size = f"{FRAME[0]}x{FRAME[1]}"
+    data = prepare(source, out, PrepareConfig(size=size, workers=1, fractions=(1.0, 0.0, 0.0)))
+    for case_id, gaze in data.gaze.items():
+        image = data.read_image(case_id).astype(float)
+        rows, columns = np.indices(image.shape)
+        y_px, x_px = ((at + 0.5) * image / image.sum() for at in (rows, columns))
+        y_px, x_px = y_px.sum(), x_px.sum()
+        np.testing.assert_allclose(gaze.x_px, x_px, atol=0.5)
+        np.testing.assert_allclose(gaze.y_px, y_px, atol=0.5)
+        grid = (FRAME[0] // STRIDE_PX, FRAME[1] // STRIDE_PX)
+        drawn = attention_map(gaze, grid, FRAME, sigma_px=2.0)
+        assert np.unravel_index(drawn.argmax(), grid) == (int(y_px) // STRIDE_PX, int(x_px) // STRIDE_PX)
+    return len(data.gaze)

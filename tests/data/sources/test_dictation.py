@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ggcam.data.sources.dictation import (
+    VOCABULARY,
+    Mention,
+    Word,
+    find_mentions,
+    label_fixations,
+    read_vocabulary,
+)
+from ggcam.data.sources.egd_cxr import CLASS_NAMES as EGD_CLASSES
+from ggcam.data.sources.reflacx_labels import CLASS_NAMES
+from ggcam.errors import ConfigError
+
+
+def words(text):
+    return [Word(word, float(at), at + 0.5) for at, word in enumerate(text.split())]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Small left pleural effusion .", {"Pleural abnormality"}),
+        ("No pleural effusion or pneumothorax .", set()),
+        ("No effusion . Pneumothorax on the right", {"Pneumothorax"}),
+        ("no effusion. pneumothorax", {"Pneumothorax"}),
+        ("Lungs are free of consolidation , edema .", set()),
+        ("Bibasilar atelectatic changes", {"Atelectasis"}),
+        ("multiple nodules", {"Lung nodule or mass"}),
+        ("massive", set()),
+        ("The heart is enlarged", {"Enlarged cardiac silhouette"}),
+        ("", set()),
+    ],
+)
+def test_findings_are_known_by_their_words_unless_negated(text, expected):
+    vocabulary = read_vocabulary(None, "reflacx")
+    assert {mention.finding for mention in find_mentions(words(text), vocabulary)} == expected
+
+
+def test_a_mention_lasts_from_its_first_word_to_its_last():
+    found = find_mentions(words("a left Pleural, effusion"), {"P": ["pleural effusion"]})
+    assert found == [Mention("P", 2.0, 3.5)]
+
+
+def test_the_vocabulary_names_the_classes_and_nothing_else():
+    assert set(read_vocabulary(None, "reflacx")) == set(CLASS_NAMES)
+    assert set(read_vocabulary(None, "egd_cxr")) == set(EGD_CLASSES) - {"Normal"}
+    phrases = [
+        each for source in ("reflacx", "egd_cxr") for of in read_vocabulary(None, source).values() for each in of
+    ]
+    assert all(phrase == phrase.lower() for phrase in phrases)
+    assert VOCABULARY.is_file()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 50), st.floats(0.05, 2)), max_size=8),
+    st.lists(st.tuples(st.floats(0, 50), st.floats(0.1, 3)), max_size=5),
+    st.floats(0, 5),
+)
+def test_labels_equal_those_of_a_loop(fixations, named, window):
+    start = np.array([begin for begin, _ in fixations])
+    end = start + np.array([long for _, long in fixations])
+    mentions = [Mention(f"m{at}", begin, begin + long) for at, (begin, long) in enumerate(named)]
+    expected = []
+    for first, last in zip(start, end, strict=True):
+        best, nearest = "", np.inf
+        for mention in mentions:
+            away = abs((first + last) / 2 - mention.start_s)
+            if last >= mention.start_s - window and first <= mention.end_s and away < nearest:
+                best, nearest = mention.finding, away
+        expected.append(best)
+    assert label_fixations(start, end, mentions, window).tolist() == expected
+
+
+def test_a_vocabulary_of_ones_own_is_read_and_a_broken_one_refused(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('mass = ["lump"]\n')
+    assert read_vocabulary(path, "reflacx") == {"mass": ["lump"]}
+    for broken, message in (('mass = "lump"', "no list of phrases"), ("mass = [1]", "no list"), ("mass", "no TOML")):
+        path.write_text(broken)
+        with pytest.raises(ConfigError, match=message):
+            read_vocabulary(path, "reflacx")
