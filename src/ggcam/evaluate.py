@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from ggcam.data.case import Split
 from ggcam.data.dataset import PreparedDataset, SeededBatches
-from ggcam.data.prepared import label_columns, load_prepared
+from ggcam.data.prepared import Labels, label_columns, load_prepared
 from ggcam.errors import PreparedFolderError
 from ggcam.measure import INTERVAL, measure
 from ggcam.measure_cam import Blur
@@ -27,8 +27,6 @@ from ggcam.report.run_results import data_of, read_results
 from ggcam.run_folder import RunFolder, open_run_folder, write_json, write_whole
 from ggcam.training.config import config_from_dict
 from ggcam.training.description import ModelDescription, load_model
-
-Labels = Int[np.ndarray, " n"] | Float[np.ndarray, "n k"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,9 @@ from ggcam.gaze.fixations import Fixations
 
 SCHEMA_VERSION = 1
 
+Labels = Int[np.ndarray, " n"] | Float[np.ndarray, "n classes"]
+"""Class index of each case; or 1, 0 or NaN (unknown) for each class, where a case may belong to several or none."""
+
 MOST_COLUMNS = 6
 """Classes that stand side by side in a summary."""
 
@@ -150,8 +153,8 @@ class PreparedData:
         """1 where a case belongs to a class, 0 where not, NaN where nobody knows."""
         return label_matrix(self.cases, self.class_names, self.multi_label)
 
-    def labels_of(self, cases: pd.DataFrame) -> Int[np.ndarray, " n"] | Float[np.ndarray, "n classes"]:
-        """Class index of each of some cases; where they may belong to several classes, their `label_matrix`."""
+    def labels_of(self, cases: pd.DataFrame) -> Labels:
+        """The labels of some of the cases."""
         if self.multi_label:
             return label_matrix(cases, self.class_names, multi_label=True)
         return cases["label"].to_numpy(np.int64)

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from torch import Tensor
 from torch.nn import functional
 
+from ggcam.data import prepared
 from ggcam.guidance.pairs import Labels
 from ggcam.metrics.classification import macro_auroc
 from ggcam.metrics.several import macro_auroc_of_labels
@@ -34,14 +35,12 @@ def loss_per_case(logits: Float[Tensor, "b k"], labels: Labels) -> Float[Tensor,
     return _entries(logits, labels).sum(dim=1) / labels.isfinite().sum(dim=1).clamp_min(1)
 
 
-def known_entries(labels: Int[np.ndarray, " n"] | Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
+def known_entries(labels: prepared.Labels) -> Int[np.ndarray, " n"]:
     """How much is known of each case: 1, or the number of its labels that are not unknown."""
     return np.ones(len(labels), dtype=np.int64) if labels.ndim == 1 else np.isfinite(labels).sum(axis=1)
 
 
-def scores(
-    logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"] | Float[np.ndarray, "n k"]
-) -> tuple[float, float]:
+def scores(logits: Float[np.ndarray, "n k"], labels: prepared.Labels) -> tuple[float, float]:
     """Macro AUROC and accuracy of some cases; NaN where undefined.
 
     With several labels the mean goes over the labels of which both values are known, and accuracy is the share of what
