@@ -30,6 +30,8 @@ class GalleryCase:
         image: the X-ray.
         cam: the X-ray with the CAM of the true class over it.
         gaze: the X-ray with the reader's gaze over it; None without gaze.
+        cam_class: where a case may have several labels, whose CAM it is; None otherwise. Then `true_class` names all
+            labels that the case has.
     """
 
     name: str
@@ -39,6 +41,14 @@ class GalleryCase:
     image: bytes
     cam: bytes
     gaze: bytes | None = None
+    cam_class: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What the prediction and the CAM come to."""
+        if self.cam_class is not None:
+            return f"CAM of {self.cam_class}"
+        return "right" if self.true_class == self.predicted_class else "wrong"
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,7 @@ def render_run_report(results: RunResults) -> str:
         kind_of_interval=metrics.get("interval"),
         targets=targets,
         ours=ours,
+        several="confusion_matrix" not in ours,
         gallery=results.gallery[:GALLERY_MOST],
     )
 
