@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from ggcam.data.check.finding import Finding, graded
 from ggcam.data.check.pixels import Seen
-from ggcam.data.check.places import AXES, MOVES, SCALES
+from ggcam.data.check.places import AXES, MOVES, SCALES, Move
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources.axis_order import FEWEST, Points
 from ggcam.errors import listed
-from ggcam.gaze.fixations import coverage
+from ggcam.gaze.fixations import Fixations, coverage
 from ggcam.gaze.maps import attention_map
 
 ON_IMAGE_WARNING, ON_IMAGE_WRONG = 0.95, 0.7
@@ -25,6 +26,9 @@ CERTAIN = 3.0
 NARROWEST = 0.6
 """Share of the image, along either axis, that the gaze of all cases together should span at least. Half of it is what
 positions of an image twice as large would leave; on 125 real chest X-rays and on phantoms it is 0.75 and more."""
+
+CORNER = 0.55
+"""Gaze of all cases that ends before so much of width and height lies in a corner of the image."""
 
 FEW_FIXATIONS, FEW_CASES = 5, 0.1
 """More than a tenth of the cases with fewer fixations than five are worth a look."""
@@ -44,8 +48,11 @@ def check_gaze(prepared: PreparedData, points: Mapping[str, Points], seen: Seque
     if not points:
         return
     yield _on_image(prepared)
-    yield from _on_lungs(seen)
-    yield _scale(points, seen)
+    shares, own = _shares(seen)
+    fit, span = _Fit.of(shares, own), _Span.of(points)
+    yield _on_lungs(shares, [each.lung_area for each in seen if each.own_lungs and each.lung_shares is not None])
+    yield _axes(fit, span.narrow)
+    yield _scale(fit, span)
     yield _counts(prepared)
     yield _durations(prepared)
     yield _order(prepared)
@@ -54,7 +61,9 @@ def check_gaze(prepared: PreparedData, points: Mapping[str, Points], seen: Seque
 
 
 def _on_image(prepared: PreparedData) -> Finding:
-    shares = [coverage(gaze, gaze.inside(prepared.frame.height_px, prepared.frame.width_px)) for gaze in _timed(prepared)]
+    shares = [
+        coverage(gaze, gaze.inside(prepared.frame.height_px, prepared.frame.width_px)) for gaze in _timed(prepared)
+    ]
     share = float(np.mean(shares))
     return graded(
         "gaze on the image",
@@ -65,7 +74,7 @@ def _on_image(prepared: PreparedData) -> Finding:
     )
 
 
-def _timed(prepared: PreparedData) -> list:
+def _timed(prepared: PreparedData) -> list[Fixations]:
     return [gaze for gaze in prepared.gaze.values() if gaze.total_s > 0]
 
 
@@ -77,55 +86,113 @@ def _shares(seen: Sequence[Seen]) -> tuple[Float[np.ndarray, "n moves"], bool]:
     return np.array(chosen).reshape(-1, len(MOVES)), bool(own)
 
 
-def _on_lungs(seen: Sequence[Seen]) -> Iterator[Finding]:
-    shares, own = _shares(seen)
-    share = float(shares[:, 0].mean())
-    area = float(np.mean([each.lung_area for each in seen if each.own_lungs and each.lung_shares is not None])) if own else 0
-    yield graded(
+def _on_lungs(shares: Float[np.ndarray, "n moves"], areas: Sequence[float]) -> Finding:
+    """Compares with the lungs' share of the image, where the data set knows its lungs."""
+    share, area = float(shares[:, 0].mean()), float(np.mean(areas)) if areas else 0.0
+    known = f"; they are {area:.0%} of the image" if areas else ", where they usually are on a frontal chest X-ray"
+    return graded(
         "gaze on the lungs",
-        f"{share:.1%} of the time"
-        + (f"; they are {area:.0%} of the image" if own else ", where they usually are on a chest X-ray"),
-        warning=own and share < area,
+        f"{share:.1%} of the time{known}",
+        warning=share < area,
         to_do="a random point would lie on the lungs more often: look at the page's pictures",
     )
-    yield _suspicion(
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Whether gaze would lie better on the lungs if it were moved.
+
+    Attributes:
+        move: the best of all but `AS_IT_IS`.
+        gain: share of the time that it would bring onto the lungs; negative where gaze lies best as it is.
+        own: whether the lungs are those of the images.
+        certain: whether the gain is beyond chance, on lungs of the images' own.
+        enough: whether there are cases enough to tell.
+    """
+
+    move: str
+    gain: float
+    own: bool
+    certain: bool
+    enough: bool
+
+    @classmethod
+    def of(cls, shares: Float[np.ndarray, "n moves"], own: bool) -> _Fit:
+        gains = shares[:, 1:] - shares[:, :1]
+        best = int(gains.mean(axis=0).argmax())
+        gain, spread = float(gains[:, best].mean()), float(gains[:, best].std())
+        certain = own and gain > CERTAIN * spread / len(shares) ** 0.5
+        return cls(list(MOVES)[1 + best], gain, own, certain, enough=len(shares) >= FEWEST)
+
+    def suspects(self, moves: Mapping[str, Move]) -> bool:
+        return self.enough and self.gain > 0 and self.move in moves
+
+    def __str__(self) -> str:
+        if not self.enough:
+            return f"fewer than {FEWEST} cases with gaze are too few to tell"
+        where = "the lungs" if self.own else "where lungs usually are"
+        if self.gain > 0:
+            return f"{self.move} would bring {self.gain:.1%} more of the time onto {where}"
+        return f"on {where} it lies best as it is"
+
+
+def _axes(fit: _Fit, narrow: bool) -> Finding:
+    """Of gaze that spans a part of the image alone, nothing certain can be said before its scale is right."""
+    suspect = fit.suspects(AXES)
+    return graded(
         "axes of the gaze",
-        AXES,
-        shares,
-        own,
-        "look at the pictures; if gaze lies wrong, name x and y the other way round (--columns, --axis-order) and prepare again",
+        str(fit) if suspect or fit.gain <= 0 or not fit.enough else "see its scale",
+        wrong=suspect and fit.certain and not narrow,
+        warning=suspect,
+        to_do="look at the pictures; if gaze lies wrong there, exchange x and y (--columns, --axis-order) and prepare "
+        "again",
     )
 
 
-def _suspicion(name: str, moves: Mapping[str, object], shares: np.ndarray, own: bool, to_do: str) -> Finding:
-    """Whether one of the moves would bring gaze onto the lungs; certain only on lungs of the images' own."""
-    if len(shares) < FEWEST:
-        return Finding(name, f"{len(shares)} cases with gaze are too few to tell")
-    gains = {move: shares[:, column] - shares[:, 0] for column, move in enumerate(MOVES) if move in moves}
-    best = max(gains, key=lambda move: gains[move].mean())
-    gain, mean = gains[best], float(gains[best].mean())
-    error = float(gain.std(ddof=1)) / len(gain) ** 0.5
-    if mean <= 0:
-        return Finding(name, f"as they are gaze lies on the lungs best: {best} would cost {-mean:.1%} of the time")
-    certain = own and mean > CERTAIN * error
-    where = "the lungs" if own else "the lungs of a usual chest X-ray"
-    value = f"{best} would bring {mean:.1%} more of the time on {where}"
-    return graded(name, value, wrong=certain, warning=True, to_do=to_do)
+@dataclass(frozen=True)
+class _Span:
+    """What 98% of the fixations of all cases lie within, as shares of height and width (in this order).
+
+    Attributes:
+        low: lower ends.
+        high: upper ends.
+        enough: whether there are cases enough to tell.
+    """
+
+    low: Float[np.ndarray, " sides"]
+    high: Float[np.ndarray, " sides"]
+    enough: bool
+
+    @classmethod
+    def of(cls, points: Mapping[str, Points]) -> _Span:
+        together = np.concatenate(list(points.values()))
+        low, high = np.quantile(together[together[:, 2] > 0, :2], [0.01, 0.99], axis=0)
+        return cls(low, high, enough=len(points) >= FEWEST)
+
+    @property
+    def narrow(self) -> bool:
+        return self.enough and float((self.high - self.low).min()) < NARROWEST
+
+    @property
+    def cornered(self) -> bool:
+        return self.enough and bool((self.high < CORNER).all() or (self.low > 1 - CORNER).all())
+
+    def __str__(self) -> str:
+        rows, columns = (f"{self.low[axis]:.0%} to {self.high[axis]:.0%}" for axis in (0, 1))
+        return f"98% of it within {columns} of the width and {rows} of the height"
 
 
-def _scale(points: Mapping[str, Points], seen: Sequence[Seen]) -> Finding:
-    """Both tests see a wrong scale: gaze that spans a part of the image, and lungs that another scale would hit."""
-    shares, own = _shares(seen)
-    to_do = "the positions may refer to an image of another size (screen, reduced copy): check units and sizes, prepare again"
-    by_lungs = _suspicion("scale of the gaze", SCALES, shares, own, to_do)
-    together = np.concatenate(list(points.values()))
-    low, high = np.quantile(together[together[:, 2] > 0, :2], [0.01, 0.99], axis=0)
-    rows, columns = (f"{low[axis]:.0%} to {high[axis]:.0%}" for axis in (0, 1))
-    value = f"98 % of it within {columns} of the width, {rows} of the height"
-    if by_lungs.level != "ok":
-        return Finding(by_lungs.name, f"{by_lungs.value}; {value}", by_lungs.level, by_lungs.to_do)
-    narrow = float((high - low).min()) < NARROWEST
-    return graded("scale of the gaze", value, warning=len(points) >= FEWEST and narrow, to_do=to_do)
+def _scale(fit: _Fit, span: _Span) -> Finding:
+    """Two tests, since either misses some: lungs that another scale would hit, and gaze in a corner of the image."""
+    suspect = fit.suspects(SCALES)
+    return graded(
+        "scale of the gaze",
+        f"{fit}; {span}" if suspect else str(span),
+        wrong=span.cornered or (suspect and fit.certain),
+        warning=suspect or span.narrow,
+        to_do="do the positions refer to an image of another size (a screen, a reduced copy)? Check units and sizes, "
+        "and prepare again",
+    )
 
 
 def _counts(prepared: PreparedData) -> Finding:
@@ -147,7 +214,7 @@ def _durations(prepared: PreparedData) -> Finding:
     low, median, high = np.quantile(duration_s, [0.05, 0.5, 0.95])
     return graded(
         "length of the fixations",
-        f"median {median:.3g} s, 90 % within {low:.3g} to {high:.3g} s",
+        f"median {median:.3g} s, 90% within {low:.3g} to {high:.3g} s",
         wrong=bool(median > IMPOSSIBLE_S),
         warning=bool(median > USUAL_S),
         to_do="are these milliseconds? Seconds are wanted",
@@ -160,9 +227,11 @@ def _order(prepared: PreparedData) -> Finding:
     backwards = table.loc[step < 0, "case_id"].unique()
     return graded(
         "order in time",
-        f"{len(backwards):,} cases with a fixation before its forerunner" if len(backwards) else "kept in every reading",
+        f"broken in {len(backwards):,} of the cases: {listed(backwards, 3)}"
+        if len(backwards)
+        else "kept in every reading",
         warning=len(backwards) > 0,
-        to_do=f"scanpaths are drawn wrong; several recordings under one reading_id? {listed(backwards, 3)}",
+        to_do="their scanpaths are drawn wrong: are there several recordings under one reading_id?",
     )
 
 
@@ -196,7 +265,7 @@ def _copied(prepared: PreparedData) -> Finding:
     groups = [" = ".join(group[:4]) for group in owners.values() if len(group) > 1]
     return graded(
         "duplicate gaze",
-        f"{len(groups):,} times: {listed(groups, 3)}" if groups else "none",
+        f"recordings that come more than once: {len(groups):,}" + (f", {listed(groups, 3)}" if groups else ""),
         warning=bool(groups),
         to_do="one recording belongs to one reading of one image: are ids cut short, or pairs mixed up?",
     )

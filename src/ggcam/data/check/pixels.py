@@ -69,12 +69,15 @@ def look(
         (x0, x1), (y0, y1) = place.apply_x(np.array([0, width])), place.apply_y(np.array([0, height]))
         shown = image[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)]
         lungs = _lungs(prepared, case_id)
-        gaze = points.get(case_id)
         shares = None
-        if gaze is not None and lungs is not None:
-            shares = np.array([share_inside(move(gaze), lungs, place, (height, width)) for move in MOVES.values()])
-        elif gaze is not None:
-            shares = np.array([on_lungs(move(gaze)) for move in MOVES.values()])
+        if case_id in points:
+            moved = [move(points[case_id], height / width) for move in MOVES.values()]
+            shares = np.array(
+                [
+                    on_lungs(each) if lungs is None else share_inside(each, lungs, place, (height, width))
+                    for each in moved
+                ]
+            )
         return Seen(
             case_id,
             digest=blake2b(np.ascontiguousarray(image).data, digest_size=16).digest(),
@@ -146,7 +149,7 @@ def _copied(prepared: PreparedData, groups: Sequence[Sequence[str]]) -> Finding:
     said = [" = ".join(group[:4]) for group in (torn or groups)]
     return graded(
         "duplicate images",
-        f"{len(groups):,} pictures more than once: {listed(said, 3)}" if groups else "none",
+        f"pictures that come more than once: {len(groups):,}" + (f", {listed(said, 3)}" if groups else ""),
         wrong=bool(torn),
         warning=bool(groups),
         to_do="take one of each out of the raw data: a picture counts twice, or was both trained on and tested"

@@ -13,25 +13,34 @@ from ggcam.data.sources.axis_order import Points
 
 AS_IT_IS = "as it is"
 
-_Move = Callable[[Points], Points]
+Move = Callable[[Points, float], Points]
+"""Moves rows and columns, in shares of an image, given the image's height over its width."""
 
 
-def _scaled(times: float) -> _Move:
-    return lambda points: points * [times, times, 1]
+def _exchanged(points: Points, stretch: float, about: float = 0.0) -> Points:
+    """Rows and columns exchanged; `stretch` is 1 for shares, height over width for pixels, from the point `about`."""
+    row, column, weight = points.T
+    return np.stack([about + (column - about) / stretch, about + (row - about) * stretch, weight], axis=1)
 
 
-AXES: Mapping[str, _Move] = {
-    "exchanging x and y": lambda points: points[:, [1, 0, 2]],
-    "turning it upside down": lambda points: points * [-1, 1, 1] + [1, 0, 0],
+def _scaled(times: float) -> Move:
+    return lambda points, _: points * [times, times, 1]
+
+
+AXES: Mapping[str, Move] = {
+    "exchanging x and y as shares of the image": lambda points, _: _exchanged(points, 1),
+    "exchanging x and y in pixels": lambda points, aspect: _exchanged(points, aspect),
+    "exchanging x and y about the middle": lambda points, aspect: _exchanged(points, aspect, about=0.5),
+    "turning it upside down": lambda points, _: points * [-1, 1, 1] + [1, 0, 0],
 }
-SCALES: Mapping[str, _Move] = {
-    "doubling it": _scaled(2),
-    "halving it": _scaled(1 / 2),
-    "times 1.5": _scaled(1.5),
-    "divided by 1.5": _scaled(1 / 1.5),
+SCALES: Mapping[str, Move] = {
+    "doubling x and y": _scaled(2),
+    "halving x and y": _scaled(1 / 2),
+    "multiplying x and y by 1.5": _scaled(1.5),
+    "dividing x and y by 1.5": _scaled(1 / 1.5),
 }
-MOVES: Mapping[str, _Move] = {AS_IT_IS: lambda points: points, **AXES, **SCALES}
-"""What might mend gaze that lies wrong -> how it moves rows and columns, in shares of the image."""
+MOVES: Mapping[str, Move] = {AS_IT_IS: lambda points, _: points, **AXES, **SCALES}
+"""What might mend gaze that lies wrong; as it is comes first."""
 
 
 def image_places(prepared: PreparedData) -> dict[str, Affine]:
@@ -64,9 +73,7 @@ def gaze_points(prepared: PreparedData) -> dict[str, Points]:
     return found
 
 
-def share_inside(
-    points: Points, inside: Bool[np.ndarray, "h w"], place: Affine, size: tuple[int, int]
-) -> float:
+def share_inside(points: Points, inside: Bool[np.ndarray, "h w"], place: Affine, size: tuple[int, int]) -> float:
     """Share of the weight that lies where `inside`, a mask of the frame, is true; what is off the frame is not.
 
     Args:

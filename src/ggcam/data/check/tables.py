@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-
-import pandas as pd
 
 from ggcam.data.case import SPLITS
 from ggcam.data.check.finding import Finding, graded
@@ -31,18 +30,21 @@ def _ids(prepared: PreparedData) -> Finding:
     alike = ids[ids.str.lower().duplicated(keep=False)]
     return graded(
         "case ids",
-        f"{len(ids):,}, " + (f"{len(alike)} alike but for capitals: {listed(alike)}" if len(alike) else "all different"),
+        f"{len(ids):,}, "
+        + (f"{len(alike)} alike but for capitals: {listed(alike)}" if len(alike) else "all different"),
         warning=len(alike) > 0,
         to_do="rename one of them: on many disks their files are the same",
     )
 
 
 def _patients(prepared: PreparedData) -> Finding:
-    splits = prepared.cases.groupby("patient_id")["split"].nunique()
-    torn = splits.index[splits > 1]
+    pairs = prepared.cases[["patient_id", "split"]].drop_duplicates()
+    splits = Counter(pairs["patient_id"])
+    torn = [patient for patient, count in splits.items() if count > 1]
     return graded(
         "patients",
-        f"{len(splits):,}, " + (f"{len(torn):,} in several splits: {listed(torn)}" if len(torn) else "each in one split"),
+        f"{len(splits):,}, "
+        + (f"{len(torn):,} in several splits: {listed(torn)}" if len(torn) else "each in one split"),
         wrong=len(torn) > 0,
         to_do="prepare again with --split patient: a network knows again whom it was trained on",
     )
@@ -52,20 +54,24 @@ def _classes(prepared: PreparedData) -> Finding:
     splits = prepared.cases["split"].to_numpy()
     counts = count_cases(splits, prepared.label_matrix, prepared.class_names)
     absent = [
-        f"{name} in {split}" for split in SPLITS if (splits == split).any() for name, n in counts[split].items() if not n
+        f"{name} in {split}"
+        for split in SPLITS
+        if (splits == split).any()
+        for name, n in counts[split].items()
+        if not n
     ]
     absent += [f"any case in {split}" for split in SPLITS if not (splits == split).any()]
     return graded(
         "classes",
         f"{len(prepared.class_names)}, " + (f"without {listed(absent)}" if absent else "each in every split"),
         warning=bool(absent),
-        to_do="what is absent there cannot be learned, chosen by, or measured; prepare with other --fractions or --seed",
+        to_do="what is absent cannot be learned or measured there; prepare with other --fractions or --seed",
     )
 
 
 def _without_gaze(prepared: PreparedData) -> Finding:
-    has_gaze = prepared.cases["has_gaze"].astype(bool)
-    trained_on = (prepared.cases["split"] == "train") & has_gaze
+    has_gaze = prepared.cases["has_gaze"].to_numpy(bool)
+    trained_on = (prepared.cases["split"].to_numpy() == "train") & has_gaze
     return graded(
         "images without gaze",
         f"{(~has_gaze).sum():,} of {len(has_gaze):,}",
@@ -80,7 +86,7 @@ def _off_image(prepared: PreparedData) -> Finding:
     lost = unseen[unseen.isin(prepared.fixations["case_id"])]
     return graded(
         "gaze without an image",
-        f"{len(lost):,} cases" + (f": {listed(lost)}" if len(lost) else ""),
+        f"{len(lost):,}" + (f": {listed(lost)}" if len(lost) else ""),
         warning=len(lost) > 0,
         to_do="all fixations of these lie off the frame or last no time: are they those of another image?",
     )
@@ -90,15 +96,15 @@ def _dropped(prepared: PreparedData) -> Finding:
     off = int(prepared.meta.get("dropped", {}).get(OFF_IMAGE, 0))
     share = off / max(off + len(prepared.fixations), 1)
     return graded(
-        "fixations left out as off the image",
-        f"{off:,} ({share:.1%})",
+        "fixations off the image",
+        f"{off:,} left out ({share:.1%})",
         wrong=share > DROPPED_WRONG,
         warning=share > DROPPED_WARNING,
-        to_do="do the positions refer to this size of image, and to its corner? See the source's options in docs/data.md",
+        to_do="do the positions refer to this size of image, from its corner? See the source's options in docs/data.md",
     )
 
 
 def dropped_rows(prepared: PreparedData) -> list[tuple[str, int]]:
     """Reason and number of what preparation left out, the most frequent first."""
-    dropped = pd.Series(prepared.meta.get("dropped", {}), dtype=int)
-    return [(str(reason), int(count)) for reason, count in dropped[dropped > 0].sort_values(ascending=False).items()]
+    counts: dict[str, int] = prepared.meta.get("dropped", {})
+    return sorted(((reason, n) for reason, n in counts.items() if n), key=lambda each: -each[1])
