@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from ggcam.data.check.finding import Finding, graded
-from ggcam.data.check.places import MOVES, image_places, raw_sizes, share_inside
+from ggcam.data.check.places import MOVES, Points, image_places, raw_sizes, share_inside
 from ggcam.data.prepared import PreparedData
-from ggcam.data.sources.axis_order import Points, on_lungs
+from ggcam.data.sources.axis_order import on_lungs
 from ggcam.errors import listed
 
 THUMBNAIL_PX = 96

@@ -9,7 +9,9 @@ from jaxtyping import Bool, Float
 
 from ggcam.data.case import Affine
 from ggcam.data.prepared import PreparedData
-from ggcam.data.sources.axis_order import Points
+
+Points = Float[np.ndarray, "_ 3"]
+"""Row and column in shares of the image, and the weight; of each case in a number of its own."""
 
 AS_IT_IS = "as it is"
 
