@@ -20,8 +20,8 @@ from ggcam.gaze.maps import attention_map
 ON_IMAGE_WARNING, ON_IMAGE_WRONG = 0.95, 0.7
 """Shares of the time that gaze must lie on the image. Preparation has left out what was off it, unless it cropped."""
 
-CERTAIN = 3.0
-"""Standard errors by which moved gaze must lie better on the lungs before it is called wrong, not suspicious."""
+SUSPICIOUS, CERTAIN = 2.0, 3.0
+"""Standard errors by which moved gaze must lie better on the lungs to be called suspicious, and wrong."""
 
 NARROWEST = 0.6
 """Share of the image, along either axis, that the gaze of all cases together should span at least. Half of it is what
@@ -40,7 +40,7 @@ USUAL_S, IMPOSSIBLE_S = 1.5, 10.0
 MAP_GRID = 24
 """Cells along either side of the maps whose entropy is taken."""
 
-POINTED, EVEN = 0.35, 0.98
+POINTED, EVEN = 0.45, 0.98
 """Bounds of the median entropy, as a share of its maximum: gaze at one point, and gaze spread evenly. Readings of
 SIIM-ACR have 0.59 to 0.88."""
 
@@ -107,15 +107,15 @@ class _Fit:
     Attributes:
         move: the best of all but `AS_IT_IS`.
         gain: share of the time that it would bring onto the lungs; negative where gaze lies best as it is.
+        errors: the gain in its standard errors.
         own: whether the lungs are those of the images.
-        certain: whether the gain is beyond chance, on lungs of the images' own.
         enough: whether there are cases enough to tell.
     """
 
     move: str
     gain: float
+    errors: float
     own: bool
-    certain: bool
     enough: bool
 
     @classmethod
@@ -126,19 +126,24 @@ class _Fit:
                 del gains[move]
         best = max(gains, key=lambda move: gains[move].mean())
         gain, spread = float(gains[best].mean()), float(gains[best].std())
-        certain = own and gain > CERTAIN * spread / len(shares) ** 0.5
-        return cls(best, gain, own, certain, enough=len(shares) >= FEWEST)
+        errors = gain / max(spread / len(shares) ** 0.5, 1e-9)
+        return cls(best, gain, errors, own, enough=len(shares) >= FEWEST)
 
     def suspects(self, moves: Mapping[str, Move]) -> bool:
-        return self.enough and self.gain > 0 and self.move in moves
+        return self.enough and self.errors > SUSPICIOUS and self.move in moves
+
+    @property
+    def certain(self) -> bool:
+        """Only on lungs of the images' own."""
+        return self.own and self.errors > CERTAIN
 
     def __str__(self) -> str:
         if not self.enough:
             return f"fewer than {FEWEST} cases with gaze are too few to tell"
         where = "the lungs" if self.own else "the usual place of lungs"
-        if self.gain > 0:
+        if self.errors > SUSPICIOUS:
             return f"{self.move} would bring {self.gain:.1%} more of the time onto {where}"
-        return f"on {where} it lies best as it is"
+        return f"on {where} it lies best as it is, or as well as otherwise"
 
 
 def _axes(fit: _Fit, narrow: bool) -> Finding:
@@ -146,7 +151,7 @@ def _axes(fit: _Fit, narrow: bool) -> Finding:
     suspect = fit.suspects(AXES)
     return graded(
         "axes of the gaze",
-        str(fit) if suspect or fit.gain <= 0 or not fit.enough else "see its scale",
+        "see its scale" if fit.suspects(SCALES) else str(fit),
         wrong=suspect and fit.certain and not narrow,
         warning=suspect,
         to_do="look at the pictures; if gaze lies wrong there, exchange x and y (--columns, --axis-order) and prepare "
