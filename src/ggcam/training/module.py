@@ -117,9 +117,9 @@ class GuidedTraining(lightning.LightningModule):
         auroc, accuracy = scores(logits, label)
         self.log_dict(
             {
-                # One class alone, or nothing known, in a tiny validation split: no ranking to speak of.
+                # One class alone, or too little known, in a tiny validation split: no ranking to speak of.
                 "valid/macro_auroc": 0.5 if np.isnan(auroc) else auroc,
-                "valid/accuracy": 0.5 if np.isnan(accuracy) else accuracy,
+                "valid/accuracy": accuracy,
                 "valid/total": self.guidance.combine(*parts),
                 "valid/classification": classification,
                 "valid/guidance": float(guidance.mean()),
