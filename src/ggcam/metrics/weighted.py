@@ -7,6 +7,7 @@ and a resample costs O(n) from there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -23,18 +24,28 @@ WeightedCurve = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, "r p"]]
 """The same with p values a resample: the points of a curve."""
 
 
-def weighted_mean(values: Shaped[np.ndarray, " n"]) -> WeightedStatistic:
+@dataclass(frozen=True, eq=False)
+class CaseMean:
+    """Mean of a value per case; a statistic that can still tell what it is the mean of.
+
+    Attributes:
+        values: shape (n,), NaN where the value does not apply.
+    """
+
+    values: Float[np.ndarray, " n"]
+
+    def __call__(self, weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
+        """The mean of each resample."""
+        applies = ~np.isnan(self.values)
+        return _ratio(np.where(applies, self.values, 0.0) @ weights, applies.astype(np.float64) @ weights)
+
+
+def weighted_mean(values: Shaped[np.ndarray, " n"]) -> CaseMean:
     """Mean of a value per case, such as right or wrong (accuracy) or hit or missed (hit rate).
 
     NaN marks a case that the value does not apply to; it is left out. A resample of such cases alone gives NaN.
     """
-    applies = ~np.isnan(values.astype(np.float64))
-    known = np.where(applies, values, 0.0).astype(np.float64)
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        return _ratio(known @ weights, applies.astype(np.float64) @ weights)
-
-    return statistic
+    return CaseMean(values.astype(np.float64))
 
 
 def weighted_auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
@@ -81,7 +92,7 @@ def weighted_macro_auroc_ovo(
     parts: list[WeightedStatistic] = []
     for a, b in combinations(np.unique(labels), 2):
         either = (labels == a) | (labels == b)
-        parts += [_on(either, weighted_auroc(probabilities[either, c], labels[either] == c)) for c in (a, b)]
+        parts += [on_rows(either, weighted_auroc(probabilities[either, c], labels[either] == c)) for c in (a, b)]
     return _mean_of(parts)
 
 
@@ -95,7 +106,7 @@ def weighted_micro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np
     cases, classes = probabilities.shape
     one_hot = labels[:, None] == np.arange(classes)
     pooled = weighted_auroc(probabilities.ravel(), one_hot.ravel())
-    return _on(np.repeat(np.arange(cases), classes), pooled)
+    return on_rows(np.repeat(np.arange(cases), classes), pooled)
 
 
 def weighted_auprc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
@@ -180,7 +191,7 @@ def weighted_precision_recall(
 
 def weighted_balanced_accuracy(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
     """Mean recall over the classes that have cases; a resample that loses one of them gives NaN."""
-    return _mean_of([_on(labels == k, weighted_mean(predictions[labels == k] == k)) for k in np.unique(labels)])
+    return _mean_of([on_rows(labels == k, weighted_mean(predictions[labels == k] == k)) for k in np.unique(labels)])
 
 
 def weighted_macro_f1(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
@@ -255,8 +266,8 @@ def _classes_with_a_rest(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]
     return present if len(present) > 1 else present[:0]
 
 
-def _on(rows: Shaped[np.ndarray, " m"], statistic: WeightedStatistic) -> WeightedStatistic:
-    """A statistic of some of the cases, or of repeated ones, as one of all cases."""
+def on_rows(rows: Shaped[np.ndarray, " m"], statistic: WeightedStatistic) -> WeightedStatistic:
+    """A statistic of some of the cases, or of repeated ones, as one of all cases: `rows` are theirs."""
     return lambda weights: statistic(weights[rows])
 
 

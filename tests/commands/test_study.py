@@ -1,0 +1,56 @@
+"""`ggcam study`: what it prints and leaves, that it goes on, and what it refuses before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from commands.calling import call
+
+TINY = ("--backbone", "test_resnet", "--batch-size", "16", "--epochs", "1")
+ASKED = (*TINY, "--guidance", "none,ggcam-cc", "--seeds", "2")
+
+
+@pytest.fixture(scope="module")
+def studied(prepared: Path, tmp_path_factory: pytest.TempPathFactory, request) -> Path:
+    """A finished study of two arms and two seeds."""
+    from ggcam.cli import main
+
+    out = tmp_path_factory.mktemp("study") / "study"
+    main(["study", str(prepared), *ASKED, "--out", str(out)])
+    return out
+
+
+def test_a_study_leaves_runs_a_table_and_a_summary(studied):
+    names = sorted(path.name for path in (studied / "runs").iterdir())
+    assert names == ["ggcam-cc-seed0", "ggcam-cc-seed1", "none-seed0", "none-seed1"]
+    assert not (studied / "partial").exists() or not any((studied / "partial").iterdir())
+    table = pd.read_parquet(studied / "study.parquet")
+    summary = json.loads((studied / "summary.json").read_text())
+    for row in summary["arms"]:
+        of_runs = table[(table["arm"] == row["arm"]) & (table["metric"] == row["figure"])]["value"]
+        assert row["value"] == pytest.approx(of_runs.mean(), nan_ok=True, abs=1e-9)
+    figures = {row["figure"] for row in summary["differences"]}
+    assert {"macro_auroc", "auroc/CHF", "pointing_game/pneumonia/hit_rate", "gaze_agreement/cc/cam"} <= figures
+    assert {(row["arm"], row["baseline"]) for row in summary["differences"]} == {("ggcam-cc", "none")}
+
+
+def test_it_goes_on_where_it_stopped(capsys, studied, prepared, tmp_path):
+    study = Path(shutil.copytree(studied, tmp_path / "study"))
+    summary = (study / "summary.json").read_bytes()
+    kept = (study / "runs" / "none-seed0" / "history.csv").stat().st_mtime_ns
+    (study / "runs" / "none-seed1" / "metrics.json").unlink()  # as if half-written
+    (study / "partial" / "ABCDE").mkdir(parents=True)
+    called = call(capsys, "study", prepared, *ASKED, "--out", study)
+    assert called.code == 0
+    assert "3 runs were there already" in called.out
+    assert "1: none-seed1" in called.out
+    assert not (study / "partial" / "ABCDE").exists()
+    assert (study / "runs" / "none-seed0" / "history.csv").stat().st_mtime_ns == kept
+    assert (study / "summary.json").read_bytes() == summary
+    for line in ("macro_auroc", "2 seeds: p_seeds cannot be below 0.5"):
+        assert line in called.out
