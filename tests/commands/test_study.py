@@ -54,3 +54,61 @@ def test_it_goes_on_where_it_stopped(capsys, studied, prepared, tmp_path):
     assert (study / "summary.json").read_bytes() == summary
     for line in ("macro_auroc", "2 seeds: p_seeds cannot be below 0.5"):
         assert line in called.out
+
+
+def test_a_failing_run_is_told_and_ends_in_code_1(capsys, prepared, tmp_path, monkeypatch):
+    whole = study_run._publish
+
+    def publish(root, place):
+        if place.name == "ggcam-cc-seed0":
+            raise OSError("the disk is full")
+        whole(root, place)
+
+    monkeypatch.setattr(study_run, "_publish", publish)
+    out = tmp_path / "study"
+    called = call(capsys, "study", prepared, *TINY, "--guidance", "none,ggcam-cc", "--seeds", "1", "--out", out)
+    assert called.code == 1
+    assert "ggcam-cc-seed0 failed: OSError: the disk is full" in called.err
+    assert "Traceback" not in called.err
+    assert "1 runs failed" in called.err
+    assert "the disk is full" in json.loads((out / "errors.json").read_text())["ggcam-cc-seed0"]
+    for note in ("one seed: whether other trainings", "1 runs are missing"):
+        assert note in " ".join(called.out.split())
+    assert [path.name for path in (out / "runs").iterdir()] == ["none-seed0"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ("--guidance", "none,gradcam"),
+            "there is no guidance 'gradcam' where: --guidance expected: one of none, ggcam",
+        ),
+        (("--guidance", ""), "at least one arm"),
+        (("--guidance", "none", "--controls"), "controls need a guidance"),
+        (("--seeds", "0"), "at least one seed"),
+        (("--seeds", "many"), "many"),
+        (("--train-cases", "10,many"), "not a list of numbers where: --train-cases expected: such as 100,200,400"),
+        (("--train-cases", "1000"), "42 at most"),
+        (("--folds", "2"), "too few folds"),
+        (("--backbone", "resnet_18"), "timm knows no network"),
+        (("--epochs", "0"), "epochs cannot be 0"),
+        (("--workers", "0"), "--workers cannot be 0"),
+        (("--workers", "2", "--ray", "auto"), "--ray is another place"),
+        (("--gpus-per-run", "0.5"), "for a Ray cluster"),
+        (("--config", "nowhere.toml"), "flags and a config file exclude each other"),
+        (("--control", "centre"), "--control"),
+        (("--devices", "2"), "--devices"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_nothing_is_made(capsys, prepared, tmp_path, flags, message):
+    assert message in refused(capsys, "study", prepared, *TINY, "--out", tmp_path / "study", *flags)
+    assert not (tmp_path / "study").exists()
+
+
+def test_another_study_in_the_way_is_refused(capsys, studied, prepared):
+    before = (studied / "study.toml").read_bytes()
+    message = refused(capsys, "study", prepared, *ASKED, "--lr", "0.1", "--out", studied)
+    assert "another study in the way" in message
+    assert "differs in lr" in message
+    assert (studied / "study.toml").read_bytes() == before

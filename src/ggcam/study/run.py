@@ -69,14 +69,14 @@ def run_one(task: Task) -> Outcome:
 
 
 def _carry_out(task: Task) -> None:
+    if task.on_start is not None:
+        task.on_start()
     import torch
 
     from ggcam.data.prepared import load_prepared
     from ggcam.evaluate import evaluate, write_evaluation
     from ggcam.training.fit import fit
 
-    if task.on_start is not None:
-        task.on_start()
     config = replace(task.run.config, devices="1", nodes=1, strategy="auto")
     if task.threads is not None:
         torch.set_num_threads(task.threads)

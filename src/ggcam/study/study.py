@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ggcam.data.arrange import arranged
 from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.case import SPLITS
@@ -113,7 +115,7 @@ def _check_cases(data: PreparedData, arrange: ArrangeConfig, guided: bool) -> No
             where="--train-cases",
             expected=f"enough for one of each class, and {len(all_train)} at most",
         )
-    if guided and not train["has_gaze"].to_numpy().any():
+    if guided and not np.asarray(train["has_gaze"]).any():
         raise ConfigError(
             "no training case has gaze, so that all arms would be the same",
             where=data.root,
