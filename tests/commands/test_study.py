@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from commands.calling import call
+from commands.calling import call, refused
+from ggcam.study import run as study_run
 
 TINY = ("--backbone", "test_resnet", "--batch-size", "16", "--epochs", "1")
 ASKED = (*TINY, "--guidance", "none,ggcam-cc", "--seeds", "2")

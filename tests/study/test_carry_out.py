@@ -23,6 +23,7 @@ from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task, run_one
 from ggcam.study.study import carry_out, checked
 from ggcam.training.config import TrainConfig
+from study.on_start import CRASHED, broken, crash_once, killed
 
 BASE = TrainConfig(backbone="test_resnet", batch_size=16, epochs=1)
 PLAN = plan_study(BASE, ["none", "ggcam-cc"], 2)
@@ -159,16 +160,8 @@ def test_a_failing_run_says_why_and_leaves_nothing_half(prepared, tmp_path):
     assert "does not exist" in missing.error
     fault = run_one(replace(task(prepared, tmp_path), on_start=broken))
     assert fault.error is not None
-    assert fault.error.startswith("ZeroDivisionError: a fault (test_carry_out.py:")
+    assert fault.error.startswith("ZeroDivisionError: a fault (on_start.py:")
     assert not list(tmp_path.rglob("*.*"))
-
-
-def broken() -> None:
-    raise ZeroDivisionError("a fault")
-
-
-def killed() -> None:
-    os._exit(9)
 
 
 def test_a_killed_process_fails_its_run_alone(prepared, tmp_path):
@@ -202,15 +195,6 @@ def test_a_run_on_a_fold_with_a_control_is_tested_on_its_fold_with_real_gaze(dat
     assert gaze["readings"] == len([1 for case in expected for _ in data.readings.get(case, ())])
 
 
-def crash_once() -> None:
-    """Take the worker down the first time, as a lost machine does."""
-    mark = Path(os.environ["GGCAM_TEST_CRASH"])
-    if not mark.exists():
-        mark.touch()
-        os._exit(1)
-    raise ZeroDivisionError("repeated")
-
-
 @pytest.mark.filterwarnings("ignore")
 def test_a_ray_cluster_repeats_what_a_lost_worker_was_at(prepared, tmp_path, monkeypatch):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'ggcam[ray]'")
@@ -218,7 +202,7 @@ def test_a_ray_cluster_repeats_what_a_lost_worker_was_at(prepared, tmp_path, mon
 
     sources = [str(Path(__file__).parents[2] / "src"), str(Path(__file__).parents[1])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*sources, os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setenv("GGCAM_TEST_CRASH", str(tmp_path / "crashed"))
+    monkeypatch.setenv(CRASHED, str(tmp_path / "crashed"))
     cluster = Cluster()
     try:
         cluster.add_node(num_cpus=0, include_dashboard=False)
