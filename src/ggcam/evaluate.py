@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from ggcam.data.arrange import arranged
 from ggcam.data.case import Split
 from ggcam.data.dataset import PreparedDataset, SeededBatches
-from ggcam.data.prepared import load_prepared
+from ggcam.data.prepared import Labels, label_columns, load_prepared
 from ggcam.errors import PreparedFolderError
 from ggcam.measure import INTERVAL, measure
 from ggcam.measure_cam import Blur
 from ggcam.metrics.classification import classification_report, none_for_nan
 from ggcam.metrics.localisation import peak_cell
+from ggcam.metrics.several import labels_report
 from ggcam.models.inference import Answer, Predictor
 from ggcam.report.page import write_run_report
 from ggcam.report.run_results import data_of, read_results
@@ -37,6 +38,7 @@ class Evaluation:
         split: which one.
         class_names: of each output.
         cases: (n rows), the cases of the split as in cases.parquet.
+        labels: (n,), class index of each; where a case may have several labels (n, k), 1, 0 or NaN (unknown).
         logits: (n, k).
         probabilities: (n, k).
         cam: (n, k, h, w).
@@ -48,6 +50,7 @@ class Evaluation:
     split: Split
     class_names: tuple[str, ...]
     cases: pd.DataFrame
+    labels: Labels
     logits: Float[np.ndarray, "n k"]
     probabilities: Float[np.ndarray, "n k"]
     cam: Float[np.ndarray, "n k h w"]
@@ -82,30 +85,33 @@ def evaluate(
     run = open_run_folder(root)
     model = load_model(run)
     data = load_prepared(data_root) if data_root is not None else data_of(run)
-    ModelDescription.of(run).demand_match(data)
+    description = ModelDescription.of(run)
+    description.demand_match(data)
     config = config_from_dict(run.settings["train"])
     # The cases that the run held out; and the real gaze, whatever it was shown in its place.
     data = arranged(data, replace(config.arrange, control="none"))
     dataset = PreparedDataset(data, split, cache="none")
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)
-    predictor = Predictor(model, device)
+    predictor = Predictor(model, device, description.multi_label)
     answers: list[Answer] = []
     for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
         answers.append(predictor(dataset[rows].image))
         if progress is not None:
             progress(min(len(answers) * config.batch_size, len(dataset)), len(dataset))
     logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    labels = data.labels_of(dataset.cases)
     blur = Blur(config.sigma_px, config.sigma_deg)
     figures, per_case = measure(data, dataset.cases, probabilities, cam, blur)
     return Evaluation(
         split=split,
         class_names=data.class_names,
         cases=dataset.cases,
+        labels=labels,
         logits=logits,
         probabilities=probabilities,
         cam=cam,
-        report=classification_report(logits, dataset.cases["label"].to_numpy(np.int64), data.class_names),
+        report=(labels_report if data.multi_label else classification_report)(logits, labels, data.class_names),
         metrics=none_for_nan(
             {
                 "split": split,
@@ -123,17 +129,25 @@ def evaluate(
 def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
     """Complete the run folder: report, outputs, metrics, predictions, CAMs and the page.
 
+    In predictions.parquet "predicted" is the most probable class, and the peak is that of the true class's CAM; where a
+    case may have several labels, of the most probable one's. The label columns are those of cases.parquet.
+
     Raises:
         RunFolderError: it is no run folder any more.
     """
     run = open_run_folder(root)
-    cases, labels = evaluation.cases, evaluation.cases["label"].to_numpy(np.int64)
+    cases, labels, predicted = evaluation.cases, evaluation.labels, evaluation.probabilities.argmax(axis=1)
     write_json(run.report, evaluation.report)
     write_whole(run.outputs, outputs_table(evaluation.probabilities, labels, cases["case_id"].tolist()).to_csv())
     write_json(run.metrics, evaluation.metrics)
-    row, column = peak_cell(evaluation.cam[np.arange(len(labels)), labels]).T
-    predictions = cases[["case_id", "patient_id", "split", "label"]].assign(
-        predicted=evaluation.probabilities.argmax(axis=1), cam_peak_row=row, cam_peak_column=column
+    shown = labels if labels.ndim == 1 else predicted
+    row, column = peak_cell(evaluation.cam[np.arange(len(cases)), shown]).T
+    of_labels = label_columns(list(cases))
+    kind = "int64" if of_labels == ["label"] else "Int8"  # the latter knows nulls
+    predictions = (
+        cases[["case_id", "patient_id", "split", *of_labels]]
+        .astype(dict.fromkeys(of_labels, kind))
+        .assign(predicted=predicted, cam_peak_row=row, cam_peak_column=column)
     )
     for k, name in enumerate(evaluation.class_names):
         predictions[f"logit_{name}"] = evaluation.logits[:, k]
@@ -148,13 +162,18 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
     return run
 
 
-def outputs_table(
-    probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], case_ids: list[str]
-) -> pd.DataFrame:
-    """Columns Y and Y_pred as in the original GG-CAM's classification_results.csv, lists as text, and case_id."""
+def outputs_table(probabilities: Float[np.ndarray, "n k"], labels: Labels, case_ids: list[str]) -> pd.DataFrame:
+    """Columns Y and Y_pred as in the original GG-CAM's classification_results.csv, lists as text, and case_id.
+
+    Y holds the class, as there; where a case may have several labels, 1, 0 or None (unknown) for each class.
+    """
+    if labels.ndim == 1:
+        truth = [[int(label)] for label in labels]
+    else:
+        truth = [[None if np.isnan(value) else int(value) for value in row] for row in labels]
     return pd.DataFrame(
         {
-            "Y": [f"[{label}]" for label in labels],
+            "Y": [str(row) for row in truth],
             "Y_pred": [str(row) for row in probabilities.astype(float).tolist()],
             "case_id": case_ids,
         }

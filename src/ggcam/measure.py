@@ -6,7 +6,7 @@ tree from shared draws.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,11 +15,13 @@ import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
 from ggcam.data.prepared import PreparedData
+from ggcam.gaze.fixations import Fixations
 from ggcam.measure_cam import Blur, Places, gaze_figures, localisation_figures, shortcut_figures
 from ggcam.metrics.calibration import brier_per_case, top_label
 from ggcam.metrics.classification import auroc_per_class
 from ggcam.metrics.delong import DeLong
 from ggcam.metrics.intervals import Interval, bootstrap_intervals
+from ggcam.metrics.several import label_figures
 from ggcam.metrics.weighted import (
     CaseMean,
     weighted_auprc,
@@ -56,6 +58,13 @@ def measure(
     brier, calibration_error; by class auroc, auroc_delong (the same with DeLong's interval), auprc and
     sensitivity_at_90_specificity. Of each case's CAM of its true class: what `measure_cam` tells.
 
+    Where a case may have several labels, figures of one class among others are left out (macro_auroc_ovo,
+    balanced_accuracy, macro_f1, mcc), and the rest are as `metrics.several.label_figures` has them. What `measure_cam`
+    tells is then of each label that a case has: "cases" counts these pairs. The finding of a label are the regions of
+    its name, so a data set that names them otherwise has no pointing game; its gaze are the fixations of its name, or
+    the case's whole gaze where it has none, however the network was trained. CAMs of labels that a case has not are
+    held against nothing.
+
     Args:
         data: the prepared folder.
         cases: (n rows), some of its cases.
@@ -68,24 +77,48 @@ def measure(
         chance levels. And a table, a row a case, with a column for each figure that is a mean over cases, named by its
         path in the tree, such as "gaze_agreement/cc/cam"; NaN in the cases that it leaves out.
     """
-    labels, patients = cases["label"].to_numpy(np.int64), cases["patient_id"].to_numpy(np.str_)
+    labels, patients = data.labels_of(cases), cases["patient_id"].to_numpy(np.str_)
     probabilities = probabilities.astype(np.float64)
-    own = cam[np.arange(len(cam)), labels].astype(np.float64)
-    places = Places.of(data, cases, own.shape[1:])
-    tree = {
-        **class_figures(probabilities, labels, data.class_names),
-        **localisation_figures(own, labels, data.class_names, places),
-        **gaze_figures(own, cases, data, places, blur),
+    readings = [data.readings.get(case_id, ()) for case_id in cases["case_id"]]
+    if data.multi_label:
+        figures = label_figures(probabilities, labels, data.class_names)
+        case, label = np.nonzero(labels == 1)
+        names = [data.class_names[k] for k in label]
+        readings = [gaze_of_label(readings[i], name) for i, name in zip(case, names, strict=True)]
+        places = Places.of(data, cases.iloc[case], cam.shape[2:], findings=names)
+        truth = labels
+    else:
+        figures = class_figures(probabilities, labels, data.class_names)
+        case, label = np.arange(len(cases)), labels
+        places = Places.of(data, cases, cam.shape[2:])
+        truth = np.eye(len(data.class_names))[labels]
+    own = cam[case, label].astype(np.float64)
+    of_cams = {
+        **localisation_figures(own, label, data.class_names, places),
+        **gaze_figures(own, readings, patients[case], places, blur),
         **shortcut_figures(own, places),
     }
+    known = np.isfinite(truth)
     delong = {
-        name: figure(DeLong.of(probabilities[None, :, k], labels == k, patients).interval())
-        for k, name in enumerate(data.class_names)
-        if name in tree["auroc"]
+        name: figure(DeLong.of(probabilities[None, on, k], truth[on, k] == 1, patients[on]).interval())
+        for k, (name, on) in enumerate(zip(data.class_names, known.T, strict=True))
+        if name in figures["auroc"]
     }
-    means = {path: leaf.values for path, leaf in leaves(tree) if isinstance(leaf, CaseMean)}
-    per_case = pd.DataFrame({"case_id": cases["case_id"].to_numpy(), **means})
-    return {**with_intervals(tree, patients), "auroc_delong": delong}, per_case
+    tree = {
+        **with_intervals(figures, patients),
+        **with_intervals(of_cams, patients[case]),
+        "auroc_delong": delong,
+    }
+    # With several labels a CAM's figures have a row for each label that a case has, which is no row a case.
+    by_case = figures if data.multi_label else {**figures, **of_cams}
+    means = {path: leaf.values for path, leaf in leaves(by_case) if isinstance(leaf, CaseMean)}
+    return tree, pd.DataFrame({"case_id": cases["case_id"].to_numpy(), **means})
+
+
+def gaze_of_label(readings: Sequence[Fixations], name: str) -> tuple[Fixations, ...]:
+    """Of each reading the fixations that name a label; or all of them where no reading names it."""
+    own = tuple(reading.select(reading.label == name) for reading in readings)
+    return own if any(each.total_s > 0 for each in own) else tuple(readings)
 
 
 def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -107,7 +140,7 @@ def with_intervals(tree: Mapping[str, Any], patients: Shaped[np.ndarray, " n"]) 
             for name, item in branch.items()
         }
 
-    intervals = bootstrap_intervals(statistics, patients, resamples=RESAMPLES)
+    intervals = bootstrap_intervals(statistics, patients, resamples=RESAMPLES) if statistics else {}
     found = {path: figure(interval) for path, interval in intervals.items()}
     return filled(tree, "")
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from ggcam.data.case import SHORTCUT_MARKER, Region
 from ggcam.data.prepared import PreparedData
@@ -93,8 +93,17 @@ class Places:
     marker: Bool[np.ndarray, "n h w"]
 
     @classmethod
-    def of(cls, data: PreparedData, cases: pd.DataFrame, grid: tuple[int, ...]) -> Places:
-        """Read masks and regions of some cases of a prepared folder; what a case lacks is empty."""
+    def of(
+        cls, data: PreparedData, cases: pd.DataFrame, grid: tuple[int, ...], findings: Sequence[str] | None = None
+    ) -> Places:
+        """Read masks and regions of some cases of a prepared folder; what a case lacks is empty.
+
+        Args:
+            data: the prepared folder.
+            cases: (n rows), some of its cases; the same one may come again.
+            grid: rows and columns of the CAM.
+            findings: name of the regions, for each case, that count as its findings; by default all that mark any.
+        """
         rows, columns = grid
         frame = (data.frame.height_px, data.frame.width_px)
         fine = (min(frame[0], FINEST), min(frame[1], FINEST))
@@ -104,7 +113,8 @@ class Places:
             for name, mask in data.read_masks(case_id).items():
                 (heart if name == "mediastinum" else lung)[i] |= mask_to_grid(mask, (rows, columns))
             regions = data.boxes.get(case_id, ())
-            found = _corners(regions, lambda region: region.is_finding)
+            wanted = [region for region in regions if findings is None or region.name == findings[i]]
+            found = _corners(wanted, lambda region: region.is_finding)
             finding[i] = regions_to_mask(found, frame, (rows, columns))
             share[i] = regions_to_mask(found, frame, fine).mean()
             markers = _corners(regions, lambda region: region.name == SHORTCUT_MARKER)
@@ -191,28 +201,34 @@ def shortcut_figures(cam: Float[np.ndarray, "n h w"], places: Places) -> dict[st
 
 
 def gaze_figures(
-    cam: Float[np.ndarray, "n h w"], cases: pd.DataFrame, data: PreparedData, places: Places, blur: Blur
+    cam: Float[np.ndarray, "n h w"],
+    readings: Sequence[Sequence[Fixations]],
+    patients: Shaped[np.ndarray, " n"],
+    places: Places,
+    blur: Blur,
 ) -> dict[str, Any]:
     """Under "gaze_agreement" every figure of `agreement`, of the CAM and of all that it is to be read against.
 
     Each has "cam", its floors "shuffled_gaze" (the CAM against gaze on other patients' images), "centre" and "lungs",
     its ceiling "other_reader" where several read one image, and "cam_minus_shuffled_gaze". A case with several
     readings has the mean over them. Nothing where no case has gaze.
+
+    Args:
+        cam: shape (n, h, w).
+        readings: of each of the n cases.
+        patients: shape (n,), the patient of each case.
+        places: in each case.
+        blur: of the gaze maps.
     """
     grid = (cam.shape[1], cam.shape[2])
-    readings = [
-        (i, reading)
-        for i, case_id in enumerate(cases["case_id"])
-        for reading in data.readings.get(case_id, ())
-        if reading.total_s > 0
-    ]
-    if not readings:
+    seen = [(i, reading) for i, of_case in enumerate(readings) for reading in of_case if reading.total_s > 0]
+    if not seen:
         return {}
-    image = np.array([i for i, _ in readings])
+    image = np.array([i for i, _ in seen])
     gaze = Gaze.of(
-        blur.densities([reading for _, reading in readings], grid, places.frame),
-        np.stack([fixation_counts(reading, grid, places.frame) for _, reading in readings]),
-        cases["patient_id"].to_numpy(np.str_)[image],
+        blur.densities([reading for _, reading in seen], grid, places.frame),
+        np.stack([fixation_counts(reading, grid, places.frame) for _, reading in seen]),
+        patients[image],
     )
     centre = centre_map(grid)
     lungs = agreement(places.lung[image].astype(np.float64), gaze, centre)
@@ -251,7 +267,7 @@ def _pointed(found: Pointing, cases: int) -> dict[str, Any]:
 
 
 def _corners(
-    regions: tuple[Region, ...], wanted: Callable[[Region], bool]
+    regions: Sequence[Region], wanted: Callable[[Region], bool]
 ) -> list[tuple[str, float, float, float, float]]:
     return [(r.kind, r.x0_px, r.y0_px, r.x1_px, r.y1_px) for r in regions if wanted(r)]
 

@@ -65,7 +65,8 @@ def predict(
     """Predict images and folders of images.
 
     Writes `predictions.csv`, an overlay of the predicted class's CAM for each image, and `errors.csv` if any failed:
-    one bad file does not stop the others.
+    one bad file does not stop the others. Where an image may belong to several classes, the predicted one is the most
+    probable, however improbable.
 
     Args:
         root: the run folder.
@@ -91,7 +92,7 @@ def predict(
         )
     run = open_run_folder(root)
     description = ModelDescription.of(run)
-    predictor = Predictor(load_model(run), device)
+    predictor = Predictor(load_model(run), device, description.multi_label)
     names = _overlay_names(_found(images, out))
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []

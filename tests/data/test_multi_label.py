@@ -9,15 +9,12 @@ import pandas as pd
 import pytest
 
 from ggcam.data.case import Source
-from ggcam.data.dataset import PreparedDataset
 from ggcam.data.prepare import prepare
 from ggcam.data.prepare_config import PrepareConfig
 from ggcam.data.prepared import load_prepared, summary_table
 from ggcam.data.splits import assign_splits, strata
-from ggcam.errors import ConfigError, GGCamError, TableError
+from ggcam.errors import GGCamError, TableError
 from ggcam.report.contact_sheet import choose_cases
-from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit
 from small_source import small_source
 
 CLASSES = ("Edema", "High lung volume / emphysema", "Mass")
@@ -72,14 +69,6 @@ def test_every_class_is_shared_out_in_the_fractions(tmp_path):
         shares = Counter(splits[case.case_id] for case in cases if isinstance(case.label, tuple) and case.label[at])
         total = shares.total()
         assert [shares[name] / total for name in ("train", "valid", "test")] == pytest.approx([0.7, 0.1, 0.2], abs=0.03)
-
-
-def test_training_says_that_it_takes_one_label(data, tmp_path):
-    with pytest.raises(ConfigError, match="one class a case so far"):
-        PreparedDataset(data, "train")
-    with pytest.raises(ConfigError, match="one class a case so far"):
-        fit(data, TrainConfig(backbone="test_resnet"), tmp_path / "runs")
-    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("label", [1, (1, 0), (1, 0, 2)])

@@ -53,6 +53,7 @@ def batch(px_per_degree: torch.Tensor) -> Batch:
         duration_s=torch.ones(1, 3),
         px_per_degree=px_per_degree,
         row=torch.tensor([0]),
+        point_label=torch.full((1, 3), -1),
     )
 
 

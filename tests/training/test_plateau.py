@@ -73,7 +73,7 @@ def test_a_drop_brings_back_the_best_epochs_weights_and_optimizer(prepared, tmp_
 
     monkeypatch.setattr(Plateau, "_drop", spy)
     worse = iter([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    monkeypatch.setattr("ggcam.training.module.macro_auroc", lambda *_: next(worse))
+    monkeypatch.setattr("ggcam.training.targets.macro_auroc", lambda *_: next(worse))
     run = fit(load_prepared(prepared), config, tmp_path, "run")
     assert seen == pytest.approx([1e-3, 1e-4])
     assert pd.read_csv(run.history)["learning_rate"].tolist() == pytest.approx([1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-4])
@@ -92,7 +92,7 @@ def test_a_run_interrupted_around_a_drop_goes_on_to_the_very_state(prepared, tmp
     ended = GuidedTraining.on_validation_epoch_end
 
     def score(module):
-        monkeypatch.setattr("ggcam.training.module.macro_auroc", lambda *_: scores[module.current_epoch])
+        monkeypatch.setattr("ggcam.training.targets.macro_auroc", lambda *_: scores[module.current_epoch])
         return ended(module)
 
     monkeypatch.setattr(GuidedTraining, "on_validation_epoch_end", score)

@@ -21,6 +21,9 @@ from ggcam.errors import ConfigError
 
 Cache = Literal["auto", "memory", "none"]
 
+PADDING = (np.nan, np.nan, -1)
+"""Pixels per degree and class of a fixation that is none."""
+
 AUTO_CACHE_BYTES = 4 * 2**30
 """A split up to this size is decoded once and kept in memory."""
 
@@ -30,19 +33,21 @@ class Batch(NamedTuple):
 
     Attributes:
         image: (b, 1, H, W), uint8 or uint16.
-        label: (b,), class index.
+        label: (b,), class index; where a case may have several labels (b, k), 1, 0 or NaN (unknown) for each class.
         points_px: (b, p, 2), x_px and y_px of each fixation in the frame; 0 where padded.
         duration_s: (b, p), 0 where padded.
         px_per_degree: (b, p, 2), along x and y; NaN where unknown or padded.
         row: (b,), of each case in its split; -1 for a case that only fills up a process's share.
+        point_label: (b, p), index of the class that each fixation belongs to; -1 where it belongs to none, or padded.
     """
 
     image: Shaped[Tensor, "b 1 H W"]
-    label: Int[Tensor, " b"]
+    label: Int[Tensor, " b"] | Float[Tensor, "b k"]
     points_px: Float[Tensor, "b p 2"]
     duration_s: Float[Tensor, "b p"]
     px_per_degree: Float[Tensor, "b p 2"]
     row: Int[Tensor, " b"]
+    point_label: Int[Tensor, "b p"]
 
 
 class PreparedDataset(Dataset[Batch]):
@@ -52,18 +57,15 @@ class PreparedDataset(Dataset[Batch]):
         data: the prepared folder.
         split: which part of it.
         cache: "memory" decodes every image once, "none" every time, "auto" chooses by size.
-
-    Raises:
-        ConfigError: a case may belong to several classes.
     """
 
     def __init__(self, data: PreparedData, split: Split, cache: Cache = "auto"):
-        data.demand_one_label()
         self.cases: pd.DataFrame = data.cases.loc[data.cases["split"] == split].reset_index(drop=True)
         self.frame = (data.frame.height_px, data.frame.width_px)
         self._data = data
         self._case_ids = self.cases["case_id"].tolist()
-        self._labels = torch.tensor(self.cases["label"].to_numpy(np.int64))
+        labels = torch.tensor(data.labels_of(self.cases))
+        self._labels = labels.float() if data.multi_label else labels
         self._gaze, self._first = _gaze_by_case(data, self._case_ids)
         in_memory = cache == "memory" or (
             cache == "auto" and len(self) * self.frame[0] * self.frame[1] <= AUTO_CACHE_BYTES
@@ -84,12 +86,20 @@ class PreparedDataset(Dataset[Batch]):
         taken = row.clamp_min(0)
         images = self._images[taken] if self._images is not None else self._decode(taken.tolist())
         counts = [self._first[case + 1] - self._first[case] for case in taken.tolist()]
-        gaze = np.zeros((len(rows), max(1, *counts), 5), np.float32)
-        gaze[..., 3:] = np.nan
+        gaze = np.zeros((len(rows), max(1, *counts), 6), np.float32)
+        gaze[..., 3:] = PADDING
         for i, case in enumerate(taken.tolist()):
             gaze[i, : counts[i]] = self._gaze[self._first[case] : self._first[case + 1]]
         points = torch.from_numpy(gaze)
-        return Batch(images, self._labels[taken], points[..., :2], points[..., 2], points[..., 3:], row)
+        return Batch(
+            image=images,
+            label=self._labels[taken],
+            points_px=points[..., :2],
+            duration_s=points[..., 2],
+            px_per_degree=points[..., 3:5],
+            row=row,
+            point_label=points[..., 5].long(),
+        )
 
     def _decode(self, rows: range | list[int]) -> Shaped[Tensor, "b 1 H W"]:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding frees the interpreter's lock
@@ -97,15 +107,17 @@ class PreparedDataset(Dataset[Batch]):
         return torch.from_numpy(np.stack(images)[:, None])
 
 
-def _gaze_by_case(data: PreparedData, case_ids: list[str]) -> tuple[Float[np.ndarray, "n 5"], list[int]]:
-    """All fixations, sorted by case: x, y, duration, px per degree along x and y; and where each case's begin."""
+def _gaze_by_case(data: PreparedData, case_ids: list[str]) -> tuple[Float[np.ndarray, "n 6"], list[int]]:
+    """All fixations by case: x, y, duration, px per degree along x and y, class; and where each case's begin."""
     table = data.fixations
     place = {case_id: i for i, case_id in enumerate(case_ids)}
     owner = np.array([place.get(case_id, np.nan) for case_id in table["case_id"]])  # NaN: a case of another split
     mine = ~np.isnan(owner)
     order = np.argsort(owner[mine], kind="stable")
     columns = ["x_px", "y_px", "duration_s", "px_per_degree_x", "px_per_degree_y"]
-    values = table.loc[mine, columns].to_numpy(np.float32)[order]
+    index = {name: k for k, name in enumerate(data.class_names)}
+    label = [index.get(name, -1) for name in table["label"]]
+    values = table[columns].assign(label=label).loc[mine].to_numpy(np.float32)[order]
     first = np.searchsorted(owner[mine][order], np.arange(len(case_ids) + 1))
     return values, first.tolist()
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ggcam.data import toml
 from ggcam.data.case import MASK_BITS, SPLITS, Frame, MaskName, Region
@@ -27,6 +27,9 @@ from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFold
 from ggcam.gaze.fixations import Fixations
 
 SCHEMA_VERSION = 1
+
+Labels = Int[np.ndarray, " n"] | Float[np.ndarray, "n classes"]
+"""Class index of each case; or 1, 0 or NaN (unknown) for each class, where a case may belong to several or none."""
 
 MOST_COLUMNS = 6
 """Classes that stand side by side in a summary."""
@@ -150,14 +153,11 @@ class PreparedData:
         """1 where a case belongs to a class, 0 where not, NaN where nobody knows."""
         return label_matrix(self.cases, self.class_names, self.multi_label)
 
-    def demand_one_label(self) -> None:
-        """Raise a ConfigError where a case may belong to several classes."""
+    def labels_of(self, cases: pd.DataFrame) -> Labels:
+        """The labels of some of the cases."""
         if self.multi_label:
-            raise ConfigError(
-                "a network is trained on one class a case so far, and these cases may belong to several",
-                where=self.root,
-                fix="prepare the data with one label a case",
-            )
+            return label_matrix(cases, self.class_names, multi_label=True)
+        return cases["label"].to_numpy(np.int64)
 
     @cached_property
     def gaze(self) -> Mapping[str, Fixations]:

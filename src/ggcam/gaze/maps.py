@@ -19,6 +19,7 @@ from ggcam.gaze.fixations import Fixations
 
 Kind = Literal["density", "peak"]
 Weight = Literal["duration", "count"]
+LabelGaze = Literal["own-else-all", "all", "own"]
 
 
 def attention_maps(
@@ -56,16 +57,34 @@ class GazeBatch(NamedTuple):
         weight: (b, p), >= 0; 0 where padded.
         sigma_px: (b, p, 2), standard deviation of the Gaussian of each point.
         frame: height and width in pixels.
+        label: (b, p), index of the class that each point belongs to, -1 where it belongs to none; None: none does.
+        label_gaze: which points speak of a label: its "own", "all" of the case, or its own where it has any
+            ("own-else-all").
     """
 
     points_px: Float[Tensor, "b p 2"]
     weight: Float[Tensor, "b p"]
     sigma_px: Float[Tensor, "b p 2"]
     frame: tuple[int, int]
+    label: Int[Tensor, "b p"] | None = None
+    label_gaze: LabelGaze = "own-else-all"
 
     def density(self, grid: tuple[int, int]) -> Float[Tensor, "b h w"]:
         """Maps that sum to 1; all zero for a case without gaze."""
         return attention_maps(self.points_px, self.weight, self.sigma_px, self.frame, grid)
+
+    def of_labels(self, case: Int[Tensor, " m"], label: Int[Tensor, " m"]) -> GazeBatch:
+        """The gaze that speaks of a label of a case, for m pairs of the place of a case in the batch and a class.
+
+        Points that do not speak of the label keep their place and weigh 0.
+        """
+        weight = self.weight[case]
+        points = torch.full_like(weight, -1, dtype=torch.long) if self.label is None else self.label[case]
+        if self.label_gaze != "all":
+            own = weight * (points == label[:, None])
+            has_own = (own > 0).any(dim=1, keepdim=True)
+            weight = own if self.label_gaze == "own" else torch.where(has_own, own, weight)
+        return self._replace(points_px=self.points_px[case], weight=weight, sigma_px=self.sigma_px[case], label=points)
 
 
 def _cell_integrals(

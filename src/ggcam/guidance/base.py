@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from ggcam.gaze.maps import GazeBatch
+from ggcam.guidance.pairs import Labels, Pairs
 from ggcam.models.cam import CAMClassifier, CAMOutput
 
 
@@ -18,7 +19,8 @@ class Losses(NamedTuple):
     Attributes:
         total: what is minimised.
         classification: the classifier's own loss.
-        guidance: the mean over all cases of what gaze adds; a case without gaze counts as 0.
+        guidance: the mean over all cases of what gaze adds; a case without gaze counts as 0, one with several labels
+            as the mean over those of them that have gaze.
     """
 
     total: Float[Tensor, ""]
@@ -44,6 +46,9 @@ class Guidance(nn.Module):
     def attach(self, model: CAMClassifier) -> None:
         """Called once, before training: the place to add a head, or to change the model's pooling."""
 
+    def demand_several_labels(self) -> None:
+        """Raise a ConfigError if the method makes sense only where every case belongs to exactly one class."""
+
     def on_input(self, image: Shaped[Tensor, "b i H W"], gaze: GazeBatch) -> Shaped[Tensor, "b i H W"]:
         """The training images as the network shall see them."""
         return image
@@ -52,6 +57,9 @@ class Guidance(nn.Module):
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"] | None:
         """How far each case's CAM is from its gaze; None for a method that does not look at gaze.
+
+        Where cases have several labels, a case comes once with each that it has (see :class:`Pairs`); a method need not
+        know, nor mind that there may be none at all.
 
         Args:
             output: of the model.
@@ -68,16 +76,28 @@ class Guidance(nn.Module):
     def forward(
         self,
         output: CAMOutput,
-        labels: Int[Tensor, " b"],
+        labels: Labels,
         gaze: GazeBatch,
         classification: Float[Tensor, ""],
     ) -> Losses:
-        """The losses of a batch: each guided case counts the same, however many others in the batch have gaze."""
+        """The losses of a batch: each guided case counts the same, however many others in the batch have gaze.
+
+        Args:
+            output: of the model.
+            labels: class index of each case; or (b, k), 1, 0 or NaN (unknown) for each class.
+            gaze: of each case.
+            classification: the classifier's own loss.
+
+        Raises:
+            ConfigError: a case may have several labels, which the method cannot guide.
+        """
+        if labels.ndim == 2:
+            self.demand_several_labels()
+        pairs = Pairs.of(output, labels, gaze)
         height, width = output.cam.shape[-2:]
-        density = gaze.density((height, width))
-        per_case = self.divergence(output, labels, density)
-        if per_case is None:
+        density = pairs.gaze.density((height, width))
+        per_pair = self.divergence(pairs.output, pairs.label, density)
+        if per_pair is None:
             return Losses(classification, classification.detach(), torch.zeros_like(classification))
-        seen = density.sum(dim=(1, 2)) > 0
-        guidance = torch.where(seen, per_case, 0).mean()
+        guidance = pairs.mean(per_pair, density.sum(dim=(1, 2)) > 0, len(labels))
         return Losses(self.combine(classification, guidance), classification.detach(), guidance.detach())

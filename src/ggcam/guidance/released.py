@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ggcam.errors import ConfigError
 from ggcam.gaze.maps import as_peak
 from ggcam.guidance.base import Guidance
 from ggcam.guidance.uncertainty import UncertaintyGuidance, squared_error
@@ -49,6 +50,16 @@ class ReleasedGuidance(UncertaintyGuidance):
         """Start as the original does with this network."""
         if isinstance(model.backbone, ReleasedResNet):
             nn.init.constant_(self.log_sigma_guidance, -23.0)
+
+    def demand_several_labels(self) -> None:
+        """Raise a ConfigError: class 0 follows the gaze once on every image, whatever labels that has."""
+        raise ConfigError(
+            "guidance released repeats the published code, which knows one class a case, and these cases may have "
+            "several",
+            where="--guidance",
+            expected="ggcam, ggcam-cc or none",
+            got="released",
+        )
 
     def divergence(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]

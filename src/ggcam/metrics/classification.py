@@ -46,7 +46,7 @@ def macro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray,
     Raises:
         ValueError: a probability is not finite, or a label is no column of `probabilities`.
     """
-    return _mean(auroc_per_class(probabilities, labels))
+    return known_mean(auroc_per_class(probabilities, labels))
 
 
 def macro_auroc_ovo(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> float:
@@ -64,7 +64,7 @@ def macro_auroc_ovo(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndar
         is_a = labels[either] == a
         return (auroc(probabilities[either, a], is_a) + auroc(probabilities[either, b], ~is_a)) / 2
 
-    return _mean(np.array([pair(a, b) for a, b in combinations(range(probabilities.shape[1]), 2)]))
+    return known_mean(np.array([pair(a, b) for a, b in combinations(range(probabilities.shape[1]), 2)]))
 
 
 def auprc_per_class(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, " k"]:
@@ -119,10 +119,10 @@ def classification_report(
     if len(class_names) != classes:
         raise ValueError(f"{len(class_names)} class names for {classes} logits")
     confusion = confusion_matrix(logits.argmax(axis=1), labels, classes)
-    rows = _precision_recall(confusion)
+    rows = precision_recall(confusion)
     probabilities = softmax(logits.astype(np.float64), axis=1)
     per_class = {"auroc": auroc_per_class(probabilities, labels), "auprc": auprc_per_class(probabilities, labels)}
-    macro = {key: _mean(np.array([row[key] for row in rows])) for key in rows[0] if key != "support"}
+    macro = {key: known_mean(np.array([row[key] for row in rows])) for key in rows[0] if key != "support"}
     weighted = {key: sum(row[key] * row["support"] for row in rows if row["support"]) / len(labels) for key in macro}
     cases = {"support": float(len(labels))}
     return none_for_nan(
@@ -134,8 +134,8 @@ def classification_report(
             "ROC_AUC_ovr": macro_auroc(probabilities, labels),
             "ROC_AUC_ovo": macro_auroc_ovo(probabilities, labels),
             "ours": {
-                "macro_auroc": _mean(per_class["auroc"]),
-                "macro_auprc": _mean(per_class["auprc"]),
+                "macro_auroc": known_mean(per_class["auroc"]),
+                "macro_auprc": known_mean(per_class["auprc"]),
                 "balanced_accuracy": macro["recall"],
                 "cases": len(labels),
                 "confusion_matrix": confusion.tolist(),
@@ -172,7 +172,7 @@ def check_scores(scores: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
         raise ValueError(f"labels run from {labels.min()} to {labels.max()}, the scores have {scores.shape[1]} classes")
 
 
-def _precision_recall(confusion: Int[np.ndarray, "k k"]) -> list[dict[str, float]]:
+def precision_recall(confusion: Int[np.ndarray, "k k"]) -> list[dict[str, float]]:
     """Precision, recall, F1 and support of each class of a confusion matrix; NaN for a class without cases."""
     rows = []
     for right, true, predicted in zip(np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0), strict=True):
@@ -183,7 +183,7 @@ def _precision_recall(confusion: Int[np.ndarray, "k k"]) -> list[dict[str, float
     return rows
 
 
-def _mean(values: Float[np.ndarray, " k"]) -> float:
+def known_mean(values: Float[np.ndarray, " k"]) -> float:
     """Mean of those that are not NaN; NaN, without a warning, when none is left."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")

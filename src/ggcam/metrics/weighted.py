@@ -75,7 +75,7 @@ def weighted_macro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np
         ValueError: a probability is not finite, or a label is no column of `probabilities`.
     """
     check_scores(probabilities, labels)
-    return _mean_of([weighted_auroc(probabilities[:, k], labels == k) for k in _classes_with_a_rest(labels)])
+    return mean_of([weighted_auroc(probabilities[:, k], labels == k) for k in _classes_with_a_rest(labels)])
 
 
 def weighted_macro_auroc_ovo(
@@ -92,8 +92,8 @@ def weighted_macro_auroc_ovo(
     parts: list[WeightedStatistic] = []
     for a, b in combinations(np.unique(labels), 2):
         either = (labels == a) | (labels == b)
-        parts += [on_rows(either, weighted_auroc(probabilities[either, c], labels[either] == c)) for c in (a, b)]
-    return _mean_of(parts)
+        parts += [on_cases(either, weighted_auroc(probabilities[either, c], labels[either] == c)) for c in (a, b)]
+    return mean_of(parts)
 
 
 def weighted_micro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
@@ -106,7 +106,7 @@ def weighted_micro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np
     cases, classes = probabilities.shape
     one_hot = labels[:, None] == np.arange(classes)
     pooled = weighted_auroc(probabilities.ravel(), one_hot.ravel())
-    return on_rows(np.repeat(np.arange(cases), classes), pooled)
+    return on_cases(np.repeat(np.arange(cases), classes), pooled)
 
 
 def weighted_auprc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
@@ -133,7 +133,7 @@ def weighted_macro_auprc(probabilities: Float[np.ndarray, "n k"], labels: Int[np
         ValueError: a probability is not finite, or a label is no column of `probabilities`.
     """
     check_scores(probabilities, labels)
-    return _mean_of([weighted_auprc(probabilities[:, k], labels == k) for k in np.unique(labels)])
+    return mean_of([weighted_auprc(probabilities[:, k], labels == k) for k in np.unique(labels)])
 
 
 def weighted_sensitivity(
@@ -191,7 +191,7 @@ def weighted_precision_recall(
 
 def weighted_balanced_accuracy(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
     """Mean recall over the classes that have cases; a resample that loses one of them gives NaN."""
-    return _mean_of([on_rows(labels == k, weighted_mean(predictions[labels == k] == k)) for k in np.unique(labels)])
+    return mean_of([on_cases(labels == k, weighted_mean(predictions[labels == k] == k)) for k in np.unique(labels)])
 
 
 def weighted_macro_f1(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
@@ -206,7 +206,7 @@ def weighted_macro_f1(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray
 
         return statistic
 
-    return _mean_of([f1(int(k)) for k in np.unique(labels)])
+    return mean_of([f1(int(k)) for k in np.unique(labels)])
 
 
 def weighted_mcc(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
@@ -266,12 +266,12 @@ def _classes_with_a_rest(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]
     return present if len(present) > 1 else present[:0]
 
 
-def on_rows(rows: Shaped[np.ndarray, " m"], statistic: WeightedStatistic) -> WeightedStatistic:
-    """A statistic of some of the cases, or of repeated ones, as one of all cases: `rows` are theirs."""
+def on_cases(rows: Shaped[np.ndarray, " m"], statistic: WeightedStatistic) -> WeightedStatistic:
+    """A statistic of some of the cases, or of repeated ones, as one of all cases."""
     return lambda weights: statistic(weights[rows])
 
 
-def _mean_of(parts: Sequence[WeightedStatistic]) -> WeightedStatistic:
+def mean_of(parts: Sequence[WeightedStatistic]) -> WeightedStatistic:
     """Mean of several statistics: NaN where one of them is, and without any."""
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:

@@ -18,7 +18,8 @@ class Answer(NamedTuple):
 
     Attributes:
         logits: (b, k).
-        probabilities: (b, k), the softmax of the logits; each row sums to 1.
+        probabilities: (b, k), the softmax of the logits, each row of which sums to 1; or, where an image may have
+            several labels, their sigmoid.
         cam: (b, k, h, w).
     """
 
@@ -33,12 +34,14 @@ class Predictor:
     Args:
         model: a trained classifier.
         device: where to run; by default a GPU where there is one.
+        multi_label: an image may belong to several classes, or to none.
 
     Raises:
         ConfigError: this machine has no such device.
     """
 
-    def __init__(self, model: CAMClassifier, device: str | None = None):
+    def __init__(self, model: CAMClassifier, device: str | None = None, multi_label: bool = False):
+        self.multi_label = multi_label
         self.device = find_device(device)
         self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
 
@@ -47,7 +50,7 @@ class Predictor:
         """Images (b, channels, H, W), integers or floats in 0..1 -> float32 arrays."""
         on_device = image.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         output = self.model(on_device)
-        probabilities = torch.softmax(output.logits, dim=1)
+        probabilities = output.logits.sigmoid() if self.multi_label else output.logits.softmax(dim=1)
         return Answer(*(part.float().cpu().numpy() for part in (output.logits, probabilities, output.cam)))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ggcam.report.render import render
 
 GALLERY_MOST = 12
 """Gallery cases shown, at most."""
@@ -30,6 +31,8 @@ class GalleryCase:
         image: the X-ray.
         cam: the X-ray with the CAM of the true class over it.
         gaze: the X-ray with the reader's gaze over it; None without gaze.
+        cam_class: where a case may have several labels, whose CAM it is; None otherwise. Then `true_class` names all
+            labels that the case has.
     """
 
     name: str
@@ -39,6 +42,14 @@ class GalleryCase:
     image: bytes
     cam: bytes
     gaze: bytes | None = None
+    cam_class: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What the prediction and the CAM come to."""
+        if self.cam_class is not None:
+            return f"CAM of {self.cam_class}"
+        return "right" if self.true_class == self.predicted_class else "wrong"
 
 
 @dataclass(frozen=True)
@@ -77,15 +88,11 @@ def write_run_report(results: RunResults, out_html: Path) -> None:
 
 def render_run_report(results: RunResults) -> str:
     """The page of a run as text. Names and values are escaped: nothing in them can become markup."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=_number, interval=_interval, percent=_percent, picture=_picture)
-    template = environment.from_string(Path(__file__).with_name("run.html.j2").read_text(encoding="utf-8"))
     metrics, ours = results.metrics, results.report["ours"]
     targets = {ANATOMY_NAMES.get(name, name): found for name, found in metrics.get("anatomy", {}).items()}
     targets |= {f"{name}: on the finding": found for name, found in metrics.get("pointing_game", {}).items()}
-    return template.render(
+    return render(
+        "run.html.j2",
         run=results,
         macro_auroc=metrics.get("macro_auroc"),
         accuracy=metrics.get("accuracy"),
@@ -95,26 +102,6 @@ def render_run_report(results: RunResults) -> str:
         kind_of_interval=metrics.get("interval"),
         targets=targets,
         ours=ours,
+        several="confusion_matrix" not in ours,
         gallery=results.gallery[:GALLERY_MOST],
     )
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    """A number with so many decimals; a dash where undefined."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(share: float | None) -> str:
-    """Where a share of 0 to 1 lies on a bar, as a CSS percentage; the left end where undefined."""
-    return f"{100 * min(max(share or 0.0, 0.0), 1.0):.1f}%"
-
-
-def _interval(metric: Mapping[str, float | None]) -> str:
-    """The ends of a metric's interval; nothing where it has none."""
-    low, high = metric.get("low"), metric.get("high")
-    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
-
-
-def _picture(png: bytes) -> str:
-    """A PNG file's content as a data URI."""
-    return "data:image/png;base64," + b64encode(png).decode("ascii")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ggcam.data.case import Affine, Region
-from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.data.prepared import PreparedData, label_matrix, load_prepared
 from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError
 from ggcam.gaze.maps import attention_map
 from ggcam.report.overlay import cam_overlay, draw_regions, draw_scanpath, enlarged, png_bytes, to_rgb
@@ -138,13 +138,20 @@ class ShownCases:
 
 
 def _gallery(run: RunFolder, data: PreparedData) -> tuple[GalleryCase, ...]:
-    """The first cases of each class in turn, so that every class is seen."""
+    """The first cases of each class in turn, so that every class is seen.
+
+    Of several labels that a case has the one counts that fewest cases have; -1 stands for none, whose turn comes first.
+    """
     cases = ShownCases(run, data)
-    turn = cases.table.groupby("label").cumcount()
-    chosen = cases.table.assign(turn=turn).sort_values(["turn", "label"]).head(GALLERY_MOST)
+    has = label_matrix(cases.table, data.class_names, data.multi_label) == 1
+    counted = np.where(has.any(axis=1), np.where(has, has.sum(axis=0), len(has) + 1).argmin(axis=1), -1)
+    table = cases.table.assign(counted=counted, truth=[", ".join(np.array(data.class_names)[row]) for row in has])
+    turn = table.groupby("counted").cumcount()
+    chosen = table.assign(turn=turn).sort_values(["turn", "counted"]).head(GALLERY_MOST)
     pictures = []
     for row in chosen.to_dict("records"):
-        shown, label, predicted = cases[row["case_id"]], int(row["label"]), int(row["predicted"])
+        shown, predicted = cases[row["case_id"]], int(row["predicted"])
+        label = int(row["counted"]) if row["counted"] >= 0 else predicted
         image = enlarged(shown.image, LEAST_SIDE_PX)
         scale = image.shape[0] / shown.image.shape[0]
         larger = Affine(scale_x=scale, scale_y=scale)
@@ -156,12 +163,13 @@ def _gallery(run: RunFolder, data: PreparedData) -> tuple[GalleryCase, ...]:
         pictures.append(
             GalleryCase(
                 name=row["case_id"],
-                true_class=data.class_names[label],
+                true_class=row["truth"] or "none of the labels",
                 predicted_class=data.class_names[predicted],
                 probability=float(row[f"probability_{data.class_names[predicted]}"]),
                 image=png_bytes(draw_regions(to_rgb(image), findings)),
                 cam=png_bytes(cam_overlay(image, shown.cam[label].astype(np.float64))),
                 gaze=gaze,
+                cam_class=data.class_names[label] if data.multi_label else None,
             )
         )
     return tuple(pictures)

@@ -15,7 +15,7 @@ from ggcam.errors import RunFolderError
 from ggcam.metrics.classification import none_for_nan
 from ggcam.metrics.comparison import Difference, holm, seed_test
 from ggcam.metrics.intervals import Interval, bootstrap_draws
-from ggcam.metrics.weighted import WeightedStatistic, on_rows
+from ggcam.metrics.weighted import WeightedStatistic, on_cases
 from ggcam.run_folder import write_json
 from ggcam.study.figures import RunFigures, metric_rows, read_figures
 from ggcam.study.folder import StudyFolder, open_study
@@ -96,7 +96,7 @@ def resampled(
         for name in filter(is_compared, figures.statistics):
             key = f"{number} {name}"
             keys[key] = (run, name)
-            statistics[key] = on_rows(rows, figures.statistics[name])
+            statistics[key] = on_cases(rows, figures.statistics[name])
     patients = cases["patient_id"].to_numpy(np.str_)
     draws = bootstrap_draws(statistics, patients, resamples=resamples, seed=seed)
     all_cases = np.ones((len(cases), 1))

@@ -92,7 +92,8 @@ def checked(data: PreparedData, plan: StudyPlan) -> StudyPlan:
     """
     for arm in plan.arms:
         create_guidance(arm.guidance)
-    data.demand_one_label()
+    if data.multi_label:
+        raise ConfigError("a study compares on data of one label a case", where=data.root, got="several labels a case")
     ModelDescription.asked(plan.base, data).build(weights=plan.base.weights)
     for run in plan.runs:
         if run.arm == plan.arms[0] and run.config.seed == plan.seeds[0]:

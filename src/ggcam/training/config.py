@@ -28,6 +28,8 @@ class TrainConfig:
         guidance_weight: of the guidance term in the loss.
         sigma_deg: blur of the gaze map in degrees of visual angle.
         sigma_px: the same in pixels of the prepared frame; overrides sigma_deg.
+        label_gaze: where a case may have several labels, which gaze guides the CAM of each that it has: own (the
+            fixations that name it), all (the whole gaze of the case), or own-else-all (its own where it has any).
         backbone: any timm network; or one of the original GG-CAM's: released-resnet-18, -34, -50, -101, -152,
             released-effnet-s, -m, -l, -xl.
         reduction: of channels in the CAM: sum, or mean as in GG-CAM; None takes the network's own (timm: sum).
@@ -65,6 +67,7 @@ class TrainConfig:
     guidance_weight: float = 1.0
     sigma_deg: float = 1.0
     sigma_px: float | None = None
+    label_gaze: Literal["own-else-all", "all", "own"] = "own-else-all"
     backbone: str = "resnet18"
     reduction: Literal["sum", "mean"] | None = None
     output_stride: int | None = None

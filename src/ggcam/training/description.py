@@ -31,6 +31,7 @@ class ModelDescription:
         output_stride: as asked of the backbone.
         net: name of the model's class, ours or the original's; part of file names.
         reduction: of channels in the CAM.
+        multi_label: an image may belong to several classes, or to none.
     """
 
     type: str
@@ -39,6 +40,7 @@ class ModelDescription:
     output_stride: int | None = None
     net: str = "CAMClassifier"
     reduction: Reduction = "sum"
+    multi_label: bool = False
 
     @classmethod
     def asked(cls, config: TrainConfig, data: PreparedData) -> ModelDescription:
@@ -56,7 +58,9 @@ class ModelDescription:
                 raise ConfigError(
                     "the original's networks take the mean of channels", where="--reduction", expected=own, got="sum"
                 )
-        return cls(type, data.class_names, data.frame, config.output_stride, net, config.reduction or own)
+        return cls(
+            type, data.class_names, data.frame, config.output_stride, net, config.reduction or own, data.multi_label
+        )
 
     @property
     def released(self) -> released.Released | None:
@@ -86,7 +90,7 @@ class ModelDescription:
         return CAMClassifier(backbone, len(self.class_names), self.reduction)
 
     def demand_match(self, data: PreparedData) -> None:
-        """Demand that the data have the network's classes and frame.
+        """Demand that the data have the network's classes and frame, and as many labels a case.
 
         Raises:
             RunFolderError: they have others.
@@ -94,6 +98,10 @@ class ModelDescription:
         for what, ours, theirs in (
             ("classes", ", ".join(self.class_names), ", ".join(data.class_names)),
             ("frame", self.frame, data.frame),
+            (
+                "labels",
+                *("several a case" if several else "one a case" for several in (self.multi_label, data.multi_label)),
+            ),
         ):
             if ours != theirs:
                 raise RunFolderError(
@@ -129,6 +137,7 @@ class ModelDescription:
                 output_stride=values["output_stride"],
                 net=values["net"],
                 reduction=values["reduction"],
+                multi_label=values.get("multi_label", False),  # older runs had one label a case
             )
         except (KeyError, TypeError) as error:
             raise RunFolderError(

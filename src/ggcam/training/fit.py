@@ -65,7 +65,9 @@ def fit(
         RunFolderError: the name is taken.
         WeightsError: `weights` is no file of the original network that is asked for.
     """
-    create_guidance(config.guidance)
+    guidance = create_guidance(config.guidance)
+    if data.multi_label:
+        guidance.demand_several_labels()
     data = arranged(data, config.arrange)
     _check(data, config.guidance)
     _trainer(**_machine(config), logger=False, enable_checkpointing=False, enable_model_summary=False)
@@ -104,7 +106,6 @@ def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = Fal
 
 
 def _check(data: PreparedData, guidance: str) -> None:
-    data.demand_one_label()
     for split in ("train", "valid"):
         if split not in set(data.cases["split"]):
             raise ConfigError(f"there are no {split} cases", where=data.root, fix="prepare the data with another split")

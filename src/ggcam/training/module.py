@@ -11,16 +11,15 @@ from jaxtyping import Float, Shaped
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.optim._optim_factory import create_optimizer_v2
 from torch import Tensor
-from torch.nn import functional
 
 from ggcam.data.augment import Change, change_images, change_points, draw_changes
 from ggcam.data.dataset import Batch
 from ggcam.errors import ConfigError
 from ggcam.gaze.maps import SCREEN_HEIGHT_DEG, GazeBatch, sigma_in_px
 from ggcam.guidance import Guidance
-from ggcam.metrics.classification import macro_auroc
 from ggcam.models.cam import CAMClassifier
 from ggcam.training.config import TrainConfig
+from ggcam.training.targets import classification_loss, known_entries, loss_per_case, scores
 
 WARM_UP = 0.05
 """Share of the steps in which the cosine schedule rises to its peak."""
@@ -60,7 +59,7 @@ class GuidedTraining(lightning.LightningModule):
             image, points = change_images(image, change), change_points(points, change, self.frame)
         gaze = self.gaze_of(batch, points, change)
         output = self.model(self.guidance.on_input(_channels_last(image), gaze))
-        classification = functional.cross_entropy(output.logits, batch.label)
+        classification = classification_loss(output.logits, batch.label)
         losses = self.guidance(output, batch.label, gaze, classification)
         self.log_dict(
             {
@@ -84,12 +83,12 @@ class GuidedTraining(lightning.LightningModule):
             sigma_px = sigma_in_px(batch.px_per_degree, self.config.sigma_deg, fallback)
         if change is not None:
             sigma_px = sigma_px * torch.linalg.det(change.matrix).sqrt()[:, None, None]
-        return GazeBatch(points_px, batch.duration_s, sigma_px, self.frame)
+        return GazeBatch(points_px, batch.duration_s, sigma_px, self.frame, batch.point_label, self.config.label_gaze)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep what the metrics of the whole split need."""
         output = self.model(_channels_last(batch.image))
-        each = functional.cross_entropy(output.logits, batch.label, reduction="none")
+        each = loss_per_case(output.logits, batch.label)
         losses = self.guidance(output, batch.label, self.gaze_of(batch, batch.points_px), each.mean())
         guidance = losses.guidance.expand_as(each)
         self._seen.append((batch.row, batch.label, torch.column_stack([output.logits, each, guidance])))
@@ -110,15 +109,19 @@ class GuidedTraining(lightning.LightningModule):
                 got=f"lr={self.config.lr}, clip_norm={self.config.clip_norm}",
                 fix="lower the learning rate, or clip the gradient (--clip-norm 1)",
             )
-        parts = (torch.tensor(part.mean(), dtype=torch.float32, device=self.device) for part in (each, guidance))
-        auroc = macro_auroc(torch.softmax(torch.from_numpy(logits), 1).numpy(), label)
+        known = known_entries(label)
+        classification = float(np.average(each, weights=known)) if known.any() else 0.0
+        parts = (
+            torch.tensor(part, dtype=torch.float32, device=self.device) for part in (classification, guidance.mean())
+        )
+        auroc, accuracy = scores(logits, label)
         self.log_dict(
             {
-                # One class alone in a tiny validation split: no ranking to speak of.
+                # One class alone, or too little known, in a tiny validation split: no ranking to speak of.
                 "valid/macro_auroc": 0.5 if np.isnan(auroc) else auroc,
-                "valid/accuracy": float((logits.argmax(1) == label).mean()),
+                "valid/accuracy": accuracy,
                 "valid/total": self.guidance.combine(*parts),
-                "valid/classification": float(each.mean()),
+                "valid/classification": classification,
                 "valid/guidance": float(guidance.mean()),
             }
         )

@@ -1,0 +1,50 @@
+"""Which CAM is held against which gaze: one a case, or one for each label that a case has."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ggcam.gaze.maps import GazeBatch
+from ggcam.models.cam import CAMOutput
+
+Labels = Int[Tensor, " b"] | Float[Tensor, "b k"]
+"""Class index of each case; or 1, 0 or NaN (unknown) for each class, where a case may belong to several or none."""
+
+
+class Pairs(NamedTuple):
+    """The pairs of a case and a label that it has, a row each.
+
+    Attributes:
+        output: of the model, for the case of each pair.
+        label: (m,), class index of each pair.
+        gaze: that guides the CAM of each pair.
+        case: (m,), place of each pair's case in the batch.
+    """
+
+    output: CAMOutput
+    label: Int[Tensor, " m"]
+    gaze: GazeBatch
+    case: Int[Tensor, " m"]
+
+    @classmethod
+    def of(cls, output: CAMOutput, labels: Labels, gaze: GazeBatch) -> Pairs:
+        """Every case with its class, and its whole gaze; or with each of the labels that it certainly has.
+
+        With several labels `gaze.label_gaze` decides which of a case's points guide which label's CAM. A case without
+        any label is in no pair.
+        """
+        if labels.ndim == 1:
+            return cls(output, labels, gaze, torch.arange(len(labels), device=labels.device))
+        case, label = torch.nonzero(labels == 1, as_tuple=True)
+        return cls(CAMOutput(*(part[case] for part in output)), label, gaze.of_labels(case, label), case)
+
+    def mean(self, values: Float[Tensor, " m"], counts: Bool[Tensor, " m"], cases: int) -> Float[Tensor, ""]:
+        """Mean over `cases` cases of each one's mean over its pairs that count; 0 for a case without such a pair."""
+        zeros = torch.zeros(cases, device=values.device, dtype=values.dtype)
+        total = zeros.index_add(0, self.case, torch.where(counts, values, 0))
+        number = zeros.index_add(0, self.case, counts.to(values.dtype))
+        return (total / number.clamp_min(1)).mean()
