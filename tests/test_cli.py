@@ -13,7 +13,7 @@ from commands.calling import call, refused
 from ggcam import cli
 from ggcam.data.simulate import simulator
 
-COMMANDS = ("simulate", "prepare", "inspect", "train", "evaluate", "predict", "report", "export", "demo")
+COMMANDS = ("simulate", "prepare", "inspect", "train", "evaluate", "predict", "study", "report", "export", "demo")
 
 
 def test_help_lists_every_command(capsys):

@@ -15,7 +15,7 @@ from ggcam.data.case import SHORTCUT_MARKER
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.gaze.fixations import concatenate
 from ggcam.gaze.maps import attention_map, fixation_counts
-from ggcam.measure import measure, with_intervals
+from ggcam.measure import leaves, measure, with_intervals
 from ggcam.measure_cam import OVERLAP, Blur, Places
 from ggcam.metrics.agreement import FIGURES, Gaze, agreement, shuffled_agreement
 from ggcam.metrics.classification import none_for_nan
@@ -40,9 +40,23 @@ def model_of(data: PreparedData, seed: int = 0):
     return softmax(scores, axis=1).astype(np.float32), rng.normal(size=(len(labels), 3, *GRID)).astype(np.float32)
 
 
+def figures(*arguments) -> dict:
+    return measure(*arguments)[0]
+
+
+def test_the_table_by_case_has_what_the_figures_are_the_means_of(data, measured):
+    _, table = measure(data, data.cases, *model_of(data), BLUR)
+    assert table["case_id"].tolist() == data.cases["case_id"].tolist()
+    values = dict(leaves(measured))
+    for name in table.columns.drop("case_id"):
+        assert table[name].mean() == pytest.approx(values[f"{name}/value"], nan_ok=True), name
+    assert {"accuracy", "gaze_agreement/cc/cam", "pointing_game/CHF/hit_rate"} <= set(table)
+    assert "macro_auroc" not in table
+
+
 @pytest.fixture(scope="module")
 def measured(data):
-    return measure(data, data.cases, *model_of(data), BLUR)
+    return figures(data, data.cases, *model_of(data), BLUR)
 
 
 def own_cam(data):
@@ -135,11 +149,11 @@ def test_a_cam_on_the_marker_is_told_and_data_without_markers_say_nothing(data):
     probabilities, cam = model_of(data)
     marker = Places.of(data, data.cases, GRID).marker
     assert marker.any(axis=(1, 2)).all()
-    shortcut = measure(data, data.cases, probabilities, cam * 0 + marker[:, None], BLUR)["shortcut"]
+    shortcut = figures(data, data.cases, probabilities, cam * 0 + marker[:, None], BLUR)["shortcut"]
     assert shortcut["energy_inside"]["cam"]["value"] == shortcut["hit_rate"]["value"] == 1
     assert shortcut["energy_inside"]["chance"] == pytest.approx(marker.mean(), abs=0.01)
     real = replace(data, regions=data.regions[data.regions["name"] != SHORTCUT_MARKER])
-    assert "shortcut" not in measure(real, real.cases, probabilities, cam, BLUR)
+    assert "shortcut" not in figures(real, real.cases, probabilities, cam, BLUR)
 
 
 def test_a_case_without_a_lung_mask_stays_out_of_that_floor(data, measured, tmp_path):
@@ -147,7 +161,7 @@ def test_a_case_without_a_lung_mask_stays_out_of_that_floor(data, measured, tmp_
     rows = [i for i, case_id in enumerate(data.cases["case_id"]) if case_id in data.gaze]
     for i in rows[1:]:
         (tmp_path / "masks" / f"{data.cases['case_id'][i]}.png").unlink()
-    found = measure(replace(data, root=tmp_path), data.cases, *model_of(data), BLUR)["gaze_agreement"]
+    found = figures(replace(data, root=tmp_path), data.cases, *model_of(data), BLUR)["gaze_agreement"]
     lung = Places.of(data, data.cases, GRID).lung[rows[0]].astype(float)
     counts = fixation_counts(data.gaze[data.cases["case_id"][rows[0]]], GRID, (64, 64))
     assert found["nss"]["lungs"]["value"] == pytest.approx(nss(lung[None], counts[None])[0])
@@ -156,7 +170,7 @@ def test_a_case_without_a_lung_mask_stays_out_of_that_floor(data, measured, tmp_
 
 def test_data_without_gaze_or_findings_say_nothing_of_them(data):
     bare = replace(data, fixations=data.fixations[:0], regions=data.regions[:0])
-    found = measure(bare, bare.cases, *model_of(data), BLUR)
+    found = figures(bare, bare.cases, *model_of(data), BLUR)
     assert "gaze_agreement" not in found
     assert found["overlap"] == found["pointing_game"] == {}
 
@@ -164,7 +178,7 @@ def test_data_without_gaze_or_findings_say_nothing_of_them(data):
 def test_several_readers_have_a_ceiling_and_a_case_counts_once(data, measured):
     again = data.fixations.assign(reading_id="another")
     twice = replace(data, fixations=pd.concat([data.fixations, again], ignore_index=True))
-    found = measure(twice, twice.cases, *model_of(data), BLUR)["gaze_agreement"]
+    found = figures(twice, twice.cases, *model_of(data), BLUR)["gaze_agreement"]
     assert found["readings"] == 2 * found["cases"] == 2 * measured["gaze_agreement"]["cases"]
     assert found["cc"]["other_reader"]["value"] == pytest.approx(1)
     assert found["cc"]["cam"] == pytest.approx(measured["gaze_agreement"]["cc"]["cam"])
@@ -173,7 +187,7 @@ def test_several_readers_have_a_ceiling_and_a_case_counts_once(data, measured):
 def test_a_split_of_one_class_has_no_auroc(data):
     rows = np.flatnonzero(data.cases["label"] == 1)
     probabilities, cam = model_of(data)
-    one = measure(data, data.cases.iloc[rows].reset_index(drop=True), probabilities[rows], cam[rows], BLUR)
+    one = figures(data, data.cases.iloc[rows].reset_index(drop=True), probabilities[rows], cam[rows], BLUR)
     assert one["auroc"] == one["auroc_delong"] == {}
     assert np.isnan(one["macro_auroc"]["value"])
     assert np.isfinite(one["accuracy"]["low"])

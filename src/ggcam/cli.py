@@ -19,6 +19,7 @@ from ggcam.commands.predict import predict
 from ggcam.commands.prepare import prepare
 from ggcam.commands.report import report
 from ggcam.commands.simulate import simulate
+from ggcam.commands.study import study
 from ggcam.commands.train import evaluate, train
 from ggcam.errors import GGCamError
 from ggcam.training.presets import preset_in
@@ -27,7 +28,7 @@ DESCRIPTION = (
     "Gaze-guided class activation mapping: image classifiers that look where radiologists looked. For research use."
 )
 
-COMMANDS = (simulate, prepare, inspect, train, evaluate, predict, report, export, demo)
+COMMANDS = (simulate, prepare, inspect, train, evaluate, predict, study, report, export, demo)
 
 
 def command_line(arguments: Sequence[str]) -> tyro.extras.SubcommandApp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from ggcam.data.arrange import arranged
 from ggcam.data.case import Split
 from ggcam.data.dataset import PreparedDataset, SeededBatches
 from ggcam.data.prepared import Labels, label_columns, load_prepared
@@ -43,6 +44,7 @@ class Evaluation:
         cam: (n, k, h, w).
         report: figures with the names of the original GG-CAM, for classification_report.json.
         metrics: content of metrics.json: the figures of `measure.measure`, and what they were measured on.
+        per_case: the values that those figures are the means of, as `measure.measure` has them.
     """
 
     split: Split
@@ -54,6 +56,7 @@ class Evaluation:
     cam: Float[np.ndarray, "n k h w"]
     report: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    per_case: pd.DataFrame
 
 
 def evaluate(
@@ -64,6 +67,8 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Run the best network over a split and measure it; nothing is written.
+
+    A run that was trained on folds is tested on the fold that it held out.
 
     Args:
         root: the run folder.
@@ -82,11 +87,13 @@ def evaluate(
     data = load_prepared(data_root) if data_root is not None else data_of(run)
     description = ModelDescription.of(run)
     description.demand_match(data)
+    config = config_from_dict(run.settings["train"])
+    # The cases that the run held out; and the real gaze, whatever it was shown in its place.
+    data = arranged(data, replace(config.arrange, control="none"))
     dataset = PreparedDataset(data, split, cache="none")
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)
     predictor = Predictor(model, device, description.multi_label)
-    config = config_from_dict(run.settings["train"])
     answers: list[Answer] = []
     for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
         answers.append(predictor(dataset[rows].image))
@@ -94,6 +101,8 @@ def evaluate(
             progress(min(len(answers) * config.batch_size, len(dataset)), len(dataset))
     logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*answers, strict=True))
     labels = data.labels_of(dataset.cases)
+    blur = Blur(config.sigma_px, config.sigma_deg)
+    figures, per_case = measure(data, dataset.cases, probabilities, cam, blur)
     return Evaluation(
         split=split,
         class_names=data.class_names,
@@ -110,9 +119,10 @@ def evaluate(
                 "cases": len(dataset),
                 "patients": dataset.cases["patient_id"].nunique(),
                 "interval": INTERVAL,
-                **measure(data, dataset.cases, probabilities, cam, Blur(config.sigma_px, config.sigma_deg)),
+                **figures,
             }
         ),
+        per_case=per_case,
     )
 
 
@@ -143,6 +153,7 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
         predictions[f"logit_{name}"] = evaluation.logits[:, k]
         predictions[f"probability_{name}"] = evaluation.probabilities[:, k]
     predictions.to_parquet(run.predictions, index=False)
+    evaluation.per_case.to_parquet(run.case_figures, index=False)
     aside = run.cams.with_suffix(".part.npz")
     case_ids = cases["case_id"].to_numpy(np.str_)
     np.savez_compressed(aside, case_id=case_ids, cam=evaluation.cam.astype(np.float16))

@@ -6,7 +6,7 @@ tree from shared draws.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,7 @@ from ggcam.metrics.delong import DeLong
 from ggcam.metrics.intervals import Interval, bootstrap_intervals
 from ggcam.metrics.several import label_figures
 from ggcam.metrics.weighted import (
+    CaseMean,
     weighted_auprc,
     weighted_auroc,
     weighted_balanced_accuracy,
@@ -50,8 +51,8 @@ def measure(
     probabilities: Float[np.ndarray, "n k"],
     cam: Float[np.ndarray, "n k h w"],
     blur: Blur,
-) -> dict[str, Any]:
-    """Every figure of a split.
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Every figure of a split, and the values of each case that some of them are the means of.
 
     Of the classes: macro_auroc, macro_auroc_ovo, micro_auroc, macro_auprc, accuracy, balanced_accuracy, macro_f1, mcc,
     brier, calibration_error; by class auroc, auroc_delong (the same with DeLong's interval), auprc and
@@ -73,7 +74,8 @@ def measure(
 
     Returns:
         A tree whose figures are {"value", "low", "high"}, NaN where undefined; beside them numbers of cases and
-        chance levels.
+        chance levels. And a table, a row a case, with a column for each figure that is a mean over cases, named by its
+        path in the tree, such as "gaze_agreement/cc/cam"; NaN in the cases that it leaves out.
     """
     labels, patients = data.labels_of(cases), cases["patient_id"].to_numpy(np.str_)
     probabilities = probabilities.astype(np.float64)
@@ -86,7 +88,7 @@ def measure(
         places = Places.of(data, cases.iloc[case], cam.shape[2:], findings=names)
         truth = labels
     else:
-        figures = _class_figures(probabilities, labels, data.class_names)
+        figures = class_figures(probabilities, labels, data.class_names)
         case, label = np.arange(len(cases)), labels
         places = Places.of(data, cases, cam.shape[2:])
         truth = np.eye(len(data.class_names))[labels]
@@ -102,11 +104,15 @@ def measure(
         for k, (name, on) in enumerate(zip(data.class_names, known.T, strict=True))
         if name in figures["auroc"]
     }
-    return {
+    tree = {
         **with_intervals(figures, patients),
         **with_intervals(of_cams, patients[case]),
         "auroc_delong": delong,
     }
+    # With several labels a CAM's figures have a row for each label that a case has, which is no row a case.
+    by_case = figures if data.multi_label else {**figures, **of_cams}
+    means = {path: leaf.values for path, leaf in leaves(by_case) if isinstance(leaf, CaseMean)}
+    return tree, pd.DataFrame({"case_id": cases["case_id"].to_numpy(), **means})
 
 
 def gaze_of_label(readings: Sequence[Fixations], name: str) -> tuple[Fixations, ...]:
@@ -115,25 +121,26 @@ def gaze_of_label(readings: Sequence[Fixations], name: str) -> tuple[Fixations, 
     return own if any(each.total_s > 0 for each in own) else tuple(readings)
 
 
+def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """All that is no branch, with the names of the branches to it, joined by "/"."""
+    for name, item in tree.items():
+        if isinstance(item, Mapping):
+            yield from leaves(item, f"{path}{name}/")
+        else:
+            yield path + name, item
+
+
 def with_intervals(tree: Mapping[str, Any], patients: Shaped[np.ndarray, " n"]) -> dict[str, Any]:
     """The same tree with {"value", "low", "high"} in place of each function of case weights."""
-    leaves: dict[str, Any] = {}
-
-    def collect(branch: Mapping[str, Any], path: str) -> None:
-        for name, item in branch.items():
-            if isinstance(item, Mapping):
-                collect(item, f"{path}{name}\0")
-            elif callable(item):
-                leaves[path + name] = item
+    statistics: dict[str, Any] = {path: leaf for path, leaf in leaves(tree) if callable(leaf)}
 
     def filled(branch: Mapping[str, Any], path: str) -> dict[str, Any]:
         return {
-            name: filled(item, f"{path}{name}\0") if isinstance(item, Mapping) else found.get(path + name, item)
+            name: filled(item, f"{path}{name}/") if isinstance(item, Mapping) else found.get(path + name, item)
             for name, item in branch.items()
         }
 
-    collect(tree, "")
-    intervals = bootstrap_intervals(leaves, patients, resamples=RESAMPLES) if leaves else {}
+    intervals = bootstrap_intervals(statistics, patients, resamples=RESAMPLES) if statistics else {}
     found = {path: figure(interval) for path, interval in intervals.items()}
     return filled(tree, "")
 
@@ -144,7 +151,7 @@ def figure(interval: Interval) -> dict[str, float]:
     return {name: known[name] for name in ("value", "low", "high")}
 
 
-def _class_figures(
+def class_figures(
     probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], class_names: tuple[str, ...]
 ) -> dict[str, Any]:
     """How well the probabilities tell the classes apart; classes without an AUROC stay out of those by class."""

@@ -78,6 +78,11 @@ class RunFolder:
         return self.root / "predictions.parquet"
 
     @property
+    def case_figures(self) -> Path:
+        """A row an evaluated case, a column each figure of metrics.json that is a mean over cases."""
+        return self.root / "case_figures.parquet"
+
+    @property
     def cams(self) -> Path:
         """Arrays `case_id` (n,) and `cam` (n, k, h, w) of the evaluated cases."""
         return self.root / "cams.npz"
@@ -134,10 +139,10 @@ def create_run_folder(
     run = RunFolder(root, root / f"{description.get('results', net)}_{kind}_{random_code()}")
     run.results.mkdir(parents=True)
     run.checkpoints.mkdir()
-    plain = _plain({"results": run.results.name, **settings})
-    write_json(root / "params_NetLearn_.txt", plain["train"])
-    write_json(root / f"params_{net}_.txt", _plain(description))
-    write_whole(root / "config.toml", toml.dumps(plain))  # the last of the three: who finds it finds the others
+    content = plain({"results": run.results.name, **settings})
+    write_json(root / "params_NetLearn_.txt", content["train"])
+    write_json(root / f"params_{net}_.txt", plain(description))
+    write_whole(root / "config.toml", toml.dumps(content))  # the last of the three: who finds it finds the others
     return run
 
 
@@ -228,10 +233,10 @@ def _settings(root: Path) -> dict[str, Any]:
     return settings
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Paths become text and tuples lists: what TOML and JSON both take."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value

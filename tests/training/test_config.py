@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ggcam.data import toml
+from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.augment_config import AugmentConfig
 from ggcam.errors import ConfigError, MissingFileError
 from ggcam.training.config import TrainConfig, config_from_dict, read_train_config
@@ -28,6 +29,7 @@ def test_a_config_survives_being_written_and_read(tmp_path):
         output_stride=16,
         precision="32",
         augment=AugmentConfig(rotate_deg=5, zoom=0.1),
+        arrange=ArrangeConfig("centre", folds=5, fold=2, train_cases=100, arrange_seed=3),
         workers=2,
     )
     table = asdict(config) | {"weights": "a/b.pth"}
@@ -64,6 +66,11 @@ def test_a_whole_number_will_do_for_a_float(tmp_path):
         ("weights = 5", "weights cannot be 5.*a path"),
         ("epoch = 3", "unknown key epoch.*backbone.*epochs"),
         ("augment = 3", "augment is a table"),
+        ("arrange = 3", r"arrange is a table.*\[train.arrange\]"),
+        ("arrange.flods = 3", "unknown key arrange.flods.*folds"),
+        ("arrange.folds = 2.5", "arrange.folds cannot be 2.5"),
+        ("arrange.folds = 2", "too few folds"),
+        ('arrange.control = "center"', "arrange.control cannot be 'center'.*'shuffled-gaze'"),
         ("augment.rotate = 3", "unknown key augment.rotate.*rotate_deg"),
         ('augment.zoom = "x"', "augment.zoom cannot be 'x'"),
         ("augment.zoom = -1", "zoom cannot be -1"),

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 import torch
 
+from ggcam.data.arrange import with_train_cases
+from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.augment_config import AugmentConfig
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import ConfigError, PreparedFolderError, RunFolderError
@@ -69,6 +71,20 @@ def test_the_saved_network_is_that_of_the_best_epoch(prepared, tmp_path):
         weights(run.root),
         {key.removeprefix("model."): v for key, v in best["state_dict"].items() if key.startswith("model.")},
     )
+
+
+def test_a_run_trains_on_its_arrangement_and_its_pair_on_the_same(prepared, tmp_path):
+    data = load_prepared(prepared)
+    few = ArrangeConfig(train_cases=16, arrange_seed=2)
+    arranged = fit(data, TrainConfig(**TINY, epochs=1, arrange=few), tmp_path)
+    by_hand = fit(with_train_cases(data, 16, 2), TrainConfig(**TINY, epochs=1), tmp_path)
+    assert same(weights(arranged.root), weights(by_hand.root))
+    for guidance, alike in (("none", True), ("ggcam-cc", False)):
+        runs = [
+            fit(data, TrainConfig(**TINY, epochs=1, guidance=guidance, arrange=ArrangeConfig(control)), tmp_path)
+            for control in ("none", "shuffled-gaze")
+        ]
+        assert same(*(weights(run.root) for run in runs)) is alike
 
 
 def test_one_seed_gives_one_network_and_leaves_the_global_generator_alone(prepared, tmp_path):

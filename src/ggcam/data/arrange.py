@@ -29,8 +29,11 @@ def arranged(data: PreparedData, config: ArrangeConfig) -> PreparedData:
     """The data of one run. The same config gives the same arrangement.
 
     Raises:
-        ConfigError: a class has fewer patients than there are folds, or a control lacks what it is made of.
+        ConfigError: a class has fewer patients than there are folds, cases have several labels, or a control lacks
+            what it is made of.
     """
+    if data.multi_label and (config.folds or config.train_cases is not None):
+        raise ConfigError("cases of several labels are not dealt out anew", where="--folds, --train-cases")
     if config.folds:
         data = with_folds(data, config.folds, config.fold, config.arrange_seed)
     if config.train_cases is not None:

@@ -37,17 +37,18 @@ def in_parallel(work: Callable[[Task], Outcome], tasks: Sequence[Task], workers:
         ConfigError: a worker was killed, most likely for want of memory.
         Exception: whatever `work` raises.
     """
-    workers = min(workers or _cores(), -(-len(tasks) // _TASKS_PER_WORKER))
+    workers = min(workers or cores(), -(-len(tasks) // _TASKS_PER_WORKER))
     return _in_processes(work, tasks, workers) if workers > 1 else map(work, tasks)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _in_processes(work: Callable[[Task], Outcome], tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     # Spawned, not forked: a fork inherits the locks of threads (OpenCV's, torch's) that do not exist in it.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=start_worker)
     running: set[Future[Outcome]] = set()
     try:
         for number, task in enumerate(tasks, start=1):
@@ -67,7 +68,7 @@ def _in_processes(work: Callable[[Task], Outcome], tasks: Sequence[Task], worker
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """One thread for OpenCV in each of many processes; Ctrl-C is the parent's affair; and no worker outlives it."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -25,6 +25,15 @@ class Difference:
     interval: Interval
     p_value: float
 
+    @classmethod
+    def of(cls, value: float, draws: Float[np.ndarray, " r"], level: float = 0.95) -> Difference:
+        """A difference and its resamples, as `paired_bootstrap_test` has them."""
+        interval = Interval.of(value, draws, level)
+        if not interval.resamples:
+            return cls(interval, float("nan"))
+        smaller_tail = min((draws <= 0).sum(), (draws >= 0).sum())
+        return cls(interval, float(min(1.0, 2 * (smaller_tail + 1) / (interval.resamples + 1))))
+
     def __str__(self) -> str:
         return f"{self.interval}, p = {self.p_value:.3g}"
 
@@ -51,11 +60,7 @@ def paired_bootstrap_test(
         return statistic(weights) - baseline(weights)
 
     draws = bootstrap_draws({"difference": difference}, patients, resamples=resamples, seed=seed)["difference"]
-    interval = Interval.of(float(difference(np.ones((len(patients), 1)))[0]), draws, level)
-    if not interval.resamples:
-        return Difference(interval, float("nan"))
-    smaller_tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    return Difference(interval, float(min(1.0, 2 * (smaller_tail + 1) / (interval.resamples + 1))))
+    return Difference.of(float(difference(np.ones((len(patients), 1)))[0]), draws, level)
 
 
 def seed_test(

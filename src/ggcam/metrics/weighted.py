@@ -7,6 +7,7 @@ and a resample costs O(n) from there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -23,18 +24,28 @@ WeightedCurve = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, "r p"]]
 """The same with p values a resample: the points of a curve."""
 
 
-def weighted_mean(values: Shaped[np.ndarray, " n"]) -> WeightedStatistic:
+@dataclass(frozen=True, eq=False)
+class CaseMean:
+    """Mean of a value per case; a statistic that can still tell what it is the mean of.
+
+    Attributes:
+        values: shape (n,), NaN where the value does not apply.
+    """
+
+    values: Float[np.ndarray, " n"]
+
+    def __call__(self, weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
+        """The mean of each resample."""
+        applies = ~np.isnan(self.values)
+        return _ratio(np.where(applies, self.values, 0.0) @ weights, applies.astype(np.float64) @ weights)
+
+
+def weighted_mean(values: Shaped[np.ndarray, " n"]) -> CaseMean:
     """Mean of a value per case, such as right or wrong (accuracy) or hit or missed (hit rate).
 
     NaN marks a case that the value does not apply to; it is left out. A resample of such cases alone gives NaN.
     """
-    applies = ~np.isnan(values.astype(np.float64))
-    known = np.where(applies, values, 0.0).astype(np.float64)
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        return _ratio(known @ weights, applies.astype(np.float64) @ weights)
-
-    return statistic
+    return CaseMean(values.astype(np.float64))
 
 
 def weighted_auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:

@@ -6,10 +6,11 @@ import math
 import tomllib
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.augment_config import AugmentConfig
 from ggcam.errors import ConfigError, MissingFileError
 
@@ -52,6 +53,7 @@ class TrainConfig:
         clip_norm: largest norm of the gradient; 0 leaves it alone.
         precision: bf16, 32, or auto (bf16 where the device gains).
         augment: how images and gaze may be changed together.
+        arrange: another split, fewer training cases, or something else in the place of gaze.
         seed: decides weights, order and augmentation.
         accelerator: auto, cpu, gpu, ... as Lightning knows them.
         devices: how many, or auto.
@@ -86,6 +88,7 @@ class TrainConfig:
     clip_norm: float = 1.0
     precision: Literal["auto", "bf16", "32"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    arrange: ArrangeConfig = field(default_factory=ArrangeConfig)
     seed: int = 0
     accelerator: str = "auto"
     devices: str = "auto"
@@ -157,13 +160,7 @@ def config_from_dict(values: Mapping[str, object], where: object = "the training
     Raises:
         ConfigError: a key that does not exist, or a value of another type than its key's, or out of its range.
     """
-    checked = _checked(TrainConfig, {key: value for key, value in values.items() if key != "augment"}, "", where)
-    if "augment" in values:
-        table = values["augment"]
-        if not isinstance(table, Mapping):
-            raise ConfigError("augment is a table", where=where, expected="[train.augment]", got=repr(table))
-        checked["augment"] = AugmentConfig(**_checked(AugmentConfig, table, "augment.", where))
-    return TrainConfig(**checked)
+    return TrainConfig(**_checked(TrainConfig, values, "", where))
 
 
 def _checked(config: type, values: Mapping[str, object], prefix: str, where: object) -> dict[str, Any]:
@@ -176,7 +173,11 @@ def _checked(config: type, values: Mapping[str, object], prefix: str, where: obj
 
 
 def _of_kind(value: Any, kind: Any, key: str, where: object) -> Any:
-    """A TOML value as a field's type has it: text for a path, and an integer where a float will do."""
+    """A TOML value as a field's type has it: text for a path, a whole number for a float, a table for a config."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key} is a table", where=where, expected=f"[train.{key}]", got=repr(value))
+        return kind(**_checked(kind, value, f"{key}.", where))
     kinds = _alternatives(kind)
     if Path in kinds and isinstance(value, str):
         return Path(value)

@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from ggcam.data.arrange import arranged
 from ggcam.data.dataset import PreparedDataModule
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import ConfigError
@@ -52,7 +53,7 @@ def fit(
     """Train and leave a run folder with the best network in it.
 
     Args:
-        data: the prepared folder.
+        data: the prepared folder, as it lies there; the config says how it is arranged.
         config: of the training.
         parent: the run becomes `parent/<ID>`.
         name: the ID; random when None.
@@ -67,6 +68,7 @@ def fit(
     guidance = create_guidance(config.guidance)
     if data.multi_label:
         guidance.demand_several_labels()
+    data = arranged(data, config.arrange)
     _check(data, config.guidance)
     _trainer(**_machine(config), logger=False, enable_checkpointing=False, enable_model_summary=False)
     description = ModelDescription.asked(config, data)
@@ -94,7 +96,7 @@ def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = Fal
     if run.network.is_file():
         return run
     config = config_from_dict(run.settings["train"], where=run.root / "config.toml")
-    data = data_of(run)
+    data = arranged(data_of(run), config.arrange)
     description = ModelDescription.of(run)
     description.demand_match(data)
     begun = run.last_checkpoint.is_file()  # then it holds the weights, and a file to start from may be gone

@@ -1,0 +1,1 @@
+"""Evidence: arms trained side by side on the same cases, and whether they differ by more than chance."""

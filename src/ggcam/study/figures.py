@@ -1,0 +1,77 @@
+"""The figures of a finished run: as metrics.json has them, and as functions of case weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.measure import class_figures, leaves
+from ggcam.metrics.weighted import WeightedStatistic, weighted_mean
+from ggcam.run_folder import RunFolder, read_json
+
+PREFIX = "probability_"
+"""Of the columns of predictions.parquet with the probability of each class."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunFigures:
+    """What a run did on its test cases.
+
+    Attributes:
+        cases: (n rows), case_id and patient_id.
+        statistics: path of a figure in metrics.json -> the same as a function of weights of these cases.
+    """
+
+    cases: pd.DataFrame
+    statistics: Mapping[str, WeightedStatistic]
+
+
+def read_figures(run: RunFolder) -> RunFigures:
+    """From predictions.parquet and case_figures.parquet.
+
+    Raises:
+        MissingFileError: the run has not been evaluated.
+        RunFolderError: what the evaluation left is damaged.
+    """
+    again = f"ggcam evaluate {run.root}"
+    try:
+        predictions, per_case = pd.read_parquet(run.predictions), pd.read_parquet(run.case_figures)
+        columns = [name for name in predictions if str(name).startswith(PREFIX)]
+        names = tuple(str(name).removeprefix(PREFIX) for name in columns)
+        probabilities = predictions[columns].to_numpy(np.float64)
+        tree = class_figures(probabilities, predictions["label"].to_numpy(np.int64), names)
+        if predictions["case_id"].tolist() != per_case["case_id"].tolist():
+            raise ValueError("the two tables have different cases")
+        cases = pd.DataFrame({name: predictions[name] for name in ("case_id", "patient_id")})
+    except FileNotFoundError as error:
+        raise MissingFileError("a run has not been evaluated", where=error.filename, fix=again) from None
+    except (ValueError, OSError, KeyError) as error:
+        raise RunFolderError("a run's predictions are damaged", where=run.root, got=error, fix=again) from error
+    means = per_case.drop(columns="case_id")
+    return RunFigures(
+        cases,
+        {**dict(leaves(tree)), **{str(name): weighted_mean(means[name].to_numpy(np.float64)) for name in means}},
+    )
+
+
+def metric_rows(run: RunFolder) -> list[dict[str, Any]]:
+    """Each number of metrics.json as a row of metric, value, low and high; NaN where undefined or without interval.
+
+    Raises:
+        MissingFileError: the run has not been evaluated.
+        RunFolderError: metrics.json is damaged.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path, number in leaves(read_json(run.metrics)):
+        if isinstance(number, str):
+            continue
+        parent, _, name = path.rpartition("/")
+        metric, column = (parent, name) if name in ("value", "low", "high") else (path, "value")
+        row = found.setdefault(metric, {"metric": metric, "value": np.nan, "low": np.nan, "high": np.nan})
+        row[column] = np.nan if number is None else float(number)
+    return list(found.values())

@@ -1,0 +1,109 @@
+"""The study folder: where its runs and results lie, and what makes it the study of one plan.
+
+STUDY/study.toml           the data, the plan, and what the runs share
+STUDY/runs/<name>/         finished runs: trained, evaluated, whole
+STUDY/partial/<code>/      runs that are being made; each becomes runs/<name> by a rename, at the end
+STUDY/errors.json          name of each run that failed in the last call -> why
+STUDY/study.parquet        a row a run and figure
+STUDY/summary.json         figures by arm, and differences between arms
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ggcam.data.prepared import PreparedData
+from ggcam.errors import RunFolderError
+from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.study.plan import PlannedRun, StudyPlan, demand_same, read_plan, write_plan
+
+TABLES = ("dataset.toml", "cases.parquet", "fixations.parquet", "regions.parquet")
+"""What of a prepared folder says whether it is still the same."""
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Paths in a study folder."""
+
+    root: Path
+
+    @property
+    def plan(self) -> Path:
+        """The data, the plan, and what the runs share. Its presence makes a folder a study."""
+        return self.root / "study.toml"
+
+    @property
+    def partial(self) -> Path:
+        """Folder of the runs that are being made."""
+        return self.root / "partial"
+
+    @property
+    def errors(self) -> Path:
+        """Why runs failed in the last call."""
+        return self.root / "errors.json"
+
+    @property
+    def table(self) -> Path:
+        """A row a run and figure."""
+        return self.root / "study.parquet"
+
+    @property
+    def summary(self) -> Path:
+        """Figures by arm, and differences between arms."""
+        return self.root / "summary.json"
+
+    def run(self, run: PlannedRun) -> Path:
+        """Where a run lies when it is finished; nothing is there before."""
+        return self.root / "runs" / run.name
+
+    def finished(self, run: PlannedRun) -> bool:
+        """Whether a run need not be repeated."""
+        return (self.run(run) / "metrics.json").is_file()
+
+    def open(self, run: PlannedRun) -> RunFolder:
+        """A finished run."""
+        return open_run_folder(self.run(run))
+
+
+def begin_study(root: Path, plan: StudyPlan, data: PreparedData) -> StudyFolder:
+    """Make a study folder, or go on with one; what was half-written there is removed.
+
+    Raises:
+        RunFolderError: something else is in the way.
+    """
+    study = StudyFolder(root)
+    identity = {"root": str(data.root.resolve()), "sha256": fingerprint(data.root)}
+    if study.plan.is_file():
+        demand_same(study.plan, plan, identity)
+        shutil.rmtree(study.partial, ignore_errors=True)
+        for run in plan.runs:
+            if not study.finished(run):
+                shutil.rmtree(study.run(run), ignore_errors=True)
+    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise RunFolderError("there is something in the way that is no study", where=root, fix="choose another --out")
+    root.mkdir(parents=True, exist_ok=True)
+    write_plan(study.plan, plan, identity)
+    return study
+
+
+def open_study(root: Path) -> tuple[StudyFolder, StudyPlan]:
+    """A study folder and its plan.
+
+    Raises:
+        RunFolderError: it is none, or a damaged one.
+    """
+    study = StudyFolder(root)
+    if not root.is_dir():
+        raise RunFolderError("there is no such study", where=root, expected="a folder that `ggcam study` wrote")
+    return study, read_plan(study.plan)[0]
+
+
+def fingerprint(data: Path) -> str:
+    """Of the tables of a prepared folder: a study cannot go on with other cases, labels or gaze than it began with."""
+    digest = hashlib.sha256()
+    for name in TABLES:
+        digest.update((data / name).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,80 @@
+"""Runs in processes of this machine, a new one each: what kills a run kills no other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from ggcam.data.processes import cores, start_worker
+from ggcam.study.run import Outcome, Task, run_one
+
+
+def run_locally(tasks: Sequence[Task], workers: int = 1) -> Iterator[Outcome]:
+    """Carry out runs and yield each outcome as soon as it is there, in any order.
+
+    Args:
+        tasks: what to do; one without a number of threads gets its share of the cores.
+        workers: runs at a time, shared out over the GPUs. With 1 all of them are carried out in this process.
+    """
+    if workers == 1:
+        yield from map(run_one, tasks)
+        return
+    share = max(1, cores() // workers)
+    waiting = [task if task.threads else replace(task, threads=share) for task in reversed(tasks)]
+    gpus = _gpus()
+    free = [gpus[slot % len(gpus)] if gpus else None for slot in range(workers)]
+    running: dict[Connection, tuple[BaseProcess, Task, str | None]] = {}
+    try:
+        while waiting or running:
+            while waiting and free:
+                task, gpu = waiting.pop(), free.pop(0)
+                receiver, process = _start(task, gpu)
+                running[receiver] = (process, task, gpu)
+            for receiver in connection.wait(list(running)):
+                assert isinstance(receiver, Connection)
+                process, task, gpu = running.pop(receiver)
+                yield _outcome(receiver, process, task)
+                free.append(gpu)
+    finally:
+        for process, _, _ in running.values():
+            process.terminate()
+
+
+def _start(task: Task, gpu: str | None) -> tuple[Connection, BaseProcess]:
+    # Spawned, not forked: a fork inherits the locks of threads that do not exist in it.
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(task, gpu, sender))
+    process.start()
+    sender.close()  # the process has its own: when that one is gone, the receiver knows
+    return receiver, process
+
+
+def _work(task: Task, gpu: str | None, sender: Connection) -> None:
+    start_worker()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch looks for any
+    sender.send(run_one(task))
+
+
+def _gpus() -> list[str]:
+    """Names of the GPUs that this process may use."""
+    import torch
+
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return given.split(",") if given else [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _outcome(receiver: Connection, process: BaseProcess, task: Task) -> Outcome:
+    try:
+        outcome: Outcome = receiver.recv()
+    except EOFError:
+        process.join()
+        killed = f"its process ended with code {process.exitcode}, most likely for want of memory"
+        return Outcome(task.run.name, f"{killed}: try fewer --workers", 0.0)
+    process.join()
+    return outcome

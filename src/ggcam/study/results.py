@@ -1,0 +1,214 @@
+"""What a study shows: every figure of every run, figures by arm, and differences between arms with their tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from ggcam.errors import RunFolderError
+from ggcam.metrics.classification import none_for_nan
+from ggcam.metrics.comparison import Difference, holm, seed_test
+from ggcam.metrics.intervals import Interval, bootstrap_draws
+from ggcam.metrics.weighted import WeightedStatistic, on_cases
+from ggcam.run_folder import write_json
+from ggcam.study.figures import RunFigures, metric_rows, read_figures
+from ggcam.study.folder import StudyFolder, open_study
+from ggcam.study.plan import Arm, PlannedRun, StudyPlan
+
+RESAMPLES = 2000
+"""Of the bootstrap behind every interval and every p_patients, which is therefore never below 0.001."""
+
+EXPLAINED = {
+    "figures": "an arm's figure is the mean over its runs, seeds and folds alike",
+    "low, high": f"95 %, percentile bootstrap over patients, {RESAMPLES:,} resamples, the same for all runs",
+    "p_patients": "paired bootstrap: would other patients show no difference between these very trainings?",
+    "p_seeds": "sign-flip test of the differences by seed, mean over folds: would other trainings show none?",
+    "holm": "adjusted for the number of arms held against the baseline, or of controls held against their guidance",
+}
+
+COMPARED = ("macro_auroc", "accuracy", "auroc/*", "pointing_game/*/hit_rate", "anatomy/*/hit_rate", "shortcut/hit_rate")
+COMPARED += tuple(f"gaze_agreement/{name}" for name in ("cc/cam", "nss/cam", "cc/cam_minus_shuffled_gaze"))
+"""Figures of metrics.json that arms are compared by; * is a class."""
+
+Pair = tuple[int, int, int | None]
+"""Seed, fold and number of training cases of a run."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A figure of one run: on all of its cases, and on each resample of patients, NaN where that does not define it."""
+
+    value: float
+    draws: Float[np.ndarray, " r"]
+
+
+Figures = Mapping[tuple[Arm, Pair], Mapping[str, Resampled]]
+"""Run -> figure -> its value and resamples."""
+
+
+def write_results(root: Path) -> dict[str, Any]:
+    """Write study.parquet and summary.json from the runs that are finished, and return the summary.
+
+    Raises:
+        RunFolderError: it is no study, none of its runs is finished, or one is damaged.
+        MissingFileError: a file of a finished run is missing.
+    """
+    study, plan = open_study(root)
+    finished = [run for run in plan.runs if study.finished(run)]
+    if not finished:
+        raise RunFolderError("no run of the study is finished", where=root, fix="run the same `ggcam study` again")
+    run_table(study, finished).to_parquet(study.table, index=False)
+    figures = resampled({(run.arm, run.pair): read_figures(study.open(run)) for run in finished})
+    missing = [run.name for run in plan.runs if run not in finished]
+    summary = none_for_nan({**summarise(plan, figures), "missing_runs": missing})
+    write_json(study.summary, summary)
+    return summary
+
+
+def run_table(study: StudyFolder, runs: list[PlannedRun]) -> pd.DataFrame:
+    """A row a run and number of its metrics.json: run, arm, ..., metric, value, low, high."""
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        seed, fold, train_cases = run.pair
+        of_run = {"run": run.name, "arm": run.arm.name, "guidance": run.arm.guidance, "control": run.arm.control}
+        of_run |= {"seed": seed, "fold": fold, "train_cases": train_cases}
+        rows += [of_run | row for row in metric_rows(study.open(run))]
+    return pd.DataFrame(rows).astype({"train_cases": "Int64"})
+
+
+def resampled(
+    runs: Mapping[tuple[Arm, Pair], RunFigures], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[tuple[Arm, Pair], dict[str, Resampled]]:
+    """The compared figures of all runs, under one bootstrap over all patients that any run was tested on."""
+    cases = pd.concat([run.cases for run in runs.values()]).drop_duplicates("case_id")
+    place = pd.Series(np.arange(len(cases)), index=cases["case_id"])
+    statistics: dict[str, WeightedStatistic] = {}
+    found: dict[tuple[Arm, Pair], dict[str, Resampled]] = {run: {} for run in runs}
+    keys: dict[str, tuple[tuple[Arm, Pair], str]] = {}
+    for number, (run, figures) in enumerate(runs.items()):
+        rows = place.loc[figures.cases["case_id"]].to_numpy()
+        for name in filter(is_compared, figures.statistics):
+            key = f"{number} {name}"
+            keys[key] = (run, name)
+            statistics[key] = on_cases(rows, figures.statistics[name])
+    patients = cases["patient_id"].to_numpy(np.str_)
+    draws = bootstrap_draws(statistics, patients, resamples=resamples, seed=seed)
+    all_cases = np.ones((len(cases), 1))
+    for key, (run, name) in keys.items():
+        found[run][name] = Resampled(float(statistics[key](all_cases)[0]), draws[key])
+    return found
+
+
+def is_compared(name: str) -> bool:
+    """Whether arms are compared by this figure."""
+    for pattern in COMPARED:
+        start, star, end = pattern.partition("*")
+        if name == pattern or (star and len(name) > len(start + end) and name.startswith(start) and name.endswith(end)):
+            return True
+    return False
+
+
+def summarise(plan: StudyPlan, figures: Figures) -> dict[str, Any]:
+    """Content of summary.json: what was asked, "arms" with their figures, "differences" with their tests, "notes"."""
+    sizes = plan.train_cases or (None,)
+    return {
+        "arms_compared": [arm.name for arm in plan.arms],
+        "baseline": plan.baseline.name,
+        "seeds": list(plan.seeds),
+        "folds": plan.folds,
+        "train_cases": list(plan.train_cases),
+        "explained": EXPLAINED,
+        "notes": _notes(plan),
+        "arms": [row for size in sizes for arm in plan.arms for row in _arm_rows(figures, arm, size)],
+        "differences": [
+            row for size in sizes for family in plan.comparisons for row in _difference_rows(figures, family, size)
+        ],
+    }
+
+
+def _notes(plan: StudyPlan) -> list[str]:
+    notes: list[str] = []
+    if len(plan.arms) == 1:
+        notes.append("one arm: there is nothing to compare it with")
+    if len(plan.seeds) == 1:
+        notes.append("one seed: whether other trainings would differ alike cannot be tested; ask for more --seeds")
+    elif len(plan.seeds) < 6:
+        least = 2.0 ** (1 - len(plan.seeds))
+        notes.append(f"{len(plan.seeds)} seeds: p_seeds cannot be below {least:.2g}, even where all of them agree")
+    return notes
+
+
+def _runs_of(figures: Figures, arm: Arm, size: int | None) -> dict[Pair, Mapping[str, Resampled]]:
+    return {pair: of_run for (its_arm, pair), of_run in figures.items() if its_arm == arm and pair[2] == size}
+
+
+def _arm_rows(figures: Figures, arm: Arm, size: int | None) -> list[dict[str, Any]]:
+    runs = _runs_of(figures, arm, size)
+    rows: list[dict[str, Any]] = []
+    for name in _names(runs):
+        having = {pair: of_run[name] for pair, of_run in runs.items() if name in of_run}
+        interval = Interval.of(*_mean(list(having.values())), 0.95)
+        by_seed = _by_seed({pair: found.value for pair, found in having.items()})
+        rows.append(
+            {"arm": arm.name, "train_cases": size, "figure": name, "runs": len(having)}
+            | {"value": interval.value, "low": interval.low, "high": interval.high, "by_seed": by_seed}
+        )
+    return rows
+
+
+def _difference_rows(figures: Figures, family: tuple[tuple[Arm, Arm], ...], size: int | None) -> list[dict[str, Any]]:
+    """Of each arm to its baseline, over the runs that both have; p-values are adjusted for the family's size."""
+    runs = [
+        (arm, baseline, _runs_of(figures, arm, size), _runs_of(figures, baseline, size)) for arm, baseline in family
+    ]
+    rows: list[dict[str, Any]] = []
+    for name in dict.fromkeys(name for *_, theirs in runs for name in _names(theirs)):
+        of_name: list[dict[str, Any]] = []
+        for arm, baseline, ours, theirs in runs:
+            both = [pair for pair in theirs if name in theirs[pair] and name in ours.get(pair, {})]
+            if both:
+                pairs = {pair: (ours[pair][name], theirs[pair][name]) for pair in both}
+                of_name.append(
+                    {"arm": arm.name, "baseline": baseline.name, "train_cases": size, "figure": name, "runs": len(both)}
+                    | _difference(pairs)
+                )
+        for which in ("p_patients", "p_seeds"):
+            for row, adjusted in zip(of_name, holm([row[which] for row in of_name]), strict=True):
+                row[f"{which}_holm"] = float(adjusted)
+        rows += of_name
+    return rows
+
+
+def _difference(pairs: Mapping[Pair, tuple[Resampled, Resampled]]) -> dict[str, Any]:
+    (value, draws), (other, other_draws) = (_mean(list(side)) for side in zip(*pairs.values(), strict=True))
+    found = Difference.of(value - other, draws - other_draws)
+    by_seed = _by_seed({pair: ours.value - theirs.value for pair, (ours, theirs) in pairs.items()})
+    known = np.array([each for each in by_seed.values() if np.isfinite(each)])
+    return {
+        "value": found.interval.value,
+        "low": found.interval.low,
+        "high": found.interval.high,
+        "p_patients": found.p_value,
+        "p_seeds": seed_test(known) if len(known) > 1 else float("nan"),
+        "by_seed": by_seed,
+    }
+
+
+def _mean(runs: list[Resampled]) -> tuple[float, Float[np.ndarray, " r"]]:
+    return float(np.mean([run.value for run in runs])), np.mean([run.draws for run in runs], axis=0)
+
+
+def _by_seed(values: Mapping[Pair, float]) -> dict[str, float]:
+    """Mean over the folds of each seed: folds share training cases, so they are no repetitions."""
+    seeds = sorted({seed for seed, _, _ in values})
+    return {str(seed): float(np.mean([value for pair, value in values.items() if pair[0] == seed])) for seed in seeds}
+
+
+def _names(runs: Mapping[Pair, Mapping[str, Resampled]]) -> list[str]:
+    return list(dict.fromkeys(name for of_run in runs.values() for name in of_run))

@@ -1,0 +1,137 @@
+"""Carry out a study: check it before anything is trained, do the runs that are not there yet, report failures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ggcam.data.arrange import arranged
+from ggcam.data.arrange_config import ArrangeConfig
+from ggcam.data.case import SPLITS
+from ggcam.data.prepared import PreparedData
+from ggcam.errors import ConfigError
+from ggcam.guidance import create_guidance
+from ggcam.run_folder import write_json
+from ggcam.study.folder import StudyFolder, begin_study
+from ggcam.study.plan import UNGUIDED, Arm, StudyPlan
+from ggcam.study.run import Outcome, Task
+from ggcam.training.description import ModelDescription
+
+log = logging.getLogger(__name__)
+
+Executor = Callable[[Sequence[Task]], Iterator[Outcome]]
+"""Carries out runs, wherever: `local.run_locally` or `cluster.run_on_ray`."""
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """How a study went.
+
+    Attributes:
+        folder: where it is.
+        plan: what was carried out.
+        kept: number of runs that were there before.
+        failed: name of a run that failed -> why.
+    """
+
+    folder: StudyFolder
+    plan: StudyPlan
+    kept: int
+    failed: dict[str, str]
+
+
+def carry_out(
+    data: PreparedData,
+    plan: StudyPlan,
+    out: Path,
+    executor: Executor,
+    threads: int | None = None,
+    on_start: Callable[[], None] | None = None,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> StudyResult:
+    """Do all runs of a plan that are not there yet; one that fails is reported, and the others go on.
+
+    Args:
+        data: the prepared folder.
+        plan: what to do; see `checked`.
+        out: the study folder to make, or to go on with.
+        executor: who does it.
+        threads: of each run.
+        on_start: called in each process first.
+        on_outcome: told of each run.
+
+    Raises:
+        RunFolderError: something else is in the way.
+    """
+    study = begin_study(out, plan, data)
+    missing = [run for run in plan.runs if not study.finished(run)]
+    root = study.root.resolve()
+    tasks = [Task(data.root.resolve(), root, run, threads, on_start) for run in missing]
+    failed: dict[str, str] = {}
+    for outcome in executor(tasks) if tasks else ():
+        if outcome.error is not None:
+            failed[outcome.name] = outcome.error
+        write_json(study.errors, failed)
+        on_outcome(outcome)
+    if not tasks:
+        write_json(study.errors, failed)
+    return StudyResult(study, plan, len(plan.runs) - len(missing), failed)
+
+
+def checked(data: PreparedData, plan: StudyPlan) -> StudyPlan:
+    """The plan, once everything has been found possible that can be tried without training.
+
+    The control lung-mask is left out, with a warning, where a guided case has no mask of its lungs.
+
+    Raises:
+        ConfigError: an unknown guidance, no gaze to guide by, too many folds or training cases, no such network.
+    """
+    for arm in plan.arms:
+        create_guidance(arm.guidance)
+    if data.multi_label:
+        raise ConfigError("a study compares on data of one label a case", where=data.root, got="several labels a case")
+    ModelDescription.asked(plan.base, data).build(weights=plan.base.weights)
+    for run in plan.runs:
+        if run.arm == plan.arms[0] and run.config.seed == plan.seeds[0]:
+            _check_cases(data, run.config.arrange, guided=any(arm.guidance != UNGUIDED for arm in plan.arms))
+    return replace(plan, arms=tuple(arm for arm in plan.arms if _possible(data, plan, arm)))
+
+
+def _check_cases(data: PreparedData, arrange: ArrangeConfig, guided: bool) -> None:
+    whole = arranged(data, replace(arrange, control="none", train_cases=None)).cases
+    for split in SPLITS:
+        if split not in set(whole["split"]):
+            raise ConfigError(f"there are no {split} cases", where=data.root, fix="ask for --folds, or prepare again")
+    cases = arranged(data, replace(arrange, control="none")).cases
+    train, all_train = cases[cases["split"] == "train"], whole[whole["split"] == "train"]
+    if arrange.train_cases is not None and not (
+        arrange.train_cases <= len(all_train) and set(train["label"]) == set(all_train["label"])
+    ):
+        raise ConfigError(
+            f"{arrange.train_cases} training cases cannot be chosen",
+            where="--train-cases",
+            expected=f"enough for one of each class, and {len(all_train)} at most",
+        )
+    if guided and not np.asarray(train["has_gaze"]).any():
+        raise ConfigError(
+            "no training case has gaze, so that all arms would be the same",
+            where=data.root,
+            expected="gaze in the prepared folder, or --guidance none alone",
+        )
+
+
+def _possible(data: PreparedData, plan: StudyPlan, arm: Arm) -> bool:
+    first = next(run for run in plan.runs if run.arm == arm)
+    try:
+        if arm.control != "none":
+            arranged(data, first.config.arrange)
+    except ConfigError as error:
+        if arm.control != "lung-mask":  # what only some data can have is no reason to refuse the other controls
+            raise
+        log.warning("arm %s is left out: %s", arm.name, error)
+        return False
+    return True

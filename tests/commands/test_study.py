@@ -1,0 +1,115 @@
+"""`ggcam study`: what it prints and leaves, that it goes on, and what it refuses before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from commands.calling import call, refused
+from ggcam.study import run as study_run
+
+TINY = ("--backbone", "test_resnet", "--batch-size", "16", "--epochs", "1")
+ASKED = (*TINY, "--guidance", "none,ggcam-cc", "--seeds", "2")
+
+
+@pytest.fixture(scope="module")
+def studied(prepared: Path, tmp_path_factory: pytest.TempPathFactory, request) -> Path:
+    """A finished study of two arms and two seeds."""
+    from ggcam.cli import main
+
+    out = tmp_path_factory.mktemp("study") / "study"
+    main(["study", str(prepared), *ASKED, "--out", str(out)])
+    return out
+
+
+def test_a_study_leaves_runs_a_table_and_a_summary(studied):
+    names = sorted(path.name for path in (studied / "runs").iterdir())
+    assert names == ["ggcam-cc-seed0", "ggcam-cc-seed1", "none-seed0", "none-seed1"]
+    assert not (studied / "partial").exists() or not any((studied / "partial").iterdir())
+    table = pd.read_parquet(studied / "study.parquet")
+    summary = json.loads((studied / "summary.json").read_text())
+    for row in summary["arms"]:
+        of_runs = table[(table["arm"] == row["arm"]) & (table["metric"] == row["figure"])]["value"]
+        assert row["value"] == pytest.approx(of_runs.mean(), nan_ok=True, abs=1e-9)
+    figures = {row["figure"] for row in summary["differences"]}
+    assert {"macro_auroc", "auroc/CHF", "pointing_game/pneumonia/hit_rate", "gaze_agreement/cc/cam"} <= figures
+    assert {(row["arm"], row["baseline"]) for row in summary["differences"]} == {("ggcam-cc", "none")}
+
+
+def test_it_goes_on_where_it_stopped(capsys, studied, prepared, tmp_path):
+    study = Path(shutil.copytree(studied, tmp_path / "study"))
+    summary = (study / "summary.json").read_bytes()
+    kept = (study / "runs" / "none-seed0" / "history.csv").stat().st_mtime_ns
+    (study / "runs" / "none-seed1" / "metrics.json").unlink()  # as if half-written
+    (study / "partial" / "ABCDE").mkdir(parents=True)
+    called = call(capsys, "study", prepared, *ASKED, "--out", study)
+    assert called.code == 0
+    assert "3 runs were there already" in called.out
+    assert "1: none-seed1" in called.out
+    assert not (study / "partial" / "ABCDE").exists()
+    assert (study / "runs" / "none-seed0" / "history.csv").stat().st_mtime_ns == kept
+    assert (study / "summary.json").read_bytes() == summary
+    for line in ("macro_auroc", "2 seeds: p_seeds cannot be below 0.5"):
+        assert line in called.out
+
+
+def test_a_failing_run_is_told_and_ends_in_code_1(capsys, prepared, tmp_path, monkeypatch):
+    whole = study_run._publish
+
+    def publish(root, place):
+        if place.name == "ggcam-cc-seed0":
+            raise OSError("the disk is full")
+        whole(root, place)
+
+    monkeypatch.setattr(study_run, "_publish", publish)
+    out = tmp_path / "study"
+    called = call(capsys, "study", prepared, *TINY, "--guidance", "none,ggcam-cc", "--seeds", "1", "--out", out)
+    assert called.code == 1
+    assert "ggcam-cc-seed0 failed: OSError: the disk is full" in called.err
+    assert "Traceback" not in called.err
+    assert "1 runs failed" in called.err
+    assert "the disk is full" in json.loads((out / "errors.json").read_text())["ggcam-cc-seed0"]
+    for note in ("one seed: whether other trainings", "1 runs are missing"):
+        assert note in " ".join(called.out.split())
+    assert [path.name for path in (out / "runs").iterdir()] == ["none-seed0"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ("--guidance", "none,gradcam"),
+            "there is no guidance 'gradcam' where: --guidance expected: one of none, ggcam",
+        ),
+        (("--guidance", ""), "at least one arm"),
+        (("--guidance", "none", "--controls"), "controls need a guidance"),
+        (("--seeds", "0"), "at least one seed"),
+        (("--seeds", "many"), "many"),
+        (("--train-cases", "10,many"), "not a list of numbers where: --train-cases expected: such as 100,200,400"),
+        (("--train-cases", "1000"), "42 at most"),
+        (("--folds", "2"), "too few folds"),
+        (("--backbone", "resnet_18"), "timm knows no network"),
+        (("--epochs", "0"), "epochs cannot be 0"),
+        (("--workers", "0"), "--workers cannot be 0"),
+        (("--workers", "2", "--ray", "auto"), "--ray is another place"),
+        (("--gpus-per-run", "0.5"), "for a Ray cluster"),
+        (("--config", "nowhere.toml"), "flags and a config file exclude each other"),
+        (("--control", "centre"), "--control"),
+        (("--devices", "2"), "--devices"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_nothing_is_made(capsys, prepared, tmp_path, flags, message):
+    assert message in refused(capsys, "study", prepared, *TINY, "--out", tmp_path / "study", *flags)
+    assert not (tmp_path / "study").exists()
+
+
+def test_another_study_in_the_way_is_refused(capsys, studied, prepared):
+    before = (studied / "study.toml").read_bytes()
+    message = refused(capsys, "study", prepared, *ASKED, "--lr", "0.1", "--out", studied)
+    assert "another study in the way" in message
+    assert "differs in lr" in message
+    assert (studied / "study.toml").read_bytes() == before

@@ -1,0 +1,104 @@
+"""The plan of a study: paired, complete, and read back from its file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from ggcam.errors import ConfigError, RunFolderError
+from ggcam.study.plan import CONTROLS, Arm, StudyPlan, demand_same, plan_study, read_plan, write_plan
+from ggcam.training.config import TrainConfig
+
+BASE = TrainConfig(backbone="test_resnet", epochs=3, seed=10)
+DATA = {"root": "DATA", "sha256": "0" * 64}
+
+
+def test_every_combination_is_run_once_under_a_name_of_its_own():
+    plan = plan_study(BASE, ["none", "ggcam-cc"], 3, folds=4, controls=True, train_cases=[20, 40])
+    found = [(run.arm.name, *run.pair) for run in plan.runs]
+    arms = ["none", "ggcam-cc", *(f"ggcam-cc+{control}" for control in CONTROLS)]
+    assert sorted(found) == sorted(product(arms, (10, 11, 12), range(4), (20, 40)))
+    assert len({run.name for run in plan.runs}) == len(found)
+
+
+def test_what_is_paired_differs_in_its_arm_alone():
+    plan = plan_study(BASE, ["none", "ggcam", "ggcam-cc"], 2, folds=3, controls=True, train_cases=[20])
+    pairs = defaultdict(list)
+    for run in plan.runs:
+        assert (run.config.guidance, run.config.arrange.control) == (run.arm.guidance, run.arm.control)
+        config = run.config
+        pairs[run.pair].append(replace(config, guidance="", arrange=replace(config.arrange, control="none")))
+    assert len(pairs) == 6
+    for configs in pairs.values():
+        assert len(configs) == len(plan.arms)
+        assert all(config == configs[0] for config in configs)
+        assert replace(configs[0], guidance=BASE.guidance, seed=BASE.seed, arrange=BASE.arrange) == BASE
+
+
+def test_controls_stand_in_for_the_gaze_of_the_first_guidance_that_has_any():
+    plan = plan_study(BASE, ["none", "ggcam", "ggcam-cc"], 1, controls=True)
+    assert plan.arms[3:] == tuple(Arm("ggcam", control) for control in CONTROLS)
+    none, guided = Arm("none"), Arm("ggcam")
+    with_baseline, with_controls = plan.comparisons
+    assert with_baseline == tuple((arm, none) for arm in plan.arms[1:])
+    assert with_controls == tuple((guided, Arm("ggcam", control)) for control in CONTROLS)
+
+
+def test_the_baseline_is_no_guidance_wherever_it_stands_or_else_the_first_arm():
+    assert plan_study(BASE, ["ggcam", "none"], 1).baseline == Arm("none")
+    assert plan_study(BASE, ["ggcam", "ggcam-cc"], 1).baseline == Arm("ggcam")
+    assert plan_study(BASE, ["none"], 1).comparisons == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"guidances": []}, "at least one arm"),
+        ({"guidances": ["none", "none"]}, "equal arms.*none, none"),
+        ({"guidances": ["none"], "controls": True}, "controls need a guidance that looks at gaze"),
+        ({"seeds": 0}, "at least one seed"),
+        ({"train_cases": [20, 20]}, "equal numbers of training cases"),
+        ({"train_cases": [0]}, "no training cases"),
+        ({"folds": 2}, "too few folds"),
+    ],
+)
+def test_what_is_no_study_is_refused(asked, message):
+    with pytest.raises(ConfigError, match=f"(?s){message}"):
+        _ = plan_study(**({"base": BASE, "guidances": ["none", "ggcam"], "seeds": 2} | asked)).runs
+
+
+def test_a_plan_is_read_back_as_it_was_written(tmp_path):
+    plan = plan_study(BASE, ["none", "ggcam-cc"], 3, folds=4, controls=True, train_cases=[20, 40])
+    write_plan(tmp_path / "study.toml", plan, DATA)
+    found, data = read_plan(tmp_path / "study.toml")
+    assert (replace(found, base=replace(found.base, seed=10)), data) == (plan, DATA)
+    assert found.runs == plan.runs
+
+
+def test_a_study_can_be_asked_for_more_but_not_for_something_else(tmp_path):
+    path = tmp_path / "study.toml"
+    plan = plan_study(BASE, ["none", "ggcam-cc"], 3)
+    write_plan(path, plan, DATA)
+    demand_same(path, plan_study(replace(BASE, workers=1), ["none", "ggcam"], 9, folds=3, train_cases=[9]), DATA)
+    for other, data, what in (
+        (plan_study(replace(BASE, epochs=4, lr=0.1), ["none"], 3), DATA, "epochs, lr"),
+        (plan, DATA | {"sha256": "1" * 64}, "the data"),
+    ):
+        with pytest.raises(RunFolderError, match=f"(?s)another study in the way.*differs in {what}"):
+            demand_same(path, other, data)
+
+
+@pytest.mark.parametrize("text", ["", "data = ", "[train]\nepochs = 0\n", "[plan]\narms = []\n"])
+def test_a_damaged_plan_is_refused(tmp_path, text):
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(RunFolderError, match="the study's plan is damaged"):
+        read_plan(tmp_path / "study.toml")
+    with pytest.raises(RunFolderError, match="this is no study"):
+        read_plan(tmp_path / "nothing" / "study.toml")
+
+
+def test_a_plan_of_one_arm_or_seed_is_still_a_plan():
+    assert [run.name for run in StudyPlan(BASE, (Arm("none"),), (0,)).runs] == ["none-seed0"]
