@@ -12,7 +12,7 @@ from ggcam.cli import main
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-SMALLER = {"1090": "40", "resnet10t": "test_resnet", "resnet18": "test_resnet"}
+SMALLER = {"1090": "40", "resnet10t": "test_resnet", "resnet18": "test_resnet", "6": "1"}
 
 
 def commands() -> list[list[str]]:
@@ -54,12 +54,19 @@ def test_every_ggcam_command_runs_in_the_order_of_the_readme(simulated, tmp_path
     for words in commands():
         if words[0] == "ggcam":
             smaller = [SMALLER.get(word, word) for word in words[1:]]
-            if words[1] == "train":
+            if words[1] in ("train", "study"):
                 smaller += ["--epochs", "1", "--batch-size", "8"]
             if words[1] == "prepare" and "--size" not in words:
                 smaller += ["--size", "64x64"]
             main(smaller)
-    for left in ("DATA-inspect.png", "run/mine/report.html", "run/egd/report.html", "answers/predictions.csv", "MINE"):
+    for left in (
+        "DATA-inspect.png",
+        "run/mine/report.html",
+        "run/egd/report.html",
+        "answers/predictions.csv",
+        "study/summary.json",
+        "MINE",
+    ):
         assert (tmp_path / left).exists()
 
 
