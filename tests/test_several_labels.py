@@ -140,7 +140,9 @@ def test_agreement_is_measured_label_by_label_and_equals_a_loop(data):
     random = np.random.default_rng(0)
     cam = random.normal(size=(len(cases), 3, 8, 8)).astype(np.float32)
     probabilities = random.random((len(cases), 3)).astype(np.float32)
-    found = measure(data, cases, probabilities, cam, Blur(sigma_px=4.0))["gaze_agreement"]
+    tree, by_case = measure(data, cases, probabilities, cam, Blur(sigma_px=4.0))
+    assert not [name for name in by_case if name.startswith("gaze_agreement")]  # its rows are labels, not cases
+    found = tree["gaze_agreement"]
     slow = []
     for i, row in enumerate(cases.to_dict("records")):
         gaze = data.gaze.get(row["case_id"])
@@ -159,7 +161,8 @@ def test_nothing_present_in_a_split_leaves_the_figures_of_cams_out(data):
     assert len(cases) > 1
     random = np.random.default_rng(0)
     shape = (len(cases), 3)
-    tree = measure(data, cases, random.random(shape).astype(np.float32), np.ones((*shape, 8, 8), np.float32), Blur())
+    probabilities, cam = random.random(shape).astype(np.float32), np.ones((*shape, 8, 8), np.float32)
+    tree, _ = measure(data, cases, probabilities, cam, Blur())
     assert tree["auroc"] == tree["pointing_game"] == tree["anatomy"] == {}
     assert "gaze_agreement" not in tree
     assert 0 <= tree["accuracy"]["value"] <= 1
