@@ -14,7 +14,8 @@ import pytest
 from ggcam.data.case import Frame, Region
 from ggcam.data.prepare import prepare
 from ggcam.data.prepare_config import PrepareConfig
-from ggcam.data.prepared import CASES, FIXATIONS, REGIONS, load_prepared, summary_table, write_tables
+from ggcam.data.prepared import CASES, FIXATIONS, REGIONS, load_prepared, write_tables
+from ggcam.data.summary import summary_table
 from ggcam.errors import GGCamError
 from small_source import CLASS_NAMES, small_source
 

@@ -24,7 +24,8 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
         strict: end with exit code 1 when a finding is wrong.
     """
     from ggcam.data.check.checker import check_data
-    from ggcam.data.prepared import load_prepared, summary_table
+    from ggcam.data.prepared import load_prepared
+    from ggcam.data.summary import summary_table
     from ggcam.report.check_page import write_check_page
     from ggcam.report.contact_sheet import contact_sheet
 

@@ -37,8 +37,8 @@ def prepare(
     """
     from ggcam.data.prepare import load_if_same
     from ggcam.data.prepare import prepare as run
-    from ggcam.data.prepared import summary_table
     from ggcam.data.sources import read
+    from ggcam.data.summary import summary_table
 
     given = reading.given() | ({"skip_missing": True} if config.skip_missing else {})
     found = read(raw, source, **given)

@@ -21,7 +21,6 @@ from ggcam.data.prepared import (
     SCHEMA_VERSION,
     PreparedData,
     cases_schema,
-    count_cases,
     image_name,
     label_matrix,
     load_prepared,
@@ -30,6 +29,7 @@ from ggcam.data.prepared import (
 )
 from ggcam.data.released_procedure import demand_raw
 from ggcam.data.splits import assign_splits
+from ggcam.data.summary import count_cases
 from ggcam.errors import DataError, ImageError, listed
 from ggcam.versions import versions
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
 from ggcam.data import toml
-from ggcam.data.case import MASK_BITS, SPLITS, Frame, MaskName, Region
+from ggcam.data.case import MASK_BITS, Frame, MaskName, Region
 from ggcam.data.prepared_checks import check_cases, check_fixations, check_regions
 from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFolderError, TableError, listed
 from ggcam.gaze.fixations import Fixations
@@ -30,9 +30,6 @@ SCHEMA_VERSION = 1
 
 Labels = Int[np.ndarray, " n"] | Float[np.ndarray, "n classes"]
 """Class index of each case; or 1, 0 or NaN (unknown) for each class, where a case may belong to several or none."""
-
-MOST_COLUMNS = 6
-"""Classes that stand side by side in a summary."""
 
 
 def _schema(nullable: tuple[str, ...] = (), **columns: pa.DataType) -> pa.Schema:
@@ -321,32 +318,3 @@ def label_matrix(cases: pd.DataFrame, class_names: Sequence[str], multi_label: b
     if multi_label:
         return cases[[label_column(name) for name in class_names]].to_numpy(np.float64)
     return np.eye(len(class_names))[cases["label"].to_numpy(np.int64)]
-
-
-def count_cases(
-    splits: np.ndarray, labels: Float[np.ndarray, "n classes"], class_names: Sequence[str]
-) -> dict[str, dict[str, int]]:
-    """Split -> class name -> number of cases that belong to it."""
-    return {
-        split: dict(zip(class_names, map(int, (labels[splits == split] == 1).sum(axis=0)), strict=True))
-        for split in SPLITS
-    }
-
-
-def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
-    """Cases per split and class as rows of text: a header, the splits that have cases, and the totals.
-
-    Of many classes each gets a row and each split a column, since a terminal is not as wide as they are many.
-    """
-    splits, patients, has_gaze = (prepared.cases[name].to_numpy() for name in ("split", "patient_id", "has_gaze"))
-    counts = count_cases(splits, prepared.label_matrix, prepared.class_names)
-    rows: list[tuple[str, ...]] = [("split", *prepared.class_names, "cases", "patients", "with gaze")]
-    for split in (*SPLITS, "all"):
-        chosen = (splits == split) | (split == "all")
-        if chosen.any():
-            of_class = [
-                sum(counts[name][each] for name in counts if split in (name, "all")) for each in prepared.class_names
-            ]
-            numbers = (*of_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
-            rows.append((split, *(f"{number:,}" for number in numbers)))
-    return list(zip(*rows, strict=True)) if len(prepared.class_names) > MOST_COLUMNS else rows

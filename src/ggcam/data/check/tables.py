@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from ggcam.data.case import SPLITS
 from ggcam.data.check.finding import Finding, graded
 from ggcam.data.prepare_tables import OFF_IMAGE
-from ggcam.data.prepared import PreparedData, count_cases
+from ggcam.data.prepared import PreparedData
+from ggcam.data.summary import count_cases
 from ggcam.errors import listed
 
 DROPPED_WARNING, DROPPED_WRONG = 0.2, 0.5

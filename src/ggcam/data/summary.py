@@ -1,0 +1,43 @@
+"""How many cases there are, by split and class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from ggcam.data.case import SPLITS
+from ggcam.data.prepared import PreparedData
+
+MOST_COLUMNS = 6
+"""Classes that stand side by side in a summary."""
+
+
+def count_cases(
+    splits: np.ndarray, labels: Float[np.ndarray, "n classes"], class_names: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Split -> class name -> number of cases that belong to it."""
+    return {
+        split: dict(zip(class_names, map(int, (labels[splits == split] == 1).sum(axis=0)), strict=True))
+        for split in SPLITS
+    }
+
+
+def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
+    """Cases per split and class as rows of text: a header, the splits that have cases, and the totals.
+
+    Of many classes each gets a row and each split a column, since a terminal is not as wide as they are many.
+    """
+    splits, patients, has_gaze = (prepared.cases[name].to_numpy() for name in ("split", "patient_id", "has_gaze"))
+    counts = count_cases(splits, prepared.label_matrix, prepared.class_names)
+    rows: list[tuple[str, ...]] = [("split", *prepared.class_names, "cases", "patients", "with gaze")]
+    for split in (*SPLITS, "all"):
+        chosen = (splits == split) | (split == "all")
+        if chosen.any():
+            of_class = [
+                sum(counts[name][each] for name in counts if split in (name, "all")) for each in prepared.class_names
+            ]
+            numbers = (*of_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
+            rows.append((split, *(f"{number:,}" for number in numbers)))
+    return list(zip(*rows, strict=True)) if len(prepared.class_names) > MOST_COLUMNS else rows
