@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
@@ -14,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 from numpy import random
 from numpy.random import SeedSequence, default_rng
 
+from ggcam.data.processes import cores, start_worker
 from ggcam.data.simulate import egd_layout, egd_rows
 from ggcam.data.simulate.anatomy import Chest
 from ggcam.data.simulate.appearance import detect, expose, lay_devices, lay_marker
@@ -146,18 +145,14 @@ def _demand_free(out: Path) -> None:
 
 def _run(draw: Callable[[_Job], _Drawn], jobs: list[_Job], workers: int) -> Generator[_Drawn, None, None]:
     """The results in the order of the jobs."""
-    most = min(workers or os.cpu_count() or 1, max(1, len(jobs) // FEWEST_CASES_A_WORKER))
+    most = min(workers or cores(), max(1, len(jobs) // FEWEST_CASES_A_WORKER))
     if most == 1:
         yield from map(draw, jobs)
         return
     # "spawn" on every system: forking a process that runs threads (OpenCV, torch) may hang.
-    pool = ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), initializer=_single_threaded)
+    pool = ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), initializer=start_worker)
     with pool:
         yield from pool.map(draw, jobs, chunksize=8)
-
-
-def _single_threaded() -> None:
-    cv2.setNumThreads(1)
 
 
 def _draw_case(root: Path, config: SimulationConfig, job: _Job) -> _Drawn:
