@@ -152,6 +152,8 @@ def test_backbones_are_made_by_name_with_weights_or_without(tmp_path, state):
         create_backbone("released-resnet-18", (64, 64), output_stride=16)
     with pytest.raises(ConfigError, match="no pretrained weights"):
         create_backbone("released-resnet-18", (64, 64), pretrained=True)
+    with pytest.raises(ConfigError, match="are whole"):
+        create_backbone("released-resnet-18", (64, 64), levels=3)
 
 
 def test_a_file_of_another_number_of_classes_is_refused(tmp_path, state):

@@ -24,7 +24,7 @@ def run_of(tmp_path, description):
 
 
 def test_a_description_survives_the_run_folder(tmp_path):
-    for number, description in enumerate((DESCRIPTION, replace(DESCRIPTION, output_stride=16))):
+    for number, description in enumerate((DESCRIPTION, replace(DESCRIPTION, output_stride=16, levels=4))):
         run = run_of(tmp_path / str(number), description)
         assert ModelDescription.of(open_run_folder(run.root)) == description
 

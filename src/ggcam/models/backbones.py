@@ -19,22 +19,35 @@ from ggcam.models.released_nets import ReleasedBackbone
 class TimmBackbone(nn.Module):
     """The trunk of a timm network: images (b, i, H, W) -> features (b, c, h, w).
 
+    Args:
+        trunk: the network, without pooling and classifier.
+        levels: how many of its levels of features to keep; None keeps all.
+
     Attributes:
         num_features: c.
         stride: H / h, in pixels.
     """
 
-    def __init__(self, trunk: nn.Module):
+    def __init__(self, trunk: nn.Module, levels: int | None = None):
         super().__init__()
         self.trunk = trunk
         described: Any = trunk
-        self.num_features: int = described.num_features
-        self.stride: int = described.feature_info[-1]["reduction"]
+        self.levels = levels
+        if levels is not None:
+            described.prune_intermediate_layers([levels - 1], prune_norm=False, prune_head=True)
+        last = described.feature_info[-1 if levels is None else levels - 1]
+        self.num_features: int = described.num_features if levels is None else last["num_chs"]
+        self.stride: int = last["reduction"]
         self._prefix_tokens: int = getattr(described, "num_prefix_tokens", 0)
         self._channels_last: bool = getattr(described, "output_fmt", "NCHW") == "NHWC"
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Images -> features on a grid; a transformer's class and register tokens are left out."""
+        if self.levels is not None:
+            (features,) = self.trunk.forward_intermediates(  # pyright: ignore[reportCallIssue]
+                image, indices=[self.levels - 1], norm=True, stop_early=True, intermediates_only=True
+            )
+            return features
         features = self.trunk.forward_features(image)  # pyright: ignore[reportCallIssue]
         if features.ndim == 3:
             tokens = features[:, self._prefix_tokens :].transpose(1, 2)
@@ -49,6 +62,7 @@ def create_backbone(
     output_stride: int | None = None,
     pretrained: bool = False,
     weights: Path | None = None,
+    levels: int | None = None,
 ) -> TimmBackbone | ReleasedBackbone:
     """Build the trunk of any timm network, or of one of the original GG-CAM's.
 
@@ -61,6 +75,9 @@ def create_backbone(
         pretrained: fetch the weights that timm names (ImageNet's, mostly).
         weights: a local file of such weights instead, `.pth` or `.safetensors`; for a network of the original's, its
             `NET.pt`.
+        levels: how many of the levels of features that timm counts are kept, from the first on; None keeps all. A CNN
+            without its last stage is smaller and has a finer grid. (A CNN's first level is its stem or first stage:
+            4 of ResNet-18's 5 end with its third stage. A transformer's levels are its blocks.)
 
     Raises:
         ConfigError: no such network, or it can't do what is asked, or its weights can't be had or don't fit.
@@ -69,7 +86,7 @@ def create_backbone(
     """
     original = released.find(name)
     if original is not None:
-        released.demand_plain(output_stride, pretrained)
+        released.demand_plain(output_stride, pretrained, levels)
         if weights is None:
             return original.family.create(original.type)
         backbone = released.load_as(original, weights).backbone
@@ -111,7 +128,15 @@ def create_backbone(
         ) from error
     if weights is not None:
         _demand_overlap(trunk, weights, name)
-    return TimmBackbone(trunk)
+    most = len(trunk.feature_info)  # pyright: ignore[reportArgumentType]
+    if levels is not None and not 1 <= levels <= most:
+        raise ConfigError(
+            f"{name} has not so many levels of features",
+            where="--levels",
+            expected=f"1 to {most}",
+            got=levels,
+        )
+    return TimmBackbone(trunk, levels)
 
 
 def _demand_overlap(trunk: nn.Module, weights: Path, name: str) -> None:

@@ -113,12 +113,14 @@ def create_classifier(network: Released, num_classes: int = 3) -> CAMClassifier:
     return CAMClassifier(backbone, num_classes, reduction="mean", mean=0.0, std=1.0, white="image")
 
 
-def demand_plain(output_stride: int | None, pretrained: bool) -> None:
+def demand_plain(output_stride: int | None, pretrained: bool, levels: int | None = None) -> None:
     """Demand nothing that the original's networks cannot have.
 
     Raises:
-        ConfigError: a finer grid, or pretrained weights.
+        ConfigError: a finer grid, pretrained weights, or less than the whole network.
     """
+    if levels is not None:
+        raise ConfigError("the original's networks are whole", where="--levels", fix="leave it out")
     if output_stride not in (None, ReleasedBackbone.stride):
         raise ConfigError(
             "the original's networks have one stride",

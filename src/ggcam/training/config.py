@@ -34,6 +34,8 @@ class TrainConfig:
             released-effnet-s, -m, -l, -xl.
         reduction: of channels in the CAM: sum, or mean as in GG-CAM; None takes the network's own (timm: sum).
         output_stride: 8 or 16 give a CNN's CAM a finer grid than its native stride of 32.
+        levels: keep so many of the levels of features that timm counts (of ResNet-18's 5, 4 end with its third stage; a
+            transformer's are its blocks); None keeps all. Fewer make a smaller network, and a CNN's grid finer.
         pretrained: start from the weights that timm names (needs a network connection).
         weights: start from a local file of such weights; for a network of the original's, from its NET.pt.
         epochs: at most so many.
@@ -71,6 +73,7 @@ class TrainConfig:
     backbone: str = "resnet18"
     reduction: Literal["sum", "mean"] | None = None
     output_stride: int | None = None
+    levels: int | None = None
     pretrained: bool = False
     weights: Path | None = None
     epochs: int = 25
@@ -99,7 +102,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         positive = ("sigma_deg", "sigma_px", "epochs", "max_hours", "batch_size", "lr", "patience", "stop_after")
-        positive += ("nodes",)
+        positive += ("nodes", "levels")
         not_negative = ("guidance_weight", "weight_decay", "lowest_lr", "clip_norm", "seed", "workers")
         for name in positive + not_negative:
             value = getattr(self, name)

@@ -29,6 +29,7 @@ class ModelDescription:
         class_names: of each output.
         frame: of its images.
         output_stride: as asked of the backbone.
+        levels: as asked of the backbone.
         net: name of the model's class, ours or the original's; part of file names.
         reduction: of channels in the CAM.
         multi_label: an image may belong to several classes, or to none.
@@ -41,6 +42,7 @@ class ModelDescription:
     net: str = "CAMClassifier"
     reduction: Reduction = "sum"
     multi_label: bool = False
+    levels: int | None = None
 
     @classmethod
     def asked(cls, config: TrainConfig, data: PreparedData) -> ModelDescription:
@@ -59,7 +61,14 @@ class ModelDescription:
                     "the original's networks take the mean of channels", where="--reduction", expected=own, got="sum"
                 )
         return cls(
-            type, data.class_names, data.frame, config.output_stride, net, config.reduction or own, data.multi_label
+            type,
+            data.class_names,
+            data.frame,
+            config.output_stride,
+            net,
+            config.reduction or own,
+            data.multi_label,
+            config.levels,
         )
 
     @property
@@ -76,7 +85,7 @@ class ModelDescription:
             WeightsError: `weights` is no file of this network of the original's.
         """
         if self.released is not None:
-            released.demand_plain(self.output_stride, pretrained)
+            released.demand_plain(self.output_stride, pretrained, self.levels)
             if weights is not None:
                 return released.load_as(self.released, weights, len(self.class_names))
             return released.create_classifier(self.released, len(self.class_names))
@@ -86,6 +95,7 @@ class ModelDescription:
             output_stride=self.output_stride,
             pretrained=pretrained,
             weights=weights,
+            levels=self.levels,
         )
         return CAMClassifier(backbone, len(self.class_names), self.reduction)
 
@@ -138,6 +148,7 @@ class ModelDescription:
                 net=values["net"],
                 reduction=values["reduction"],
                 multi_label=values.get("multi_label", False),  # older runs had one label a case
+                levels=values.get("levels"),  # and whole networks
             )
         except (KeyError, TypeError) as error:
             raise RunFolderError(
