@@ -1,0 +1,119 @@
+"""The study of docs/evidence.md: does guidance help, where, and how surely, on simulated data?
+
+    python -m benchmarks.evidence OUT [--parts NAME ...] [--workers 2] [--tables FOLDER]
+
+simulates, prepares and trains what is not there yet under OUT, part by part, and writes each part's tables to FOLDER. A
+call that is interrupted goes on where it stopped. The settings were chosen on another simulated data set (seed 100).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from ggcam.commands.train import quieten_lightning
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.data.simulate.config import SimulationConfig
+from ggcam.data.simulate.simulator import simulate
+from ggcam.data.sources import egd_cxr
+from ggcam.study.local import run_locally
+from ggcam.study.plan import CONTROLS, Arm, StudyPlan
+from ggcam.study.results import write_results
+from ggcam.study.study import carry_out
+from ggcam.training.config import TrainConfig
+
+CASES = 1090
+"""763 for training, 108 for validation and 219 for the test, patients apart."""
+
+NONE, GGCAM, CORRELATION, RELEASED = (Arm(name) for name in ("none", "ggcam", "ggcam-cc", "released"))
+ARMS = (NONE, CORRELATION, GGCAM, RELEASED, *(Arm("ggcam-cc", control) for control in CONTROLS))
+SHUFFLED = Arm("ggcam-cc", "shuffled-gaze")
+
+RESNET = TrainConfig(backbone="resnet18", levels=3)
+EFFNET = TrainConfig(backbone="tf_efficientnetv2_s", levels=4)
+VIT = TrainConfig(backbone="vit_tiny_patch16_224", levels=6, lr=5e-4)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A study of its own.
+
+    Attributes:
+        base: how each run trains.
+        size: of the frame.
+        shortcut: how often the marker in a training or validation image is the one of its class.
+        arms: what is compared.
+        seeds: how many trainings of each arm.
+        train_cases: of the small-data curve.
+    """
+
+    base: TrainConfig
+    size: str = "128x96"
+    shortcut: float = 0.8
+    arms: tuple[Arm, ...] = ARMS
+    seeds: int = 6
+    train_cases: tuple[int, ...] = ()
+
+
+PARTS = {
+    "resnet18-shortcut": Part(RESNET),
+    "resnet18": Part(RESNET, shortcut=0.0),
+    "curve": Part(RESNET, arms=(NONE, CORRELATION, SHUFFLED), train_cases=(100, 200, 400)),
+    "vit-shortcut": Part(VIT, "160x128", seeds=5),
+    "effnet-shortcut": Part(EFFNET, seeds=5),
+    "vit": Part(VIT, "160x128", shortcut=0.0, seeds=5),
+    "effnet": Part(EFFNET, shortcut=0.0, seeds=5),
+}
+
+
+def prepared(out: Path, size: str, shortcut: float) -> PreparedData:
+    """The simulated data of a part, made if they are not there."""
+    raw, data = out / f"raw-shortcut{shortcut}", out / f"data-shortcut{shortcut}-{size}"
+    if not data.is_dir():
+        if not raw.is_dir():
+            simulate(raw, SimulationConfig(cases=CASES, shortcut=shortcut))
+        prepare(egd_cxr.read(raw), data, PrepareConfig(size=size, split_file=raw / "split.csv"))
+    return load_prepared(data)
+
+
+def study(out: Path, name: str, workers: int) -> dict[str, object]:
+    """Carry out a part, or what is missing of it; its summary."""
+    part = PARTS[name]
+    plan = StudyPlan(part.base, part.arms, tuple(range(part.seeds)), train_cases=part.train_cases)
+    data = prepared(out, part.size, part.shortcut)
+    root = out / name
+    executor = partial(run_locally, workers=workers)
+    result = carry_out(data, plan, root, executor, on_start=quieten_lightning, on_outcome=lambda done: print(done))
+    if result.failed:
+        raise SystemExit(f"{len(result.failed)} runs failed: {result.folder.errors}")
+    return write_results(root)
+
+
+def write_tables(summary: dict[str, object], folder: Path, name: str) -> None:
+    """Every figure by arm, and every difference with its tests, as CSV."""
+    for table in ("arms", "differences"):
+        rows = pd.DataFrame(json.loads(json.dumps(summary[table]))).drop(columns="by_seed")
+        rows.round(4).to_csv(folder / f"{name}-{table}.csv", index=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--tables", type=Path, default=Path("docs/evidence"))
+    given = parser.parse_args()
+    given.tables.mkdir(parents=True, exist_ok=True)
+    for name in given.parts:
+        write_tables(study(given.out, name, given.workers), given.tables, name)
+
+
+if __name__ == "__main__":
+    main()

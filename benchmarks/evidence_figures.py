@@ -1,0 +1,90 @@
+"""The figures of docs/evidence.md, drawn from the tables that `benchmarks.evidence` wrote.
+
+python -m benchmarks.evidence_figures [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+
+FIGURES = {
+    "macro_auroc": "macro AUROC",
+    "auroc/pneumonia": "AUROC, pneumonia",
+    "pointing_game/pneumonia/hit_rate": "hit rate, pneumonia",
+}
+"""What is drawn, and what it is called."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+"""Of Okabe and Ito, which the colour-blind tell apart."""
+
+
+def differences(folder: Path, part: str) -> None:
+    """Forest plots of a part: every difference, with its interval over patients and trainings."""
+    rows = pd.read_csv(folder / f"{part}-differences.csv")
+    rows["pair"] = rows["arm"] + "  -  " + rows["baseline"]
+    pairs = list(dict.fromkeys(rows["pair"]))
+    size = (11, 0.32 * len(pairs) + 1.1)
+    figure, axes = plt.subplots(1, len(FIGURES), figsize=size, sharey=True, layout="constrained")
+    for axis, (name, title) in zip(axes, FIGURES.items(), strict=True):
+        found = rows[rows["figure"] == name].set_index("pair").reindex(pairs)
+        _forest(axis, found)
+        axis.set_title(title, fontsize=10)
+    axes[0].set_yticks(range(len(pairs)), pairs, fontsize=9)
+    axes[0].invert_yaxis()
+    figure.supxlabel("difference; line: 95 % over patients and trainings", fontsize=9)
+    figure.savefig(folder / f"{part}-differences.png", dpi=110)
+    plt.close(figure)
+
+
+def _forest(axis: Axes, rows: pd.DataFrame) -> None:
+    places = range(len(rows))
+    clear = (rows["low_with_seeds"] > 0) | (rows["high_with_seeds"] < 0)
+    colours = [COLOURS[0] if each else "#777777" for each in clear]
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.hlines(places, rows["low_with_seeds"], rows["high_with_seeds"], colors=colours, linewidth=2)
+    axis.scatter(rows["value"], places, c=colours, s=26, zorder=3)
+    axis.grid(axis="x", alpha=0.3)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+
+
+def curve(folder: Path, small: str = "curve", whole: str = "resnet18-shortcut", cases: int = 763) -> None:
+    """Figures against the number of training cases; the last point is the whole training split's."""
+    last = pd.read_csv(folder / f"{whole}-arms.csv").assign(train_cases=cases)
+    rows = pd.concat([pd.read_csv(folder / f"{small}-arms.csv"), last])
+    sizes = sorted(set(rows["train_cases"]))
+    arms = list(dict.fromkeys(pd.read_csv(folder / f"{small}-arms.csv")["arm"]))
+    shown = ("macro_auroc", "pointing_game/pneumonia/hit_rate")
+    figure, axes = plt.subplots(1, len(shown), figsize=(9, 3.4), layout="constrained")
+    for axis, name in zip(axes, shown, strict=True):
+        for number, (arm, colour) in enumerate(zip(arms, COLOURS, strict=False)):
+            found = rows.loc[(rows["arm"] == arm) & (rows["figure"] == name)].sort_values(by=["train_cases"])
+            error = (found["value"] - found["low_with_seeds"], found["high_with_seeds"] - found["value"])
+            where = found["train_cases"] * 1.03 ** (number - 1)  # side by side, not on top of each other
+            axis.errorbar(where, found["value"], error, color=colour, marker="osv"[number], capsize=2, label=arm)
+        axis.set(xscale="log", xlabel="training cases", title=FIGURES[name])
+        axis.set_xticks(sizes, [f"{count:.0f}" for count in sizes])
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].legend(frameon=False, fontsize=9)
+    figure.savefig(folder / "curve.png", dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/evidence")
+    for table in sorted(folder.glob("*-differences.csv")):
+        if table.stem != "curve-differences":
+            differences(folder, table.stem.removesuffix("-differences"))
+    if (folder / "curve-arms.csv").is_file() and (folder / "resnet18-shortcut-arms.csv").is_file():
+        curve(folder)
+
+
+if __name__ == "__main__":
+    main()
