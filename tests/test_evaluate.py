@@ -123,7 +123,7 @@ def test_the_pointing_game_equals_a_loop(metrics, predictions, trained, prepared
         if hits:
             assert found["cases"] == len(hits)
             assert found["hit_rate"]["value"] == pytest.approx(np.mean(hits))
-            assert 0 <= found["chance"] <= 1
+            assert 0 <= found["chance"]["low"] <= found["chance"]["value"] <= found["chance"]["high"] <= 1
     assert "pneumonia" in metrics["pointing_game"]
     assert set(metrics["anatomy"]) == {"heart_interp_1", "lung_interp_1"}
 

@@ -73,9 +73,9 @@ def measure(
         blur: of the gaze maps.
 
     Returns:
-        A tree whose figures are {"value", "low", "high"}, NaN where undefined; beside them numbers of cases and
-        chance levels. And a table, a row a case, with a column for each figure that is a mean over cases, named by its
-        path in the tree, such as "gaze_agreement/cc/cam"; NaN in the cases that it leaves out.
+        A tree whose figures, chance levels among them, are {"value", "low", "high"}, NaN where undefined; beside them
+        numbers of cases. And a table, a row a case, with a column for each figure that is a mean over cases, named by
+        its path in the tree, such as "gaze_agreement/cc/cam"; NaN in the cases that it leaves out.
     """
     labels, patients = data.labels_of(cases), cases["patient_id"].to_numpy(np.str_)
     probabilities = probabilities.astype(np.float64)

@@ -101,10 +101,12 @@ def _evaluate(root: Path, data: Path | None, split: Split, device: str | None) -
     page = write_evaluation(root, evaluation).page
     metrics = evaluation.metrics
 
-    def row(name: str, figure: Mapping[str, float], chance: float | None = None) -> list[str]:
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    def row(name: str, figure: Mapping[str, float], chance: Mapping[str, float] | None = None) -> list[str]:
         interval = f"{figure['low']:.3f} to {figure['high']:.3f}" if figure["low"] is not None else "-"
-        value = f"{figure['value']:.3f}" if figure["value"] is not None else "-"
-        return [name, value, interval, "" if chance is None else f"{chance:.3f}"]
+        return [name, number(figure["value"]), interval, "" if chance is None else number(chance["value"])]
 
     rows = [row("macro AUROC", metrics["macro_auroc"]), row("accuracy", metrics["accuracy"])]
     rows += [row(f"AUROC {name}", figure) for name, figure in metrics["auroc"].items()]
