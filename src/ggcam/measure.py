@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
-from ggcam.data.prepared import PreparedData
+from ggcam.data.prepared import Labels, PreparedData
 from ggcam.gaze.fixations import Fixations
 from ggcam.measure_cam import Blur, Places, gaze_figures, localisation_figures, shortcut_figures
 from ggcam.metrics.calibration import brier_per_case, top_label
@@ -51,6 +51,7 @@ def measure(
     probabilities: Float[np.ndarray, "n k"],
     cam: Float[np.ndarray, "n k h w"],
     blur: Blur,
+    more: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Every figure of a split, and the values of each case that some of them are the means of.
 
@@ -71,6 +72,7 @@ def measure(
         probabilities: shape (n, k).
         cam: shape (n, k, h, w).
         blur: of the gaze maps.
+        more: further figures of the CAMs, functions of weights of the `judged` ones.
 
     Returns:
         A tree whose figures, chance levels among them, are {"value", "low", "high"}, NaN where undefined; beside them
@@ -79,17 +81,16 @@ def measure(
     """
     labels, patients = data.labels_of(cases), cases["patient_id"].to_numpy(np.str_)
     probabilities = probabilities.astype(np.float64)
+    case, label = judged(labels)
     readings = [data.readings.get(case_id, ()) for case_id in cases["case_id"]]
     if data.multi_label:
         figures = label_figures(probabilities, labels, data.class_names)
-        case, label = np.nonzero(labels == 1)
         names = [data.class_names[k] for k in label]
         readings = [gaze_of_label(readings[i], name) for i, name in zip(case, names, strict=True)]
         places = Places.of(data, cases.iloc[case], cam.shape[2:], findings=names)
         truth = labels
     else:
         figures = class_figures(probabilities, labels, data.class_names)
-        case, label = np.arange(len(cases)), labels
         places = Places.of(data, cases, cam.shape[2:])
         truth = np.eye(len(data.class_names))[labels]
     own = cam[case, label].astype(np.float64)
@@ -97,6 +98,7 @@ def measure(
         **localisation_figures(own, label, data.class_names, places),
         **gaze_figures(own, readings, patients[case], places, blur),
         **shortcut_figures(own, places),
+        **(more or {}),
     }
     known = np.isfinite(truth)
     delong = {
@@ -113,6 +115,14 @@ def measure(
     by_case = figures if data.multi_label else {**figures, **of_cams}
     means = {path: leaf.values for path, leaf in leaves(by_case) if isinstance(leaf, CaseMean)}
     return tree, pd.DataFrame({"case_id": cases["case_id"].to_numpy(), **means})
+
+
+def judged(labels: Labels) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """Case and class of each CAM that is judged: of the true class, or of each label that a case has; shape (m,)."""
+    if labels.ndim == 1:
+        return np.arange(len(labels)), labels
+    case, label = np.nonzero(labels == 1)
+    return case, label
 
 
 def gaze_of_label(readings: Sequence[Fixations], name: str) -> tuple[Fixations, ...]:
