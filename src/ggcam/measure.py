@@ -35,6 +35,7 @@ from ggcam.metrics.weighted import (
     weighted_mcc,
     weighted_mean,
     weighted_micro_auroc,
+    weighted_reliability,
     weighted_sensitivity,
 )
 
@@ -56,8 +57,9 @@ def measure(
     """Every figure of a split, and the values of each case that some of them are the means of.
 
     Of the classes: macro_auroc, macro_auroc_ovo, micro_auroc, macro_auprc, accuracy, balanced_accuracy, macro_f1, mcc,
-    brier, calibration_error; by class auroc, auroc_delong (the same with DeLong's interval), auprc and
-    sensitivity_at_90_specificity. Of each case's CAM of its true class: what `measure_cam` tells.
+    brier, calibration_error and, by bin of confidence, reliability; by class auroc, auroc_delong (the same with
+    DeLong's interval), auprc and sensitivity_at_90_specificity. Of each case's CAM of its true class: what
+    `measure_cam` tells.
 
     Where a case may have several labels, figures of one class among others are left out (macro_auroc_ovo,
     balanced_accuracy, macro_f1, mcc), and the rest are as `metrics.several.label_figures` has them. What `measure_cam`
@@ -166,6 +168,7 @@ def class_figures(
 ) -> dict[str, Any]:
     """How well the probabilities tell the classes apart; classes without an AUROC stay out of those by class."""
     predicted, (confidence, right) = probabilities.argmax(axis=1), top_label(probabilities, labels)
+    confidence = np.minimum(confidence, 1)  # a softmax may exceed it by rounding
     areas = auroc_per_class(probabilities, labels)
     judged = {name: (probabilities[:, k], labels == k) for k, name in enumerate(class_names) if np.isfinite(areas[k])}
     return {
@@ -178,7 +181,8 @@ def class_figures(
         "macro_f1": weighted_macro_f1(predicted, labels),
         "mcc": weighted_mcc(predicted, labels),
         "brier": weighted_mean(brier_per_case(probabilities, labels)),
-        "calibration_error": weighted_calibration_error(np.minimum(confidence, 1), right),
+        "calibration_error": weighted_calibration_error(confidence, right),
+        "reliability": weighted_reliability(confidence, right),
         "auroc": {name: weighted_auroc(*case) for name, case in judged.items()},
         "auprc": {name: weighted_auprc(*case) for name, case in judged.items()},
         "sensitivity_at_90_specificity": {name: weighted_sensitivity(*case) for name, case in judged.items()},
