@@ -74,16 +74,8 @@ def figures_in(tree, path=()):
 def test_every_part_is_there_and_every_figure_lies_in_its_interval(measured):
     assert set(measured) == {
         *("macro_auroc", "macro_auroc_ovo", "micro_auroc", "macro_auprc", "accuracy", "balanced_accuracy"),
-        *("macro_f1", "mcc", "brier", "calibration_error", "reliability", "auroc", "auroc_delong"),
-        *(
-            "auprc",
-            "sensitivity_at_90_specificity",
-            "anatomy",
-            "pointing_game",
-            "overlap",
-            "gaze_agreement",
-            "shortcut",
-        ),
+        *("macro_f1", "mcc", "brier", "calibration_error", "reliability", "auroc", "auroc_delong", "auprc"),
+        *("sensitivity_at_90_specificity", "anatomy", "pointing_game", "overlap", "gaze_agreement", "shortcut"),
     }
     found = dict(figures_in(measured))
     assert len(found) > 80

@@ -162,7 +162,7 @@ def label_figures(
         "brier": on_cases(case, weighted_mean((probability - present) ** 2)),
         "calibration_error": on_cases(case, weighted_calibration_error(probability, present, BINS)),
         "reliability": {
-            name: {key: on_cases(case, each) if callable(each) else each for key, each in found.items()}
+            name: found | {key: on_cases(case, found[key]) for key in ("confidence", "accuracy")}
             for name, found in weighted_reliability(probability, present).items()
         },
         "auroc": aurocs,
