@@ -55,8 +55,8 @@ def run(out: Path, guidance: str, seed: int) -> dict[str, object]:
         "macro AUROC": metrics["macro_auroc"]["value"],
         **{f"AUROC {name}": figure["value"] for name, figure in metrics["auroc"].items()},
         "hit rate, pneumonia": metrics["pointing_game"]["pneumonia"]["hit_rate"]["value"],
-        "chance": metrics["pointing_game"]["pneumonia"]["chance"],
-        "chance in lungs and heart": metrics["pointing_game"]["pneumonia"]["chance_in_lungs_and_heart"],
+        "chance": metrics["pointing_game"]["pneumonia"]["chance"]["value"],
+        "chance in lungs and heart": metrics["pointing_game"]["pneumonia"]["chance_in_lungs_and_heart"]["value"],
     }
 
 

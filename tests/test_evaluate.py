@@ -123,7 +123,7 @@ def test_the_pointing_game_equals_a_loop(metrics, predictions, trained, prepared
         if hits:
             assert found["cases"] == len(hits)
             assert found["hit_rate"]["value"] == pytest.approx(np.mean(hits))
-            assert 0 <= found["chance"] <= 1
+            assert 0 <= found["chance"]["low"] <= found["chance"]["value"] <= found["chance"]["high"] <= 1
     assert "pneumonia" in metrics["pointing_game"]
     assert set(metrics["anatomy"]) == {"heart_interp_1", "lung_interp_1"}
 
@@ -213,6 +213,42 @@ def test_another_split_can_be_measured_and_nothing_is_written_before(run):
     assert (run / "metrics.json").read_bytes() == before
     write_evaluation(run, evaluation)
     assert json.loads((run / "metrics.json").read_text())["split"] == "valid"
+
+
+def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
+    from ggcam.metrics.faithfulness import deletion_insertion
+    from ggcam.models.inference import Predictor
+    from ggcam.training.description import load_model
+
+    calls: list[tuple[int, int]] = []
+    evaluation = evaluate(run, faithfulness=3, progress=lambda done, total: calls.append((done, total)))
+    of_class, cams = evaluation.labels, evaluation.cam
+    assert calls[-1] == (len(of_class) + 3, len(of_class) + 3)
+    folder = write_evaluation(run, evaluation)
+    found = json.loads(folder.metrics.read_text())["faithfulness"]
+    table = pd.read_parquet(folder.case_figures)
+    rows = np.flatnonzero(table["faithfulness/deletion_auc/cam"].notna())
+    assert len(rows) == found["cases"] == 3
+    assert evaluate(run, faithfulness=3).per_case.equals(evaluation.per_case)
+    predictor, data = Predictor(load_model(folder)), load_prepared(prepared)
+    for i in rows:
+        image = torch.from_numpy(data.read_image(table["case_id"][i]) / 255).float()[None, None]
+        few = image[0, 0].reshape(8, 8, 8, 8).mean(dim=(1, 3))[None, None]
+        blank = torch.nn.functional.interpolate(few, (64, 64), mode="bilinear")
+
+        def score(images, k=of_class[i]):
+            return predictor(torch.from_numpy(images)).probabilities[:, k]
+
+        curves = deletion_insertion(image.numpy(), cams[i, of_class[i]][None].astype(float), score, blank.numpy(), 10)
+        assert table["faithfulness/deletion_auc/cam"][i] == pytest.approx(curves.deletion_auc[0], abs=1e-5)
+        assert table["faithfulness/insertion_auc/cam"][i] == pytest.approx(curves.insertion_auc[0], abs=1e-5)
+    for name in ("deletion_auc", "insertion_auc"):
+        known = table[[f"faithfulness/{name}/{source}" for source in ("cam", "chance", "cam_minus_chance")]].dropna()
+        assert list(known.mean()) == pytest.approx([each["value"] for each in found[name].values()])
+        assert all(each["low"] <= each["value"] <= each["high"] for each in found[name].values())
+        assert (known.iloc[:, 0] - known.iloc[:, 1]).to_numpy() == pytest.approx(known.iloc[:, 2].to_numpy())
+    with pytest.raises(ConfigError, match=r"(?s)no such number of cases.*--faithfulness.*-1"):
+        evaluate(run, faithfulness=-1)
 
 
 def test_progress_ends_with_all_cases(trained, predictions):

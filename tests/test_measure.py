@@ -74,7 +74,7 @@ def figures_in(tree, path=()):
 def test_every_part_is_there_and_every_figure_lies_in_its_interval(measured):
     assert set(measured) == {
         *("macro_auroc", "macro_auroc_ovo", "micro_auroc", "macro_auprc", "accuracy", "balanced_accuracy"),
-        *("macro_f1", "mcc", "brier", "calibration_error", "auroc", "auroc_delong", "auprc"),
+        *("macro_f1", "mcc", "brier", "calibration_error", "reliability", "auroc", "auroc_delong", "auprc"),
         *("sensitivity_at_90_specificity", "anatomy", "pointing_game", "overlap", "gaze_agreement", "shortcut"),
     }
     found = dict(figures_in(measured))
@@ -84,6 +84,17 @@ def test_every_part_is_there_and_every_figure_lies_in_its_interval(measured):
         if "calibration_error" not in path:  # biased upwards in resamples
             assert each["low"] <= each["value"] <= each["high"], path
     assert json.loads(json.dumps(none_for_nan(measured), allow_nan=False))
+
+
+def test_all_but_numbers_of_cases_have_an_interval(measured):
+    figures = {"/".join(path) for path, _ in figures_in(measured)}
+    others = {path for path, _ in leaves(measured) if path.rpartition("/")[0] not in figures}
+    assert {path.rpartition("/")[2] for path in others} == {"cases", "readings"}
+    game = measured["pointing_game"]["pneumonia"]
+    for name in ("chance", "chance_in_lungs_and_heart", "distance_px"):
+        assert game[name]["low"] < game[name]["value"] < game[name]["high"]
+    lead = game["hit_rate_minus_chance"]["value"]
+    assert lead == pytest.approx(game["hit_rate"]["value"] - game["chance"]["value"])
 
 
 def test_the_figures_of_the_classes_are_those_of_their_own_functions(measured, data):
@@ -135,7 +146,7 @@ def test_the_overlap_is_that_of_its_own_functions_and_the_sizes_add_up(measured,
         found = measured["overlap"][name]
         assert found["cases"] == len(rows) == measured["pointing_game"][name]["cases"]
         for figure, of in OVERLAP.items():
-            value, chance = found[figure]["cam"]["value"], found[figure]["chance"]
+            value, chance = (found[figure][name]["value"] for name in ("cam", "chance"))
             assert value == pytest.approx(of(cam[rows], places.finding[rows]).mean())
             assert found[figure]["cam_minus_chance"]["value"] == pytest.approx(value - chance)
         parts = found["by_size"].values()
@@ -151,7 +162,7 @@ def test_a_cam_on_the_marker_is_told_and_data_without_markers_say_nothing(data):
     assert marker.any(axis=(1, 2)).all()
     shortcut = figures(data, data.cases, probabilities, cam * 0 + marker[:, None], BLUR)["shortcut"]
     assert shortcut["energy_inside"]["cam"]["value"] == shortcut["hit_rate"]["value"] == 1
-    assert shortcut["energy_inside"]["chance"] == pytest.approx(marker.mean(), abs=0.01)
+    assert shortcut["energy_inside"]["chance"]["value"] == pytest.approx(marker.mean(), abs=0.01)
     real = replace(data, regions=data.regions[data.regions["name"] != SHORTCUT_MARKER])
     assert "shortcut" not in figures(real, real.cases, probabilities, cam, BLUR)
 
@@ -213,7 +224,7 @@ def test_the_readings_of_a_case_are_its_gaze(data):
 
 def test_the_tree_keeps_what_is_no_figure():
     values, patients = np.array([0.0, 1.0, 1.0]), np.arange(3)
-    tree = {"a": {"b": weighted_mean(values), "chance": 0.5}, "b": {}, "cases": 3}
+    tree = {"a": {"b": weighted_mean(values), "share": 0.5}, "b": {}, "cases": 3}
     filled = with_intervals(tree, patients)
     assert filled["a"]["b"]["value"] == pytest.approx(2 / 3)
-    assert (filled["a"]["chance"], filled["b"], filled["cases"]) == (0.5, {}, 3)
+    assert (filled["a"]["share"], filled["b"], filled["cases"]) == (0.5, {}, 3)

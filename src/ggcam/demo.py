@@ -131,7 +131,7 @@ def _row(guidance: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
         figure(metrics["macro_auroc"]),
         number(metrics["accuracy"]["value"]),
         figure(game["hit_rate"]),
-        number(game["chance"]),
+        number(game["chance"]["value"]),
     )
 
 

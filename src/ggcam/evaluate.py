@@ -16,9 +16,10 @@ from ggcam.data.arrange import arranged
 from ggcam.data.case import Split
 from ggcam.data.dataset import PreparedDataset, SeededBatches
 from ggcam.data.prepared import Labels, label_columns, load_prepared
-from ggcam.errors import PreparedFolderError
-from ggcam.measure import INTERVAL, measure
+from ggcam.errors import ConfigError, PreparedFolderError
+from ggcam.measure import INTERVAL, judged, measure
 from ggcam.measure_cam import Blur
+from ggcam.measure_faithfulness import faithfulness_figures, sampled_rows
 from ggcam.metrics.classification import classification_report, none_for_nan
 from ggcam.metrics.localisation import peak_cell
 from ggcam.metrics.several import labels_report
@@ -65,6 +66,7 @@ def evaluate(
     split: Split = "test",
     device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    faithfulness: int = 0,
 ) -> Evaluation:
     """Run the best network over a split and measure it; nothing is written.
 
@@ -76,12 +78,18 @@ def evaluate(
         split: "test", unless one wants to look at another.
         device: where to run; by default a GPU where there is one.
         progress: called with (done, all).
+        faithfulness: of so many cases at most, the same for every run over a split, it is also measured whether the
+            score goes and comes with what the CAM marks (`measure_faithfulness`). Each takes as long as forty others.
 
     Raises:
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or no such number of cases.
         RunFolderError: the run is not finished, or has other classes or another frame than the data.
         PreparedFolderError: the split is empty, or the data are gone.
     """
+    if faithfulness < 0:
+        raise ConfigError(
+            "no such number of cases", where="--faithfulness", expected="0, which is none, or more", got=faithfulness
+        )
     run = open_run_folder(root)
     model = load_model(run)
     data = load_prepared(data_root) if data_root is not None else data_of(run)
@@ -94,15 +102,30 @@ def evaluate(
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)
     predictor = Predictor(model, device, description.multi_label)
+    labels = data.labels_of(dataset.cases)
+    case, label = judged(labels)
+    asked_again = sampled_rows(len(case), faithfulness)
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress(done, len(dataset) + len(asked_again))
+
     answers: list[Answer] = []
     for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
         answers.append(predictor(dataset[rows].image))
-        if progress is not None:
-            progress(min(len(answers) * config.batch_size, len(dataset)), len(dataset))
+        tell(min(len(answers) * config.batch_size, len(dataset)))
     logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*answers, strict=True))
-    labels = data.labels_of(dataset.cases)
+    more = faithfulness_figures(
+        lambda rows: dataset[case[rows].tolist()].image,
+        cam[case, label].astype(np.float64),
+        label,
+        predictor,
+        asked_again,
+        config.batch_size,
+        lambda done: tell(len(dataset) + done),
+    )
     blur = Blur(config.sigma_px, config.sigma_deg)
-    figures, per_case = measure(data, dataset.cases, probabilities, cam, blur)
+    figures, per_case = measure(data, dataset.cases, probabilities, cam, blur, more)
     return Evaluation(
         split=split,
         class_names=data.class_names,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
-from ggcam.data.prepared import PreparedData
+from ggcam.data.prepared import Labels, PreparedData
 from ggcam.gaze.fixations import Fixations
 from ggcam.measure_cam import Blur, Places, gaze_figures, localisation_figures, shortcut_figures
 from ggcam.metrics.calibration import brier_per_case, top_label
@@ -35,6 +35,7 @@ from ggcam.metrics.weighted import (
     weighted_mcc,
     weighted_mean,
     weighted_micro_auroc,
+    weighted_reliability,
     weighted_sensitivity,
 )
 
@@ -51,12 +52,14 @@ def measure(
     probabilities: Float[np.ndarray, "n k"],
     cam: Float[np.ndarray, "n k h w"],
     blur: Blur,
+    more: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Every figure of a split, and the values of each case that some of them are the means of.
 
     Of the classes: macro_auroc, macro_auroc_ovo, micro_auroc, macro_auprc, accuracy, balanced_accuracy, macro_f1, mcc,
-    brier, calibration_error; by class auroc, auroc_delong (the same with DeLong's interval), auprc and
-    sensitivity_at_90_specificity. Of each case's CAM of its true class: what `measure_cam` tells.
+    brier, calibration_error and, by bin of confidence, reliability; by class auroc, auroc_delong (the same with
+    DeLong's interval), auprc and sensitivity_at_90_specificity. Of each case's CAM of its true class: what
+    `measure_cam` tells.
 
     Where a case may have several labels, figures of one class among others are left out (macro_auroc_ovo,
     balanced_accuracy, macro_f1, mcc), and the rest are as `metrics.several.label_figures` has them. What `measure_cam`
@@ -71,25 +74,25 @@ def measure(
         probabilities: shape (n, k).
         cam: shape (n, k, h, w).
         blur: of the gaze maps.
+        more: further figures of the CAMs, functions of weights of the `judged` ones.
 
     Returns:
-        A tree whose figures are {"value", "low", "high"}, NaN where undefined; beside them numbers of cases and
-        chance levels. And a table, a row a case, with a column for each figure that is a mean over cases, named by its
-        path in the tree, such as "gaze_agreement/cc/cam"; NaN in the cases that it leaves out.
+        A tree whose figures, chance levels among them, are {"value", "low", "high"}, NaN where undefined; beside them
+        numbers of cases. And a table, a row a case, with a column for each figure that is a mean over cases, named by
+        its path in the tree, such as "gaze_agreement/cc/cam"; NaN in the cases that it leaves out.
     """
     labels, patients = data.labels_of(cases), cases["patient_id"].to_numpy(np.str_)
     probabilities = probabilities.astype(np.float64)
+    case, label = judged(labels)
     readings = [data.readings.get(case_id, ()) for case_id in cases["case_id"]]
     if data.multi_label:
         figures = label_figures(probabilities, labels, data.class_names)
-        case, label = np.nonzero(labels == 1)
         names = [data.class_names[k] for k in label]
         readings = [gaze_of_label(readings[i], name) for i, name in zip(case, names, strict=True)]
         places = Places.of(data, cases.iloc[case], cam.shape[2:], findings=names)
         truth = labels
     else:
         figures = class_figures(probabilities, labels, data.class_names)
-        case, label = np.arange(len(cases)), labels
         places = Places.of(data, cases, cam.shape[2:])
         truth = np.eye(len(data.class_names))[labels]
     own = cam[case, label].astype(np.float64)
@@ -97,6 +100,7 @@ def measure(
         **localisation_figures(own, label, data.class_names, places),
         **gaze_figures(own, readings, patients[case], places, blur),
         **shortcut_figures(own, places),
+        **(more or {}),
     }
     known = np.isfinite(truth)
     delong = {
@@ -113,6 +117,14 @@ def measure(
     by_case = figures if data.multi_label else {**figures, **of_cams}
     means = {path: leaf.values for path, leaf in leaves(by_case) if isinstance(leaf, CaseMean)}
     return tree, pd.DataFrame({"case_id": cases["case_id"].to_numpy(), **means})
+
+
+def judged(labels: Labels) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """Case and class of each CAM that is judged: of the true class, or of each label that a case has; shape (m,)."""
+    if labels.ndim == 1:
+        return np.arange(len(labels)), labels
+    case, label = np.nonzero(labels == 1)
+    return case, label
 
 
 def gaze_of_label(readings: Sequence[Fixations], name: str) -> tuple[Fixations, ...]:
@@ -156,6 +168,7 @@ def class_figures(
 ) -> dict[str, Any]:
     """How well the probabilities tell the classes apart; classes without an AUROC stay out of those by class."""
     predicted, (confidence, right) = probabilities.argmax(axis=1), top_label(probabilities, labels)
+    confidence = np.minimum(confidence, 1)  # a softmax may exceed it by rounding
     areas = auroc_per_class(probabilities, labels)
     judged = {name: (probabilities[:, k], labels == k) for k, name in enumerate(class_names) if np.isfinite(areas[k])}
     return {
@@ -168,7 +181,8 @@ def class_figures(
         "macro_f1": weighted_macro_f1(predicted, labels),
         "mcc": weighted_mcc(predicted, labels),
         "brier": weighted_mean(brier_per_case(probabilities, labels)),
-        "calibration_error": weighted_calibration_error(np.minimum(confidence, 1), right),
+        "calibration_error": weighted_calibration_error(confidence, right),
+        "reliability": weighted_reliability(confidence, right),
         "auroc": {name: weighted_auroc(*case) for name, case in judged.items()},
         "auprc": {name: weighted_auprc(*case) for name, case in judged.items()},
         "sensitivity_at_90_specificity": {name: weighted_sensitivity(*case) for name, case in judged.items()},

@@ -1,7 +1,7 @@
 """What metrics.json says of the CAM: where it peaks, what it covers, whether it agrees with gaze or follows a marker.
 
-Each function returns a part of the tree that `measure` fills in: functions of case weights, numbers of cases, and
-chance levels.
+Each function returns a part of the tree that `measure` fills in: functions of case weights and numbers of cases.
+Chance levels are means over cases like the figures beside them, so they have intervals too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ggcam.metrics.overlap import (
     size_group,
 )
 from ggcam.metrics.saliency import centre_map
-from ggcam.metrics.weighted import weighted_mean
+from ggcam.metrics.weighted import CaseMean, weighted_mean
 
 OVERLAP: dict[str, OverlapFigure] = {
     "energy_inside": energy_inside,
@@ -143,7 +143,7 @@ class Overlap:
         values, chance = (np.where(chosen, each, np.nan) for each in (self.values, self.chance))
         return {
             "cam": weighted_mean(values),
-            "chance": _known_mean(chance),
+            "chance": weighted_mean(chance),
             "cam_minus_chance": weighted_mean(values - chance),
         }
 
@@ -168,7 +168,8 @@ def localisation_figures(
 
     def pointing(chosen: Bool[np.ndarray, " n"]) -> dict[str, Any]:
         found = Pointing.of(cam, places.finding & chosen[:, None, None], places.frame)
-        return {**_pointed(found, len(cam)), "chance_in_lungs_and_heart": _known_mean(within[found.case])}
+        in_lungs_and_heart = weighted_mean(np.where(chosen, within, np.nan))
+        return {**_pointed(found, len(cam)), "chance_in_lungs_and_heart": in_lungs_and_heart}
 
     def overlap(chosen: Bool[np.ndarray, " n"]) -> dict[str, Any]:
         return {name: each.figures(chosen) for name, each in covered.items()}
@@ -255,14 +256,19 @@ def gaze_figures(
 
 
 def _pointed(found: Pointing, cases: int) -> dict[str, Any]:
-    """Hit rate of a pointing game, beside its chance and distance."""
-    hits = np.full(cases, np.nan)
-    hits[found.case] = found.hit
+    """Hit rate of a pointing game, beside its chance, the one above the other, and the distance."""
+
+    def mean(values: Shaped[np.ndarray, " m"]) -> CaseMean:
+        of_all = np.full(cases, np.nan)
+        of_all[found.case] = values
+        return weighted_mean(of_all)
+
     return {
         "cases": len(found.case),
-        "hit_rate": weighted_mean(hits),
-        "chance": found.chance_rate,
-        "distance_px": found.mean_distance_px,
+        "hit_rate": mean(found.hit),
+        "chance": mean(found.chance),
+        "hit_rate_minus_chance": mean(found.hit - found.chance),
+        "distance_px": mean(found.distance_px),
     }
 
 
@@ -270,8 +276,3 @@ def _corners(
     regions: Sequence[Region], wanted: Callable[[Region], bool]
 ) -> list[tuple[str, float, float, float, float]]:
     return [(r.kind, r.x0_px, r.y0_px, r.x1_px, r.y1_px) for r in regions if wanted(r)]
-
-
-def _known_mean(values: Float[np.ndarray, " n"]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")

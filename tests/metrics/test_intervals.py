@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from ggcam.metrics import intervals
 from ggcam.metrics.classification import auroc, macro_auroc
-from ggcam.metrics.intervals import Interval, bootstrap_interval, bootstrap_intervals, paired_difference
+from ggcam.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    bootstrap_intervals,
+    paired_difference,
+    resampled_seeds,
+)
 from ggcam.metrics.weighted import weighted_auroc, weighted_macro_auroc, weighted_mean
 
 
@@ -175,3 +181,31 @@ def test_ten_thousand_resamples_of_a_thousand_cases_take_under_two_seconds():
     started = time.process_time()
     bootstrap_interval(statistic, np.arange(999), resamples=10_000)
     assert time.process_time() - started < 2
+
+
+def test_seeds_drawn_anew_cover_other_patients_and_other_trainings():
+    """Nominal 95 %; patients alone miss the truth as soon as trainings differ."""
+    rng, hits = np.random.default_rng(0), {"patients": 0, "seeds": 0}
+    for _ in range(300):
+        of_case = rng.normal(size=60) + rng.normal(scale=0.15, size=(10, 1)) + rng.normal(scale=0.3, size=(10, 60))
+        draws = of_case @ rng.multinomial(60, np.full(60, 1 / 60), size=300).T / 60
+        for name, drawn in (("patients", draws.mean(axis=0)), ("seeds", resampled_seeds(draws, rng))):
+            low, high = np.quantile(drawn, [0.025, 0.975])
+            hits[name] += low <= 0 <= high
+    assert hits["seeds"] / 300 == pytest.approx(0.95, abs=0.03)
+    assert hits["patients"] < hits["seeds"]
+
+
+def test_the_spread_between_few_seeds_is_not_too_small():
+    figures = np.array([0.1, 0.4, 0.6])
+    drawn = resampled_seeds(np.repeat(figures[:, None], 40_000, axis=1))
+    assert drawn.mean() == pytest.approx(figures.mean(), abs=0.005)
+    assert drawn.std() == pytest.approx(figures.std(ddof=1) / np.sqrt(3), rel=0.02)
+
+
+def test_one_seed_says_nothing_of_others_and_an_undefined_one_is_undefined():
+    assert np.isnan(resampled_seeds(np.ones((1, 4)))).all()
+    assert resampled_seeds(np.ones((3, 0))).shape == (0,)
+    found = resampled_seeds(np.array([[1.0] * 99, [np.nan] * 99]))
+    assert 20 < np.isnan(found).sum() < 80
+    assert (found[~np.isnan(found)] == 1).all()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.preprocessing import label_binarize
 
-from ggcam.metrics.calibration import brier_per_case, expected_calibration_error, top_label
+from ggcam.metrics.calibration import brier_per_case, expected_calibration_error, reliability_curve, top_label
 from ggcam.metrics.classification import macro_auroc_ovo
 from ggcam.metrics.weighted import (
     weighted_auprc,
@@ -22,6 +22,7 @@ from ggcam.metrics.weighted import (
     weighted_mean,
     weighted_micro_auroc,
     weighted_precision_recall,
+    weighted_reliability,
     weighted_sensitivity,
 )
 
@@ -184,3 +185,19 @@ def test_scores_that_are_not_finite_are_refused():
     for make in (weighted_macro_auroc_ovo, weighted_micro_auroc, weighted_macro_auprc):
         with pytest.raises(ValueError, match="4 of 4 cases"):
             make(broken, np.zeros(4, int))
+
+
+def test_the_bins_of_reliability_are_those_of_the_curve_and_add_up_to_the_calibration_error():
+    p, y = random_cases(3)
+    confidence, right = top_label(p, y)
+    found, curve = weighted_reliability(confidence, right), reliability_curve(confidence, right)
+    filled = np.flatnonzero(curve.cases)
+    assert list(found) == [f"{k / 10:.3g}-{(k + 1) / 10:.3g}" for k in filled]
+    ones, gap = np.ones((60, 1)), 0.0
+    for k, each in zip(filled, found.values(), strict=True):
+        accuracy, mean = each["accuracy"](ones)[0], each["confidence"](ones)[0]
+        assert (each["cases"], accuracy, mean) == pytest.approx(
+            (curve.cases[k], curve.accuracy[k], curve.confidence[k])
+        )
+        gap += each["cases"] * abs(accuracy - mean) / 60
+    assert gap == pytest.approx(expected_calibration_error(confidence, right))

@@ -10,7 +10,7 @@ from ggcam.measure import class_figures, leaves
 from ggcam.metrics.comparison import seed_test
 from ggcam.metrics.weighted import weighted_auroc, weighted_mean
 from ggcam.study.figures import RunFigures
-from ggcam.study.plan import Arm, StudyPlan, plan_study
+from ggcam.study.plan import CONTROLS, Arm, StudyPlan, plan_study
 from ggcam.study.results import is_compared, resampled, summarise
 from ggcam.training.config import TrainConfig
 
@@ -87,6 +87,16 @@ def test_figures_and_differences_equal_slow_ones():
     got = differences["ggcam-cc"]
     low, high = np.quantile(draws, [0.025, 0.975])
     assert (got["low"], got["high"]) == pytest.approx((low, high))
+    # Two of the three seeds in each of them, folds averaged before.
+    seeds, with_seeds = np.random.default_rng(0).integers(0, 3, size=(2, 60)), []
+    for row, drawn in zip(chosen, seeds.T, strict=True):
+        count = {name: int(np.sum(row == number)) for number, name in enumerate(names)}
+        weights = np.zeros(120)
+        for case in first.to_dict("records"):
+            weights[int(case["case_id"][1:])] = count[case["patient_id"]]
+        with_seeds.append(np.mean([np.subtract(*(auroc(a, s, weights) for a in ("ggcam-cc", "none"))) for s in drawn]))
+    ends = np.quantile(with_seeds, [0.025, 0.975])
+    assert (got["low_with_seeds"], got["high_with_seeds"]) == pytest.approx(tuple(ends))
     tail = min(np.sum(np.array(draws) <= 0), np.sum(np.array(draws) >= 0))
     assert got["p_patients"] == pytest.approx(min(1, 2 * (tail + 1) / 61))
     d = np.array([np.mean(auroc("ggcam-cc", s)) - np.mean(auroc("none", s)) for s in range(3)])
@@ -122,11 +132,17 @@ def test_an_arm_that_is_better_is_found_and_against_its_control_too():
     figures, _ = made_up(plan, np.random.default_rng(2), cases=90, better={"ggcam-cc": 2.0})
     rows = summarise(plan, resampled(figures, resamples=500))["differences"]
     auroc = {(row["arm"], row["baseline"]): row for row in rows if row["figure"] == "macro_auroc"}
-    for baseline in ("none", "ggcam-cc+shuffled-gaze", "ggcam-cc+centre"):
+    for baseline in ("none", *(f"ggcam-cc+{control}" for control in CONTROLS)):
         row = auroc["ggcam-cc", baseline]
         assert row["low"] > 0
+        assert row["low_with_seeds"] > 0
         assert row["p_patients_holm"] < 0.05
         assert row["p_seeds"] == 2 / 64
+        assert row["p_seeds_holm"] == pytest.approx((5 if baseline == "none" else 4) * 2 / 64)
+    assert {row["figure"] for row in rows if row["baseline"] == "ggcam-cc+shuffled-gaze"} == {
+        *("macro_auroc", "accuracy", "pointing_game/pneumonia/hit_rate"),
+        *(f"auroc/{name}" for name in CLASSES),
+    }
     assert auroc["ggcam-cc+centre", "none"]["p_patients_holm"] > 0.05
 
 
@@ -145,12 +161,13 @@ def test_one_seed_has_no_test_and_a_note_and_one_patient_no_interval():
     plan = plan_study(TrainConfig(), ["none", "ggcam"], 1)
     figures, _ = made_up(plan, np.random.default_rng(4))
     summary = summarise(plan, resampled(figures, resamples=100))
-    assert all(np.isnan(row["p_seeds"]) and np.isnan(row["p_seeds_holm"]) for row in summary["differences"])
+    without = ("p_seeds", "p_seeds_holm", "low_with_seeds", "high_with_seeds")
+    assert all(np.isnan([row[name] for name in without]).all() for row in summary["differences"])
     assert "one seed" in summary["notes"][0]
     alone = {key: RunFigures(each.cases.assign(patient_id="p"), each.statistics) for key, each in figures.items()}
     row = summarise(plan, resampled(alone))["differences"][0]
     assert np.isfinite(row["value"])
-    assert np.isnan([row["low"], row["high"], row["p_patients"]]).all()
+    assert np.isnan([row["low"], row["high"], row["low_with_seeds"], row["p_patients"]]).all()
 
 
 def test_each_number_of_training_cases_is_a_study_of_its_own():
@@ -158,6 +175,7 @@ def test_each_number_of_training_cases_is_a_study_of_its_own():
     figures, _ = made_up(plan, np.random.default_rng(6))
     rows = [r for r in summarise(plan, resampled(figures, resamples=50))["differences"] if r["figure"] == "macro_auroc"]
     assert [(row["train_cases"], row["runs"]) for row in rows] == [(10, 2), (20, 2)]
+    assert all(row["low"] < row["value"] < row["high"] and row["low_with_seeds"] < row["value"] for row in rows)
     assert rows[0]["value"] != rows[1]["value"]
 
 
@@ -172,6 +190,10 @@ def test_each_number_of_training_cases_is_a_study_of_its_own():
         ("pointing_game/CHF/distance_px", False),
         ("gaze_agreement/cc/cam", True),
         ("gaze_agreement/cc/centre", False),
+        ("shortcut/energy_inside/cam", True),
+        ("overlap/CHF/average_precision/cam", True),
+        ("overlap/CHF/by_size/small/average_precision/cam", False),
+        ("faithfulness/deletion_auc/cam_minus_chance", True),
     ],
 )
 def test_arms_are_compared_by_these_figures(name, compared):

@@ -115,13 +115,15 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
             _figure(row),
             f"{row['arm']} - {row['baseline']}",
             _interval(row, "+"),
+            _ends(row, "+", "_with_seeds"),
             *(_number(row[name]) for name in ("p_patients_holm", "p_seeds_holm")),
         ]
         for row in filter(_shown, summary["differences"])
     ]
     if differences:
-        print_table(["figure", "arms", "difference [95 %]", "p patients", "p seeds"], differences)
-        print("interval and p patients: for other patients; p seeds: for other trainings; p adjusted (Holm)")
+        print_table(["figure", "arms", "difference [95 %]", "with seeds", "p patients", "p seeds"], differences)
+        print("interval and p patients: for other patients; with seeds: for other patients and other trainings;")
+        print("p seeds: for other trainings; p adjusted (Holm)")
     for note in summary["notes"]:
         print(f"note: {note}")
     if summary["missing_runs"]:
@@ -139,7 +141,11 @@ def _figure(row: Mapping[str, Any]) -> str:
 
 
 def _interval(row: Mapping[str, Any], sign: str = "") -> str:
-    return f"{_number(row['value'], sign)} [{_number(row['low'], sign)}, {_number(row['high'], sign)}]"
+    return f"{_number(row['value'], sign)} {_ends(row, sign)}"
+
+
+def _ends(row: Mapping[str, Any], sign: str = "", of: str = "") -> str:
+    return f"[{_number(row[f'low{of}'], sign)}, {_number(row[f'high{of}'], sign)}]"
 
 
 def _number(value: float | None, sign: str = "") -> str:

@@ -78,7 +78,9 @@ def train(
         _evaluate(run.root, None, "test", device)
 
 
-def evaluate(run: Run, data: Path | None = None, split: Split = "test", device: str | None = None) -> None:
+def evaluate(
+    run: Run, data: Path | None = None, split: Split = "test", device: str | None = None, faithfulness: int = 0
+) -> None:
     """Evaluate a trained run again, and write its report, metrics, predictions and page anew.
 
     Example: ggcam evaluate run/K3F9Q
@@ -88,29 +90,36 @@ def evaluate(run: Run, data: Path | None = None, split: Split = "test", device: 
         data: the prepared folder; by default the one the run was trained on.
         split: which part of it.
         device: where to run; a GPU if there is one.
+        faithfulness: measure also, of so many cases at most, whether the score goes and comes with what the CAM marks
+            (deletion and insertion); each takes as long as forty others.
     """
-    _evaluate(run, data, split, device)
+    _evaluate(run, data, split, device, faithfulness)
 
 
-def _evaluate(root: Path, data: Path | None, split: Split, device: str | None) -> None:
+def _evaluate(root: Path, data: Path | None, split: Split, device: str | None, faithfulness: int = 0) -> None:
     from ggcam.evaluate import evaluate as measure
     from ggcam.evaluate import write_evaluation
 
     with progress_bar("evaluating") as progress:
-        evaluation = measure(root, data, split, device, progress)
+        evaluation = measure(root, data, split, device, progress, faithfulness)
     page = write_evaluation(root, evaluation).page
     metrics = evaluation.metrics
 
-    def row(name: str, figure: Mapping[str, float], chance: float | None = None) -> list[str]:
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    def row(name: str, figure: Mapping[str, float], chance: Mapping[str, float] | None = None) -> list[str]:
         interval = f"{figure['low']:.3f} to {figure['high']:.3f}" if figure["low"] is not None else "-"
-        value = f"{figure['value']:.3f}" if figure["value"] is not None else "-"
-        return [name, value, interval, "" if chance is None else f"{chance:.3f}"]
+        return [name, number(figure["value"]), interval, "" if chance is None else number(chance["value"])]
 
     rows = [row("macro AUROC", metrics["macro_auroc"]), row("accuracy", metrics["accuracy"])]
     rows += [row(f"AUROC {name}", figure) for name, figure in metrics["auroc"].items()]
     rows += [row(name, found["hit_rate"], found["chance"]) for name, found in metrics["anatomy"].items()]
     for name, found in metrics["pointing_game"].items():
         rows.append(row(f"CAM peaks on the finding, {name}", found["hit_rate"], found["chance"]))
+    for name, found in metrics.get("faithfulness", {}).items():
+        if name != "cases":
+            rows.append(row(f"{name.replace('_auc', '')} of what the CAM marks", found["cam"], found["chance"]))
     print_table([f"{split}, {metrics['cases']:,} cases", "value", "95 % interval", "chance"], rows)
     print(f"run folder: {root}")
     print(f"page: {page}")

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
 from scipy.stats import rankdata
 
+from ggcam.metrics.ranking import demand_order
+
 
 def auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half.
@@ -20,7 +22,11 @@ def auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> 
 
     Returns:
         0 to 1; NaN when positives or negatives are missing.
+
+    Raises:
+        ValueError: a score is NaN.
     """
+    demand_order(scores)
     positives = int(positive.sum())
     negatives = len(positive) - positives
     if not positives or not negatives:
@@ -89,7 +95,14 @@ def auprc_per_class(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndar
 def confusion_matrix(
     predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], classes: int
 ) -> Int[np.ndarray, "k k"]:
-    """Number of cases per true class (row) and predicted class (column), shape (classes, classes)."""
+    """Number of cases per true class (row) and predicted class (column), shape (classes, classes).
+
+    Raises:
+        ValueError: a class is none of 0 to classes - 1.
+    """
+    both = np.concatenate([predictions, labels])
+    if len(both) and not (both.min() >= 0 and both.max() < classes):
+        raise ValueError(f"classes run from {both.min()} to {both.max()}, there are {classes}")
     return np.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
 
 

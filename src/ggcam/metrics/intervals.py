@@ -143,6 +143,28 @@ def paired_difference(
     )
 
 
+def resampled_seeds(draws: Float[np.ndarray, "s r"], seed: int | np.random.Generator = 0) -> Float[np.ndarray, " r"]:
+    """Mean over trainings, a seed each, in each resample of patients, the seeds drawn anew as well; shape (r,).
+
+    What the draws of `bootstrap_draws` lack: they speak of other patients under these very trainings, these of other
+    patients and other trainings. One seed less than there are is drawn, with replacement, for as many would make the
+    variance between few seeds too small by a share of 1/s (Rao and Wu, 1988). Few seeds remain few: percentiles know
+    nothing of Student's t, so that with five of them, and most of the spread between them, a nominal 95 % are about 86.
+
+    Args:
+        draws: shape (s, r), a figure of each seed's training in the same resamples of patients.
+        seed: of the drawing of seeds, or the generator that does it.
+
+    Returns:
+        NaN in a resample in which a drawn seed's figure is NaN, and throughout where there are fewer than two seeds.
+    """
+    seeds, resamples = draws.shape
+    if seeds < 2:
+        return np.full(resamples, np.nan)
+    drawn = np.random.default_rng(seed).integers(0, seeds, size=(seeds - 1, resamples))
+    return np.take_along_axis(draws, drawn, axis=0).mean(axis=0)
+
+
 def _patient_counts(patients: int, resamples: int, rng: np.random.Generator) -> Float[np.ndarray, "patients r"]:
     """How often each patient is drawn in each resample: multinomial columns that sum to `patients`."""
     drawn = rng.integers(0, patients, size=(resamples, patients))

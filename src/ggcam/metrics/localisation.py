@@ -34,10 +34,10 @@ def peak_cell(cam: Float[np.ndarray, "n h w"]) -> Int[np.ndarray, "n 2"]:
 
 
 def demand_finite(cam: Float[np.ndarray, "n h w"]) -> None:
-    """Raise ValueError unless every cell of every CAM is finite."""
+    """Raise ValueError unless every cell of every CAM, or other map, is finite."""
     bad = np.flatnonzero(~np.isfinite(cam).all(axis=(1, 2)))
     if len(bad):
-        raise ValueError(f"{len(bad)} of {len(cam)} CAMs have cells that are not finite; the first is CAM {bad[0]}")
+        raise ValueError(f"{len(bad)} of {len(cam)} maps have cells that are not finite; the first is map {bad[0]}")
 
 
 def pointing_game(

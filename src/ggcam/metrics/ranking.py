@@ -1,9 +1,16 @@
-"""Ties in sorted rows: what every area under a curve of thresholds needs, and what is easily got wrong."""
+"""Order and ties: what every area under a curve of thresholds needs, and what is easily got wrong."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Int
+
+
+def demand_order(scores: Float[np.ndarray, " n"]) -> None:
+    """Raise ValueError where a score is NaN, which is neither above nor below another."""
+    bad = np.flatnonzero(np.isnan(scores))
+    if len(bad):
+        raise ValueError(f"{len(bad)} of {len(scores)} scores are NaN; the first is that of case {bad[0]}")
 
 
 def tie_ends(ordered: Float[np.ndarray, "n k"]) -> tuple[Int[np.ndarray, "n k"], Int[np.ndarray, "n k"]]:

@@ -9,7 +9,8 @@ makes: less the minimum, divided by the sum, and mixed with a little uniform so 
 would let the CAM's scale decide how sharp the density is.) Floors and the other reader pass through the same door.
 
 A constant map scores what knowing nothing scores: NSS 0, CC 0, AUC 0.5, and KL, SIM and gain of the uniform density.
-A case without gaze scores NaN: `weighted.weighted_mean` leaves it out.
+A case without gaze scores NaN: `weighted.weighted_mean` leaves it out. A cell that is not finite, of any map, is a
+ValueError.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ def kl_divergence(density: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "
         density: shape (n, h, w), each sums to 1.
         gaze: shape (n, h, w), each sums to 1 or is all zero.
     """
+    demand_finite(density)
+    demand_finite(gaze)
     looked_at = gaze > 0
     with np.errstate(divide="ignore"):
         ratio = np.log(np.where(looked_at, gaze, 1)) - np.log(np.where(looked_at, density, 1))
@@ -91,6 +94,8 @@ def similarity(density: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "n h
 
     NaN without gaze. Arguments are those of `kl_divergence`.
     """
+    demand_finite(density)
+    demand_finite(gaze)
     return np.where(gaze.any(axis=(1, 2)), np.minimum(density, gaze).sum(axis=(1, 2)), np.nan)
 
 
@@ -106,6 +111,8 @@ def information_gain(
         fixations: as in `nss`.
         baseline: shape (n, h, w), likewise: the centre prior, say.
     """
+    demand_finite(density)
+    demand_finite(baseline)
     return _mean_at(np.log2(density) - np.log2(baseline), fixations)
 
 
@@ -126,7 +133,8 @@ def fixation_auc(
     Raises:
         ValueError: a map has a cell that is not finite.
     """
-    demand_finite(maps)
+    for each in (maps, fixations, others):
+        demand_finite(each)
     flat = _flat(maps)
     order = np.argsort(flat, axis=1, kind="stable")
     first, last = tie_ends(np.take_along_axis(flat, order, axis=1))
@@ -162,6 +170,7 @@ def _standardised(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"
 
 def _mean_at(values: Float[np.ndarray, "n h w"], weights: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
     """Weighted mean over the cells; NaN where nothing weighs."""
+    demand_finite(weights)
     total = weights.sum(axis=(1, 2))
     summed = (values * weights).sum(axis=(1, 2))
     return np.divide(summed, total, out=np.full(len(values), np.nan), where=total > 0)

@@ -21,6 +21,7 @@ from ggcam.metrics.weighted import (
     weighted_auroc,
     weighted_calibration_error,
     weighted_mean,
+    weighted_reliability,
     weighted_sensitivity,
 )
 
@@ -135,8 +136,9 @@ def label_figures(
     """What metrics.json says of several labels, as functions of case weights.
 
     Means over the labels: macro_auroc, macro_auprc. Of all known entries in one pool: micro_auroc, accuracy (at a
-    probability of 0.5), brier (0 to 1) and calibration_error (of the probability that the label is present). By label:
-    auroc, auprc, sensitivity_at_90_specificity; and as numbers of cases "known" and "present". A label of which not
+    probability of 0.5), brier (0 to 1), calibration_error (of the probability that the label is present), and by bin of
+    that probability reliability, whose "accuracy" is the share of present ones. By label: auroc, auprc,
+    sensitivity_at_90_specificity; and as numbers of cases "known" and "present". A label of which not
     both values are known is in these numbers and in the pool alone.
 
     Raises:
@@ -159,6 +161,10 @@ def label_figures(
         "accuracy": on_cases(case, weighted_mean((probability > 0.5) == present)),
         "brier": on_cases(case, weighted_mean((probability - present) ** 2)),
         "calibration_error": on_cases(case, weighted_calibration_error(probability, present, BINS)),
+        "reliability": {
+            name: found | {key: on_cases(case, found[key]) for key in ("confidence", "accuracy")}
+            for name, found in weighted_reliability(probability, present).items()
+        },
         "auroc": aurocs,
         "auprc": auprcs,
         "sensitivity_at_90_specificity": by_label(weighted_sensitivity),

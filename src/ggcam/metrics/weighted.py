@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from ggcam.metrics.calibration import BINS, bin_of
 from ggcam.metrics.classification import check_scores
-from ggcam.metrics.ranking import tie_ends
+from ggcam.metrics.ranking import demand_order, tie_ends
 
 WeightedStatistic = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, " r"]]
 """Case weights, a column a resample -> the statistic of each resample; NaN where a resample does not define it."""
@@ -49,7 +50,12 @@ def weighted_mean(values: Shaped[np.ndarray, " n"]) -> CaseMean:
 
 
 def weighted_auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
-    """AUROC, ties counting half; NaN for a resample without positives or without negatives."""
+    """AUROC, ties counting half; NaN for a resample without positives or without negatives.
+
+    Raises:
+        ValueError: a score is NaN; so do all figures below that go by the order of scores.
+    """
+    demand_order(scores)
     negative_order = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
     positives = np.flatnonzero(positive)
     below = np.searchsorted(scores[negative_order], scores[positives], side="left")
@@ -159,7 +165,7 @@ def weighted_roc(
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
         sensitivity = np.full((weights.shape[1], len(false_positive_rate)), np.nan)
         for row, true, false in zip(sensitivity, *(part.T for part in sweep(weights)), strict=True):
-            if true[-1] > 0 and false[-1] > 0:
+            if true.any() and false.any():
                 allowed = np.searchsorted(false, (false_positive_rate + 1e-12) * false[-1], side="right")
                 # Above all scores nothing is found.
                 row[:] = np.concatenate([[0.0], true])[allowed] / true[-1]
@@ -180,7 +186,7 @@ def weighted_precision_recall(
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
         precision = np.full((weights.shape[1], len(recall)), np.nan)
         for row, true, false in zip(precision, *(part.T for part in sweep(weights)), strict=True):
-            if true[-1] > 0:
+            if true.any():
                 least = np.maximum((recall - 1e-12) * true[-1], np.finfo(np.float64).tiny)
                 reached = np.searchsorted(true, least, side="left")
                 row[:] = true[reached] / (true + false)[reached]
@@ -242,6 +248,25 @@ def weighted_calibration_error(
     return statistic
 
 
+def weighted_reliability(
+    confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = BINS
+) -> dict[str, dict[str, Any]]:
+    """`calibration.reliability_curve`: "0.3-0.4" -> its "cases", mean "confidence" and "accuracy"; no empty bins.
+
+    Raises:
+        ValueError: a confidence is not between 0 and 1.
+    """
+    place, edges = bin_of(confidence, bins), np.linspace(0, 1, bins + 1)
+    return {
+        f"{edges[k]:.3g}-{edges[k + 1]:.3g}": {
+            "cases": int((place == k).sum()),
+            "confidence": weighted_mean(np.where(place == k, confidence, np.nan)),
+            "accuracy": weighted_mean(np.where(place == k, right, np.nan)),
+        }
+        for k in np.unique(place)
+    }
+
+
 class _Sweep:
     """The threshold goes down over all scores: weight of the positives and negatives at or above each, (n, r) both.
 
@@ -249,6 +274,7 @@ class _Sweep:
     """
 
     def __init__(self, scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]):
+        demand_order(scores)
         self.order = np.argsort(-scores, kind="stable")
         self._last = tie_ends(scores[self.order][None].astype(np.float64))[1][0]
         self._positive = positive[self.order, None]

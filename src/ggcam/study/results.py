@@ -14,7 +14,7 @@ from jaxtyping import Float
 from ggcam.errors import RunFolderError
 from ggcam.metrics.classification import none_for_nan
 from ggcam.metrics.comparison import Difference, holm, seed_test
-from ggcam.metrics.intervals import Interval, bootstrap_draws
+from ggcam.metrics.intervals import Interval, bootstrap_draws, resampled_seeds
 from ggcam.metrics.weighted import WeightedStatistic, on_cases
 from ggcam.run_folder import write_json
 from ggcam.study.figures import RunFigures, metric_rows, read_figures
@@ -26,7 +26,10 @@ RESAMPLES = 2000
 
 EXPLAINED = {
     "figures": "an arm's figure is the mean over its runs, seeds and folds alike",
-    "low, high": f"95 %, percentile bootstrap over patients, {RESAMPLES:,} resamples, the same for all runs",
+    "low, high": f"95 %, percentile bootstrap over patients, {RESAMPLES:,} resamples, the same for all runs: where the "
+    "figure would lie for other patients under these very trainings",
+    "low_with_seeds, high_with_seeds": "95 %, percentile bootstrap over patients and seeds: where it would lie for "
+    "other patients and other trainings; none with one seed, and too narrow with few",
     "p_patients": "paired bootstrap: would other patients show no difference between these very trainings?",
     "p_seeds": "sign-flip test of the differences by seed, mean over folds: would other trainings show none?",
     "holm": "adjusted for the number of arms held against the baseline, or of controls held against their guidance",
@@ -34,7 +37,8 @@ EXPLAINED = {
 
 COMPARED = ("macro_auroc", "accuracy", "auroc/*", "pointing_game/*/hit_rate", "anatomy/*/hit_rate", "shortcut/hit_rate")
 COMPARED += tuple(f"gaze_agreement/{name}" for name in ("cc/cam", "nss/cam", "cc/cam_minus_shuffled_gaze"))
-"""Figures of metrics.json that arms are compared by; * is a class."""
+COMPARED += ("overlap/*/average_precision/cam", "shortcut/energy_inside/cam", "faithfulness/*/cam_minus_chance")
+"""Figures of metrics.json that arms are compared by; * is a class or, of faithfulness, a figure."""
 
 Pair = tuple[int, int, int | None]
 """Seed, fold and number of training cases of a run."""
@@ -106,7 +110,9 @@ def resampled(
 
 
 def is_compared(name: str) -> bool:
-    """Whether arms are compared by this figure."""
+    """Whether arms are compared by this figure; not by those of small, medium or large findings alone."""
+    if "/by_size/" in name:
+        return False
     for pattern in COMPARED:
         start, star, end = pattern.partition("*")
         if name == pattern or (star and len(name) > len(start + end) and name.startswith(start) and name.endswith(end)):
@@ -157,7 +163,9 @@ def _arm_rows(figures: Figures, arm: Arm, size: int | None) -> list[dict[str, An
         by_seed = _by_seed({pair: found.value for pair, found in having.items()})
         rows.append(
             {"arm": arm.name, "train_cases": size, "figure": name, "runs": len(having)}
-            | {"value": interval.value, "low": interval.low, "high": interval.high, "by_seed": by_seed}
+            | {"value": interval.value, "low": interval.low, "high": interval.high}
+            | _with_seeds(interval.value, {pair: found.draws for pair, found in having.items()})
+            | {"by_seed": by_seed}
         )
     return rows
 
@@ -194,10 +202,19 @@ def _difference(pairs: Mapping[Pair, tuple[Resampled, Resampled]]) -> dict[str, 
         "value": found.interval.value,
         "low": found.interval.low,
         "high": found.interval.high,
+        **_with_seeds(value - other, {pair: ours.draws - theirs.draws for pair, (ours, theirs) in pairs.items()}),
         "p_patients": found.p_value,
         "p_seeds": seed_test(known) if len(known) > 1 else float("nan"),
         "by_seed": by_seed,
     }
+
+
+def _with_seeds(value: float, draws: Mapping[Pair, Float[np.ndarray, " r"]]) -> dict[str, float]:
+    """The interval over patients and seeds of a mean over runs."""
+    seeds = sorted({seed for seed, _, _ in draws})
+    by_seed = [np.mean([drawn for pair, drawn in draws.items() if pair[0] == seed], axis=0) for seed in seeds]
+    interval = Interval.of(value, resampled_seeds(np.stack(by_seed)), 0.95)
+    return {"low_with_seeds": interval.low, "high_with_seeds": interval.high}
 
 
 def _mean(runs: list[Resampled]) -> tuple[float, Float[np.ndarray, " r"]]:

@@ -1,0 +1,367 @@
+"""Every metric on input that is hardly any: a defined result or a clear error, and never a wrong number."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import pkgutil
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ggcam.metrics
+from ggcam.metrics import (
+    agreement,
+    calibration,
+    classification,
+    comparison,
+    curves,
+    delong,
+    faithfulness,
+    intervals,
+    localisation,
+    overlap,
+    saliency,
+    several,
+    weighted,
+)
+
+N, GRID = 6, (4, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A handful of cases with everything that a metric may ask for."""
+
+    p: np.ndarray
+    y: np.ndarray
+    several: np.ndarray
+    patients: np.ndarray
+    cam: np.ndarray
+    truth: np.ndarray
+    gaze: np.ndarray
+    fixations: np.ndarray
+
+    @property
+    def positive(self) -> np.ndarray:
+        return self.y == 1
+
+    @property
+    def readings(self) -> agreement.Gaze:
+        return agreement.Gaze.of(self.gaze, self.fixations, self.patients)
+
+    @property
+    def top(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.p.max(axis=1), self.p.argmax(axis=1) == self.y
+
+    def weighted(self, statistic: Callable) -> np.ndarray:
+        return statistic(np.ones((len(self.y), 2)))
+
+
+def sane() -> World:
+    rng = np.random.default_rng(0)
+    p = rng.random((N, 3))
+    truth = np.zeros((N, *GRID), dtype=bool)
+    truth[:, 1:3, 1] = True
+    fixations = rng.integers(0, 3, size=(N, *GRID)).astype(float)
+    return World(
+        p=p / p.sum(axis=1, keepdims=True),
+        y=np.arange(N) % 3,
+        several=(rng.permuted(np.resize([0.0, 1.0], (3, N)), axis=1)).T,
+        patients=np.array([f"p{i}" for i in range(N)]),
+        cam=rng.normal(size=(N, *GRID)),
+        truth=truth,
+        gaze=fixations / fixations.sum(axis=(1, 2), keepdims=True),
+        fixations=fixations,
+    )
+
+
+def worlds() -> dict[str, World]:
+    sound = sane()
+    broken_cam, broken_gaze = sound.cam.copy(), sound.gaze.copy()
+    broken_cam[0, 0, 0] = broken_gaze[0, 0, 0] = np.nan
+    return {
+        "sane": sound,
+        "one class": replace(sound, y=np.ones(N, dtype=np.int64), several=np.ones((N, 3))),
+        "one patient": replace(sound, patients=np.array(["p"] * N)),
+        "constant": replace(sound, cam=np.full((N, *GRID), 0.5), p=np.full((N, 3), 1 / 3)),
+        "nothing seen": replace(sound, gaze=0 * sound.gaze, fixations=0 * sound.fixations, truth=sound.truth & False),
+        "NaN": replace(sound, p=np.where(np.arange(N)[:, None] == 2, np.nan, sound.p), cam=broken_cam),
+        "NaN gaze": replace(sound, gaze=broken_gaze, fixations=broken_gaze),
+        "no case": World(**{f.name: getattr(sound, f.name)[:0] for f in fields(sound)}),
+    }
+
+
+def bootstrapped(world: World, how: Callable, *statistics: Any) -> Any:
+    return how(*statistics, world.patients, resamples=20)
+
+
+def right(world: World) -> Callable:
+    return weighted.weighted_mean(world.top[1])
+
+
+CALLS: Mapping[Any, Callable[[World], Any]] = {
+    agreement.Gaze: lambda w: w.readings,
+    agreement.agreement: lambda w: agreement.agreement(w.cam, w.readings, saliency.centre_map(GRID)),
+    agreement.shuffled_agreement: lambda w: agreement.shuffled_agreement(w.cam, w.readings, saliency.centre_map(GRID)),
+    agreement.reader_agreement: lambda w: agreement.reader_agreement(
+        w.readings, np.arange(len(w.y)) // 2, saliency.centre_map(GRID)
+    ),
+    agreement.by_image: lambda w: agreement.by_image({"p": w.p[:, 0]}, np.arange(len(w.y)) // 2, 3),
+    calibration.brier_per_case: lambda w: calibration.brier_per_case(w.p, w.y),
+    calibration.top_label: lambda w: calibration.top_label(w.p, w.y),
+    calibration.reliability_curve: lambda w: calibration.reliability_curve(*w.top),
+    calibration.expected_calibration_error: lambda w: calibration.expected_calibration_error(*w.top),
+    calibration.bin_of: lambda w: calibration.bin_of(w.top[0], 10),
+    classification.auroc: lambda w: classification.auroc(w.p[:, 1], w.positive),
+    classification.auroc_per_class: lambda w: classification.auroc_per_class(w.p, w.y),
+    classification.macro_auroc: lambda w: classification.macro_auroc(w.p, w.y),
+    classification.macro_auroc_ovo: lambda w: classification.macro_auroc_ovo(w.p, w.y),
+    classification.auprc_per_class: lambda w: classification.auprc_per_class(w.p, w.y),
+    classification.confusion_matrix: lambda w: classification.confusion_matrix(w.p.argmax(axis=1), w.y, 3),
+    classification.classification_report: lambda w: classification.classification_report(w.p, w.y, "abc"),
+    classification.precision_recall: lambda w: classification.precision_recall(
+        np.bincount(w.y, minlength=9).reshape(3, 3)
+    ),
+    classification.known_mean: lambda w: classification.known_mean(w.p[:, 0]),
+    comparison.paired_bootstrap_test: lambda w: bootstrapped(w, comparison.paired_bootstrap_test, right(w), right(w)),
+    comparison.seed_test: lambda w: comparison.seed_test(w.p[:, 0]),
+    comparison.holm: lambda w: comparison.holm(w.p[:, 0]),
+    curves.roc_band: lambda w: bootstrapped(w, curves.roc_band, w.p[:, 1], w.positive),
+    curves.precision_recall_band: lambda w: bootstrapped(w, curves.precision_recall_band, w.p[:, 1], w.positive),
+    delong.DeLong: lambda w: [
+        delong.DeLong.of(w.p.T, w.positive, w.patients),
+        delong.DeLong.of(w.p.T, w.positive, w.patients).difference(),
+    ],
+    faithfulness.deletion_insertion: lambda w: faithfulness.deletion_insertion(
+        w.truth.astype(float), w.cam, lambda x: x.sum(axis=(1, 2)), 0 * w.cam
+    ),
+    intervals.bootstrap_interval: lambda w: bootstrapped(w, intervals.bootstrap_interval, right(w)),
+    intervals.bootstrap_intervals: lambda w: bootstrapped(w, intervals.bootstrap_intervals, {"right": right(w)}),
+    intervals.bootstrap_draws: lambda w: bootstrapped(w, intervals.bootstrap_draws, {"right": right(w)}),
+    intervals.paired_difference: lambda w: bootstrapped(w, intervals.paired_difference, right(w), right(w)),
+    intervals.resampled_seeds: lambda w: intervals.resampled_seeds(w.p[:, :1]),
+    localisation.peak_cell: lambda w: localisation.peak_cell(w.cam),
+    localisation.pointing_game: lambda w: localisation.pointing_game(w.cam, w.truth),
+    localisation.chance_level: lambda w: localisation.chance_level(w.truth, within=w.truth),
+    localisation.peak_distance: lambda w: localisation.peak_distance(w.cam, w.truth),
+    localisation.Pointing: lambda w: localisation.Pointing.of(w.cam, w.truth, (8, 8)),
+    localisation.anatomy_pointing: lambda w: localisation.anatomy_pointing(
+        w.cam, w.y, ("Normal", "CHF", "pneumonia"), w.truth, w.truth, (8, 8)
+    ),
+    localisation.regions_to_mask: lambda w: localisation.regions_to_mask(
+        [("box", *row[:2], *row[:2]) for row in w.p.tolist()], (1, 1), GRID
+    ),
+    localisation.mask_to_grid: lambda w: [localisation.mask_to_grid(each, (2, 2)) for each in w.truth],
+    overlap.energy_inside: lambda w: overlap.energy_inside(w.cam, w.truth),
+    overlap.iou_curve: lambda w: overlap.iou_curve(w.cam, w.truth),
+    overlap.mean_iou: lambda w: overlap.mean_iou(w.cam, w.truth),
+    overlap.best_iou: lambda w: overlap.best_iou(w.cam, w.truth),
+    overlap.cell_average_precision: lambda w: overlap.cell_average_precision(w.cam, w.truth),
+    overlap.shuffled_chance: lambda w: overlap.shuffled_chance(overlap.mean_iou, w.cam, w.truth),
+    overlap.size_group: lambda w: overlap.size_group(w.p[:, 0]),
+    saliency.map_density: lambda w: saliency.map_density(w.cam),
+    saliency.nss: lambda w: saliency.nss(w.cam, w.fixations),
+    saliency.correlation: lambda w: saliency.correlation(w.cam, w.gaze),
+    saliency.kl_divergence: lambda w: saliency.kl_divergence(saliency.map_density(w.cam), w.gaze),
+    saliency.similarity: lambda w: saliency.similarity(saliency.map_density(w.cam), w.gaze),
+    saliency.information_gain: lambda w: saliency.information_gain(
+        saliency.map_density(w.cam), w.fixations, np.full(w.cam.shape, 1 / 12)
+    ),
+    saliency.fixation_auc: lambda w: saliency.fixation_auc(w.cam, w.fixations, 1 - (w.fixations > 0).astype(float)),
+    saliency.shuffled_partners: lambda w: saliency.shuffled_partners(len(w.y), 3),
+    several.auroc_per_label: lambda w: several.auroc_per_label(w.p, w.several),
+    several.macro_auroc_of_labels: lambda w: several.macro_auroc_of_labels(w.p, w.several),
+    several.labels_report: lambda w: several.labels_report(w.p, w.several, "abc"),
+    several.auprc_per_label: lambda w: several.auprc_per_label(w.p, w.several),
+    several.of_known: lambda w: w.weighted(several.of_known(weighted.weighted_auroc, w.p[:, 0], w.several[:, 0])),
+    several.label_figures: lambda w: {
+        k: w.weighted(each) for k, each in several.label_figures(w.p, w.several, "abc").items() if callable(each)
+    },
+    weighted.weighted_mean: lambda w: w.weighted(weighted.weighted_mean(w.p[:, 0])),
+    weighted.weighted_auroc: lambda w: w.weighted(weighted.weighted_auroc(w.p[:, 1], w.positive)),
+    weighted.weighted_macro_auroc: lambda w: w.weighted(weighted.weighted_macro_auroc(w.p, w.y)),
+    weighted.weighted_macro_auroc_ovo: lambda w: w.weighted(weighted.weighted_macro_auroc_ovo(w.p, w.y)),
+    weighted.weighted_micro_auroc: lambda w: w.weighted(weighted.weighted_micro_auroc(w.p, w.y)),
+    weighted.weighted_auprc: lambda w: w.weighted(weighted.weighted_auprc(w.p[:, 1], w.positive)),
+    weighted.weighted_macro_auprc: lambda w: w.weighted(weighted.weighted_macro_auprc(w.p, w.y)),
+    weighted.weighted_sensitivity: lambda w: w.weighted(weighted.weighted_sensitivity(w.p[:, 1], w.positive)),
+    weighted.weighted_roc: lambda w: w.weighted(weighted.weighted_roc(w.p[:, 1], w.positive, curves.GRID)),
+    weighted.weighted_precision_recall: lambda w: w.weighted(
+        weighted.weighted_precision_recall(w.p[:, 1], w.positive, curves.GRID)
+    ),
+    weighted.weighted_balanced_accuracy: lambda w: w.weighted(
+        weighted.weighted_balanced_accuracy(w.p.argmax(axis=1), w.y)
+    ),
+    weighted.weighted_macro_f1: lambda w: w.weighted(weighted.weighted_macro_f1(w.p.argmax(axis=1), w.y)),
+    weighted.weighted_mcc: lambda w: w.weighted(weighted.weighted_mcc(w.p.argmax(axis=1), w.y)),
+    weighted.weighted_reliability: lambda w: {
+        name: [w.weighted(each) for each in (found["confidence"], found["accuracy"])]
+        for name, found in weighted.weighted_reliability(*w.top).items()
+    },
+    weighted.weighted_calibration_error: lambda w: w.weighted(weighted.weighted_calibration_error(*w.top)),
+}
+
+
+WORLDS = worlds()
+
+NUMBERS, SOME, UNDEFINED, EMPTY, ERROR = "nsue!"
+
+EXPECTED = {
+    "Gaze": "nnnnnnse",
+    "agreement": "nnsnu!!e",
+    "shuffled_agreement": "nnunu!!e",
+    "reader_agreement": "nnsnun!e",
+    "by_image": "nnnnnnnu",
+    "brier_per_case": "nnnnn!n!",
+    "top_label": "nnnnn!n!",
+    "reliability_curve": "sssss!ss",
+    "expected_calibration_error": "nnnnn!nu",
+    "bin_of": "nnnnn!ne",
+    "auroc": "nunnn!nu",
+    "auroc_per_class": "nunnn!n!",
+    "macro_auroc": "nunnn!n!",
+    "macro_auroc_ovo": "nunnn!n!",
+    "auprc_per_class": "nsnnn!n!",
+    "confusion_matrix": "nnnnnnnn",
+    "classification_report": "nsnnn!n!",
+    "precision_recall": "ssssssss",
+    "known_mean": "nnnnnnnu",
+    "paired_bootstrap_test": "nnsnnnn!",
+    "seed_test": "nnnnn!nu",
+    "holm": "nnnnnsne",
+    "roc_band": "nssnn!n!",
+    "precision_recall_band": "nnsnn!n!",
+    "DeLong": "nssnn!ns",
+    "deletion_insertion": "nnnnn!nn",
+    "bootstrap_interval": "nnsnnnn!",
+    "bootstrap_intervals": "nnsnnnn!",
+    "bootstrap_draws": "nnennnn!",
+    "paired_difference": "nnsnnnn!",
+    "resampled_seeds": "nnnnnnnu",
+    "peak_cell": "nnnnn!ne",
+    "pointing_game": "nnnnn!ne",
+    "chance_level": "nnnnunne",
+    "peak_distance": "nnnuu!ne",
+    "Pointing": "nnnse!ne",
+    "anatomy_pointing": "nnnsenne",
+    "regions_to_mask": "nnnnn!nn",
+    "mask_to_grid": "nnnnnnne",
+    "energy_inside": "nnnnu!ne",
+    "iou_curve": "nnnnu!ne",
+    "mean_iou": "nnnnu!ne",
+    "best_iou": "nnnnu!ne",
+    "cell_average_precision": "nnnnu!ne",
+    "shuffled_chance": "nnnnu!ne",
+    "size_group": "nnnnnnne",
+    "map_density": "nnnnn!ne",
+    "nss": "nnnnu!!e",
+    "correlation": "nnnnu!!e",
+    "kl_divergence": "nnnnu!!e",
+    "similarity": "nnnnu!!e",
+    "information_gain": "nnnnu!!e",
+    "fixation_auc": "nnnnu!!e",
+    "shuffled_partners": "nnnnnnne",
+    "auroc_per_label": "nunnn!n!",
+    "macro_auroc_of_labels": "nunnn!n!",
+    "labels_report": "sssss!s!",
+    "auprc_per_label": "nnnnn!n!",
+    "of_known": "nunnn!nu",
+    "label_figures": "nsnnn!n!",
+    "weighted_mean": "nnnnnnnu",
+    "weighted_auroc": "nunnn!nu",
+    "weighted_macro_auroc": "nunnn!n!",
+    "weighted_macro_auroc_ovo": "nunnn!n!",
+    "weighted_micro_auroc": "nnnnn!n!",
+    "weighted_auprc": "nnnnn!nu",
+    "weighted_macro_auprc": "nnnnn!n!",
+    "weighted_sensitivity": "nunnn!nu",
+    "weighted_roc": "nunnn!nu",
+    "weighted_precision_recall": "nnnnn!nu",
+    "weighted_balanced_accuracy": "nnnnnnnu",
+    "weighted_macro_f1": "nnnnnnnu",
+    "weighted_mcc": "nunnnnnu",
+    "weighted_reliability": "nnnnn!ne",
+    "weighted_calibration_error": "nnnnn!nu",
+}
+"""Function -> what comes of each world, in their order, a letter each: numbers throughout (n), NaN in some places (s)
+or in all (u), nothing (e), or a ValueError (!)."""
+
+NO_METRICS = {
+    *("none_for_nan", "check_scores", "check_labels", "demand_finite", "demand_order"),  # of what comes in or goes out
+    *("tie_ends", "on_cases", "mean_of", "centre_map"),  # parts of the others
+    *("CurveBand", "Difference", "Interval", "Faithfulness", "ReliabilityCurve", "CaseMean"),  # what the others return
+}
+
+
+def public_surface() -> set[str]:
+    """Every function and class that a module of metrics has made, but for private ones."""
+    modules = [importlib.import_module(f"ggcam.metrics.{each.name}") for each in pkgutil.iter_modules(metrics_path())]
+    return {
+        name
+        for module in modules
+        for name, item in vars(module).items()
+        if (inspect.isfunction(item) or inspect.isclass(item)) and item.__module__ == module.__name__
+        if not name.startswith("_")
+    }
+
+
+def metrics_path() -> list[str]:
+    return list(ggcam.metrics.__path__)
+
+
+def numbers(result: Any) -> np.ndarray:
+    """All numbers in a result, whatever it is made of; None is NaN."""
+    if is_dataclass(result):
+        result = [getattr(result, field.name) for field in fields(result)]
+    if isinstance(result, Mapping):
+        result = list(result.values())
+    if isinstance(result, list | tuple):
+        return np.concatenate([np.zeros(0), *map(numbers, result)])
+    array = np.asarray(math.nan if result is None else result)
+    return array.astype(float).ravel() if array.dtype.kind in "bif" else np.zeros(0)
+
+
+def outcome(call: Callable[[World], Any], world: World) -> str:
+    try:
+        found = numbers(call(world))
+    except ValueError as error:
+        if not re.search("finite|NaN|no cases|lies between|box or an ellipse", str(error)):
+            raise  # not in our own words: it went wrong somewhere inside
+        return ERROR
+    assert not np.isinf(found).any()
+    undefined = np.isnan(found)
+    if not len(found):
+        return EMPTY
+    return UNDEFINED if undefined.all() else SOME if undefined.any() else NUMBERS
+
+
+def test_no_metric_is_forgotten():
+    assert {call.__name__ for call in CALLS} == public_surface() - NO_METRICS
+    assert public_surface() >= NO_METRICS
+    assert set(EXPECTED) == {call.__name__ for call in CALLS}
+
+
+@pytest.mark.parametrize("metric", CALLS, ids=lambda metric: metric.__name__)
+def test_hardly_any_input_has_a_defined_result_or_a_clear_error(metric):
+    """Warnings are errors here, so that none of them divides by zero on the way."""
+    assert "".join(outcome(CALLS[metric], world) for world in WORLDS.values()) == EXPECTED[metric.__name__]
+
+
+def test_a_constant_cam_scores_what_knowing_nothing_scores():
+    world = WORLDS["constant"]
+    assert (saliency.nss(world.cam, world.fixations) == 0).all()
+    assert (saliency.correlation(world.cam, world.gaze) == 0).all()
+    unseen = (world.fixations == 0).astype(float)
+    assert saliency.fixation_auc(world.cam, world.fixations, unseen) == pytest.approx(np.full(N, 0.5))
+    assert not localisation.pointing_game(world.cam, world.truth).any()
+    assert (overlap.iou_curve(world.cam, world.truth) == 0).all()
+    share = world.truth.mean(axis=(1, 2))
+    assert overlap.cell_average_precision(world.cam, world.truth) == pytest.approx(share)
+    assert overlap.energy_inside(world.cam, world.truth) == pytest.approx(share)
+    assert classification.auroc(world.p[:, 1], world.positive) == 0.5
