@@ -119,14 +119,7 @@ def read_samples(path: Path, ids: CaseIds, screen: EgdScreen, detection: Detecti
         columns.append(np.stack([numbers[name][keep] for name in (TIME, x_name, y_name)], axis=1))
     case, (time_s, x, y) = np.concatenate(cases), np.concatenate(columns).T
     x_px, y_px = (pixel_centre(x), pixel_centre(y)) if dwell else screen.to_image(case, x, y)
-    order = np.lexsort((time_s, case))
-    starts = np.searchsorted(case[order], np.arange(len(screen.px_per_degree) + 1)).tolist()
-    recordings: list[list[_Recording]] = [[]]
-    for at, (first, end) in enumerate(pairwise(starts)):
-        if sum(len(each.time_s) for each in recordings[-1]) > SAMPLES_A_TASK:
-            recordings.append([])
-        rows, (across, down) = order[first:end], screen.px_per_degree[at].tolist()
-        recordings[-1].append(_Recording(at, time_s[rows], x_px[rows], y_px[rows], (across, down)))
+    recordings = _recordings(case, time_s, x_px, y_px, screen)
     # I-DT alone is a loop over samples, worth the two seconds that a process takes to start.
     found = in_parallel(partial(_detect, detection), recordings, workers=0 if detection.method == "idt" else 1)
     parts = sorted((part for of_task in found for part in of_task), key=lambda part: part[0])
@@ -143,6 +136,25 @@ class _Recording:
     x_px: Float[np.ndarray, " n"]
     y_px: Float[np.ndarray, " n"]
     px_per_degree: tuple[float, float]
+
+
+def _recordings(
+    case: Int[np.ndarray, " n"],
+    time_s: Float[np.ndarray, " n"],
+    x_px: Float[np.ndarray, " n"],
+    y_px: Float[np.ndarray, " n"],
+    screen: EgdScreen,
+) -> list[list[_Recording]]:
+    """All samples by case, in parts of some cases each."""
+    order = np.lexsort((time_s, case))
+    starts = np.searchsorted(case[order], np.arange(len(screen.px_per_degree) + 1)).tolist()
+    parts: list[list[_Recording]] = [[]]
+    for at, (first, end) in enumerate(pairwise(starts)):
+        if sum(len(each.time_s) for each in parts[-1]) > SAMPLES_A_TASK:
+            parts.append([])
+        rows, (across, down) = order[first:end], screen.px_per_degree[at].tolist()
+        parts[-1].append(_Recording(at, time_s[rows], x_px[rows], y_px[rows], (across, down)))
+    return parts
 
 
 def _detect(detection: Detection, recordings: Sequence[_Recording]) -> list[tuple[int, GazeRows]]:
