@@ -232,7 +232,7 @@ def _labels(prepared: PreparedData) -> Iterator[Finding]:
             f"{len(named) / len(labels):.0%} name a finding, {classes} of {len(prepared.class_names)} classes"
             + (f"; no classes: {listed(strange)}" if strange else ""),
             warning=bool(strange),
-            to_do="the CAM of a class is guided by gaze of the same name alone: use its words in --vocabulary or labels",
+            to_do="gaze guides the CAM of the class of the same name: name classes in --vocabulary, or in the labels",
         )
 
 
