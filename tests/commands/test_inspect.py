@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -52,3 +54,35 @@ def test_out_names_picture_and_page(capsys, data: Path, out: str):
 def test_a_damaged_image_is_refused(capsys, data: Path):
     next((data / "images").iterdir()).write_bytes(b"")
     assert "a prepared image is damaged" in refused(capsys, "inspect", data)
+
+
+def test_a_gaze_file_needs_no_images(capsys, tmp_path: Path):
+    rng = np.random.default_rng(0)
+    entries = [
+        {
+            "image_id": f"1.2.{number}",
+            "gaze_x": rng.uniform(0.1, 0.7, 9).tolist(),
+            "gaze_y": rng.choice([0.25, 0.75], 9).tolist(),
+            "time": [3] * 9,
+        }
+        for number in range(24)
+    ]
+    (tmp_path / "gaze.json").write_text(json.dumps(entries))
+    called = call(capsys, "inspect", tmp_path / "gaze.json", "--per-class", 1)
+    assert called.code == 0
+    assert "24, 24 with gaze" in called.out
+    assert cv2.imread(str(tmp_path / "gaze-inspect.png")).std() > 10
+    for entry in entries:
+        entry["gaze_x"], entry["gaze_y"] = entry["gaze_y"], entry["gaze_x"]
+    (tmp_path / "gaze.json").write_text(json.dumps(entries))
+    message = refused(capsys, "inspect", tmp_path / "gaze.json")
+    assert "rows and columns are exchanged" in message
+    assert "--axis-order column-first" in message
+
+
+def test_real_gaze_is_shown_on_an_empty_frame(capsys, tmp_path: Path, real_data: Path):
+    gaze = real_data / "siim_gaze" / "siim_acr_gaze_125.json"
+    called = call(capsys, "inspect", gaze, "--out", tmp_path / "sheet.png")
+    assert called.code == 0
+    assert "5,286" in called.out
+    assert cv2.imread(str(tmp_path / "sheet.png")).std() > 10

@@ -16,6 +16,20 @@ def test_it_tells_what_it_made_and_what_to_do_next(capsys, tmp_path):
     assert "pneumonia" in called.out
 
 
+def test_reflacx_goes_all_the_way_to_a_prepared_folder(capsys, tmp_path):
+    flags = ("--layout", "reflacx", "--cases", 14, "--size", "64x64")
+    called = call(capsys, "simulate", tmp_path / "raw", *flags)
+    assert called.code == 0
+    assert "readings. Next: ggcam prepare" in called.out
+    flags = ("--split", "source", "--size", "64x64", "--dictation-window-s", 2)
+    called = call(capsys, "prepare", tmp_path / "raw", tmp_path / "data", *flags)
+    assert called.code == 0
+    assert "Consolidation" in called.out
+    fixations = pd.read_parquet(tmp_path / "data" / "fixations.parquet")
+    assert fixations.groupby("case_id")["reading_id"].nunique().max() >= 4
+    assert fixations["label"].fillna("").ne("").any()
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

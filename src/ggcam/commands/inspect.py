@@ -13,11 +13,13 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
     """Check a prepared folder, and draw some cases of each class: scanpath, attention map, regions.
 
     Counts the cases, looks for what is wrong with images, splits and gaze, and writes a picture and beside it a page.
+    Of a gaze file of SIIM-ACR (.json or .pkl), which needs no images, it checks the order of the axes and draws some
+    scanpaths on an empty frame.
 
     Example: ggcam inspect DATA --strict
 
     Args:
-        data: the prepared folder.
+        data: the prepared folder; or the gaze file.
         out: picture to write, with the page beside it; DATA-inspect.png and .html beside the folder by default.
         per_class: cases drawn of each class.
         seed: chooses them.
@@ -29,6 +31,9 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
     from ggcam.report.check_page import write_check_page
     from ggcam.report.contact_sheet import contact_sheet
 
+    if data.is_file():
+        _inspect_gaze(data, out or data.resolve().with_name(f"{data.stem}-inspect.png"), 4 * per_class, seed)
+        return
     prepared = load_prepared(data)
     head, *rows = summary_table(prepared)
     print_table(head, rows)
@@ -48,3 +53,28 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
     print(f"{len(check.wrong)} wrong, {len(check.warnings)} to look at\n{picture}\n{page}")
     if strict and check.wrong:
         sys.exit(1)
+
+
+def _inspect_gaze(path: Path, out: Path, most: int, seed: int) -> None:
+    import numpy as np
+
+    from ggcam.data.sources.axis_order import check_axis_order, on_lungs
+    from ggcam.data.sources.siim_gaze import read_clusters
+    from ggcam.report.gaze_sheet import gaze_sheet
+
+    readings = read_clusters(path)
+    check_axis_order(((points, None) for points in readings.values()), path, "read it with --axis-order column-first")
+    seen = [points for points in readings.values() if points[:, 2].sum() > 0]
+    lungs, turned = (
+        float(np.mean([on_lungs(points[:, order]) for points in seen] or [np.nan])) for order in ([0, 1, 2], [1, 0, 2])
+    )
+    print_table(
+        ["what", "found"],
+        [
+            ("readings", f"{len(readings):,}, {len(seen):,} with gaze"),
+            ("clusters", f"{sum(map(len, readings.values())):,}"),
+            ("samples of 60 Hz", f"{sum(points[:, 2].sum() for points in readings.values()):,.0f}"),
+            ("time on the usual place of lungs", f"{lungs:.0%}; {turned:.0%} if rows and columns were exchanged"),
+        ],
+    )
+    print(gaze_sheet(readings, out, most, seed))

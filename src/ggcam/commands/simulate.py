@@ -13,7 +13,7 @@ def simulate(
     out: Out,
     config: OmitArgPrefixes[SimulationConfig] = SimulationConfig(),  # noqa: B008
 ) -> None:
-    """Make chest X-ray phantoms with gaze and known truth, in the raw layout of EGD-CXR.
+    """Make chest X-ray phantoms with gaze and known truth, in the raw layout of EGD-CXR or REFLACX.
 
     Example: ggcam simulate raw --cases 1090 --shortcut 0.8
 
@@ -27,4 +27,5 @@ def simulate(
         summary = run(out, config, progress)
     counts = {**summary.per_class, **summary.per_split}
     print_table(["cases", *counts], [[f"{summary.cases:,}", *(f"{n:,}" for n in counts.values())]])
-    print(f"{summary.fixations:,} fixations. Next: ggcam prepare {out} DATA --split-file {out / 'split.csv'}")
+    split = "--split source" if config.layout == "reflacx" else f"--split-file {out / 'split.csv'}"
+    print(f"{summary.fixations:,} fixations in {summary.readings:,} readings. Next: ggcam prepare {out} DATA {split}")

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float32, Shaped, UInt8
 from PIL import Image, ImageFile
 
 from ggcam.data.case import Frame, MaskName
+from ggcam.data.mistaken import mistaken_for
 from ggcam.data.safe_pickle import load_array
 from ggcam.errors import ImageError
 
@@ -253,6 +254,9 @@ def _explained(path: Path) -> Iterator[None]:
     except IsADirectoryError:
         raise ImageError("an image file is expected here, not a folder", where=path) from None
     except Image.UnidentifiedImageError:
-        raise ImageError("the file is none of PNG, JPEG, TIFF and DICOM, or is cut off early", where=path) from None
+        instead = mistaken_for(path)
+        so = f"but {instead.what}" if instead else "or is cut off early"
+        what = f"the file is none of PNG, JPEG, TIFF and DICOM, {so}"
+        raise ImageError(what, where=path, fix=instead and instead.fix) from None
     except Exception as error:
         raise ImageError("the image cannot be decoded", where=path, got=f"{error or type(error).__name__}") from error

@@ -15,7 +15,10 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int, Shaped
 
+from ggcam.data.mistaken import mistaken_for
 from ggcam.errors import MissingFileError, TableError
+
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,8 @@ class Table:
         found = np.asarray(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
         empty = np.isin(text, ("", "nan", "NaN"))
         wrong = ~np.isfinite(found)
-        self.refuse(wrong & ~empty, f"{column} is not a finite number", column)
+        comma = "a decimal point, not a comma" if (np.char.find(text[wrong], ",") >= 0).any() else None
+        self.refuse(wrong & ~empty, f"{column} is not a finite number", column, comma)
         if not blank:
             self.refuse(wrong, f"{column} is empty", column)
         return found
@@ -156,12 +160,17 @@ def column_names(path: Path) -> list[str]:
 def _header(path: Path) -> list[str]:
     if not path.is_file():
         raise MissingFileError("there is no such table", where=path)
+    if instead := mistaken_for(path, admitted=_GZIP if path.suffix == ".gz" else b""):
+        raise TableError(f"this is no table but {instead.what}", where=path, fix=instead.fix)
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         if path.suffix == ".parquet":
             return pq.read_schema(path).names
         with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
             return next(csv.reader(file, delimiter=_delimiter(path)), [])
+    except gzip.BadGzipFile as error:
+        fix = "let its name end in .csv if it was unpacked already; or download it again"
+        raise TableError("the table cannot be read", where=path, got=error, fix=fix) from error
     except (pa.ArrowException, csv.Error, OSError, EOFError) as error:
         raise TableError("the table cannot be read", where=path, got=error) from error
 
@@ -180,6 +189,7 @@ def _names(path: Path, header: list[str], required: Sequence[str], optional: Seq
             where=path,
             expected=", ".join(required),
             got=", ".join(stripped) or "an empty file",
+            fix=_separated_otherwise(stripped, required),
         )
     names = [name for name in (*required, *optional) if name in stripped]
     twice = [name for name in names if stripped.count(name) > 1]
@@ -188,14 +198,31 @@ def _names(path: Path, header: list[str], required: Sequence[str], optional: Seq
     return {header[stripped.index(name)]: name for name in names}
 
 
+def _separated_otherwise(header: Sequence[str], required: Sequence[str]) -> str | None:
+    """What to do about a header that would do if it were parted at semicolons or tabs."""
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if any(part.strip(' "') in required for each in header if mark in each for part in each.split(mark)):
+            return f"the columns are parted by {name}: save the table with commas"
+    return None
+
+
 def _read_csv(path: Path, columns: list[str]) -> pa.Table:
-    return pacsv.read_csv(
-        path,
-        # A single thread counts the rows, so that the message names a broken one.
-        read_options=pacsv.ReadOptions(use_threads=False),
-        parse_options=pacsv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
-        convert_options=pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string())),
-    )
+    try:
+        table = pacsv.read_csv(
+            path,
+            # A single thread counts the rows, so that the message names a broken one.
+            read_options=pacsv.ReadOptions(use_threads=False),
+            parse_options=pacsv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" not in str(error):
+            raise
+        # A header alone, whose line has no end; one that has an end is no error.
+        table = pa.table({column: pa.array([], pa.string()) for column in columns})
+    return table
 
 
 def _text(column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:

@@ -115,7 +115,10 @@ def _draw_case(panels: Sequence[Axes] | np.ndarray, prepared: PreparedData, case
     panels[0].imshow(draw_scanpath(to_rgb(image), gaze), interpolation="antialiased")
     panels[0].set_title(f"{_short(case_id)}, {split}", fontsize=7.5, loc="left", pad=3)
     if len(panels) > 1:
-        seconds = f"{len(gaze)} fixations, {gaze.total_s:.1f} s" if len(gaze) else "no gaze"
+        table = prepared.fixations
+        readings = table.loc[table["case_id"] == case_id, "reading_id"].nunique()
+        several = f" in {readings} readings" if readings > 1 else ""
+        seconds = f"{len(gaze)} fixations, {gaze.total_s:.1f} s{several}" if len(gaze) else "no gaze"
         panels[1].set_title(seconds, fontsize=7.5, loc="left", pad=3, color=GREY)
         mapped = cam_overlay(image, _attention(gaze, image.shape)) if len(gaze) else to_rgb(image)
         _draw_anatomy(panels[1], mapped, prepared, case_id, times)

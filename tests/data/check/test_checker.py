@@ -164,6 +164,7 @@ def test_healthy_data_pass(tmp_path_factory: pytest.TempPathFactory, seed: int, 
         (in_frame(duration_s=lambda t: 10 * t["duration_s"]), "length of the fixations", "warning", "median"),
         (in_frame(start_s=lambda t: -t["start_s"]), "order in time", "warning", "broken in 55"),
         (change("fixations.parquet", lambda t: t.groupby("case_id").head(3)), "fixations a case", "warning", "100%"),
+        (in_frame(label=lambda t: "lump"), "labels of the fixations", "warning", "no classes: lump"),
         (same_gaze_twice, "duplicate gaze", "warning", " = "),
     ],
 )  # fmt: skip
@@ -240,3 +241,16 @@ def test_images_in_several_sizes_without_any_chest_are_checked_too(tmp_path: Pat
     check = check_data(load_prepared(root), lambda done, total: seen.append((done, total)))
     assert check.wrong == ()
     assert seen == [(number, 24) for number in range(1, 25)]
+
+
+def test_labels_and_readings_of_the_gaze_are_told(root: Path):
+    assert "readings" not in found(root, "fixations a case").value
+    assert "labels of the fixations" not in {finding.name for finding in checked(root).findings}
+    half = {
+        "label": lambda t: np.where(np.arange(len(t)) % 2, "CHF", ""),
+        "reading_id": lambda t: np.arange(len(t)) % 3,
+    }
+    in_frame(**half)(root)
+    labels = found(root, "labels of the fixations")
+    assert (labels.level, labels.value) == ("ok", "50% name a finding, 1 of 3 classes")
+    assert "in up to 3 readings" in found(root, "fixations a case").value

@@ -40,6 +40,60 @@ def test_findings_are_known_by_their_words_unless_negated(text, expected):
     assert {mention.finding for mention in find_mentions(words(text), vocabulary)} == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # What is negated reaches to the end of a list, however long.
+        ("No focal consolidation , pleural effusion , pulmonary edema , or pneumothorax .", set()),
+        ("no evidence of acute focal consolidation, large pleural effusion or overt edema. cardiomegaly", {"heart"}),
+        ("there is neither effusion nor pneumothorax", set()),
+        ("without effusion or edema", set()),
+        ("negative for pneumothorax", set()),
+        # It ends where the sentence turns.
+        ("no pneumothorax but a large effusion", {"effusion"}),
+        ("No consolidation , however there is edema .", {"edema"}),
+        ("no effusion and the heart is enlarged", {"heart"}),
+        ("no pneumothorax, there is a left effusion", {"effusion"}),
+        ("no effusion in the left lung or pneumothorax", set()),
+        ("no consolidation. edema", {"edema"}),
+        ("no consolidation ? edema", {"edema"}),
+        # What is told after the finding.
+        ("pneumothorax is not seen", set()),
+        ("effusion or pneumothorax is not identified", set()),
+        ("pneumothorax is not seen, small effusion", {"effusion"}),
+        ("the effusion has resolved", set()),
+        ("the effusion has resolved , edema persists", {"edema"}),
+        ("pneumonia is unlikely", set()),
+        ("pneumonia has been ruled out", set()),
+        ("effusion and pneumothorax has resolved", {"effusion"}),
+        # What is possible is not negated.
+        ("pneumonia cannot be excluded", {"consolidation"}),
+        ("pneumonia is not excluded", {"consolidation"}),
+        ("pneumonia not ruled out", {"consolidation"}),
+        ("possible consolidation", {"consolidation"}),
+        # Nor is what has not changed, or is not alone.
+        ("no change in the left effusion", {"effusion"}),
+        ("no significant interval change in effusion", {"effusion"}),
+        ("effusion is not changed", {"effusion"}),
+        ("not only effusion but edema", {"effusion", "edema"}),
+        # "Free" and "negative" negate with "of" and "for" alone.
+        ("free air and an effusion", {"effusion"}),
+        ("lungs are free of edema", set()),
+        ("resolved edema and effusion", set()),
+        ("resolved edema , new effusion", {"effusion"}),
+    ],
+)
+def test_typical_phrases_are_understood(text, expected):
+    vocabulary = {
+        "effusion": ["effusion*"],
+        "edema": ["edema"],
+        "consolidation": ["consolidation", "pneumonia"],
+        "heart": ["cardiomegaly", "heart is enlarged"],
+        "pneumothorax": ["pneumothorax"],
+    }
+    assert {mention.finding for mention in find_mentions(words(text), vocabulary)} == expected
+
+
 def test_a_mention_lasts_from_its_first_word_to_its_last():
     found = find_mentions(words("a left Pleural, effusion"), {"P": ["pleural effusion"]})
     assert found == [Mention("P", 2.0, 3.5)]

@@ -1,6 +1,7 @@
 """Raw samples, transcripts and MIMIC-CXR's tables beside EGD-CXR."""
 
 import gzip
+import pickle
 import time
 from collections import Counter
 
@@ -12,7 +13,7 @@ from data.dicom_fixture import write_dicom
 from data.sources.egd_fixture import Egd, three_cases
 from data.sources.round_trip import demand_gaze_on_spots, spot
 from ggcam.data import sources
-from ggcam.data.sources import egd_cxr
+from ggcam.data.sources import egd_cxr, egd_gaze
 from ggcam.data.sources.egd_gaze import CaseIds, read_samples
 from ggcam.data.sources.egd_screen import EgdScreen
 from ggcam.errors import ConfigError, DataError, GGCamError, MissingFileError, TableError
@@ -62,6 +63,24 @@ def test_samples_end_in_the_right_pixel_and_cell(tmp_path, raw, method):
         assert len(gaze) == (32 if method == "dwell" else 1)
         assert gaze.total_s == pytest.approx(32 / 60 if method == "dwell" else 0.48, abs=0.03)
     assert source.dropped[f"sample not valid ({'FPOGV' if method == 'dwell' else 'BPOGV'})"] == 3
+
+
+def test_cases_handed_out_in_parts_and_done_in_any_order_give_the_same(raw, monkeypatch):
+    root = raw.write()
+    together = egd_cxr.read(root, detect="idt")
+    handed_out = []
+
+    def backwards(work, tasks, workers):
+        handed_out.append((len(tasks), workers))
+        return reversed([pickle.loads(pickle.dumps(work(pickle.loads(pickle.dumps(task))))) for task in tasks])
+
+    monkeypatch.setattr(egd_gaze, "SAMPLES_A_TASK", 10)
+    monkeypatch.setattr(egd_gaze, "in_parallel", backwards)
+    apart = egd_cxr.read(root, detect="idt")
+    assert handed_out == [(3, 0)]
+    for one, other in zip(together.cases, apart.cases, strict=True):
+        assert len(one.fixations) > 0
+        np.testing.assert_array_equal(one.fixations.x_px, other.fixations.x_px)
 
 
 def test_fixations_end_in_the_right_pixel_and_cell(tmp_path, raw):

@@ -1,3 +1,7 @@
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 
 from data.sources.egd_fixture import three_cases
@@ -50,3 +54,18 @@ def test_options_reach_the_reader(tmp_path):
     egd, ids = three_cases(tmp_path)
     egd.case("CHF", image=False)
     assert [case.case_id for case in sources.read(egd.write(), skip_missing=True).cases] == ids
+
+
+def test_the_docs_list_every_option_with_the_sources_that_take_it():
+    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    head, _, *rows = text[text.index("| option |") :].split("\n\n")[0].splitlines()
+    columns = [cell.strip() for cell in head.split("|")[2:-2]]
+    listed = {name: set() for name in columns}
+    for row in rows:
+        cells = [cell.strip() for cell in row.split("|")[1:-1]]
+        for flag in re.findall(r"--([a-z0-9-]+)", cells[0]):
+            for name, cell in zip(columns, cells[1:-1], strict=True):
+                listed[name] |= {flag.replace("-", "_")} if cell == "x" else set()
+    assert listed == {
+        name: set(list(inspect.signature(reader.read).parameters)[1:]) for name, reader in sources.READERS.items()
+    }

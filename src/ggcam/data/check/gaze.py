@@ -56,6 +56,7 @@ def check_gaze(prepared: PreparedData, points: Mapping[str, Points], seen: Seque
     yield _axes(fit, span.narrow)
     yield _scale(fit, span)
     yield _counts(prepared)
+    yield from _labels(prepared)
     yield _durations(prepared)
     yield _order(prepared)
     yield _entropy(prepared)
@@ -208,13 +209,31 @@ def _scale(fit: _Fit, span: _Span) -> Finding:
 def _counts(prepared: PreparedData) -> Finding:
     counts = np.array([len(gaze) for gaze in _timed(prepared)])
     few = float((counts < FEW_FIXATIONS).mean())
+    readings = int(prepared.fixations.groupby("case_id")["reading_id"].nunique().max())
     return graded(
         "fixations a case",
         f"median {np.median(counts):.0f}, from {counts.min()} to {counts.max()}"
+        + (f", in up to {readings} readings" if readings > 1 else "")
         + (f"; fewer than {FEW_FIXATIONS} in {few:.0%} of the cases" if few else ""),
         warning=few > FEW_CASES,
         to_do="are they whole? A recording that breaks off guides to where the reader began",
     )
+
+
+def _labels(prepared: PreparedData) -> Iterator[Finding]:
+    """Whether what fixations are labelled with are classes; nothing where none is."""
+    labels = prepared.fixations["label"].fillna("")
+    named = labels[labels != ""]
+    if len(named):
+        strange = sorted(set(named) - set(prepared.class_names))
+        classes = len(set(named)) - len(strange)
+        yield graded(
+            "labels of the fixations",
+            f"{len(named) / len(labels):.0%} name a finding, {classes} of {len(prepared.class_names)} classes"
+            + (f"; no classes: {listed(strange)}" if strange else ""),
+            warning=bool(strange),
+            to_do="gaze guides the CAM of the class of the same name: name classes in --vocabulary, or in the labels",
+        )
 
 
 def _durations(prepared: PreparedData) -> Finding:

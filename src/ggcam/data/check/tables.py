@@ -66,7 +66,7 @@ def _classes(prepared: PreparedData) -> Finding:
         "classes",
         f"{len(prepared.class_names)}, " + (f"without {listed(absent)}" if absent else "each in every split"),
         warning=bool(absent),
-        to_do="what is absent cannot be learned or measured there; prepare with other --fractions or --seed",
+        to_do="what is absent cannot be learned or measured there; prepare with another --split, --fractions or --seed",
     )
 
 

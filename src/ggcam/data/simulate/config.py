@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import arg
 
@@ -22,13 +22,14 @@ class SimulationConfig:
 
     Attributes:
         cases: number of images.
+        layout: raw layout to write: that of EGD-CXR, or of REFLACX with several readings of some images.
         size: HEIGHTxWIDTH of the images in pixels.
         seed: the same seed gives the same bytes.
         shortcut: probability, 0 to 1, that the marker in a training or validation image is the one of its class;
             otherwise, and always in test, the marker is any of the three with equal chance.
         gaze_noise_deg: standard deviation of the tracker's error, per axis, in degrees of visual angle.
         inattentive: share of readings in which the finding gets no extra dwell, 0 to 1.
-        no_gaze: share of cases without a single fixation, 0 to 1.
+        no_gaze: share of cases (REFLACX: of readings) without a single fixation, 0 to 1.
         workers: processes; 0 for one per core.
         backgrounds: folder of real X-rays `<id>.png` with `<id>_left_lung.png` and `<id>_right_lung.png`, to lay
             findings and gaze on; None draws phantoms.
@@ -38,6 +39,7 @@ class SimulationConfig:
     """
 
     cases: int = 1090
+    layout: Literal["egd_cxr", "reflacx"] = "egd_cxr"
     size: str = "256x208"
     seed: int = 0
     shortcut: float = 0.0

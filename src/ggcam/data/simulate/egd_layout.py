@@ -2,68 +2,63 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from ggcam.data.simulate import columns
+from ggcam.data.simulate import columns, egd_rows, layout
 from ggcam.data.simulate.anatomy import Chest
+from ggcam.data.simulate.appearance import detect
+from ggcam.data.simulate.config import SimulationConfig
+from ggcam.data.simulate.dicom_writer import write_dicom
+from ggcam.data.simulate.layout import Scene, Written, csv_lines
 from ggcam.data.simulate.plan import CasePlan
+from ggcam.data.simulate.scanpath import draw_gaze
+from ggcam.data.simulate.screen import Screen
 
-if TYPE_CHECKING:
-    from pydicom.dataset import FileDataset
-    from pydicom.uid import UID
-
-MONOCHROME1_SHARE = 0.05
 _PNG_OPTIONS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 """Six times as fast as OpenCV's own, and no larger."""
 _TRANSCRIPTS = "audio_segmentation_transcripts"
-_COLUMNS = {
+_HEADERS = {
     "master_sheet.csv": columns.MASTER,
     "bounding_boxes.csv": columns.BOUNDING_BOXES,
     "findings.csv": columns.FINDINGS,
     "split.csv": columns.SPLIT,
+    "fixations.csv": columns.FIXATIONS,
 }
 
 
-@dataclass
-class Tables:
-    """Rows for the tables in the root, a case's or many cases'.
-
-    Attributes:
-        rows: file name -> records.
-        fixations: lines of fixations.csv, ready made.
-    """
-
-    rows: Mapping[str, list[list[Any]]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
-    fixations: list[str] = field(default_factory=list)
-
-
-def write_tables(root: Path, parts: Iterable[Tables]) -> None:
-    """Write the tables of all cases, in the given order."""
-    parts = list(parts)
-    for name, header in _COLUMNS.items():
-        with (root / name).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            for part in parts:
-                writer.writerows(part.rows[name])
-    with (root / "fixations.csv").open("w", newline="", encoding="utf-8") as file:
-        file.write(",".join(columns.FIXATIONS) + "\n")
-        for part in parts:
-            file.writelines(part.fixations)
+def write_case(root: Path, config: SimulationConfig, plan: CasePlan, scene: Scene, rng: Generator) -> Written:
+    """Let one reader look at the image, and write its DICOM file, its masks and its transcript."""
+    canvas, findings = scene.canvas, scene.findings
+    attentive, looks = bool(rng.random() >= config.inattentive), rng.random() >= config.no_gaze
+    gaze = draw_gaze(scene.chest, findings, config.gaze_noise_deg, attentive, rng) if looks else None
+    screen = Screen(canvas.height_px, canvas.width_px)
+    total_s = 0.0 if gaze is None else float(gaze.start_s[-1] + gaze.duration_s[-1])
+    _write_masks(root, plan, scene.chest, egd_rows.transcript(findings, total_s, canvas.width_px))
+    write_dicom(root, plan, detect(canvas, scene.image, rng), rng)
+    lines = {
+        "master_sheet.csv": csv_lines([egd_rows.master_row(plan, screen, findings, scene.device, rng)]),
+        "bounding_boxes.csv": csv_lines(egd_rows.box_rows(plan, scene.chest.boxes)),
+        "findings.csv": csv_lines(egd_rows.finding_rows(plan, findings, scene.marker)),
+        "split.csv": csv_lines([[plan.dicom_id, plan.split]]),
+        "fixations.csv": egd_rows.fixation_rows(plan, screen, gaze, rng),
+    }
+    missed = gaze is not None and not attentive and len(findings) > 0
+    return Written(lines, readings=int(looks), fixations=0 if gaze is None else len(gaze.x_px), missed=int(missed))
 
 
-def write_masks(root: Path, plan: CasePlan, chest: Chest, transcript: Mapping[str, Any]) -> None:
+def write_tables(root: Path, parts: Sequence[Written]) -> None:
+    """Write the tables in the root."""
+    layout.write_tables(root, _HEADERS, parts)
+
+
+def _write_masks(root: Path, plan: CasePlan, chest: Chest, transcript: Mapping[str, Any]) -> None:
     """Write the case's folder of masks and transcript."""
     folder = root / _TRANSCRIPTS / plan.dicom_id
     folder.mkdir(parents=True)
@@ -77,60 +72,3 @@ def write_masks(root: Path, plan: CasePlan, chest: Chest, transcript: Mapping[st
         _, encoded = cv2.imencode(".png", mask.astype(np.uint8) * 255, _PNG_OPTIONS)
         (folder / f"{name}.png").write_bytes(encoded.tobytes())
     (folder / "transcript.json").write_text(json.dumps(transcript), encoding="utf-8")
-
-
-def write_dicom(root: Path, plan: CasePlan, pixels: np.ndarray, rng: Generator) -> None:
-    """Write a 12-bit image, uint16, with a window around its own grey values; one in twenty is inverted."""
-    path = root / plan.path
-    path.parent.mkdir(parents=True)
-    low, high = np.quantile(pixels[::4, ::4], [0.01, 0.995])
-    centre, width = round((low + high) / 2), round(1.1 * (high - low))
-    inverted = rng.random() < MONOCHROME1_SHARE
-    if inverted:
-        pixels, centre = 4095 - pixels, 4095 - centre
-    dataset = _template(*pixels.shape)
-    dataset.PatientID = str(plan.patient_id)
-    dataset.StudyID = str(plan.study_id)
-    dataset.StudyInstanceUID = _uid("study", plan.study_id)
-    dataset.SeriesInstanceUID = _uid("series", plan.dicom_id)
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = _uid("image", plan.dicom_id)
-    dataset.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
-    dataset.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
-    dataset.ViewPosition = ("PA", "AP")[rng.integers(2)]
-    dataset.WindowCenter, dataset.WindowWidth = centre, width
-    dataset.PixelData = pixels.astype("<u2").tobytes()
-    dataset.save_as(path, enforce_file_format=True)
-
-
-def _uid(*parts: object) -> UID:
-    from pydicom.uid import UID
-
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return UID(f"2.25.{int.from_bytes(digest[:15], 'big')}")
-
-
-@cache
-def _template(height_px: int, width_px: int) -> FileDataset:
-    """A data set with all that is the same in every image; making one costs more than filling it in."""
-    from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
-
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
-    dataset.Modality = "DX"
-    dataset.BodyPartExamined = "CHEST"
-    dataset.Manufacturer = "ggcam simulator"
-    dataset.Rows, dataset.Columns = height_px, width_px
-    dataset.SamplesPerPixel = 1
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
-    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
-    dataset.PixelIntensityRelationship = "LOG"
-    return dataset
-
-
-def table_parts(records: Mapping[str, Sequence[list[Any]]], fixations: str) -> Tables:
-    """The rows of one case."""
-    return Tables({name: list(records[name]) for name in _COLUMNS}, [fixations])

@@ -14,6 +14,7 @@ from ggcam.data.simulate.findings import CLASS_NAMES, Finding
 from ggcam.data.simulate.plan import CasePlan
 from ggcam.data.simulate.scanpath import Gaze
 from ggcam.data.simulate.screen import SCREEN_HEIGHT, SCREEN_WIDTH, Screen
+from ggcam.data.simulate.spoken import spoken_phrases
 
 SAMPLES_PER_S = 60
 IMAGES_PER_SESSION, CALIBRATED_EVERY = 29, 20
@@ -33,14 +34,6 @@ _INDICATIONS = (
     "___ after a fall, rule out fracture",
     "___ with dyspnea, edema or pneumonia?\ncomparison: none",
 )
-_PHRASES = {
-    "consolidation": "There is a patchy opacity in the {side} lung, concerning for pneumonia.",
-    "enlarged heart": "The cardiac silhouette is enlarged.",
-    "basal haze": "Hazy opacity at the {side} base.",
-    "effusion": "There is a small {side} pleural effusion.",
-    "vascular redistribution": "Upper zone vessels are prominent on the {side}.",
-}
-
 # FIXATIONS after DICOM_ID; text is far cheaper to make from one pattern per row than column by column.
 _GAZE_PATTERN = (
     "%d,%.5f,%d,%.5f,%.5f,%.5f,%.5f,%d,%d,%.5f,%.5f,%d,%.5f,%.5f,%.5f,%.5f,%d,%.5f,%.5f,%.5f,%.5f,%d,"
@@ -174,16 +167,7 @@ def finding_rows(plan: CasePlan, findings: Sequence[Finding], marker: Box) -> li
 
 def transcript(findings: Sequence[Finding], total_s: float, width_px: int) -> dict[str, Any]:
     """What the reader said, phrase by phrase, spread over the reading's time."""
-    phrases = []
-    for finding in findings:
-        middle = (finding.region.x0_px + finding.region.x1_px) / 2
-        # The patient's right is at the image's left.
-        phrase = _PHRASES[finding.region.name].format(side="right" if middle < width_px / 2 else "left")
-        if phrase not in phrases:
-            phrases.append(phrase)
-    if not phrases:
-        phrases = ["Lungs are clear.", "The cardiomediastinal silhouette is normal."]
-    phrases.append("No pneumothorax.")
+    phrases = [phrase for phrase, _ in spoken_phrases(findings, width_px)]
     times = np.round(np.linspace(0.1, 0.9, len(phrases) + 1) * max(total_s, 1.0), 2)
     spoken = [
         {"phrase": phrase, "begin_time": float(begin), "end_time": float(end)}

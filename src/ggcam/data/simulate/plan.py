@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -15,6 +15,28 @@ from ggcam.data.simulate.findings import CLASS_NAMES
 SPLIT_SHARES = (0.7, 0.1, 0.2)
 SECOND_IMAGE = 0.05
 """Share of patients with two images, who keep their class."""
+
+
+READERS = 5
+SEVERAL_READERS = 0.05
+"""Share of the images that all five read in phase 1; as many again in phase 2, and one reader each in phase 3."""
+DISCARDED = 0.05
+"""Share of the readings whose gaze was thrown away."""
+
+
+@dataclass(frozen=True)
+class ReadingPlan:
+    """One reading of an image in REFLACX.
+
+    Attributes:
+        reading_id: P, the phase, two digits of the trial (00 in phase 3), R, six digits.
+        phase: 1, 2 or 3.
+        discarded: whether its gaze was thrown away.
+    """
+
+    reading_id: str
+    phase: int
+    discarded: bool
 
 
 @dataclass(frozen=True)
@@ -31,6 +53,7 @@ class CasePlan:
         label: class.
         split: of the patient.
         marker: which marker the image bears.
+        readings: (REFLACX) who reads it when.
     """
 
     index: int
@@ -42,6 +65,7 @@ class CasePlan:
     label: int
     split: Split
     marker: int
+    readings: tuple[ReadingPlan, ...] = ()
 
     @property
     def path(self) -> str:
@@ -85,6 +109,24 @@ def draw_plan(
         )
         plans.append(plan)
     return tuple(plans)
+
+
+def with_readings(plans: Sequence[CasePlan], rng: Generator) -> tuple[CasePlan, ...]:
+    """Let readers read the images, in three phases as in REFLACX."""
+    several = max(1, round(SEVERAL_READERS * len(plans)))
+    phases = np.repeat([1, 2, 3], [several, several, len(plans) - 2 * several])
+    trials = [
+        (at, phase, trial)
+        for at, phase in enumerate(rng.permutation(phases).tolist())
+        for trial in ([0] if phase == 3 else range(1, READERS + 1))
+    ]
+    numbers = rng.choice(900_000, size=len(trials), replace=False) + 100_000
+    discarded = set(rng.choice(len(trials), size=max(1, round(DISCARDED * len(trials))), replace=False).tolist())
+    readings: list[list[ReadingPlan]] = [[] for _ in plans]
+    for number, (at, phase, trial) in enumerate(trials):
+        reading_id = f"P{phase}{trial:02}R{numbers[number]}"
+        readings[at].append(ReadingPlan(reading_id, phase, number in discarded))
+    return tuple(replace(plan, readings=tuple(own)) for plan, own in zip(plans, readings, strict=True))
 
 
 _Row = tuple[int, Split, int, int | None]

@@ -17,20 +17,22 @@ from numpy import random
 from numpy.random import SeedSequence, default_rng
 
 from ggcam.data.processes import cores, start_worker
-from ggcam.data.simulate import egd_layout, egd_rows
+from ggcam.data.simulate import egd_layout, reflacx_layout
 from ggcam.data.simulate.anatomy import Chest
-from ggcam.data.simulate.appearance import detect, expose, lay_devices, lay_marker
+from ggcam.data.simulate.appearance import expose, lay_devices, lay_marker
 from ggcam.data.simulate.backgrounds import Background, find_backgrounds, photographed_chest
 from ggcam.data.simulate.canvas import Canvas
 from ggcam.data.simulate.config import SimulationConfig
 from ggcam.data.simulate.findings import CLASS_NAMES, cardiothoracic_ratio, lay_decoys, lay_findings
+from ggcam.data.simulate.layout import Scene, Written
 from ggcam.data.simulate.phantom import Body, Pose, draw_phantom
-from ggcam.data.simulate.plan import CasePlan, draw_plan
-from ggcam.data.simulate.scanpath import draw_gaze
-from ggcam.data.simulate.screen import Screen
+from ggcam.data.simulate.plan import CasePlan, draw_plan, with_readings
 from ggcam.errors import DataError
 
 log = logging.getLogger(__name__)
+
+LAYOUTS = {"egd_cxr": egd_layout, "reflacx": reflacx_layout}
+"""Name of a layout -> the module that writes it."""
 
 FEWEST_CASES_A_WORKER = 20
 """A process takes longer to start than so many cases take to draw."""
@@ -45,6 +47,7 @@ class SimulationSummary:
         cases: number of images.
         per_class: class name -> images.
         per_split: split -> images.
+        readings: with gaze; in EGD-CXR one a case at most.
         fixations: number of rows of fixations, those of the calibration left out.
         without_gaze: cases without fixations.
         inattentive: readings of an image with findings in which these got no extra dwell.
@@ -54,6 +57,7 @@ class SimulationSummary:
     cases: int
     per_class: Mapping[str, int]
     per_split: Mapping[str, int]
+    readings: int
     fixations: int
     without_gaze: int
     inattentive: int
@@ -76,12 +80,12 @@ def simulate(
     _demand_free(out)
     backgrounds = find_backgrounds(config.backgrounds) if config.backgrounds is not None else ()
     plan_seed, patient_seed, case_seed = SeedSequence(config.seed).spawn(3)
+    plan_rng = default_rng(plan_seed)
     plans = draw_plan(
-        config.cases,
-        config.shortcut,
-        default_rng(plan_seed),
-        [background.patient for background in backgrounds] or None,
+        config.cases, config.shortcut, plan_rng, [background.patient for background in backgrounds] or None
     )
+    if config.layout == "reflacx":
+        plans = with_readings(plans, plan_rng)
     patient_seeds = patient_seed.spawn(1 + max(plan.patient for plan in plans))
     jobs = [
         _Job(plan, seed, patient_seeds[plan.patient], None if plan.background is None else backgrounds[plan.background])
@@ -93,14 +97,14 @@ def simulate(
         log.warning("removing what an interrupted run left in %s", partial_root)
         shutil.rmtree(partial_root)
     partial_root.mkdir(parents=True)
-    results: list[_Drawn] = []
+    results: list[Written] = []
     try:
         with closing(_run(partial(_draw_case, partial_root, config), jobs, config.workers)) as running:
             for drawn in running:
                 results.append(drawn)
                 if progress is not None:
                     progress(len(results), config.cases)
-        egd_layout.write_tables(partial_root, (drawn.tables for drawn in results))
+        LAYOUTS[config.layout].write_tables(partial_root, results)
     except BaseException:
         shutil.rmtree(partial_root, ignore_errors=True)
         raise
@@ -112,6 +116,7 @@ def simulate(
         cases=len(plans),
         per_class=dict(Counter(CLASS_NAMES[label] for label in sorted(plan.label for plan in plans))),
         per_split=dict(Counter(plan.split for plan in plans)),
+        readings=sum(drawn.readings for drawn in results),
         fixations=sum(drawn.fixations for drawn in results),
         without_gaze=sum(drawn.fixations == 0 for drawn in results),
         inattentive=sum(drawn.missed for drawn in results),
@@ -126,13 +131,6 @@ class _Job:
     background: Background | None
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    tables: egd_layout.Tables
-    fixations: int
-    missed: bool
-
-
 def _demand_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(
@@ -143,7 +141,7 @@ def _demand_free(out: Path) -> None:
         )
 
 
-def _run(draw: Callable[[_Job], _Drawn], jobs: list[_Job], workers: int) -> Generator[_Drawn, None, None]:
+def _run(draw: Callable[[_Job], Written], jobs: list[_Job], workers: int) -> Generator[Written, None, None]:
     """The results in the order of the jobs."""
     most = min(workers or cores(), max(1, len(jobs) // FEWEST_CASES_A_WORKER))
     if most == 1:
@@ -155,33 +153,20 @@ def _run(draw: Callable[[_Job], _Drawn], jobs: list[_Job], workers: int) -> Gene
         yield from pool.map(draw, jobs, chunksize=8)
 
 
-def _draw_case(root: Path, config: SimulationConfig, job: _Job) -> _Drawn:
+def _draw_case(root: Path, config: SimulationConfig, job: _Job) -> Written:
     plan, rng = job.plan, default_rng(job.seed)
+    return LAYOUTS[config.layout].write_case(root, config, plan, _draw_scene(config, job, rng), rng)
+
+
+def _draw_scene(config: SimulationConfig, job: _Job, rng: random.Generator) -> Scene:
     canvas = Canvas(config.height_px, config.width_px)
-    ratio = cardiothoracic_ratio(plan.label, rng)
+    ratio = cardiothoracic_ratio(job.plan.label, rng)
     chest = _empty_chest(canvas, job, ratio, rng)
     lay_decoys(canvas, chest, rng)
-    findings = lay_findings(canvas, chest, plan.label, ratio, rng)
+    findings = lay_findings(canvas, chest, job.plan.label, ratio, rng)
     device = lay_devices(canvas, chest, rng)
     image = expose(canvas, chest.attenuation, rng)
-    marker = lay_marker(canvas, image, plan.marker, rng)
-
-    attentive, looks = bool(rng.random() >= config.inattentive), rng.random() >= config.no_gaze
-    gaze = draw_gaze(chest, findings, config.gaze_noise_deg, attentive, rng) if looks else None
-    screen = Screen(canvas.height_px, canvas.width_px)
-    total_s = 0.0 if gaze is None else float(gaze.start_s[-1] + gaze.duration_s[-1])
-
-    egd_layout.write_masks(root, plan, chest, egd_rows.transcript(findings, total_s, canvas.width_px))
-    egd_layout.write_dicom(root, plan, detect(canvas, image, rng), rng)
-    records = {
-        "master_sheet.csv": [egd_rows.master_row(plan, screen, findings, device, rng)],
-        "bounding_boxes.csv": egd_rows.box_rows(plan, chest.boxes),
-        "findings.csv": egd_rows.finding_rows(plan, findings, marker),
-        "split.csv": [[plan.dicom_id, plan.split]],
-    }
-    tables = egd_layout.table_parts(records, egd_rows.fixation_rows(plan, screen, gaze, rng))
-    missed = gaze is not None and not attentive and len(findings) > 0
-    return _Drawn(tables, fixations=0 if gaze is None else len(gaze.x_px), missed=missed)
+    return Scene(canvas, chest, findings, device, image, lay_marker(canvas, image, job.plan.marker, rng))
 
 
 def _empty_chest(canvas: Canvas, job: _Job, ratio: float, rng: random.Generator) -> Chest:

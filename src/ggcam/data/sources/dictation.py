@@ -5,7 +5,6 @@ Readers look before they speak; so a fixation belongs to a finding that is named
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +13,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from ggcam.data.sources.negation import negated, tokens_of
 from ggcam.errors import ConfigError, MissingFileError
 
 VOCABULARY = Path(__file__).with_name("vocabulary.toml")
 """The words of both data sets, a table each."""
-
-NEGATIONS = frozenset(["no", "not", "without", "negative", "absent", "free", "cleared", "resolved"])
-REACH_WORDS = 8
-"""A negation holds for so many words after it, within its sentence."""
 
 Vocabulary = Mapping[str, Sequence[str]]
 """Finding -> phrases that name it."""
@@ -70,31 +66,22 @@ def read_vocabulary(path: Path | None, source: str) -> Vocabulary:
 def find_mentions(words: Sequence[Word], vocabulary: Vocabulary) -> list[Mention]:
     """Each place where a finding is named and not negated, in order of time.
 
-    A negation ("no", "without", ...) holds for the eight words after it, and not beyond the end of its sentence.
+    What counts as a negation is told in :mod:`ggcam.data.sources.negation`.
     """
-    tokens = [re.sub(r"[^a-z0-9.-]", "", word.text.lower()) for word in words]
+    tokens = tokens_of([word.text for word in words])
+    spoken = [token.text for token in tokens]
     found = [
         Mention(finding, words[at].start_s, words[at + len(phrase) - 1].end_s)
         for finding, phrases in vocabulary.items()
         for phrase in (text.lower().split() for text in phrases)
         for at in range(len(words) - len(phrase) + 1)
-        if all(map(_matches, phrase, tokens[at : at + len(phrase)])) and not _negated(tokens, at)
+        if all(map(_matches, phrase, spoken[at : at + len(phrase)])) and not negated(tokens, at, at + len(phrase))
     ]
     return sorted(found, key=lambda mention: (mention.start_s, mention.end_s, mention.finding))
 
 
-def _matches(pattern: str, token: str) -> bool:
-    word = token.rstrip(".")
+def _matches(pattern: str, word: str) -> bool:
     return word.startswith(pattern[:-1]) if pattern.endswith("*") else word == pattern
-
-
-def _negated(tokens: Sequence[str], at: int) -> bool:
-    for token in reversed(tokens[max(0, at - REACH_WORDS) : at]):
-        if token.endswith("."):
-            return False
-        if token in NEGATIONS:
-            return True
-    return False
 
 
 def label_fixations(

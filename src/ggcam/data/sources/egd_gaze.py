@@ -6,12 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from ggcam.data.processes import in_parallel
 from ggcam.data.sources.dictation import Vocabulary, Word, find_mentions, label_fixations
 from ggcam.data.sources.egd_screen import EgdScreen
 from ggcam.data.sources.readings import GazeRows, pixel_centre
@@ -24,6 +26,9 @@ READING_ID = "1"
 
 TIME = "Time (in secs)"
 """Since the image came up."""
+
+SAMPLES_A_TASK = 20_000
+"""Samples are handed out to processes in parts of about so many: a quarter of a second's work."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +119,57 @@ def read_samples(path: Path, ids: CaseIds, screen: EgdScreen, detection: Detecti
         columns.append(np.stack([numbers[name][keep] for name in (TIME, x_name, y_name)], axis=1))
     case, (time_s, x, y) = np.concatenate(cases), np.concatenate(columns).T
     x_px, y_px = (pixel_centre(x), pixel_centre(y)) if dwell else screen.to_image(case, x, y)
-    order = np.lexsort((time_s, case))
-    starts = np.searchsorted(case[order], np.arange(len(screen.px_per_degree) + 1))
-    parts = []
-    for at, (first, end) in enumerate(pairwise(starts)):
-        rows = order[first:end]
-        degrees = (float(screen.px_per_degree[at, 0]), float(screen.px_per_degree[at, 1]))
-        found = detect_fixations(time_s[rows], x_px[rows], y_px[rows], degrees, detection)
-        parts.append(GazeRows.of(at, READING_ID, found))
-    together = GazeRows.concatenate(parts)
+    recordings = _recordings(case, time_s, x_px, y_px, screen)
+    # I-DT alone is a loop over samples, worth the two seconds that a process takes to start.
+    found = in_parallel(partial(_detect, detection), recordings, workers=0 if detection.method == "idt" else 1)
+    parts = sorted((part for of_task in found for part in of_task), key=lambda part: part[0])
+    together = GazeRows.concatenate([rows for _, rows in parts])
     return EgdGaze(together, together.start_s)
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """The samples of one case, in order of time, in pixels of its image."""
+
+    case: int
+    time_s: Float[np.ndarray, " n"]
+    x_px: Float[np.ndarray, " n"]
+    y_px: Float[np.ndarray, " n"]
+    px_per_degree: tuple[float, float]
+
+
+def _recordings(
+    case: Int[np.ndarray, " n"],
+    time_s: Float[np.ndarray, " n"],
+    x_px: Float[np.ndarray, " n"],
+    y_px: Float[np.ndarray, " n"],
+    screen: EgdScreen,
+) -> list[list[_Recording]]:
+    """All samples by case, in parts of some cases each."""
+    order = np.lexsort((time_s, case))
+    starts = np.searchsorted(case[order], np.arange(len(screen.px_per_degree) + 1)).tolist()
+    parts: list[list[_Recording]] = [[]]
+    for at, (first, end) in enumerate(pairwise(starts)):
+        if sum(len(each.time_s) for each in parts[-1]) > SAMPLES_A_TASK:
+            parts.append([])
+        rows, (across, down) = order[first:end], screen.px_per_degree[at].tolist()
+        parts[-1].append(_Recording(at, time_s[rows], x_px[rows], y_px[rows], (across, down)))
+    return parts
+
+
+def _detect(detection: Detection, recordings: Sequence[_Recording]) -> list[tuple[int, GazeRows]]:
+    """Number of each case and its fixations."""
+    return [
+        (
+            each.case,
+            GazeRows.of(
+                each.case,
+                READING_ID,
+                detect_fixations(each.time_s, each.x_px, each.y_px, each.px_per_degree, detection),
+            ),
+        )
+        for each in recordings
+    ]
 
 
 def label_by_transcripts(

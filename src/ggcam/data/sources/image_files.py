@@ -59,14 +59,29 @@ def read_sizes(images: Sequence[Path], skip_missing: bool, dropped: Counter[str]
             sizes[at] = image_size(images[at])
         except ImageError as error:
             unreadable.append(error)
-    if unreadable and not skip_missing:
-        shown = "\n".join(str(error) for error in unreadable[:3])
-        raise ImageError(
-            f"{len(unreadable):,} of {len(images):,} images cannot be read; the first:\n{shown}",
-            fix="mend or replace them; or leave them out with --skip-missing",
-        )
-    dropped["case whose image cannot be read"] += len(unreadable)
+    dropped["case whose image cannot be read"] += count_unreadable(unreadable, len(images), "images", skip_missing)
     return sizes
+
+
+def count_unreadable(errors: Sequence[ImageError], of: int, what: str, skip_missing: bool) -> int:
+    """How many could not be read, where that is admitted.
+
+    Args:
+        errors: one for each that could not.
+        of: how many were tried.
+        what: what they are called, such as "images".
+        skip_missing: whether it is admitted.
+
+    Raises:
+        ImageError: quotes the first ones and says how many they are.
+    """
+    if errors and not skip_missing:
+        shown = "\n".join(str(error) for error in errors[:3])
+        raise ImageError(
+            f"{len(errors):,} of {of:,} {what} cannot be read; the first:\n{shown}",
+            fix="mend or replace the files; or leave them out with --skip-missing",
+        )
+    return len(errors)
 
 
 def images_below(root: Path) -> list[str]:

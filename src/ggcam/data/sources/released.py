@@ -22,6 +22,7 @@ from ggcam.data.case import Case, MaskName, Source, Split
 from ggcam.data.released_file import CELL_PX, SPLIT_FOLDERS, read_released
 from ggcam.data.released_procedure import GAZE_MAP
 from ggcam.data.safe_pickle import load_array
+from ggcam.data.sources.image_files import count_unreadable
 from ggcam.data.tables import Table, column_names, read_table
 from ggcam.errors import ConfigError, DataError, ImageError, MissingFileError, TableError, listed
 from ggcam.gaze.fixations import Fixations
@@ -275,11 +276,5 @@ def _each(
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         outcomes = list(zip(paths, pool.map(attempt, paths), strict=True))
     broken = [outcome for _, outcome in outcomes if isinstance(outcome, ImageError)]
-    if broken and not skip:
-        shown = "\n".join(str(error) for error in broken[:3])
-        raise ImageError(
-            f"{len(broken):,} of {len(paths):,} cases cannot be read; the first:\n{shown}",
-            fix="mend or replace the files; or leave these cases out with --skip-missing",
-        )
-    dropped["case whose files cannot be read"] += len(broken)
+    dropped["case whose files cannot be read"] += count_unreadable(broken, len(paths), "cases", skip)
     return {path: outcome for path, outcome in outcomes if not isinstance(outcome, ImageError)}

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
+from ggcam.data.mistaken import mistaken_for
 from ggcam.errors import DataError, MissingFileError, TableError, listed
 
 Clusters = Mapping[str, Float[np.ndarray, "n 3"]]
@@ -39,6 +40,8 @@ def read_clusters(path: Path) -> Clusters:
     """
     if not path.is_file():
         raise MissingFileError("there is no such gaze file", where=path)
+    if instead := mistaken_for(path):
+        raise DataError(f"this is no gaze file but {instead.what}", where=path, fix=instead.fix)
     entries = _from_json(path) if path.suffix == ".json" else _from_pickle(path)
     found: dict[str, Float[np.ndarray, "n 3"]] = {}
     for place, key, clusters in entries:

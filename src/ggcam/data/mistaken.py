@@ -1,0 +1,42 @@
+"""Files that are something else than their name says, as downloads and spreadsheets leave them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Mistaken(NamedTuple):
+    """What a file is instead, and what to do about it."""
+
+    what: str
+    fix: str
+
+
+_BY_START: tuple[tuple[bytes, Mistaken], ...] = (
+    (
+        b"version https://git-lfs",
+        Mistaken("a pointer of Git LFS to a file that was not fetched", "fetch it: git lfs pull"),
+    ),
+    (b"<!doctype html", Mistaken("a web page", "download the file again, signed in where the site asks for it")),
+    (b"<html", Mistaken("a web page", "download the file again, signed in where the site asks for it")),
+    (b"pk\x03\x04", Mistaken("a ZIP archive or a spreadsheet", "unpack it; or export the spreadsheet as CSV (UTF-8)")),
+    (b"\xff\xfe", Mistaken("text in UTF-16", "save it as CSV in UTF-8")),
+    (b"\xfe\xff", Mistaken("text in UTF-16", "save it as CSV in UTF-8")),
+    (b"\x1f\x8b", Mistaken("a gzip archive", "let its name end in .gz, or unpack it with gunzip")),
+)
+
+
+def mistaken_for(path: Path, admitted: bytes = b"") -> Mistaken | None:
+    """Tell by the first bytes; None for a file that is none of these.
+
+    Args:
+        path: a file that is there.
+        admitted: first bytes that are as they should be.
+    """
+    with path.open("rb") as file:
+        head = file.read(512)
+    if admitted and head.startswith(admitted):
+        return None
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((kind for begin, kind in _BY_START if start.startswith(begin)), None)
