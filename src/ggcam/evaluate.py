@@ -22,7 +22,8 @@ from ggcam.measure_cam import Blur
 from ggcam.metrics.classification import classification_report, none_for_nan
 from ggcam.metrics.localisation import peak_cell
 from ggcam.metrics.several import labels_report
-from ggcam.models.inference import Answer, Predictor
+from ggcam.models.engines import TorchEngine
+from ggcam.models.inference import Answer, Predictor, find_device
 from ggcam.report.page import write_run_report
 from ggcam.report.run_results import data_of, read_results
 from ggcam.run_folder import RunFolder, open_run_folder, write_json, write_whole
@@ -93,7 +94,7 @@ def evaluate(
     dataset = PreparedDataset(data, split, cache="none")
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)
-    predictor = Predictor(model, device, description.multi_label)
+    predictor = Predictor(TorchEngine(model, find_device(device)), description.multi_label)
     answers: list[Answer] = []
     for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
         answers.append(predictor(dataset[rows].image))
