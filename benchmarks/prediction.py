@@ -8,92 +8,104 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import timm
 import torch
 from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torchcam.methods import GradCAM as TorchCAM
 
 from benchmarks.side_by_side import Result, race
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
-from ggcam.models.engines import ONNX_ENGINES, Engine, TorchEngine
+from ggcam.models.engines import ONNX_ENGINES, TorchEngine
 from ggcam.models.onnx_file import onnx_file
 
-CPU = torch.device("cpu")
 CLASSES = 3
+
+Compute = Callable[[Tensor], object]
 
 
 class Bare(nn.Module):
     """What a user without a CAM would run: bytes in, logits out."""
 
-    def __init__(self, name: str, options: dict):
+    def __init__(self, name: str):
         super().__init__()
-        self.network = timm.create_model(name, in_chans=1, num_classes=CLASSES, **options)
+        self.network = timm.create_model(name, in_chans=1, num_classes=CLASSES)
+        self.eval().to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.network((image.float() / 255 - 0.449) / 0.226)
+        image = (image.float() / 255 - 0.449) / 0.226
+        return self.network(image.contiguous(memory_format=torch.channels_last))
+
+    @property
+    def last_layer(self) -> nn.Module:
+        """Where Grad-CAM is told to look."""
+        parts = dict(self.network.named_children())
+        return parts["layer4"] if "layer4" in parts else parts["conv_head"]
 
 
-def torch_cam(bare: Bare, layer: nn.Module) -> Callable[[Tensor], None]:
+def torch_cam(name: str) -> Compute:
     """The map of each image's most probable class, with torch-cam."""
-    extractor = TorchCAM(bare, target_layer=layer)
+    bare = Bare(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        extractor = TorchCAM(bare, target_layer=bare.last_layer)
 
-    def explain(image: Tensor) -> None:
+    def explain(image: Tensor) -> object:
         scores = bare(image)
-        extractor(scores.argmax(dim=1).tolist(), scores)
+        return extractor(scores.argmax(dim=1).tolist(), scores)
 
     return explain
 
 
-def grad_cam(bare: Bare, layer: nn.Module) -> Callable[[Tensor], None]:
-    """The same with pytorch-grad-cam, which also enlarges it to the image."""
-    extractor = GradCAM(bare, [layer])
+def grad_cam(name: str) -> Compute:
+    """The same with pytorch-grad-cam, which also enlarges the map to the image, and finds the class itself."""
+    bare = Bare(name)
+    extractor = GradCAM(bare, [bare.last_layer])
+    return lambda image: extractor(image, None)  # pyright: ignore[reportArgumentType]
 
-    def explain(image: Tensor) -> None:
-        targets = [ClassifierOutputTarget(0)] * len(image)  # named beforehand, which spares it a forward pass
-        extractor(image, targets)  # pyright: ignore[reportArgumentType]
 
-    return explain
+def bare_forward(name: str) -> Compute:
+    """Logits alone."""
+    bare = Bare(name)
+
+    @torch.inference_mode()
+    def forward(image: Tensor) -> Tensor:
+        return bare(image)
+
+    return forward
+
+
+OTHERS: dict[str, Callable[[str], Compute]] = {
+    "torch-cam's GradCAM": torch_cam,
+    "pytorch-grad-cam's GradCAM": grad_cam,
+    "the bare forward pass": bare_forward,
+}
 
 
 def run(short: bool = False) -> Iterator[Result]:
-    """Two CNNs; `short` is to see that it works, and times nothing."""
+    """Two CNNs, single images and batches; `short` is to see that it works, and times nothing."""
     frame, sizes, rounds = ((64, 64), (1, 2), 1) if short else ((768, 640), (1, 8), 5)
     for name in ("test_resnet",) if short else ("resnet50", "tf_efficientnetv2_s"):
-        ours = CAMClassifier(create_backbone(name, frame), CLASSES).eval()
-        content = onnx_file(ours, frame, {})
-        engine = TorchEngine(ours, CPU)
-        others: dict[str, Engine] = {other: kind(content) for other, kind in ONNX_ENGINES.items()}
+        model = CAMClassifier(create_backbone(name, frame), CLASSES).eval()
+        content = onnx_file(model, frame, {})
+        ours = TorchEngine(model, torch.device("cpu"))
+        contests: list[tuple[str, Compute, str, Compute]] = [
+            *(("torch", ours, other, make(name)) for other, make in OTHERS.items()),
+            *((engine, kind(content), "torch", ours) for engine, kind in ONNX_ENGINES.items()),
+        ]
         for batch in sizes:
             image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (batch, 1, *frame), np.uint8))
-            label = f"{name}, {frame[0]}x{frame[1]}, batch of {batch}"
-            yield from _against_others(label, engine, name, image, rounds)
-            for other, computes in others.items():
+            label = f"{name}, {frame[0]}x{frame[1]}, {batch} at once"
+            for engine, computes, other, other_computes in contests:
                 yield race(
-                    f"{other}: {label}",
-                    lambda computes=computes, image=image: computes(image),
-                    "torch",
-                    lambda image=image: engine(image),
+                    f"{engine}: {label}",
+                    partial(computes, image),
+                    other,
+                    partial(other_computes, image),
                     cases=batch,
                     rounds=rounds,
                 )
-
-
-def _against_others(label: str, engine: TorchEngine, name: str, image: Tensor, rounds: int) -> Iterator[Result]:
-    bare = Bare(name, {}).eval().to(memory_format=torch.channels_last)
-    last = dict(bare.network.named_children())["layer4" if "layer4" in dict(bare.network.named_children()) else "conv_head"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of both, about hooks on a whole stage
-        for other, make in (("torch-cam's GradCAM", torch_cam), ("pytorch-grad-cam's GradCAM", grad_cam)):
-            explain = make(bare, last)
-            yield race(label, lambda: engine(image), other, lambda: explain(image), cases=len(image), rounds=rounds)
-
-    @torch.inference_mode()
-    def forward() -> Tensor:
-        return bare(image.contiguous(memory_format=torch.channels_last))
-
-    yield race(label, lambda: engine(image), "the bare forward pass", forward, cases=len(image), rounds=rounds)

@@ -126,7 +126,8 @@ def _batches(
         rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
     for places in SeededBatches(len(rows), _BATCH, seed=None):
         taken = rows[places]
-        yield to_uint8(dataset[taken.tolist()].image.numpy()), labels[taken]
+        images = dataset[taken.tolist()].image.numpy()[:, 0]
+        yield np.stack([to_uint8(image) for image in images])[:, None], labels[taken]
 
 
 def _compared(data: PreparedData, split: Split, in_float: bytes, in_int8: bytes) -> Figures:

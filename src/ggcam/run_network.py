@@ -12,10 +12,9 @@ from typing import Any
 
 from ggcam.data.case import Frame
 from ggcam.errors import ConfigError, WeightsError
-from ggcam.models.cam import CAMClassifier
 from ggcam.models.engines import ONNX_ENGINES, Engine, EngineName, TorchEngine
 from ggcam.models.inference import Predictor, find_device
-from ggcam.models.onnx_file import Pixels, demand_packages, onnx_file, read_notes
+from ggcam.models.onnx_file import demand_packages, onnx_file, read_notes
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.description import ModelDescription, load_model
 from ggcam.versions import versions
@@ -69,14 +68,14 @@ def open_network(root: Path, engine: EngineName = "auto", device: str | None = N
     return Network(description.class_names, description.frame, Predictor(computes, description.multi_label), chosen)
 
 
-def onnx_of(run: RunFolder, pixels: Pixels = "uint8") -> bytes:
-    """The run's best network as ONNX.
+def onnx_of(run: RunFolder) -> bytes:
+    """The run's best network as ONNX: its NET.onnx, if that is there and of these weights.
 
     Raises:
         RunFolderError: the run is not finished or damaged.
         ConfigError: see :func:`ggcam.models.onnx_file.onnx_file`.
     """
-    return _onnx(run, ModelDescription.of(run), load_model(run), pixels)
+    return _current(run) or _onnx(run, ModelDescription.of(run))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -86,7 +85,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     os.replace(aside, path)
 
 
-def _onnx(run: RunFolder, description: ModelDescription, model: CAMClassifier, pixels: Pixels = "uint8") -> bytes:
+def _onnx(run: RunFolder, description: ModelDescription) -> bytes:
     frame = (description.frame.height_px, description.frame.width_px)
     notes: dict[str, Any] = {
         "class_names": list(description.class_names),
@@ -100,7 +99,7 @@ def _onnx(run: RunFolder, description: ModelDescription, model: CAMClassifier, p
         "use": "for research use; not a medical device",
         **{f"version_{name}": version for name, version in versions("ggcam", "torch").items()},
     }
-    return onnx_file(model, frame, notes, pixels)
+    return onnx_file(load_model(run), frame, notes)
 
 
 def _of_file(path: Path, engine: EngineName, device: str | None) -> Network:
@@ -168,7 +167,7 @@ def _kept_onnx(run: RunFolder, description: ModelDescription) -> bytes:
     """NET.onnx of the run folder, which is written there when it is missing, or of other weights."""
     content = _current(run)
     if content is None:
-        content = _onnx(run, description, load_model(run))
+        content = _onnx(run, description)
         try:
             write_bytes(run.onnx, content)
         except OSError as error:  # somebody else's folder, which is no reason not to predict
@@ -178,7 +177,7 @@ def _kept_onnx(run: RunFolder, description: ModelDescription) -> bytes:
 
 def _current(run: RunFolder) -> bytes | None:
     """What NET.onnx holds, if it is of the weights that lie beside it."""
-    if not run.onnx.is_file() or not run.network.is_file():
+    if not run.onnx.is_file() or not run.network.is_file() or importlib.util.find_spec("onnx") is None:
         return None
     content = run.onnx.read_bytes()
     try:
@@ -186,7 +185,7 @@ def _current(run: RunFolder) -> bytes | None:
     except WeightsError:
         return None
     fits = notes.get("weights_sha256") == _fingerprint(run) and notes.get("version_ggcam") == versions("ggcam")["ggcam"]
-    return content if fits and notes["pixels"] == "uint8" else None
+    return content if fits else None
 
 
 def _fingerprint(run: RunFolder) -> str:
