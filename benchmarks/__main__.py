@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks import gaze_maps, guidance
+from benchmarks import gaze_maps, guidance, prediction
 
 
 def main() -> None:
-    for module in (gaze_maps, guidance):
+    for module in (gaze_maps, guidance, prediction):
         for result in module.run():
             print(result, flush=True)
 

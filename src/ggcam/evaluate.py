@@ -23,7 +23,8 @@ from ggcam.measure_faithfulness import faithfulness_figures, sampled_rows
 from ggcam.metrics.classification import classification_report, none_for_nan
 from ggcam.metrics.localisation import peak_cell
 from ggcam.metrics.several import labels_report
-from ggcam.models.inference import Answer, Predictor
+from ggcam.models.engines import TorchEngine
+from ggcam.models.inference import Answer, Predictor, find_device
 from ggcam.report.page import write_run_report
 from ggcam.report.run_results import data_of, read_results
 from ggcam.run_folder import RunFolder, open_run_folder, write_json, write_whole
@@ -101,7 +102,7 @@ def evaluate(
     dataset = PreparedDataset(data, split, cache="none")
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)
-    predictor = Predictor(model, device, description.multi_label)
+    predictor = Predictor(TorchEngine(model, find_device(device)), description.multi_label)
     labels = data.labels_of(dataset.cases)
     case, label = judged(labels)
     asked_again = sampled_rows(len(case), faithfulness)

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Float, Shaped
 
+from ggcam.data.arrange import arranged
+from ggcam.data.case import Split
+from ggcam.data.dataset import PreparedDataset, SeededBatches
+from ggcam.data.images import to_uint8
+from ggcam.data.prepared import Labels, PreparedData
 from ggcam.errors import ConfigError
+from ggcam.metrics.classification import macro_auroc
+from ggcam.metrics.several import macro_auroc_of_labels
 from ggcam.models import released
-from ggcam.run_folder import open_run_folder
+from ggcam.models.engines import OnnxRuntimeEngine
+from ggcam.models.inference import Predictor
+from ggcam.models.quantise import quantised
+from ggcam.report.run_results import data_of
+from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.run_network import onnx_of, write_bytes
+from ggcam.training.config import config_from_dict
 from ggcam.training.description import ModelDescription, load_model
 
+Figures = Mapping[str, float]
+"""What was measured at an export, by its name: nothing, but for int8."""
 
-def export_released(root: Path, out: Path) -> None:
+CALIBRATION_CASES = 128
+"""Validation cases, at most, from which the ranges of int8 are learned."""
+
+_BATCH = 8
+
+
+def export_released(root: Path, out: Path) -> Figures:
     """Write a run's network as a `NET.pt` that the original GG-CAM and :func:`ggcam.models.released.load` can load.
 
     The scalars of the loss, which play no part in predictions, go along where the run's guidance has them.
@@ -39,7 +63,97 @@ def export_released(root: Path, out: Path) -> None:
     aside = out.with_name(out.name + ".part")
     torch.save(released.state_of(model, scalars), aside)
     os.replace(aside, out)
+    return {}
 
 
-EXPORTERS: Mapping[str, Callable[[Path, Path], None]] = {"released": export_released}
+def export_onnx(root: Path, out: Path) -> Figures:
+    """Write a run's network as ONNX: bytes of an image in, logits and CAM out; see :mod:`ggcam.models.onnx_file`.
+
+    Args:
+        root: the run folder.
+        out: the file to write.
+
+    Raises:
+        RunFolderError: it is no run folder, or training has not finished.
+        ConfigError: a package is missing, or the file would not answer as the network does.
+    """
+    write_bytes(out, onnx_of(open_run_folder(root)))
+    return {}
+
+
+def export_int8(root: Path, out: Path) -> Figures:
+    """Write a run's network as ONNX that computes in 8-bit integers, calibrated on the run's validation cases.
+
+    Args:
+        root: the run folder.
+        out: the file to write.
+
+    Returns:
+        On the test cases (without any, on the validation cases): "macro AUROC in float32", "macro AUROC in int8" and
+        "loss of macro AUROC", each NaN where it is undefined; "largest change of a probability"; and "cases".
+
+    Raises:
+        RunFolderError: it is no run folder, or training has not finished.
+        PreparedFolderError: the data of the run are gone.
+        ConfigError: as for :func:`export_onnx`.
+    """
+    run = open_run_folder(root)
+    data = _data(run)
+    in_float = onnx_of(run)
+    calibration = (batch for batch, _ in _batches(data, "valid", CALIBRATION_CASES))
+    in_int8 = quantised(in_float, calibration)
+    split: Split = "test" if "test" in set(data.cases["split"]) else "valid"
+    figures = _compared(data, split, in_float, in_int8)
+    write_bytes(out, in_int8)
+    return figures
+
+
+def _data(run: RunFolder) -> PreparedData:
+    """The cases as the run dealt them out."""
+    data = data_of(run)
+    ModelDescription.of(run).demand_match(data)
+    return arranged(data, replace(config_from_dict(run.settings["train"]).arrange, control="none"))
+
+
+def _batches(
+    data: PreparedData, split: Split, most: int | None = None
+) -> Iterator[tuple[Shaped[np.ndarray, "b 1 H W"], Labels]]:
+    """Images in bytes with their labels, in order; `most` of them, spread over the split."""
+    dataset = PreparedDataset(data, split, cache="none")
+    labels = data.labels_of(dataset.cases)
+    rows = np.arange(len(dataset))
+    if most is not None and len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+    for places in SeededBatches(len(rows), _BATCH, seed=None):
+        taken = rows[places]
+        images = dataset[taken.tolist()].image.numpy()[:, 0]
+        yield np.stack([to_uint8(image) for image in images])[:, None], labels[taken]
+
+
+def _compared(data: PreparedData, split: Split, in_float: bytes, in_int8: bytes) -> Figures:
+    """What the integers cost."""
+    predictors = [Predictor(OnnxRuntimeEngine(content), data.multi_label) for content in (in_float, in_int8)]
+    found: list[list[Float[np.ndarray, "b k"]]] = [[], []]
+    truth: list[Labels] = []
+    for image, labels in _batches(data, split):
+        truth.append(labels)
+        for predictor, probabilities in zip(predictors, found, strict=True):
+            probabilities.append(predictor(torch.from_numpy(image)).probabilities)
+    before, after = (np.concatenate(each) for each in found)
+    area = macro_auroc_of_labels if data.multi_label else macro_auroc
+    areas = [area(each, np.concatenate(truth)) for each in (before, after)]
+    return {
+        "macro AUROC in float32": areas[0],
+        "macro AUROC in int8": areas[1],
+        "loss of macro AUROC": areas[0] - areas[1],
+        "largest change of a probability": float(np.abs(after - before).max()),
+        "cases": len(before),
+    }
+
+
+EXPORTERS: Mapping[str, Callable[[Path, Path], Figures]] = {
+    "onnx": export_onnx,
+    "onnx-int8": export_int8,
+    "released": export_released,
+}
 """Format on the command line -> what writes it, given a run folder and the file to write."""

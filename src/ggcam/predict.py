@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,10 @@ from jaxtyping import Float, Shaped, UInt8
 from ggcam.data.case import Frame
 from ggcam.data.images import IMAGE_SUFFIXES, read_image, resize_to_frame, to_uint8
 from ggcam.errors import ConfigError, ImageError, MissingFileError
-from ggcam.models.inference import Predictor
+from ggcam.models.engines import EngineName
 from ggcam.report.overlay import cam_overlay, write_png
-from ggcam.run_folder import open_run_folder, write_whole
-from ggcam.training.description import ModelDescription, load_model
+from ggcam.run_folder import write_whole
+from ggcam.run_network import open_network
 
 OVERLAY_SIDE_PX = 1024
 """Overlays are made no larger than this: a CAM holds no more detail."""
@@ -37,10 +37,12 @@ class Predictions:
     Attributes:
         table: a row an image that could be read: image, predicted, probability_<class>, overlay.
         failed: image -> why it could not be used.
+        engine: what computed them.
     """
 
     table: pd.DataFrame
     failed: dict[str, str]
+    engine: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,7 @@ def predict(
     batch_size: int = 8,
     device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    engine: EngineName = "auto",
 ) -> Predictions:
     """Predict images and folders of images.
 
@@ -69,17 +72,19 @@ def predict(
     probable, however improbable.
 
     Args:
-        root: the run folder.
+        root: the run folder, or an ONNX file of it.
         images: PNG, JPEG, TIFF or DICOM files, or folders of them (searched to any depth).
         out: where to write; made when missing.
         overlays: whether to draw any.
         batch_size: images in one forward pass.
         device: where to run; by default a GPU where there is one.
         progress: called with (done, all).
+        engine: what computes; see :func:`ggcam.run_network.open_network`.
 
     Raises:
-        ConfigError: no images, a batch size below 1, no such device, or a file in the place of `out`.
+        ConfigError: no images, a batch size below 1, no such device or engine, or a file in the place of `out`.
         RunFolderError: the run is not finished or damaged.
+        WeightsError: the ONNX file is none of ours.
         MissingFileError: a file or folder that was named is not there, or a folder holds no image.
     """
     if batch_size < 1:
@@ -90,36 +95,50 @@ def predict(
         raise ConfigError(
             "the output must be a folder, and a file is in its place", where=out, fix="choose another --out"
         )
-    run = open_run_folder(root)
-    description = ModelDescription.of(run)
-    predictor = Predictor(load_model(run), device, description.multi_label)
     names = _overlay_names(_found(images, out))
+    network = open_network(root, engine, device, len(names))
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     failed: dict[str, str] = {}
-    for loaded in _batches(list(names), description.frame, batch_size):
-        failed |= {str(path): str(error) for path, error in loaded if isinstance(error, ImageError)}
-        readable = [image for _, image in loaded if isinstance(image, _Loaded)]
-        if readable:
-            answer = predictor(torch.from_numpy(np.stack([image.fitted for image in readable])[:, None]))
-            for image, probabilities, cam in zip(readable, answer.probabilities, answer.cam, strict=True):
-                predicted = int(probabilities.argmax())
-                row: dict[str, object] = {"image": str(image.path), "predicted": description.class_names[predicted]}
-                for name, probability in zip(description.class_names, probabilities.tolist(), strict=True):
-                    row[f"probability_{name}"] = probability
-                if overlays:
-                    row["overlay"] = names[image.path]
-                    write_png(out / names[image.path], _overlay(image, cam[predicted], description.frame))
-                rows.append(row)
-        if progress is not None:
-            progress(len(rows) + len(failed), len(names))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        drawing: list[Future[None]] = []
+        for loaded in _batches(pool, list(names), network.frame, batch_size):
+            failed |= {str(path): str(error) for path, error in loaded if isinstance(error, ImageError)}
+            readable = [image for _, image in loaded if isinstance(image, _Loaded)]
+            if readable:
+                answer = network.predictor(torch.from_numpy(np.stack([image.fitted for image in readable])[:, None]))
+                _finish(drawing)  # those of the batch before, which were drawn while this one was computed
+                for image, probabilities, cam in zip(readable, answer.probabilities, answer.cam, strict=True):
+                    rows.append(_row(image, probabilities, network.class_names))
+                    if overlays:
+                        rows[-1]["overlay"] = names[image.path]
+                        shown, to = cam[probabilities.argmax()], out / names[image.path]
+                        drawing.append(pool.submit(_draw, image, shown, network.frame, to))
+            if progress is not None:
+                progress(len(rows) + len(failed), len(names))
+        _finish(drawing)
     table = pd.DataFrame(rows)
     errors = pd.DataFrame({"image": list(failed), "error": list(failed.values())})
     for name, content in (("predictions.csv", table), ("errors.csv", errors)):
         (out / name).unlink(missing_ok=True)  # what an earlier call left would be taken for an answer to this one
         if len(content):
             write_whole(out / name, content.to_csv(index=False))
-    return Predictions(table, failed)
+    return Predictions(table, failed, network.engine)
+
+
+def _row(image: _Loaded, probabilities: Float[np.ndarray, " k"], class_names: Sequence[str]) -> dict[str, object]:
+    """Of the table."""
+    row: dict[str, object] = {"image": str(image.path), "predicted": class_names[int(probabilities.argmax())]}
+    for name, probability in zip(class_names, probabilities.tolist(), strict=True):
+        row[f"probability_{name}"] = probability
+    return row
+
+
+def _finish(drawing: list[Future[None]]) -> None:
+    """Wait for overlays, meet the error of one that could not be written, and forget them."""
+    for drawn in drawing:
+        drawn.result()
+    drawing.clear()
 
 
 def _found(images: Sequence[Path], out: Path) -> list[Path]:
@@ -162,15 +181,16 @@ def _overlay_names(paths: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _batches(paths: Sequence[Path], frame: Frame, batch_size: int) -> Iterator[list[tuple[Path, _Loaded | ImageError]]]:
+def _batches(
+    pool: ThreadPoolExecutor, paths: Sequence[Path], frame: Frame, batch_size: int
+) -> Iterator[list[tuple[Path, _Loaded | ImageError]]]:
     """Images decoded by threads, one batch ahead of the network, so that memory stays flat."""
     chunks = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        load = partial(_load, frame=frame)
-        ahead = [pool.submit(load, path) for path in chunks[0]] if chunks else []
-        for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
-            current, ahead = ahead, [pool.submit(load, path) for path in following]
-            yield list(zip(chunk, (future.result() for future in current), strict=True))
+    load = partial(_load, frame=frame)
+    ahead = [pool.submit(load, path) for path in chunks[0]] if chunks else []
+    for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
+        current, ahead = ahead, [pool.submit(load, path) for path in following]
+        yield list(zip(chunk, (future.result() for future in current), strict=True))
 
 
 def _load(path: Path, frame: Frame) -> _Loaded | ImageError:
@@ -183,6 +203,10 @@ def _load(path: Path, frame: Frame) -> _Loaded | ImageError:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     shown = raw if scale == 1 else cv2.resize(raw, size, interpolation=cv2.INTER_AREA)
     return _Loaded(path, shown, to_uint8(resize_to_frame(raw, frame)), (height, width))
+
+
+def _draw(image: _Loaded, cam: Float[np.ndarray, "h w"], frame: Frame, path: Path) -> None:
+    write_png(path, _overlay(image, cam, frame))
 
 
 def _overlay(image: _Loaded, cam: Float[np.ndarray, "h w"], frame: Frame) -> UInt8[np.ndarray, "y x 3"]:

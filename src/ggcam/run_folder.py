@@ -38,6 +38,11 @@ class RunFolder:
         return self.results / "NET.pt"
 
     @property
+    def onnx(self) -> Path:
+        """The same network as ONNX, once an engine has needed it."""
+        return self.results / "NET.onnx"
+
+    @property
     def report(self) -> Path:
         """Figures with the names of the original GG-CAM."""
         return self.results / "classification_report.json"

@@ -9,7 +9,10 @@ import torch
 from ggcam.errors import ConfigError
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
+from ggcam.models.engines import TorchEngine
 from ggcam.models.inference import Predictor, best_device, find_device
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def images():
 
 
 def test_an_answer_has_logits_their_softmax_and_a_cam_a_class(model, images):
-    answer = Predictor(model, "cpu")(images)
+    answer = Predictor(TorchEngine(model, CPU))(images)
     assert answer.logits.shape == answer.probabilities.shape == (5, 3)
     assert answer.cam.shape[:2] == (5, 3)
     assert all(part.dtype == np.float32 for part in answer)
@@ -35,19 +38,19 @@ def test_an_answer_has_logits_their_softmax_and_a_cam_a_class(model, images):
 
 
 def test_an_answer_does_not_depend_on_the_other_images_of_the_batch(model, images):
-    predictor = Predictor(model.train(), "cpu")  # left in training mode, batch norm would see the others
+    predictor = Predictor(TorchEngine(model.train(), CPU))  # left in training mode, batch norm would see the others
     together = predictor(images)
     alone = predictor(images[2:3])
     np.testing.assert_allclose(alone.logits[0], together.logits[2], rtol=1e-4, atol=1e-5)
 
 
 def test_bytes_and_floats_give_the_same_answer(model, images):
-    predictor = Predictor(model, "cpu")
+    predictor = Predictor(TorchEngine(model, CPU))
     np.testing.assert_allclose(predictor(images).logits, predictor(images.float() / 255).logits, rtol=1e-4, atol=1e-5)
 
 
 def test_no_gradient_is_kept(model, images):
-    Predictor(model, "cpu")(images)
+    Predictor(TorchEngine(model, CPU))(images)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

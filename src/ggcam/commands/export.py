@@ -8,23 +8,31 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from ggcam.commands.arguments import Run
+from ggcam.commands.terminal import print_table
 
 
 def export(
     run: Run,
-    file_format: Annotated[Literal["released"], arg(name="format")],
-    out: Path = Path("NET.pt"),
+    file_format: Annotated[Literal["onnx", "onnx-int8", "released"], arg(name="format")],
+    out: Path | None = None,
 ) -> None:
     """Write a trained network for another program.
 
-    Example: ggcam export run/K3F9Q --format released --out NET.pt
+    Example: ggcam export run/K3F9Q --format onnx --out model.onnx
 
     Args:
         run: the run folder.
-        file_format: released is the original GG-CAM's file of weights, for a run with one of its networks.
-        out: the file to write.
+        file_format: onnx takes images of any number as bytes and gives logits and CAM, compared with torch's before
+            it is written; onnx-int8 computes the same in 8-bit integers, calibrated on the validation cases, and says
+            what that costs on the test cases; released is the original GG-CAM's file of weights, for a run with one of
+            its networks.
+        out: the file to write; NET.onnx, or NET.pt, by default.
     """
     from ggcam.export import EXPORTERS
 
-    EXPORTERS[file_format](run, out)
+    out = out or Path("NET.pt" if file_format == "released" else "NET.onnx")
+    figures = EXPORTERS[file_format](run, out)
+    if figures:
+        rows = [[name, f"{value:,}" if isinstance(value, int) else f"{value:.4f}"] for name, value in figures.items()]
+        print_table(["measured", "value"], rows)
     print(out)

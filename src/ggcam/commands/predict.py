@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -19,6 +19,7 @@ def predict(
     overlays: bool = True,
     batch_size: int = 8,
     device: str | None = None,
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
 ) -> None:
     """Predict new images with a trained run; no gaze is needed. For research use; not a medical device.
 
@@ -27,22 +28,25 @@ def predict(
     Writes predictions.csv and an overlay of the predicted class's activation map for each image.
 
     Args:
-        run: the run folder.
+        run: the run folder; or a file of it that `ggcam export --format onnx` wrote.
         images: PNG, JPEG, TIFF or DICOM files, or folders of them.
         out: where to write.
         overlays: draw the activation maps.
         batch_size: images in one forward pass.
         device: where to run; a GPU if there is one.
+        engine: what computes: torch, on any device; ONNX Runtime or OpenVINO on the CPU, through NET.onnx in the run
+            folder. auto is torch on a GPU; on a CPU the fastest that is installed, once there is a NET.onnx or so many
+            images that writing one pays.
     """
     from ggcam.predict import predict as answer
 
     with progress_bar("predicting") as progress:
-        predictions = answer(run, images, out, overlays, batch_size, device, progress)
+        predictions = answer(run, images, out, overlays, batch_size, device, progress, engine)
     table = predictions.table
     if len(table):
         shares = table["predicted"].value_counts()
         print_table(["predicted", "images"], [[str(name), f"{n:,}"] for name, n in shares.items()])
-        print(f"{len(table):,} images in {out / 'predictions.csv'}")
+        print(f"{len(table):,} images in {out / 'predictions.csv'}, computed by {predictions.engine}")
     for error in predictions.failed.values():
         print(error, file=sys.stderr)
     if predictions.failed:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ggcam.errors import ConfigError
-from ggcam.models.cam import CAMClassifier
+from ggcam.models.engines import Engine
 
 
 class Answer(NamedTuple):
@@ -29,29 +29,23 @@ class Answer(NamedTuple):
 
 
 class Predictor:
-    """A model in evaluation mode on a device, in float32 so that an answer does not depend on the hardware.
+    """What an engine computes, with probabilities.
 
     Args:
-        model: a trained classifier.
-        device: where to run; by default a GPU where there is one.
+        engine: images -> logits and CAM, in float32 so that an answer does not depend on the hardware.
         multi_label: an image may belong to several classes, or to none.
-
-    Raises:
-        ConfigError: this machine has no such device.
     """
 
-    def __init__(self, model: CAMClassifier, device: str | None = None, multi_label: bool = False):
+    def __init__(self, engine: Engine, multi_label: bool = False):
+        self.engine = engine
         self.multi_label = multi_label
-        self.device = find_device(device)
-        self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
 
-    @torch.inference_mode()
     def __call__(self, image: Shaped[Tensor, "b i H W"]) -> Answer:
         """Images (b, channels, H, W), integers or floats in 0..1 -> float32 arrays."""
-        on_device = image.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        output = self.model(on_device)
-        probabilities = output.logits.sigmoid() if self.multi_label else output.logits.softmax(dim=1)
-        return Answer(*(part.float().cpu().numpy() for part in (output.logits, probabilities, output.cam)))
+        output = self.engine(image)
+        logits = torch.from_numpy(output.logits)
+        probabilities = logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
+        return Answer(output.logits, probabilities.numpy(), output.cam)
 
 
 def find_device(name: str | None = None) -> torch.device:

@@ -1,0 +1,111 @@
+"""Logits and CAM of every class from one pass: against Grad-CAM, the bare forward pass, and other engines.
+
+The backbones are timm's, with fresh weights, whose answers take as long as trained ones. The others get the same
+network, with an ordinary classification head in the place of the CAM's.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import timm
+import torch
+from pytorch_grad_cam import GradCAM
+from torch import Tensor, nn
+from torchcam.methods import GradCAM as TorchCAM
+
+from benchmarks.side_by_side import Result, race
+from ggcam.models.backbones import create_backbone
+from ggcam.models.cam import CAMClassifier
+from ggcam.models.engines import ONNX_ENGINES, TorchEngine
+from ggcam.models.onnx_file import onnx_file
+
+CLASSES = 3
+
+Compute = Callable[[Tensor], object]
+
+
+class Bare(nn.Module):
+    """What a user without a CAM would run: bytes in, logits out."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.network = timm.create_model(name, in_chans=1, num_classes=CLASSES)
+        self.eval().to(memory_format=torch.channels_last)
+
+    def forward(self, image: Tensor) -> Tensor:
+        image = (image.float() / 255 - 0.449) / 0.226
+        return self.network(image.contiguous(memory_format=torch.channels_last))
+
+    @property
+    def last_layer(self) -> nn.Module:
+        """Where Grad-CAM is told to look."""
+        parts = dict(self.network.named_children())
+        return parts["layer4"] if "layer4" in parts else parts["conv_head"]
+
+
+def torch_cam(name: str) -> Compute:
+    """The map of each image's most probable class, with torch-cam."""
+    bare = Bare(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        extractor = TorchCAM(bare, target_layer=bare.last_layer)
+
+    def explain(image: Tensor) -> object:
+        scores = bare(image)
+        return extractor(scores.argmax(dim=1).tolist(), scores)
+
+    return explain
+
+
+def grad_cam(name: str) -> Compute:
+    """The same with pytorch-grad-cam, which also enlarges the map to the image, and finds the class itself."""
+    bare = Bare(name)
+    extractor = GradCAM(bare, [bare.last_layer])
+    return lambda image: extractor(image, None)  # pyright: ignore[reportArgumentType]
+
+
+def bare_forward(name: str) -> Compute:
+    """Logits alone."""
+    bare = Bare(name)
+
+    @torch.inference_mode()
+    def forward(image: Tensor) -> Tensor:
+        return bare(image)
+
+    return forward
+
+
+OTHERS: dict[str, Callable[[str], Compute]] = {
+    "torch-cam's GradCAM": torch_cam,
+    "pytorch-grad-cam's GradCAM": grad_cam,
+    "the bare forward pass": bare_forward,
+}
+
+
+def run(short: bool = False) -> Iterator[Result]:
+    """Two CNNs, single images and batches; `short` is to see that it works, and times nothing."""
+    frame, sizes, rounds = ((64, 64), (1, 2), 1) if short else ((768, 640), (1, 8), 5)
+    for name in ("test_resnet",) if short else ("resnet50", "tf_efficientnetv2_s"):
+        model = CAMClassifier(create_backbone(name, frame), CLASSES).eval()
+        content = onnx_file(model, frame, {})
+        ours = TorchEngine(model, torch.device("cpu"))
+        contests: list[tuple[str, Compute, str, Compute]] = [
+            *(("torch", ours, other, make(name)) for other, make in OTHERS.items()),
+            *((engine, kind(content), "torch", ours) for engine, kind in ONNX_ENGINES.items()),
+        ]
+        for batch in sizes:
+            image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (batch, 1, *frame), np.uint8))
+            label = f"{name}, {frame[0]}x{frame[1]}, {batch} at once"
+            for engine, computes, other, other_computes in contests:
+                yield race(
+                    f"{engine}: {label}",
+                    partial(computes, image),
+                    other,
+                    partial(other_computes, image),
+                    cases=batch,
+                    rounds=rounds,
+                )

@@ -1,0 +1,175 @@
+"""A classifier as an ONNX file: pixels of the frame in, logits and CAM out, and in its metadata all else one must know.
+
+The file holds the standardisation too: whoever runs it hands over the pixels as they are. ONNX is an extra of this
+package: `pip install ggcam[onnx]`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from ggcam.errors import ConfigError, WeightsError
+from ggcam.models.cam import CAMClassifier
+
+Pixels = Literal["uint8", "uint16"]
+"""Type of the images that a file takes; its largest value is white."""
+
+INPUT, OUTPUTS = "image", ("logits", "cam")
+"""Names in the file: (batch, 1, H, W) in; (batch, classes) and (batch, classes, h, w) out."""
+
+TOLERANCE = 1e-4
+"""By how much an output of the file may differ from torch's, as a share of its largest value (which counts as 1 where
+it is smaller)."""
+
+_PREFIX = "ggcam."
+"""Of this package's names in a file's metadata."""
+
+
+class _LogitsAndCAM(nn.Module):
+    """The classifier without the features among its outputs: nobody wants them in a file."""
+
+    def __init__(self, model: CAMClassifier):
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Shaped[Tensor, "b i H W"]) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k h w"]]:
+        output = self.model(image)
+        return output.logits, output.cam
+
+
+def demand_packages(*names: str, where: object) -> None:
+    """Demand packages of the extra `onnx`.
+
+    Raises:
+        ConfigError: one of them is not installed.
+    """
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"this needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
+            where=where,
+            fix="pip install 'ggcam[onnx]'",
+        )
+
+
+def onnx_file(
+    model: CAMClassifier, frame: tuple[int, int], notes: Mapping[str, Any], pixels: Pixels = "uint8"
+) -> bytes:
+    """Write a classifier down as ONNX and compare what ONNX Runtime makes of it with torch.
+
+    Args:
+        model: on the CPU; it is set to evaluation mode.
+        frame: height and width of the images in pixels; the batch may have any size.
+        notes: for the file's metadata: name -> whatever JSON can say.
+        pixels: type of the images.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        ConfigError: a package is missing, the network has a part that ONNX lacks, or the file's answers differ from
+            torch's by more than :data:`TOLERANCE`.
+    """
+    demand_packages("onnx", "onnxscript", "onnxruntime", where="--format onnx")
+    network = _LogitsAndCAM(model).eval()
+    example = torch.zeros(2, 1, *frame, dtype=getattr(torch, pixels))
+    try:
+        with _quiet(), torch.inference_mode(False), torch.no_grad():
+            program = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                input_names=[INPUT],
+                output_names=list(OUTPUTS),
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
+    except Exception as error:  # torch raises dozens of kinds
+        raise ConfigError(
+            "this network cannot be written as ONNX",
+            where="--format onnx",
+            got=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"[:300],
+            fix="choose another backbone, or predict with --engine torch",
+        ) from error
+    assert program is not None
+    proto = program.model_proto
+    for name, value in {**notes, "pixels": pixels, "size": list(frame)}.items():
+        proto.metadata_props.add(key=_PREFIX + name, value=json.dumps(value))
+    content = proto.SerializeToString()
+    demand_parity(content, model, example)
+    return content
+
+
+def read_notes(content: bytes) -> dict[str, Any]:
+    """The metadata that :func:`onnx_file` wrote into a file.
+
+    Raises:
+        WeightsError: it is no ONNX file, or none of ours.
+    """
+    import onnx
+
+    try:
+        props = onnx.load_model_from_string(content).metadata_props
+        notes = {
+            prop.key.removeprefix(_PREFIX): json.loads(prop.value) for prop in props if prop.key.startswith(_PREFIX)
+        }
+    except Exception as error:  # protobuf's own kind, which differs between its releases
+        raise WeightsError("this is no ONNX file, or a damaged one", got=f"{error}"[:200]) from error
+    if "pixels" not in notes:
+        raise WeightsError("the ONNX file has no notes of ggcam's", fix="write it with `ggcam export --format onnx`")
+    return notes
+
+
+def demand_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "b 1 H W"]) -> None:
+    """Demand that ONNX Runtime answers as torch does, on three images like the example, a black one among them.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    import onnxruntime
+
+    noise = np.random.default_rng(0).integers(0, torch.iinfo(example.dtype).max + 1, (3, *example.shape[1:]))
+    noise[1] //= 4
+    noise[2] = 0
+    image = noise.astype(str(example.dtype).removeprefix("torch."))
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    found = session.run(list(OUTPUTS), {INPUT: image})
+    with torch.inference_mode():
+        output = model(torch.from_numpy(image))
+    for name, ours, theirs in zip(OUTPUTS, (output.logits.numpy(), output.cam.numpy()), found, strict=True):
+        difference, largest = float(np.abs(ours - np.asarray(theirs)).max()), float(np.abs(ours).max())
+        if not difference <= TOLERANCE * max(1.0, largest):  # so that NaN is refused too
+            raise ConfigError(
+                f"ONNX Runtime's {name} of this network differ from torch's",
+                where="--format onnx",
+                expected=f"a difference below {TOLERANCE:g}, or that share of the largest value",
+                got=f"{difference:.2g}, where the largest value is {largest:.3g}",
+                fix="predict with --engine torch",
+            )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of, and logs, what concerns its own developers."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
