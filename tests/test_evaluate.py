@@ -217,7 +217,8 @@ def test_another_split_can_be_measured_and_nothing_is_written_before(run):
 
 def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
     from ggcam.metrics.faithfulness import deletion_insertion
-    from ggcam.models.inference import Predictor
+    from ggcam.models.engines import TorchEngine
+    from ggcam.models.inference import Predictor, find_device
     from ggcam.training.description import load_model
 
     calls: list[tuple[int, int]] = []
@@ -230,7 +231,7 @@ def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
     rows = np.flatnonzero(table["faithfulness/deletion_auc/cam"].notna())
     assert len(rows) == found["cases"] == 3
     assert evaluate(run, faithfulness=3).per_case.equals(evaluation.per_case)
-    predictor, data = Predictor(load_model(folder)), load_prepared(prepared)
+    predictor, data = Predictor(TorchEngine(load_model(folder), find_device("cpu"))), load_prepared(prepared)
     for i in rows:
         image = torch.from_numpy(data.read_image(table["case_id"][i]) / 255).float()[None, None]
         few = image[0, 0].reshape(8, 8, 8, 8).mean(dim=(1, 3))[None, None]
