@@ -123,7 +123,7 @@ def test_no_case_with_a_truth_gives_undefined_rates():
 def test_a_cam_that_is_not_finite_is_refused():
     cam = np.zeros((3, 2, 2))
     cam[2, 0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"1 of 3 maps .* CAM 2"):
+    with pytest.raises(ValueError, match=r"1 of 3 maps .* map 2"):
         pointing_game(cam, np.ones((3, 2, 2), bool))
 
 

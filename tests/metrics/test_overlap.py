@@ -103,5 +103,5 @@ def test_findings_are_small_medium_or_large():
 def test_a_cam_that_is_not_finite_is_refused(figure):
     cam, truth = random_cases(0)
     cam[3, 0, 0] = np.inf
-    with pytest.raises(ValueError, match=r"1 of 6 maps .* CAM 3"):
+    with pytest.raises(ValueError, match=r"1 of 6 maps .* map 3"):
         figure(cam, truth)

@@ -232,5 +232,5 @@ def test_a_map_that_is_not_finite_is_refused():
     maps = random_maps(0)
     maps[2, 0, 0] = np.nan
     for measure in (agreement, shuffled_agreement):
-        with pytest.raises(ValueError, match=r"1 of 4 maps .* CAM"):
+        with pytest.raises(ValueError, match=r"1 of 4 maps .* map"):
             measure(maps, random_gaze(0), CENTRE)
