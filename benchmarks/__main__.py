@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks import gaze_maps, guidance, prediction
+from benchmarks import gaze_maps, guidance, prediction, training_step
 
 
 def main() -> None:
-    for module in (gaze_maps, guidance, prediction):
+    for module in (gaze_maps, guidance, prediction, training_step):
         for result in module.run():
             print(result, flush=True)
 

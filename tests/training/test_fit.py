@@ -117,6 +117,7 @@ def test_guidance_alone_tells_two_arms_apart(prepared, tmp_path):
         {"guidance": "ggcam", "schedule": "plateau", "monitor": "loss", "stop_after": 1},
         {"guidance": "none", "schedule": "constant", "optimizer": "adam", "clip_norm": 0.0, "sigma_px": 4.0},
         {"backbone": "test_vit", "precision": "32", "cache": "none", "workers": 0},
+        {"precision": "bf16", "clip_norm": 1.0, "checkpointing": True},
     ],
 )
 def test_every_choice_trains(prepared, tmp_path, options):

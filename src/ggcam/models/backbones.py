@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, MissingFileError, listed
 from ggcam.models import released
+from ggcam.models.depthwise import quicken_depthwise
 from ggcam.models.released_nets import ReleasedBackbone
 
 
@@ -30,6 +31,10 @@ class TimmBackbone(nn.Module):
 
     def __init__(self, trunk: nn.Module, levels: int | None = None):
         super().__init__()
+        quicken_depthwise(trunk)
+        for module in trunk.modules():
+            if isinstance(module, nn.SiLU):
+                module.inplace = False  # its gradient needs its input: in place, autograd would copy that first
         self.trunk = trunk
         described: Any = trunk
         self.levels = levels
@@ -40,6 +45,10 @@ class TimmBackbone(nn.Module):
         self.stride: int = last["reduction"]
         self._prefix_tokens: int = getattr(described, "num_prefix_tokens", 0)
         self._channels_last: bool = getattr(described, "output_fmt", "NCHW") == "NHWC"
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keep only what passes from block to block, and compute the rest again on the way back."""
+        self.trunk.set_grad_checkpointing(enable)  # pyright: ignore[reportCallIssue]
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Images -> features on a grid; a transformer's class and register tokens are left out."""

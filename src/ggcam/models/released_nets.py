@@ -6,8 +6,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ggcam.models.depthwise import DepthwiseConv2d
 
 
 class ReleasedBackbone(nn.Module):
@@ -22,6 +26,19 @@ class ReleasedBackbone(nn.Module):
 
     num_features: int
     stride = 32
+    _checkpointing = False
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keep only what passes from block to block, and compute the rest again on the way back; as timm's networks."""
+        self._checkpointing = enable
+
+    def _through(self, layers: nn.Sequential, x: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
+        if not (self._checkpointing and torch.is_grad_enabled()):
+            return layers(x)
+        for layer in layers:
+            # A layer of the stem may work in place, so that what went into it is gone afterwards.
+            x = checkpoint(layer, x, use_reentrant=False) if isinstance(layer, _Block) else layer(x)
+        return x
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Images -> features."""
@@ -79,10 +96,14 @@ class ReleasedResNet(ReleasedBackbone):
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Images -> features."""
-        return self.layer(image)
+        return self._through(self.layer, image)
 
 
-class _Bottleneck(nn.Module):
+class _Block(nn.Module):
+    """What a network repeats."""
+
+
+class _Bottleneck(_Block):
     """1x1 (which strides), 3x3, 1x1, and a shortcut that is projected in the first block of a stage."""
 
     def __init__(self, channels: int, mid: int, out: int, stride: int):
@@ -176,10 +197,10 @@ class ReleasedEffNet(ReleasedBackbone):
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Images -> features."""
-        return self.conv(self.features(image))
+        return self.conv(self._through(self.features, image))
 
 
-class _InvertedResidual(nn.Module):
+class _InvertedResidual(_Block):
     """Layers, and a shortcut around them where these change neither grid nor channels."""
 
     def __init__(self, layers: list[nn.Module], shortcut: bool):
@@ -226,12 +247,13 @@ class _SqueezeExcitation(nn.Module):
 
 
 def _conv(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    convolution = nn.Conv2d(channels, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+    kind = nn.Conv2d if groups == 1 else DepthwiseConv2d
+    convolution = kind(channels, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     return convolution, nn.BatchNorm2d(out)
 
 
 def _silu() -> nn.SiLU:
-    return nn.SiLU(inplace=True)
+    return nn.SiLU()  # its gradient needs its input: in place, autograd would copy that first
 
 
 def _multiple_of_8(channels: float) -> int:

@@ -54,6 +54,8 @@ class TrainConfig:
             loss (as the original: where a guidance learns weights of its own, that moves with these alone).
         clip_norm: largest norm of the gradient; 0 leaves it alone.
         precision: bf16, 32, or auto (bf16 where the device gains).
+        checkpointing: compute most activations again on the way back instead of keeping them: about a third more time
+            for a fraction of the memory.
         augment: how images and gaze may be changed together.
         arrange: another split, fewer training cases, or something else in the place of gaze.
         seed: decides weights, order and augmentation.
@@ -90,6 +92,7 @@ class TrainConfig:
     monitor: Literal["auroc", "loss", "total"] = "auroc"
     clip_norm: float = 1.0
     precision: Literal["auto", "bf16", "32"] = "auto"
+    checkpointing: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     arrange: ArrangeConfig = field(default_factory=ArrangeConfig)
     seed: int = 0

@@ -27,6 +27,7 @@ from ggcam.guidance import ReleasedGuidance, create_guidance
 from ggcam.guidance.released import start_from
 from ggcam.models import released
 from ggcam.models.cam import CAMClassifier
+from ggcam.models.checkpointing import checkpoint_gradients
 from ggcam.report.figures import training_process
 from ggcam.report.run_results import data_of
 from ggcam.run_folder import RunFolder, create_run_folder, open_run_folder, write_summary
@@ -72,8 +73,7 @@ def fit(
     _check(data, config.guidance)
     _trainer(**_machine(config), logger=False, enable_checkpointing=False, enable_model_summary=False)
     description = ModelDescription.asked(config, data)
-    with local_seed(config.seed):
-        model = description.build(config.pretrained, config.weights)
+    model = _network(description, config)
     # Only now: an option that cannot work shall not leave a folder behind.
     if is_first_process():
         settings = {"data": data.root.resolve(), "train": asdict(config)}
@@ -99,9 +99,7 @@ def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = Fal
     data = arranged(data_of(run), config.arrange)
     description = ModelDescription.of(run)
     description.demand_match(data)
-    begun = run.last_checkpoint.is_file()  # then it holds the weights, and a file to start from may be gone
-    with local_seed(config.seed):
-        model = description.build(config.pretrained and not begun, None if begun else config.weights)
+    model = _network(description, config, begun=run.last_checkpoint.is_file())
     return _train(run, model, data, config, on_epoch, progress_bar)
 
 
@@ -111,6 +109,15 @@ def _check(data: PreparedData, guidance: str) -> None:
             raise ConfigError(f"there are no {split} cases", where=data.root, fix="prepare the data with another split")
     if guidance != "none" and not data.cases.loc[data.cases["split"] == "train", "has_gaze"].any():
         log.warning("no training case has gaze, so that guidance %s adds nothing: %s", guidance, data.root)
+
+
+def _network(description: ModelDescription, config: TrainConfig, begun: bool = False) -> CAMClassifier:
+    """As training starts. Once begun, a checkpoint has the weights, and a file to start from may be gone."""
+    with local_seed(config.seed):
+        model = description.build(config.pretrained and not begun, None if begun else config.weights)
+    if config.checkpointing:
+        checkpoint_gradients(model.backbone)
+    return model
 
 
 def _train(

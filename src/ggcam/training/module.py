@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import lightning
 import numpy as np
@@ -16,8 +17,9 @@ from ggcam.data.augment import Change, change_images, change_points, draw_change
 from ggcam.data.dataset import Batch
 from ggcam.errors import ConfigError
 from ggcam.gaze.maps import SCREEN_HEIGHT_DEG, GazeBatch, sigma_in_px
-from ggcam.guidance import Guidance
+from ggcam.guidance import Guidance, Losses
 from ggcam.models.cam import CAMClassifier
+from ggcam.models.checkpointing import running_statistics_kept
 from ggcam.training.config import TrainConfig
 from ggcam.training.targets import classification_loss, known_entries, loss_per_case, scores
 
@@ -53,14 +55,7 @@ class GuidedTraining(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Total loss of a batch."""
-        image, points, change = batch.image, batch.points_px, None
-        if self.config.augment.active:
-            change = draw_changes(self.config.augment, batch.row, self.frame, self.config.seed, self.current_epoch)
-            image, points = change_images(image, change), change_points(points, change, self.frame)
-        gaze = self.gaze_of(batch, points, change)
-        output = self.model(self.guidance.on_input(_channels_last(image), gaze))
-        classification = classification_loss(output.logits, batch.label)
-        losses = self.guidance(output, batch.label, gaze, classification)
+        losses = self.losses_of(batch)
         self.log_dict(
             {
                 "train/total": losses.total.detach(),
@@ -73,6 +68,22 @@ class GuidedTraining(lightning.LightningModule):
             sync_dist=self.trainer.world_size > 1,
         )
         return losses.total
+
+    def losses_of(self, batch: Batch) -> Losses:
+        """The losses of a batch, changed by augmentation as this epoch has it."""
+        image, points, change = batch.image, batch.points_px, None
+        if self.config.augment.active:
+            change = draw_changes(self.config.augment, batch.row, self.frame, self.config.seed, self.current_epoch)
+            image, points = change_images(image, change), change_points(points, change, self.frame)
+        gaze = self.gaze_of(batch, points, change)
+        output = self.model(self.guidance.on_input(_channels_last(image), gaze))
+        classification = classification_loss(output.logits, batch.label)
+        return self.guidance(output, batch.label, gaze, classification)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Also computes again what checkpointing has not kept."""
+        with running_statistics_kept(self.model):
+            super().backward(loss, *args, **kwargs)
 
     def gaze_of(self, batch: Batch, points_px: Float[Tensor, "b p 2"], change: Change | None = None) -> GazeBatch:
         """The gaze of a batch at these points; a change that enlarges the image enlarges the blur."""
@@ -135,8 +146,15 @@ class GuidedTraining(lightning.LightningModule):
         """Adam or AdamW over network and guidance, under the chosen schedule (the plateau's is a callback)."""
         config = self.config
         optimizer = create_optimizer_v2(
-            self, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, filter_bias_and_bn=True
+            self,
+            opt=config.optimizer,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            filter_bias_and_bn=True,
+            fused=True,
         )
+        # Lightning does not clip for an optimizer that might unscale gradients afterwards. Here none are scaled.
+        optimizer._step_supports_amp_scaling = False  # pyright: ignore[reportAttributeAccessIssue]
         if config.schedule != "cosine":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
