@@ -51,7 +51,8 @@ def gaze_sheet(readings: Mapping[str, Points], out_png: Path, most: int = 12, se
     half = COLUMNS // 2
     for column, (span, title) in enumerate(((slice(half), "down (row)"), (slice(half, None), "to the right (column)"))):
         axes = figure.add_subplot(grid[rows, span])
-        axes.hist(together[:, column], BINS, (0, 1), weights=together[:, 2] / together[:, 2].sum(), color=BLUE)
+        share = together[:, 2] / together[:, 2].sum()
+        axes.hist(together[:, column], bins=BINS, range=(0, 1), weights=share, color=BLUE)
         axes.set_xlabel(f"{title}, share of the image")
         axes.set_ylabel("share of the time")
     figure.supxlabel(

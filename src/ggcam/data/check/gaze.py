@@ -209,7 +209,7 @@ def _scale(fit: _Fit, span: _Span) -> Finding:
 def _counts(prepared: PreparedData) -> Finding:
     counts = np.array([len(gaze) for gaze in _timed(prepared)])
     few = float((counts < FEW_FIXATIONS).mean())
-    readings = int(prepared.fixations.groupby("case_id")["reading_id"].nunique().max())
+    readings = max(map(len, prepared.fixations.groupby("case_id")["reading_id"].unique()))
     return graded(
         "fixations a case",
         f"median {np.median(counts):.0f}, from {counts.min()} to {counts.max()}"
