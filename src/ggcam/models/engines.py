@@ -112,10 +112,11 @@ class OpenVinoEngine:
 
 
 ONNX_ENGINES: Mapping[str, type[OnnxRuntimeEngine | OpenVinoEngine]] = {
-    "openvino": OpenVinoEngine,
     "onnxruntime": OnnxRuntimeEngine,
+    "openvino": OpenVinoEngine,
 }
-"""Name on the command line -> engine, the fastest first (see `benchmarks/prediction.py`)."""
+"""Name on the command line -> engine, the fastest first: the order that `benchmarks/prediction.py` finds, of two that
+are close."""
 
 
 def _as_pixels(image: Shaped[Tensor, "b 1 H W"], pixels: str) -> Shaped[np.ndarray, "b 1 H W"]:
