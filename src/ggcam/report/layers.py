@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import cv2
@@ -35,6 +35,12 @@ LEVELS = 64
 
 MOST_CELLS = 64
 """Of a map's longer side."""
+
+LINES = 28
+"""Lines of text that an image is high."""
+
+LETTER = 0.55
+"""Width of a letter, as a share of a line, at a guess."""
 
 STOPS = 9
 """Colours named of a legend."""
@@ -69,7 +75,7 @@ class Scanpath:
 
 @dataclass(frozen=True)
 class RegionMark:
-    """The outline of a region in the frame, and where its name begins or ends."""
+    """The outline of a region in the frame, where its name begins or ends, and whether there is room for it."""
 
     name: str
     kind: str
@@ -80,6 +86,7 @@ class RegionMark:
     text_x_px: float
     text_y_px: float
     anchor: str
+    text_shown: bool = True
 
 
 def xray(image: np.ndarray) -> Picture:
@@ -123,7 +130,7 @@ def legend(colour_map: str) -> str:
 
 def scanpath(reading: Fixations, frame: Frame) -> Scanpath:
     """A reading as circles from dark (early) to light (late), joined by a line."""
-    longest = min(frame.height_px, frame.width_px) / 30
+    longest = min(frame.height_px, frame.width_px) / 36
     share = np.sqrt(reading.duration_s / max(float(reading.duration_s.max(initial=0)), 1e-9))
     radius = np.maximum(longest * share, longest / 6)
     colours = _colours("magma", max(len(reading), 1), low=0.35)
@@ -141,13 +148,30 @@ def scanpath(reading: Fixations, frame: Frame) -> Scanpath:
     return Scanpath("M" + "L".join(points) if points else "", marks)
 
 
+def line_px(frame: Frame) -> float:
+    """Height of a line of text, in pixels of the frame."""
+    return max(frame.height_px, frame.width_px) / LINES
+
+
 def region_marks(regions: Sequence[Region], frame: Frame) -> tuple[RegionMark, ...]:
-    """Outlines of regions, their names where there is room for them."""
-    return tuple(_region_mark(region, frame) for region in regions)
+    """Outlines of regions; a name that would lie on another one is not written."""
+    line = line_px(frame)
+    marks: list[RegionMark] = []
+    taken: list[tuple[float, float, float]] = []
+    for region in regions:
+        mark = _region_mark(region, frame, line)
+        width = len(region.name) * line * LETTER
+        left = mark.text_x_px - (width if mark.anchor == "end" else 0)
+        free = all(
+            left > end or left + width < start or abs(mark.text_y_px - y) > line for start, end, y in taken
+        )
+        if free:
+            taken.append((left, left + width, mark.text_y_px))
+        marks.append(replace(mark, text_shown=free))
+    return tuple(marks)
 
 
-def _region_mark(region: Region, frame: Frame) -> RegionMark:
-    line = max(frame.height_px, frame.width_px) / 28
+def _region_mark(region: Region, frame: Frame, line: float) -> RegionMark:
     left = region.x0_px + region.x1_px < frame.width_px
     above = region.y0_px > 1.3 * line
     return RegionMark(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ggcam.report.data_card import DataCard
 from ggcam.report.gallery import MOST_CASES, NO_LABEL, GalleryCase
-from ggcam.report.layers import GAZE_COLOUR_MAP, legend
+from ggcam.report.layers import GAZE_COLOUR_MAP, legend, line_px
 from ggcam.report.overlay import COLOUR_MAP
 from ggcam.report.render import render
 from ggcam.report.run_charts import RunCharts
@@ -82,6 +82,7 @@ def render_run_report(results: RunResults) -> str:
         class_names=list(ours["classes"]),
         cam_colours=legend(COLOUR_MAP),
         gaze_colours=legend(GAZE_COLOUR_MAP),
+        line=line_px,
     )
 
 

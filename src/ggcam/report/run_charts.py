@@ -190,7 +190,7 @@ def training_charts(history: pd.DataFrame) -> tuple[Chart, ...]:
     drawn = (
         ("Losses", LOSSES, "loss"),
         ("Validation", ("valid_macro_auroc", "valid_accuracy"), "share"),
-        ("Learning rate", ("learning_rate",), "learning rate"),
+        ("Learning rate", ("learning_rate",), ""),
     )
     charts = (_over_epochs(history, title, columns, label, best) for title, columns, label in drawn)
     return tuple(chart for chart in charts if chart is not None)

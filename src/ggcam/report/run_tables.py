@@ -155,7 +155,9 @@ def agreement_rows(metrics: Mapping[str, Any]) -> tuple[AgreementRow, ...]:
         if not _is_figure(found.get("cam")):
             continue
         against = {words: found[source] for source, words in READ_AGAINST.items() if _is_figure(found.get(source))}
-        values = [each[end] for each in (found["cam"], *against.values()) for end in ("value", "low", "high")]
+        # The lung mask is no density where readers look beside it: it may lie far off, and is drawn at the end then.
+        near = [each for words, each in against.items() if words != READ_AGAINST["lungs"]]
+        values = [each[end] for each in (found["cam"], *near) for end in ("value", "low", "high")]
         axis = Axis.around(name, [value for value in values if value is not None], pad=0.08)
         gained = found.get("cam_minus_shuffled_gaze", {"value": None})
         rows.append(AgreementRow(name, what, found["cam"], against, gained, axis))
