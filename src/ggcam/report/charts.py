@@ -123,12 +123,12 @@ class Chart:
     @property
     def x_ticks(self) -> Iterator[tuple[float, str]]:
         """Position and text of each name on the lower axis."""
-        return ((x_of(self.x, value), f"{value:g}") for value in self.x.ticks)
+        return ((x_of(self.x, value), tick(value)) for value in self.x.ticks)
 
     @property
     def y_ticks(self) -> Iterator[tuple[float, str]]:
         """Position and text of each name on the left axis."""
-        return ((y_of(self.y, value), f"{value:g}") for value in self.y.ticks)
+        return ((y_of(self.y, value), tick(value)) for value in self.y.ticks)
 
 
 def line(
@@ -184,7 +184,12 @@ def y_of(axis: Axis, value: float) -> float:
     return HEIGHT - BOTTOM - axis.at(value) * (HEIGHT - TOP - BOTTOM)
 
 
-def round_ticks(low: float, high: float, most: int = 6, whole: bool = False) -> list[float]:
+def tick(value: float) -> str:
+    """A round value as an axis names it."""
+    return f"{value:g}".replace("-", "−")
+
+
+def round_ticks(low: float, high: float, most: int = 7, whole: bool = False) -> list[float]:
     """Round values between two ends: multiples of 1, 2 or 5 times a power of ten, about `most` of them."""
     unit = 10.0 ** math.floor(math.log10((high - low) / most))
     step = next(times * unit for times in (1, 2, 5, 10) if (high - low) / (times * unit) <= most * (1 + 1e-9))
