@@ -157,7 +157,7 @@ def run_results(
         "shortcut": {**hit, "energy_inside": overlap},
     }
     if gaze:
-        of_gaze = dict.fromkeys(("nss", "cc", "kl"), {**against, "cam_minus_shuffled_gaze": some})
+        of_gaze = {name: {**against, "cam_minus_shuffled_gaze": some} for name in ("nss", "cc", "kl")}
         metrics["gaze_agreement"] = {"cases": 9, "readings": 11, **of_gaze}
     metrics = none_for_nan(metrics)
     report = (labels_report if several else classification_report)(logits, truth if several else labels, names)
@@ -191,9 +191,12 @@ def study_summary(arms=("none", "ggcam-cc", "ggcam-cc+centre"), sizes=(), seeds=
         for size in sizes or (None,):
             for figure in figures:
                 for number, arm in enumerate(arms):
-                    yield {"arm": arm, "train_cases": size, "figure": figure, "by_seed": {"0": 0.5, "1": None}} | numbers(
-                        0.5 + 0.1 * number
-                    )
+                    yield {
+                        "arm": arm,
+                        "train_cases": size,
+                        "figure": figure,
+                        "by_seed": {"0": 0.5, "1": None},
+                    } | numbers(0.5 + 0.1 * number)
 
     def differences():
         pairs = [(arm, arms[0], 0.1 * number) for number, arm in enumerate(arms) if number]

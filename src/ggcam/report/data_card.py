@@ -35,7 +35,7 @@ def data_card(data: PreparedData) -> DataCard:
         "Source": str(data.meta.get("source", "unknown")),
         "Frame": f"{data.frame} px, {data.meta.get('bits', 8)} bits",
         "Split": str(split.get("how", "unknown")) + (f", seed {split['seed']}" if "seed" in split else ""),
-        "Cases with gaze": _share(int(data.cases["has_gaze"].sum()), cases),
+        "Cases with gaze": _share(int(data.cases["has_gaze"].to_numpy().sum()), cases),
         "Cases with a finding marked": _share(sum(_marked(data, str(name)) for name in data.cases["case_id"]), cases),
     }
     if overlap := split.get("patients_in_several_splits"):

@@ -112,8 +112,8 @@ def map_layer(values: Float[np.ndarray, "h w"], colour_map: str = COLOUR_MAP) ->
     """A map on its own grid, a pixel a cell, from its lowest value (transparent) to its highest (opaque)."""
     longer = max(values.shape)
     if longer > MOST_CELLS:
-        size = (max(1, round(values.shape[1] * MOST_CELLS / longer)), max(1, round(values.shape[0] * MOST_CELLS / longer)))
-        values = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+        rows, columns = (max(1, round(cells * MOST_CELLS / longer)) for cells in values.shape)
+        values = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
     steps = np.rint(unit_range(values.astype(np.float64)) * (LEVELS - 1)).astype(np.uint8)
     image = Image.fromarray(steps, "P")
     image.putpalette(_colours(colour_map, LEVELS).tobytes())
@@ -162,9 +162,7 @@ def region_marks(regions: Sequence[Region], frame: Frame) -> tuple[RegionMark, .
         mark = _region_mark(region, frame, line)
         width = len(region.name) * line * LETTER
         left = mark.text_x_px - (width if mark.anchor == "end" else 0)
-        free = all(
-            left > end or left + width < start or abs(mark.text_y_px - y) > line for start, end, y in taken
-        )
+        free = all(left > end or left + width < start or abs(mark.text_y_px - y) > line for start, end, y in taken)
         if free:
             taken.append((left, left + width, mark.text_y_px))
         marks.append(replace(mark, text_shown=free))

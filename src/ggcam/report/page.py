@@ -41,7 +41,7 @@ class RunResults:
     metrics: Mapping[str, Any]
     report: Mapping[str, Any]
     summary: Mapping[str, str] = field(default_factory=dict)
-    charts: RunCharts = RunCharts()
+    charts: RunCharts = field(default_factory=RunCharts)
     gallery: tuple[GalleryCase, ...] = ()
     of_cases: int = 0
     data_card: DataCard | None = None

@@ -199,18 +199,18 @@ def training_charts(history: pd.DataFrame) -> tuple[Chart, ...]:
 def _over_epochs(
     history: pd.DataFrame, title: str, columns: tuple[str, ...], label: str, best: float | None
 ) -> Chart | None:
-    known = [name for name in columns if name in history and history[name].fillna(0).any()]
-    if not known:
+    values = {name: history[name].to_numpy(np.float64) for name in columns if name in history}
+    values = {name: each for name, each in values.items() if np.nan_to_num(each).any()}
+    if not values:
         return None
     epochs = history["epoch"].to_numpy(np.float64)
-    values = {name: history[name].to_numpy(np.float64) for name in known}
     x = Axis.around("epoch", epochs, whole=True, pad=0.02)
     y = Axis.around(label, np.concatenate(list(values.values())))
     shapes: list[Shape] = [line(x, y, epochs, each, style) for style, each in enumerate(values.values())]
     note = ""
     if best is not None:
         shapes.insert(0, line(x, y, np.array([best, best]), np.array([y.low, y.high]), kind="guide"))
-        at_best = history.loc[history["epoch"] == best, known[0]].iloc[-1]
+        at_best = next(iter(values.values()))[epochs == best][-1]
         note = f"best epoch {best:g}: {at_best:.3f}" if title == "Validation" else ""
     return Chart(
         title=title,
@@ -220,7 +220,7 @@ def _over_epochs(
         x=x,
         y=y,
         shapes=tuple(shapes),
-        names=tuple((style, _words(name)) for style, name in enumerate(known)) if len(known) > 1 else (),
+        names=tuple((style, _words(name)) for style, name in enumerate(values)) if len(values) > 1 else (),
     )
 
 

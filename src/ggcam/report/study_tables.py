@@ -175,9 +175,8 @@ def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], figure: st
     for style, arm in enumerate(summary["arms_compared"]):
         of_arm = {row["train_cases"]: row for row in rows if row["arm"] == arm}
         at = np.array(sorted(of_arm), dtype=np.float64)
-        value, low, high = (
-            np.array([of_arm[size][end] for size in sorted(of_arm)], dtype=np.float64) for end in ("value", "low", "high")
-        )
+        in_order = [of_arm[size] for size in sorted(of_arm)]
+        value, low, high = (np.array([row[end] for row in in_order], np.float64) for end in ("value", "low", "high"))
         if not np.isfinite(value).any():
             continue
         if arm not in controls:
@@ -191,7 +190,16 @@ def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], figure: st
         names.append((style % STYLES, arm))
         said.append(f"{arm} " + ", ".join(f"{b:.3f} at {a:.0f}" for a, b in zip(at, value, strict=True)))
     name = figure_name(figure)
-    return Chart(name, "", f"{name} by number of training cases: " + "; ".join(said), x, y, tuple(shapes), tuple(dots), tuple(names))
+    return Chart(
+        title=name,
+        note="",
+        said=f"{name} by number of training cases: " + "; ".join(said),
+        x=x,
+        y=y,
+        shapes=tuple(shapes),
+        dots=tuple(dots),
+        names=tuple(names),
+    )
 
 
 def _seeds(rows: Sequence[Mapping[str, Any]]) -> list[float]:

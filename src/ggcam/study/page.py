@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import DataError, MissingFileError, RunFolderError
+from ggcam.metrics.classification import none_for_nan
 from ggcam.report.data_card import DataCard, data_card
 from ggcam.report.run_results import PACKAGES
 from ggcam.report.study_page import StudyResults, StudyRun, write_study_report
@@ -82,6 +84,8 @@ def _runs(study: StudyFolder) -> tuple[StudyRun, ...]:
 
 
 def _figure(of_run: pd.DataFrame, metric: str) -> dict[str, Any]:
-    found = of_run.loc[of_run["metric"] == metric, ["value", "low", "high"]]
-    known = found.iloc[0].to_dict() if len(found) else {}
-    return {end: known[end] if pd.notna(known.get(end)) else None for end in ("value", "low", "high")}
+    """A figure of a run's rows; None where it is undefined or not there."""
+    rows = of_run[of_run["metric"] == metric]
+    return none_for_nan(
+        {end: float(rows[end].to_numpy()[0]) if len(rows) else math.nan for end in ("value", "low", "high")}
+    )
