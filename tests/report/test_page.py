@@ -102,10 +102,14 @@ def test_a_run_with_little_to_say_has_a_page(metrics):
 
 
 @pytest.mark.parametrize(
-    "names", [("no", "yes"), tuple(f"class {i} with a name that goes on and on" for i in range(14))]
+    ("names", "several", "gaze"),
+    [
+        (("no", "yes"), False, False),
+        (("no", "yes"), True, True),
+        (("no", "yes", "ü"), True, False),
+        (tuple(f"class {i} that goes on and on" for i in range(14)), False, True),
+    ],
 )
-@pytest.mark.parametrize("several", [False, True])
-@pytest.mark.parametrize("gaze", [False, True])
 def test_every_kind_of_run_has_a_page(names, several, gaze):
     page = Page(render_run_report(run_results(names=names, several=several, gaze=gaze, gallery=4)))
     assert ("Confusion matrix" in page.words) != several

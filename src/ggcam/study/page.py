@@ -85,7 +85,5 @@ def _runs(study: StudyFolder) -> tuple[StudyRun, ...]:
 
 def _figure(of_run: pd.DataFrame, metric: str) -> dict[str, Any]:
     """A figure of a run's rows; None where it is undefined or not there."""
-    rows = of_run[of_run["metric"] == metric]
-    return none_for_nan(
-        {end: float(rows[end].to_numpy()[0]) if len(rows) else math.nan for end in ("value", "low", "high")}
-    )
+    values = {end: dict(zip(of_run["metric"], of_run[end], strict=True)) for end in ("value", "low", "high")}
+    return none_for_nan({end: float(of_end.get(metric, math.nan)) for end, of_end in values.items()})
