@@ -187,12 +187,13 @@ def test_the_page_names_all_labels_and_whose_cam_it_is(run, predictions):
     assert "Confusion matrix" not in page
     assert "<th>Known</th>" in page
     assert "most probable" in page
-    shown = set(re.findall(r"<strong>(.*?)</strong>", page))
+    shown = set(re.findall(r"</span> <strong>(.*?)</strong>; most probable", page))
     labels, _ = truth_and_probabilities(predictions)
     expected = {", ".join(np.array(CLASSES)[row == 1]) or "none of the labels" for row in labels}
     assert shown <= expected
     assert any(", " in names for names in shown)
-    assert set(re.findall(r"CAM of (\w+)<br>", page)) <= set(CLASSES)
+    assert set(re.findall(r'class="cam-name">(\w+)<', page)) <= set(CLASSES)
+    assert "<em>unknown</em>" in page
 
 
 def test_new_images_get_a_probability_a_label_and_one_overlay(run, raw, predictions, capsys, tmp_path):

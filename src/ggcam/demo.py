@@ -19,8 +19,8 @@ from ggcam.data.sources import egd_cxr
 from ggcam.errors import DataError
 from ggcam.evaluate import Evaluation, evaluate, write_evaluation
 from ggcam.predict import predict
+from ggcam.report.cases import ShownCases
 from ggcam.report.figures import ComparisonCase, comparison
-from ggcam.report.run_results import ShownCases
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit

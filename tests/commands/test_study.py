@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -38,6 +39,27 @@ def test_a_study_leaves_runs_a_table_and_a_summary(studied):
     figures = {row["figure"] for row in summary["differences"]}
     assert {"macro_auroc", "auroc/CHF", "pointing_game/pneumonia/hit_rate", "gaze_agreement/cc/cam"} <= figures
     assert {(row["arm"], row["baseline"]) for row in summary["differences"]} == {("ggcam-cc", "none")}
+
+
+def test_a_study_has_a_page_which_can_be_made_again(capsys, studied, tmp_path):
+    page = (studied / "report.html").read_text(encoding="utf-8")
+    for words in ("ggcam-cc − none", "4 of 4", 'href="runs/none-seed0/report.html"', "Fixations a reading"):
+        assert words in page
+    called = call(capsys, "report", studied, "--out", tmp_path / "again.html")
+    assert (called.code, called.out) == (0, f"{tmp_path / 'again.html'}\n")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def test_the_page_of_a_study_needs_its_results_but_not_its_data(capsys, studied, tmp_path):
+    study = Path(shutil.copytree(studied, tmp_path / "study"))
+    plan = study / "study.toml"
+    plan.write_text(re.sub(r'root = ".*"', f'root = "{tmp_path}/gone"', plan.read_text()))
+    assert call(capsys, "report", study).code == 0
+    assert "No data card" in (study / "report.html").read_text(encoding="utf-8")
+    (study / "study.parquet").write_bytes(b"no table")
+    assert "damaged" in refused(capsys, "report", study)
+    (study / "summary.json").unlink()
+    assert "no results" in refused(capsys, "report", study)
 
 
 def test_it_goes_on_where_it_stopped(capsys, studied, prepared, tmp_path):

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from ggcam.data.prepared import load_prepared
-from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError
-from ggcam.report.page import GALLERY_MOST
-from ggcam.report.run_results import ShownCases, data_of, read_results
+from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.report.cases import ShownCases
+from ggcam.report.gallery import MOST_CASES
+from ggcam.report.page import render_run_report
+from ggcam.report.run_results import data_of, read_results
 from ggcam.run_folder import RunFolder, open_run_folder
-
-PNG = b"\x89PNG"
+from report.made_up import Page
 
 
 @pytest.fixture
@@ -31,27 +32,47 @@ def test_the_results_tell_what_the_run_is(trained):
     assert results.summary["Network"] == "test_resnet"
     assert results.summary["Frame"] == "64x64"
     assert results.summary["Split"] == "test"
-    assert results.training_png is not None
-    assert results.training_png.startswith(PNG)
+    assert [chart.title for chart in results.charts.training] == ["Losses", "Validation", "Learning rate"]
+    assert [chart.title for chart in results.charts.roc] == ["Normal", "CHF", "pneumonia"]
+    assert results.made["id"] == "trained"
     assert "[train]" in results.config
     assert results.versions["torch"] != "not installed"
+    assert results.missing == ""
 
 
-def test_the_gallery_shows_every_class_in_turn(trained):
-    gallery = read_results(open_run_folder(trained)).gallery
-    assert 3 <= len(gallery) <= GALLERY_MOST
-    assert [case.true_class for case in gallery[:3]] == ["Normal", "CHF", "pneumonia"]
+def test_the_gallery_shows_cases_of_every_class_the_worst_first(trained):
+    results = read_results(open_run_folder(trained))
+    gallery = results.gallery
+    assert 3 <= len(gallery) <= MOST_CASES
+    assert len(gallery) == results.of_cases  # there are fewer than could be shown
+    assert {case.truth for case in gallery} == {("Normal",), ("CHF",), ("pneumonia",)}
     assert len({case.name for case in gallery}) == len(gallery)
+    assert [case.certainty for case in gallery] == sorted(case.certainty for case in gallery)
     for case in gallery:
-        assert case.image.startswith(PNG)
-        assert case.cam.startswith(PNG)
         assert 1 / 3 <= case.probability <= 1
+        assert case.right == (case.truth == (case.predicted,))
+        assert [each.truth for each in case.classes].count("true") == 1
+        assert case.classes[case.shown].truth == "true"
 
 
 def test_cases_without_gaze_have_no_picture_of_it(trained, prepared):
     data = load_prepared(prepared)
     for case in read_results(open_run_folder(trained)).gallery:
-        assert (case.gaze is not None) == (case.name in data.gaze)
+        has = case.name in data.gaze
+        assert (case.gaze is not None) == has
+        assert bool(case.scanpaths) == has
+        assert case.fixations == (len(data.gaze[case.name]) if has else 0)
+        assert case.agreement is not None if has else case.agreement is None
+
+
+def test_the_data_card_counts_what_is_there(trained, prepared):
+    data, card = load_prepared(prepared), read_results(open_run_folder(trained)).data_card
+    assert card is not None
+    assert card.facts["Source"] == "egd_cxr"
+    assert card.facts["Cases with gaze"].startswith(f"{data.cases['has_gaze'].sum()} of 60")
+    assert card.facts["Readings"] == f"{data.cases['has_gaze'].sum()}"
+    assert card.dropped == data.meta["dropped"]
+    assert sum(int(row[-3]) for row in card.rows[:-1]) == int(card.rows[-1][-3]) == 60
 
 
 def test_a_case_is_shown_with_its_cam_gaze_and_findings(trained, prepared):
@@ -62,14 +83,18 @@ def test_a_case_is_shown_with_its_cam_gaze_and_findings(trained, prepared):
         shown = cases[case_id]
         np.testing.assert_array_equal(shown.cam, arrays["cam"][number].astype(np.float32))
         assert shown.image.shape == (64, 64)
-        assert (shown.gaze is not None) == (case_id in data.gaze)
+        assert (shown.gaze is not None) == (shown.fine_gaze is not None) == (case_id in data.gaze)
         assert shown.gaze is None or shown.gaze.shape == shown.cam.shape[1:]
+        assert shown.fine_gaze is None or shown.fine_gaze.shape == (64, 64)
         assert all(region.is_finding for region in shown.findings)
+        assert not any(region.is_finding for region in shown.markers)
 
 
-def test_a_run_without_its_picture_of_the_training_still_has_a_page(run):
-    run.curves.unlink()
-    assert read_results(run).training_png is None
+def test_a_run_without_its_history_still_has_a_page(run):
+    run.history.unlink()
+    assert read_results(run).charts.training == ()
+    run.history.write_text("")
+    assert read_results(run).charts.training == ()
 
 
 @pytest.mark.parametrize("name", ["metrics", "report", "predictions", "cams"])
@@ -90,10 +115,32 @@ def test_a_damaged_file_is_refused(run, name, content):
 def test_the_data_are_those_of_the_evaluation(run, prepared, tmp_path):
     moved = Path(shutil.copytree(prepared, tmp_path / "moved"))
     run.metrics.write_text(json.dumps(json.loads(run.metrics.read_text()) | {"data": str(moved)}))
-    read_results(run)
+    assert read_results(run).gallery
     shutil.rmtree(moved)
-    with pytest.raises(PreparedFolderError, match=r"(?s)not where they were.*moved.*--data"):
-        read_results(run)
+    results = read_results(run)
+    assert results.gallery == ()
+    assert results.data_card is None
+    assert results.of_cases > 0
+    page = Page(render_run_report(results))
+    assert "No pictures and no data card: the run's data are not where they were" in page.words
+    assert str(moved) in page.words
+    assert "Confusion matrix" in page.words
+
+
+def test_other_data_in_the_place_of_the_run_s_are_not_shown(run, prepared, tmp_path):
+    import pandas as pd
+
+    changed = Path(shutil.copytree(prepared, tmp_path / "changed"))
+    table = pd.read_parquet(changed / "cases.parquet")
+    gone = set(pd.read_parquet(run.predictions)["case_id"].iloc[:2])
+    table[~table["case_id"].isin(gone)].to_parquet(changed / "cases.parquet")
+    for name in ("fixations", "regions"):
+        rows = pd.read_parquet(changed / f"{name}.parquet")
+        rows[~rows["case_id"].isin(gone)].to_parquet(changed / f"{name}.parquet")
+    run.metrics.write_text(json.dumps(json.loads(run.metrics.read_text()) | {"data": str(changed)}))
+    results = read_results(run)
+    assert results.gallery == ()
+    assert "2 evaluated cases are not among them" in results.missing
 
 
 def test_the_data_are_found_where_the_run_says(trained, prepared):

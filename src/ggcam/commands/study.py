@@ -59,6 +59,7 @@ def study(
     from ggcam.data.prepared import load_prepared
     from ggcam.study.cluster import run_on_ray
     from ggcam.study.local import run_locally
+    from ggcam.study.page import write_study_page
     from ggcam.study.plan import plan_study
     from ggcam.study.results import write_results
     from ggcam.study.run import Outcome
@@ -102,6 +103,7 @@ def study(
     if len(result.failed) < len(plan.runs):
         _print_summary(write_results(out))
         print(f"study folder: {out}")
+        print(f"page: {write_study_page(out)}")
     if result.failed:
         print(f"{len(result.failed):,} runs failed: {result.folder.errors}", file=sys.stderr)
         sys.exit(1)

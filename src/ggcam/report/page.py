@@ -7,49 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ggcam.report.data_card import DataCard
+from ggcam.report.gallery import MOST_CASES, NO_LABEL, GalleryCase
+from ggcam.report.layers import GAZE_COLOUR_MAP, legend, line_px
+from ggcam.report.overlay import COLOUR_MAP
 from ggcam.report.render import render
-
-GALLERY_MOST = 12
-"""Gallery cases shown, at most."""
-
-ANATOMY_NAMES: Mapping[str, str] = {
-    "heart_interp_1": "CHF: in the heart",
-    "lung_interp_1": "Pneumonia: in the lungs",
-}
-"""The original GG-CAM's name for an anatomy figure -> what it says."""
-
-
-@dataclass(frozen=True)
-class GalleryCase:
-    """One test case in pictures, PNG files' contents.
-
-    Attributes:
-        name: such as the case's id.
-        true_class: name of the true class.
-        predicted_class: name of the most probable class.
-        probability: of the predicted class, 0 to 1.
-        image: the X-ray.
-        cam: the X-ray with the CAM of the true class over it.
-        gaze: the X-ray with the reader's gaze over it; None without gaze.
-        cam_class: where a case may have several labels, whose CAM it is; None otherwise. Then `true_class` names all
-            labels that the case has.
-    """
-
-    name: str
-    true_class: str
-    predicted_class: str
-    probability: float
-    image: bytes
-    cam: bytes
-    gaze: bytes | None = None
-    cam_class: str | None = None
-
-    @property
-    def outcome(self) -> str:
-        """What the prediction and the CAM come to."""
-        if self.cam_class is not None:
-            return f"CAM of {self.cam_class}"
-        return "right" if self.true_class == self.predicted_class else "wrong"
+from ggcam.report.run_charts import RunCharts
+from ggcam.report.run_tables import READ_AGAINST, agreement_rows, overall_rows, overlap_rows, size_rows, target_rows
 
 
 @dataclass(frozen=True)
@@ -58,26 +22,33 @@ class RunResults:
 
     Attributes:
         run_id: the run's name.
-        metrics: content of metrics.json. "macro_auroc", which makes the headline, "accuracy", and each class's under
-            "auroc" are {"value", "low", "high"}; "interval" says of what kind the interval is. Each entry of
-            "anatomy" and, by class, of "pointing_game" has such a "hit_rate", and beside it "chance", "distance_px"
-            and "cases". None is undefined, and every part may be absent.
+        metrics: content of metrics.json. "macro_auroc", which makes the headline, and all other figures are
+            {"value", "low", "high"}; "interval" says of what kind the interval is. None is undefined, and every part
+            may be absent.
         report: content of classification_report.json.
         summary: short facts for the top of the page, such as {"Guidance": "ggcam-cc", "Test cases": "220"}.
-        training_png: content of training_process.png, None where there is none.
-        gallery: cases to show; the first twelve are.
+        charts: what is drawn of its predictions and its training.
+        gallery: cases to show; the first `MOST_CASES` are.
+        of_cases: how many cases they were chosen from.
+        data_card: of the data; None where they are gone.
+        missing: what is not on the page for want of data, and why; "" where nothing is.
         config: text of config.toml.
         versions: package -> version.
+        made: further facts about the training: time, machine.
     """
 
     run_id: str
     metrics: Mapping[str, Any]
     report: Mapping[str, Any]
     summary: Mapping[str, str] = field(default_factory=dict)
-    training_png: bytes | None = None
+    charts: RunCharts = field(default_factory=RunCharts)
     gallery: tuple[GalleryCase, ...] = ()
+    of_cases: int = 0
+    data_card: DataCard | None = None
+    missing: str = ""
     config: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_run_report(results: RunResults, out_html: Path) -> None:
@@ -89,19 +60,46 @@ def write_run_report(results: RunResults, out_html: Path) -> None:
 def render_run_report(results: RunResults) -> str:
     """The page of a run as text. Names and values are escaped: nothing in them can become markup."""
     metrics, ours = results.metrics, results.report["ours"]
-    targets = {ANATOMY_NAMES.get(name, name): found for name, found in metrics.get("anatomy", {}).items()}
-    targets |= {f"{name}: on the finding": found for name, found in metrics.get("pointing_game", {}).items()}
+    agreement = agreement_rows(metrics)
     return render(
         "run.html.j2",
         run=results,
         macro_auroc=metrics.get("macro_auroc"),
-        accuracy=metrics.get("accuracy"),
-        auroc={
-            name: metrics.get("auroc", {}).get(name, {"value": row["auroc"]}) for name, row in ours["classes"].items()
-        },
+        overall=overall_rows(metrics, ours),
+        classes=_class_rows(metrics, ours),
         kind_of_interval=metrics.get("interval"),
-        targets=targets,
+        targets=target_rows(metrics),
+        overlaps=overlap_rows(metrics),
+        sizes=size_rows(metrics),
+        agreement=agreement,
+        against=[name for name in READ_AGAINST.values() if any(name in row.against for row in agreement)],
+        ceiling=READ_AGAINST["other_reader"],
+        shortcut=metrics.get("shortcut"),
         ours=ours,
         several="confusion_matrix" not in ours,
-        gallery=results.gallery[:GALLERY_MOST],
+        gallery=results.gallery[:MOST_CASES],
+        no_label=NO_LABEL,
+        class_names=list(ours["classes"]),
+        cam_colours=legend(COLOUR_MAP),
+        gaze_colours=legend(GAZE_COLOUR_MAP),
+        line=line_px,
     )
+
+
+def _class_rows(metrics: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Class -> its figures; those of classification_report.json alone have no interval."""
+
+    def figure(kind: str, name: str, otherwise: float | None) -> Mapping[str, Any]:
+        return metrics.get(kind, {}).get(name, {"value": otherwise})
+
+    return {
+        name: {
+            **row,
+            "f1": row["f1-score"],
+            "auroc": figure("auroc", name, row["auroc"]),
+            "delong": figure("auroc_delong", name, None),
+            "auprc": figure("auprc", name, row["auprc"]),
+            "sensitivity": figure("sensitivity_at_90_specificity", name, None),
+        }
+        for name, row in ours["classes"].items()
+    }

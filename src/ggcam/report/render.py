@@ -5,6 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ggcam.report.layers import Picture
+
+MINUS = "−"
 
 
 def render(template: str, **values: object) -> str:
@@ -18,13 +24,45 @@ def render(template: str, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, interval=_interval, percent=_percent, picture=_picture)
+    environment.filters.update(
+        point=_point,
+        number=_number,
+        signed=_signed,
+        signed_tick=_signed_tick,
+        p_value=_p_value,
+        interval=_interval,
+        signed_interval=_signed_interval,
+        percent=_percent,
+        picture=_picture,
+        layer=_layer,
+    )
     return environment.get_template(template).render(**values)
 
 
-def _number(value: float | None, digits: int = 3) -> str:
-    """A number with so many decimals; a dash where undefined."""
-    return "–" if value is None else f"{value:.{digits}f}"
+def _point(value: float | Mapping[str, float | None] | None) -> float | None:
+    """A number, or that of a figure with an interval."""
+    return value["value"] if isinstance(value, Mapping) else value
+
+
+def _number(value: float | Mapping[str, float | None] | None, digits: int = 3) -> str:
+    """A number (or that of a figure) with so many decimals; a dash where undefined."""
+    number = _point(value)
+    return "–" if number is None else f"{number:.{digits}f}".replace("-", MINUS)
+
+
+def _signed(value: float | None, digits: int = 3) -> str:
+    """The same with its sign, as differences have it."""
+    return "–" if value is None else f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def _signed_tick(value: float) -> str:
+    """A round value of an axis of differences."""
+    return f"{value:+g}".replace("-", MINUS) if value else "0"
+
+
+def _p_value(value: float | None) -> str:
+    """A p-value with three decimals; very small ones as less than the smallest that can be shown."""
+    return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _percent(share: float | None) -> str:
@@ -32,12 +70,29 @@ def _percent(share: float | None) -> str:
     return f"{100 * min(max(share or 0.0, 0.0), 1.0):.1f}%"
 
 
-def _interval(metric: Mapping[str, float | None]) -> str:
+def _interval(metric: Mapping[str, float | None] | object) -> str:
     """The ends of a metric's interval; nothing where it has none."""
-    low, high = metric.get("low"), metric.get("high")
-    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    low, high = _ends(metric)
+    return "" if low is None or high is None else f"{_number(low)} to {_number(high)}"
+
+
+def _signed_interval(metric: Mapping[str, float | None] | object) -> str:
+    """The same for a difference."""
+    low, high = _ends(metric)
+    return "" if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
+
+
+def _ends(metric: Mapping[str, float | None] | object) -> tuple[float | None, float | None]:
+    if isinstance(metric, Mapping):
+        return metric.get("low"), metric.get("high")
+    return getattr(metric, "low", None), getattr(metric, "high", None)
 
 
 def _picture(png: bytes) -> str:
     """A PNG file's content as a data URI."""
     return "data:image/png;base64," + b64encode(png).decode("ascii")
+
+
+def _layer(of: Picture) -> str:
+    """A picture as a data URI."""
+    return f"data:image/{of.kind};base64," + b64encode(of.content).decode("ascii")

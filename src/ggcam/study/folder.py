@@ -6,6 +6,7 @@ STUDY/partial/<code>/      runs that are being made; each becomes runs/<name> by
 STUDY/errors.json          name of each run that failed in the last call -> why
 STUDY/study.parquet        a row a run and figure
 STUDY/summary.json         figures by arm, and differences between arms
+STUDY/report.html          the page
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ class StudyFolder:
     def summary(self) -> Path:
         """Figures by arm, and differences between arms."""
         return self.root / "summary.json"
+
+    @property
+    def page(self) -> Path:
+        """The report, to open in a browser."""
+        return self.root / "report.html"
 
     def run(self, run: PlannedRun) -> Path:
         """Where a run lies when it is finished; nothing is there before."""

@@ -1,0 +1,131 @@
+"""The evaluated cases of a run, one by one, as pictures are made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from ggcam.data.case import SHORTCUT_MARKER, Region
+from ggcam.data.prepared import PreparedData
+from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.gaze.fixations import Fixations
+from ggcam.gaze.maps import attention_map
+from ggcam.run_folder import RunFolder
+
+FINE_CELLS = 64
+"""Cells, along the longer side, of a gaze map that is to be looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One evaluated case as pictures are made of it.
+
+    Attributes:
+        image: (H, W), of the frame.
+        findings: its regions that mark a finding.
+        gaze: (h, w) attention map on the grid of the CAM; None without gaze.
+        cam: (k, h, w).
+        fine_gaze: the same map on a grid of its own, to be looked at; None without gaze.
+        readings: fixations of each reading, in pixels of the frame.
+        markers: its regions that mark a simulated shortcut.
+    """
+
+    image: np.ndarray
+    findings: tuple[Region, ...]
+    gaze: np.ndarray | None
+    cam: np.ndarray
+    fine_gaze: np.ndarray | None = None
+    readings: tuple[Fixations, ...] = ()
+    markers: tuple[Region, ...] = ()
+
+
+class ShownCases:
+    """The evaluated cases of a run, one by one.
+
+    Args:
+        run: an evaluated run.
+        data: its prepared folder.
+
+    Raises:
+        MissingFileError: the run has not been evaluated.
+        RunFolderError: what the evaluation left is damaged.
+    """
+
+    def __init__(self, run: RunFolder, data: PreparedData):
+        self.table = read_predictions(run)
+        self._cams = read_cams(run)
+        self._data = data
+        self._blur = {name: run.settings["train"].get(name) for name in ("sigma_px", "sigma_deg")}
+
+    def __getitem__(self, case_id: str) -> Shown:
+        """The case of this id."""
+        cam, frame = self._cams[case_id], self._data.frame
+        gaze, fine = None, None
+        if case_id in self._data.gaze:
+            finer = FINE_CELLS / max(frame.height_px, frame.width_px)
+            gaze = self._map(case_id, cam.shape[1:])
+            fine = self._map(case_id, (round(frame.height_px * finer), round(frame.width_px * finer)))
+        regions = self._data.boxes.get(case_id, ())
+        return Shown(
+            image=self._data.read_image(case_id),
+            findings=tuple(region for region in regions if region.is_finding),
+            gaze=gaze,
+            cam=cam,
+            fine_gaze=fine,
+            readings=self._data.readings.get(case_id, ()),
+            markers=tuple(region for region in regions if region.name == SHORTCUT_MARKER),
+        )
+
+    def _map(self, case_id: str, grid: tuple[int, ...]) -> np.ndarray:
+        size = (self._data.frame.height_px, self._data.frame.width_px)
+        return attention_map(self._data.gaze[case_id], (grid[0], grid[1]), size, **self._blur)
+
+
+def read_predictions(run: RunFolder) -> pd.DataFrame:
+    """The table predictions.parquet, a row an evaluated case.
+
+    Raises:
+        MissingFileError: the run has not been evaluated.
+        RunFolderError: the table is damaged.
+    """
+    _demand(run, run.predictions)
+    try:
+        table = pd.read_parquet(run.predictions)
+        table[["case_id", "patient_id", "predicted"]]
+    except (ValueError, OSError, KeyError) as error:
+        raise _damaged(run, run.predictions, error) from error
+    return table
+
+
+def read_cams(run: RunFolder) -> dict[str, Float[np.ndarray, "k h w"]]:
+    """Case id -> CAM of each class.
+
+    Raises:
+        MissingFileError: the run has not been evaluated.
+        RunFolderError: the file is damaged.
+    """
+    _demand(run, run.cams)
+    try:
+        with np.load(run.cams) as arrays:
+            return dict(zip(arrays["case_id"].tolist(), arrays["cam"].astype(np.float32), strict=True))
+    except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
+        raise _damaged(run, run.cams, error) from error
+
+
+def _demand(run: RunFolder, path: Path) -> None:
+    if not path.is_file():
+        raise MissingFileError("the run has not been evaluated", where=path, fix=f"ggcam evaluate {run.root}")
+
+
+def _damaged(run: RunFolder, path: Path, error: Exception) -> RunFolderError:
+    return RunFolderError(
+        "the run's predictions or CAMs are damaged",
+        where=path,
+        got=error,
+        fix=f"evaluate the run again: ggcam evaluate {run.root}",
+    )

@@ -1,0 +1,89 @@
+"""Read what a study folder holds into the form that its page is made of, and write the page."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ggcam.data.prepared import load_prepared
+from ggcam.errors import DataError, MissingFileError, RunFolderError
+from ggcam.metrics.classification import none_for_nan
+from ggcam.report.data_card import DataCard, data_card
+from ggcam.report.run_results import PACKAGES
+from ggcam.report.study_page import StudyResults, StudyRun, write_study_report
+from ggcam.run_folder import read_json
+from ggcam.study.folder import StudyFolder, open_study
+from ggcam.study.plan import read_plan
+from ggcam.versions import versions
+
+
+def write_study_page(root: Path, out_html: Path | None = None) -> Path:
+    """Write the page of a study whose results are there, and return its path.
+
+    Args:
+        root: the study folder.
+        out_html: the page; report.html in the study folder by default.
+
+    Raises:
+        RunFolderError: it is no study, or its results are damaged.
+        MissingFileError: its results are not there.
+    """
+    study, _ = open_study(root)
+    page = out_html or study.page
+    write_study_report(read_study(root), page)
+    return page
+
+
+def read_study(root: Path) -> StudyResults:
+    """Everything for the page of a study; without a data card, and saying so, where its data are gone.
+
+    Raises:
+        RunFolderError: it is no study, or its results are damaged.
+        MissingFileError: its results are not there.
+    """
+    study, plan = open_study(root)
+    for path in (study.summary, study.table):
+        if not path.is_file():
+            raise MissingFileError("the study has no results", where=path, fix="run the same `ggcam study` again")
+    summary = read_json(study.summary)
+    card, missing = _card_or_reason(Path(read_plan(study.plan)[1]["root"]))
+    return StudyResults(
+        name=root.resolve().name,
+        summary=summary,
+        controls=frozenset(arm.name for arm in plan.arms if arm.control != "none"),
+        runs=_runs(study),
+        failed=read_json(study.errors) if study.errors.is_file() else {},
+        data_card=card,
+        missing=missing,
+        plan=study.plan.read_text(encoding="utf-8"),
+        versions=versions(*PACKAGES),
+    )
+
+
+def _card_or_reason(data: Path) -> tuple[DataCard | None, str]:
+    try:
+        return data_card(load_prepared(data)), ""
+    except DataError as error:
+        return None, str(error)
+
+
+def _runs(study: StudyFolder) -> tuple[StudyRun, ...]:
+    try:
+        table = pd.read_parquet(study.table)
+        return tuple(
+            StudyRun(str(name), f"runs/{name}/report.html", _figure(of_run, "macro_auroc"), _figure(of_run, "accuracy"))
+            for name, of_run in table.groupby("run", sort=False)
+        )
+    except (ValueError, OSError, KeyError) as error:
+        raise RunFolderError(
+            "the study's table is damaged", where=study.table, got=error, fix="run the same `ggcam study` again"
+        ) from error
+
+
+def _figure(of_run: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """A figure of a run's rows; None where it is undefined or not there."""
+    values = {end: dict(zip(of_run["metric"], of_run[end], strict=True)) for end in ("value", "low", "high")}
+    return none_for_nan({end: float(of_end.get(metric, math.nan)) for end, of_end in values.items()})

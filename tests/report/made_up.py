@@ -1,0 +1,233 @@
+"""Results of runs and studies that never were, for their pages."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+
+from ggcam.data.case import Frame, Region
+from ggcam.gaze.fixations import Fixations
+from ggcam.metrics.classification import classification_report, none_for_nan
+from ggcam.metrics.intervals import bootstrap_interval
+from ggcam.metrics.several import labels_report
+from ggcam.metrics.weighted import weighted_auroc, weighted_macro_auroc, weighted_mean
+from ggcam.report.gallery import ClassMap, GalleryCase
+from ggcam.report.layers import map_layer, region_marks, scanpath, xray
+from ggcam.report.page import RunResults
+from ggcam.report.run_charts import Predicted, run_charts
+
+VOID = {"meta", "img", "br", "link", "input"}
+FRAME = Frame(64, 32)
+
+
+class Page(HTMLParser):
+    """Collects tags and text; fails on a tag that is closed out of order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], []
+        self.feed(html)
+        assert self.open == [], f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.text.append(data)
+
+    def count(self, tag, of_class=None):
+        return sum(name == tag and of_class in (None, *attrs.get("class", "").split()) for name, attrs in self.tags)
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+def gallery_case(number, names, true=(0,), gaze=True, several=False, **changes):
+    rng = np.random.default_rng(number)
+    probabilities = rng.dirichlet(np.ones(len(names)))
+    predicted = int(probabilities.argmax())
+    fixations = Fixations.build(rng.uniform(0, 32, 6), rng.uniform(0, 64, 6), rng.uniform(0.1, 0.5, 6))
+    shown = true[0] if true else predicted
+    return GalleryCase(
+        **{
+            "name": f"case{number}",
+            "right": predicted in true,
+            "truth": tuple(names[k] for k in true),
+            "predicted": names[predicted],
+            "probability": float(probabilities[predicted]),
+            "certainty": float(probabilities[shown]),
+            "agreement": float(rng.uniform(-0.5, 0.9)) if gaze else None,
+            "shown": shown,
+            "classes": tuple(
+                ClassMap(
+                    k,
+                    name,
+                    float(probabilities[k]),
+                    "true" if k in true else "unknown" if several and k == 2 else "absent",
+                    map_layer(rng.normal(size=(8, 4)) + k),
+                )
+                for k, name in enumerate(names)
+            ),
+            "frame": FRAME,
+            "xray": xray(rng.integers(0, 255, (64, 32)).astype(np.uint8)),
+            "gaze": map_layer(rng.random((16, 8)), "viridis") if gaze else None,
+            "scanpaths": (scanpath(fixations, FRAME),) if gaze else (),
+            "fixations": 6 if gaze else 0,
+            "dwell_s": fixations.total_s if gaze else 0.0,
+            "findings": region_marks([Region("opacity <1>", "ellipse", 4, 8, 20, 30)], FRAME),
+            "markers": region_marks([Region("shortcut marker", "box", 24, 2, 30, 8)], FRAME) if number % 2 else (),
+            **changes,
+        }
+    )
+
+
+def predictions(names, cases=60, several=False, drop=None, seed=0):
+    """Columns of predictions.parquet; a class that is dropped has no case."""
+    rng = np.random.default_rng(seed)
+    labels = np.resize(np.arange(len(names)), cases)
+    logits = rng.normal(size=(cases, len(names))) + np.eye(len(names))[labels]
+    kept = labels != drop
+    logits, labels = logits[kept], labels[kept]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    table = {"case_id": [f"case{i}" for i in range(len(labels))], "patient_id": [f"p{i}" for i in range(len(labels))]}
+    if several:
+        truth = (np.eye(len(names))[labels] + (rng.random(logits.shape) < 0.2) > 0).astype(float)
+        truth[rng.random(truth.shape) < 0.1] = np.nan
+        table |= {f"label_{name}": truth[:, k] for k, name in enumerate(names)}
+        probabilities = 1 / (1 + np.exp(-logits))
+    else:
+        table |= {"label": labels}
+    table |= {"predicted": logits.argmax(1)}
+    table |= {f"probability_{name}": probabilities[:, k] for k, name in enumerate(names)}
+    return pd.DataFrame(table), logits
+
+
+def history(epochs=4):
+    epoch = np.arange(epochs)
+    return pd.DataFrame(
+        {
+            "epoch": epoch,
+            "learning_rate": 1e-3 / (1 + epoch),
+            "train_classification": 1 / (1 + epoch),
+            "valid_classification": 1.2 / (1 + epoch),
+            "valid_macro_auroc": 0.5 + 0.1 * np.sin(epoch),
+        }
+    )
+
+
+def run_results(
+    gallery=3, names=("Normal", "CHF", "pneumonia"), drop=None, several=False, cases=60, gaze=True, **changes
+):
+    table, logits = predictions(names, cases, several, drop)
+    predicted = Predicted.of(table)
+    truth, patients = predicted.truth, predicted.patients
+
+    def with_interval(statistic):
+        found = asdict(bootstrap_interval(statistic, patients, resamples=100))
+        return {name: found[name] for name in ("value", "low", "high")}
+
+    labels = truth.argmax(1)
+    nowhere = {"value": np.nan, "low": np.nan, "high": np.nan}
+    chance, distance = ({"value": value, "low": value / 2, "high": 2 * value} for value in (0.21, 31.4))
+    hit = {"hit_rate": with_interval(weighted_mean(labels == 0)), "chance": chance, "distance_px": distance}
+    hit |= {"cases": 20}
+    some = with_interval(weighted_mean(np.linspace(0, 1, len(labels))))
+    overlap = {"cam": some, "chance": chance, "cam_minus_chance": some}
+    covered = dict.fromkeys(("energy_inside", "mean_iou", "best_iou", "average_precision"), overlap)
+    against = dict.fromkeys(("cam", "shuffled_gaze", "centre", "lungs", "other_reader"), some)
+    metrics = {
+        "interval": "95 % percentile bootstrap over patients",
+        "macro_auroc": with_interval(weighted_macro_auroc(predicted.probabilities, labels)),
+        "accuracy": with_interval(weighted_mean(logits.argmax(1) == labels)),
+        "auroc": {names[0]: with_interval(weighted_auroc(predicted.probabilities[:, 0], labels == 0))},
+        "anatomy": {"heart_interp_1": hit},
+        "pointing_game": {names[-1]: {"hit_rate": nowhere, "chance": nowhere, "distance_px": nowhere, "cases": 0}},
+        "overlap": {names[0]: {"cases": 5, **covered, "by_size": {"small": {**hit, **covered}}}},
+        "shortcut": {**hit, "energy_inside": overlap},
+    }
+    if gaze:
+        of_gaze = {name: {**against, "cam_minus_shuffled_gaze": some} for name in ("nss", "cc", "kl")}
+        metrics["gaze_agreement"] = {"cases": 9, "readings": 11, **of_gaze}
+    metrics = none_for_nan(metrics)
+    report = (labels_report if several else classification_report)(logits, truth if several else labels, names)
+    of_class = range(gallery)
+    return RunResults(
+        **{
+            "run_id": "a1b2",
+            "metrics": metrics,
+            "report": report,
+            "summary": {"Guidance": "ggcam-cc"},
+            "charts": run_charts(predicted, history(), metrics),
+            "gallery": tuple(
+                gallery_case(i, names, (i % len(names),), gaze and i % 4 != 0, several=several) for i in of_class
+            ),
+            "of_cases": len(labels),
+            "config": 'backbone = "resnet10t"',
+            "versions": {"ggcam": "0.1.0"},
+            **changes,
+        }
+    )
+
+
+def study_summary(arms=("none", "ggcam-cc", "ggcam-cc+centre"), sizes=(), seeds=2, p=0.02):
+    """summary.json of arms that differ by 0.1 each."""
+    figures = ("macro_auroc", "pointing_game/a/b <c>/hit_rate", "accuracy")
+
+    def numbers(value):
+        ends = {"low": value - 0.05, "high": value + 0.05}
+        return {"value": value, **ends, "low_with_seeds": value - 0.07, "high_with_seeds": value + 0.07, "runs": seeds}
+
+    def of_arms():
+        for size in sizes or (None,):
+            for figure in figures:
+                for number, arm in enumerate(arms):
+                    yield {
+                        "arm": arm,
+                        "train_cases": size,
+                        "figure": figure,
+                        "by_seed": {"0": 0.5, "1": None},
+                    } | numbers(0.5 + 0.1 * number)
+
+    def differences():
+        pairs = [(arm, arms[0], 0.1 * number) for number, arm in enumerate(arms) if number]
+        pairs += [(arm.split("+")[0], arm, -0.1) for arm in arms if "+" in arm]
+        for size in sizes or (None,):
+            for figure in figures:
+                for arm, baseline, value in pairs:
+                    yield {
+                        "arm": arm,
+                        "baseline": baseline,
+                        "train_cases": size,
+                        "figure": figure,
+                        "p_patients": p,
+                        "p_seeds": None,
+                        "p_patients_holm": 2 * p,
+                        "p_seeds_holm": None,
+                        "by_seed": {"0": value - 0.01, "1": value + 0.01},
+                    } | numbers(value)
+
+    return {
+        "arms_compared": list(arms),
+        "baseline": arms[0],
+        "seeds": list(range(seeds)),
+        "folds": 0,
+        "train_cases": list(sizes),
+        "explained": {"holm": "adjusted"},
+        "notes": ["2 seeds: few"],
+        "arms": list(of_arms()),
+        "differences": list(differences()) if len(arms) > 1 else [],
+        "missing_runs": [],
+    }
