@@ -80,7 +80,6 @@ class OverlapRow:
     """An overlap of the CAM with the finding of a class, beside that of the same cells in random order."""
 
     class_name: str
-    size: str
     figure: str
     cases: int
     cam: Metric
@@ -132,9 +131,7 @@ def target_rows(metrics: Mapping[str, Any]) -> tuple[TargetRow, ...]:
 
 def overlap_rows(metrics: Mapping[str, Any]) -> tuple[OverlapRow, ...]:
     """How much of the finding the CAM covers, class by class."""
-    return tuple(
-        row for name, found in metrics.get("overlap", {}).items() for row in _overlaps(name, "all sizes", found)
-    )
+    return tuple(row for name, found in metrics.get("overlap", {}).items() for row in _overlaps(name, found))
 
 
 def size_rows(metrics: Mapping[str, Any]) -> tuple[tuple[str, str, Mapping[str, Any]], ...]:
@@ -164,11 +161,11 @@ def agreement_rows(metrics: Mapping[str, Any]) -> tuple[AgreementRow, ...]:
     return tuple(rows)
 
 
-def _overlaps(class_name: str, size: str, found: Mapping[str, Any]) -> Iterator[OverlapRow]:
+def _overlaps(class_name: str, found: Mapping[str, Any]) -> Iterator[OverlapRow]:
     for key, words in OVERLAP.items():
         if key in found:
             of = found[key]
-            yield OverlapRow(class_name, size, words, found["cases"], of["cam"], of["chance"], of["cam_minus_chance"])
+            yield OverlapRow(class_name, words, found["cases"], of["cam"], of["chance"], of["cam_minus_chance"])
 
 
 def _is_figure(found: Any) -> bool:
