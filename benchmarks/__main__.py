@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import gaze_maps, guidance
+from benchmarks import gaze_maps, guidance, loading, preparing
 from benchmarks.record import Record
 
 MODULES = (
     gaze_maps,
+    preparing,
+    loading,
     guidance,
 )
 

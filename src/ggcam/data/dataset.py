@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
@@ -13,10 +12,11 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from ggcam.data.case import Split
 from ggcam.data.prepared import PreparedData
+from ggcam.data.processes import cores
 from ggcam.errors import ConfigError
 
 Cache = Literal["auto", "memory", "none"]
@@ -102,9 +102,14 @@ class PreparedDataset(Dataset[Batch]):
         )
 
     def _decode(self, rows: range | list[int]) -> Shaped[Tensor, "b 1 H W"]:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding frees the interpreter's lock
-            images = list(pool.map(self._data.read_image, (self._case_ids[row] for row in rows)))
-        return torch.from_numpy(np.stack(images)[:, None])
+        case_ids = [self._case_ids[row] for row in rows]
+        if get_worker_info() is not None:  # one of several processes, in which threads would be too many
+            images = list(map(self._data.read_image, case_ids))
+        else:
+            with ThreadPoolExecutor(min(8, cores())) as pool:  # decoding frees the interpreter's lock
+                images = list(pool.map(self._data.read_image, case_ids))
+        # In a worker process this stacks them straight into the memory that it shares with the main one.
+        return default_collate([torch.from_numpy(image)[None] for image in images])
 
 
 def _gaze_by_case(data: PreparedData, case_ids: list[str]) -> tuple[Float[np.ndarray, "n 6"], list[int]]:
@@ -179,7 +184,7 @@ class PreparedDataModule(lightning.LightningDataModule):
         super().__init__()
         self.data, self.batch_size, self.seed = data, batch_size, seed
         self.cache: Cache = cache
-        self.workers = min(8, os.cpu_count() or 1) if workers is None else workers
+        self.workers = min(8, cores()) if workers is None else workers
         self._datasets: dict[Split, PreparedDataset] = {}
 
     def dataset(self, split: Split) -> PreparedDataset:
