@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import gaze_maps, guidance, loading, preparing
+from benchmarks import gaze_maps, guidance, loading, preparing, whole_run
 from benchmarks.record import Record
 
 MODULES = (
@@ -19,6 +19,7 @@ MODULES = (
     preparing,
     loading,
     guidance,
+    whole_run,
 )
 
 

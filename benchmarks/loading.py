@@ -22,7 +22,7 @@ from ggcam.data.prepare_images import write_png
 from ggcam.data.prepared import PreparedData
 from ggcam.data.processes import cores
 
-CASES, BATCH = 96, 8
+CASES, BATCH = 64, 8
 
 
 class WithPillow(Dataset[tuple[Tensor, int]]):
@@ -40,33 +40,46 @@ class WithPillow(Dataset[tuple[Tensor, int]]):
 
 def run(short: bool = False) -> Iterator[Result]:
     """An epoch over a split, from the first batch's request to the last one's arrival."""
-    cases, rounds, size = (24, 1, "64x64") if short else (CASES, 7, "1536x1280")
+    cases, rounds, size = (24, 1, "64x64") if short else (CASES, 5, "1536x1280")
     with TemporaryDirectory() as folder:
         # Small raw images with grain laid over them: it is the prepared ones that are read.
         source = raw_cases(Path(folder) / "raw", SHORT_SIZE)
         config = PrepareConfig(size=size, split="position", fractions=(1.0, 0.0, 0.0))
         data = prepare(many(source, cases), Path(folder) / "data", config)
         _lay_grain(data)
-        paths = [data.root / image for image in data.cases["image"]]
+        own = _saved_by_pillow(data, Path(folder) / "own")
+        labels = data.cases["label"].tolist()
         for workers in (0, cores()):
-            pillow = DataLoader(
-                WithPillow(paths, data.cases["label"].tolist()),
-                BATCH,
-                shuffle=True,
-                num_workers=workers,
-                persistent_workers=workers > 0,
-            )
-            for cache in ("none", "memory") if workers == 0 else ("none",):
-                with threads(1 if workers else cores()):
-                    yield race(
-                        f"cache {cache}, {workers} workers",
-                        _epoch(_ours(data, cache, workers)),
-                        f"Pillow and stack, {workers} workers",
-                        _epoch(pillow),
-                        cases,
-                        rounds,
-                        target=1.5 if workers else None,
-                    )
+            for name, target, paths in (
+                ("Pillow, its own files", 1.5, own),
+                ("Pillow, the same files", None, [data.root / image for image in data.cases["image"]]),
+            ):
+                for cache in ("memory", "none") if workers == 0 else ("none", "disk"):
+                    with threads(1 if workers else cores()):
+                        yield race(
+                            f"cache {cache}, {workers} workers",
+                            _epoch(_ours(data, cache, workers)),
+                            f"{name}, {workers} workers",
+                            _epoch(_theirs(paths, labels, workers)),
+                            cases,
+                            rounds,
+                            target,
+                        )
+
+
+def _theirs(paths: list[Path], labels: list[int], workers: int) -> DataLoader:
+    persistent = workers > 0
+    return DataLoader(
+        WithPillow(paths, labels), BATCH, shuffle=True, num_workers=workers, persistent_workers=persistent
+    )
+
+
+def _saved_by_pillow(data: PreparedData, folder: Path) -> list[Path]:
+    """The same images as one would save them with Pillow's own settings."""
+    folder.mkdir()
+    for case_id in data.cases["case_id"]:
+        Image.fromarray(data.read_image(case_id)).save(folder / f"{case_id}.png")
+    return [folder / f"{case_id}.png" for case_id in data.cases["case_id"]]
 
 
 def _ours(data: PreparedData, cache: Cache, workers: int) -> DataLoader:

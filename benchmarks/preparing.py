@@ -1,4 +1,4 @@
-"""`ggcam prepare` against the Data Processing released with GG-CAM, on the same raw cases of the size of MIMIC-CXR's."""
+"""`ggcam prepare` against the Data Processing released with GG-CAM, on the same raw cases, as large as MIMIC-CXR's."""
 
 from __future__ import annotations
 

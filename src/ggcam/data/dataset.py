@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from ggcam.data.case import Split
+from ggcam.data.pixel_file import pixel_file
 from ggcam.data.prepared import PreparedData
 from ggcam.data.processes import cores
 from ggcam.errors import ConfigError
 
-Cache = Literal["auto", "memory", "none"]
+Cache = Literal["auto", "memory", "disk", "none"]
 
 PADDING = (np.nan, np.nan, -1)
 """Pixels per degree and class of a fixation that is none."""
@@ -56,7 +57,11 @@ class PreparedDataset(Dataset[Batch]):
     Args:
         data: the prepared folder.
         split: which part of it.
-        cache: "memory" decodes every image once, "none" every time, "auto" chooses by size.
+        cache: "memory" decodes every image once, "none" every time, "auto" chooses between them by size; "disk" keeps
+            the decoded images in a file beside the prepared ones, see :mod:`ggcam.data.pixel_file`.
+
+    Raises:
+        PreparedFolderError: the file for "disk" cannot be written.
     """
 
     def __init__(self, data: PreparedData, split: Split, cache: Cache = "auto"):
@@ -71,6 +76,7 @@ class PreparedDataset(Dataset[Batch]):
             cache == "auto" and len(self) * self.frame[0] * self.frame[1] <= AUTO_CACHE_BYTES
         )
         self._images = self._decode(range(len(self))) if in_memory and len(self) else None
+        self._file = pixel_file(data, self._case_ids) if cache == "disk" and len(self) else None
 
     def __len__(self) -> int:
         return len(self._case_ids)
@@ -84,7 +90,7 @@ class PreparedDataset(Dataset[Batch]):
         """The cases of these rows; -1 stands for a filler (row 0, to be left out of every result)."""
         row = torch.tensor(rows)
         taken = row.clamp_min(0)
-        images = self._images[taken] if self._images is not None else self._decode(taken.tolist())
+        images = self._images[taken] if self._images is not None else self._read(taken.tolist())
         counts = [self._first[case + 1] - self._first[case] for case in taken.tolist()]
         gaze = np.zeros((len(rows), max(1, *counts), 6), np.float32)
         gaze[..., 3:] = PADDING
@@ -100,6 +106,12 @@ class PreparedDataset(Dataset[Batch]):
             row=row,
             point_label=points[..., 5].long(),
         )
+
+    def _read(self, rows: list[int]) -> Shaped[Tensor, "b 1 H W"]:
+        if self._file is None:
+            return self._decode(rows)
+        mapped = np.load(self._file, mmap_mode="r")  # for each batch anew, which costs nothing, as workers inherit none
+        return default_collate([torch.from_numpy(mapped[row].copy())[None] for row in rows])
 
     def _decode(self, rows: range | list[int]) -> Shaped[Tensor, "b 1 H W"]:
         case_ids = [self._case_ids[row] for row in rows]

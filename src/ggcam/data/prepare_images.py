@@ -16,9 +16,13 @@ from ggcam.data.images import read_mask, read_pixels, to_uint8
 from ggcam.data.processes import in_parallel
 from ggcam.errors import ImageError, PreparedFolderError
 
-_PNG_OPTIONS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-"""Written and read twice as fast as by OpenCV's own choice of filters, at the same size; stronger compression takes
-several times as long and saves little on the noise of X-rays."""
+_PNG_OPTIONS = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+]
+"""Each row as its difference to the row above, and no search for repetitions, of which grain has none: written and read
+in little more than half the time that OpenCV's own choice takes, and smaller."""
 
 
 @dataclass(frozen=True)
