@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check bench .venv clean
+.PHONY: demo test check bench bench-smoke .venv clean
 
 demo: $(READY)
 	$(BIN)/ggcam demo --out demo --overwrite
@@ -18,7 +18,10 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --json bench.json
+
+bench-smoke: $(READY)
+	$(BIN)/python -m benchmarks --short
 
 .venv: $(READY)
 

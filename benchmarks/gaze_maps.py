@@ -1,4 +1,4 @@
-"""Gaze maps on the grid of the CAM against a blur of the full-size image."""
+"""Gaze maps on the grid of the CAM against a blur of the full-size image, one thread each."""
 
 from __future__ import annotations
 
@@ -7,49 +7,65 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
-from benchmarks.side_by_side import Result, race
-from ggcam.gaze.maps import attention_maps, released_map
+from benchmarks.side_by_side import Result, race, threads
+from ggcam.gaze.maps import attention_maps, released_map, released_sigma_px
 
-FRAME, RAW, GRID, BATCH = (1536, 1280), (3056, 2544), (48, 40), 64
-
-
-def blurred(pixels: np.ndarray, durations: np.ndarray) -> np.ndarray:
-    """What one would write with OpenCV: count, blur, keep every 32nd pixel."""
-    image = np.zeros(FRAME, np.float32)
-    np.add.at(image, (pixels[:, 1], pixels[:, 0]), durations)
-    return cv2.GaussianBlur(image, (0, 0), 37.75)[::32, ::32]
+RAW, GRID, KERNEL_PX, BATCH = (3056, 2544), (48, 40), 500, 64
+SIGMA_PX = released_sigma_px(KERNEL_PX)
+TARGETS = {60: 500.0, 3000: 100.0}
+"""Points a case -> how many times as fast: fixations, and raw samples of 50 s at 60 Hz."""
 
 
-def run() -> Iterator[Result]:
-    """One case a call for the others, a batch of 64 for ours."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    generator = torch.Generator().manual_seed(0)
-    for points in (60, 3000):
-        where = torch.rand(BATCH, points, 2, generator=generator) * torch.tensor([1280.0, 1536.0])
-        weight = torch.rand(BATCH, points, generator=generator)
-        pixels, durations = where[0].long().numpy(), weight[0].numpy()
-        yield race(
-            f"attention_maps, {points} points, batch of {BATCH}",
-            lambda where=where, weight=weight: attention_maps(where, weight, 37.75, FRAME, GRID),
-            "cv2.GaussianBlur at 1536x1280",
-            lambda pixels=pixels, durations=durations: [blurred(pixels, durations) for _ in range(BATCH)],
-            cases=BATCH,
-            rounds=3,
-        )
+def run(short: bool = False) -> Iterator[Result]:
+    """One case a call for the others and for the released map; a batch of 64 for the attention map."""
+    raw = (382, 318) if short else RAW
+    rounds = 1 if short else 3
+    with threads(1):
+        for points, target in TARGETS.items():
+            yield from _of(points, raw, rounds, target)
+
+
+def _of(points: int, raw: tuple[int, int], rounds: int, target: float) -> Iterator[Result]:
     rng = np.random.default_rng(0)
-    rows, columns, count = rng.integers(0, RAW[0], 60), rng.integers(0, RAW[1], 60), np.ones(60)
+    rows, columns = (rng.integers(0, side, points) for side in raw)
+    count = np.ones(points)
+    where = torch.rand(BATCH, points, 2) * torch.tensor([float(raw[1]), float(raw[0])])
+    weight = torch.rand(BATCH, points)
+
+    def dots() -> np.ndarray:
+        image = np.zeros(raw, np.float32)
+        np.add.at(image, (rows, columns), count)
+        return image
 
     def original() -> np.ndarray:
-        image = np.zeros(RAW, np.float32)
-        np.add.at(image, (rows, columns), count)
-        return cv2.GaussianBlur(image, (501, 501), 0)[::64, ::64]
+        """The released code's way: blur, lay in the middle of the canvas, keep every 64th pixel."""
+        side = KERNEL_PX // 2 * 2 + 1
+        blurred = cv2.GaussianBlur(dots(), (side, side), 0)
+        canvas = np.zeros((64 * GRID[0], 64 * GRID[1]), np.float32)
+        top, left = ((of - side) // 2 for of, side in zip(canvas.shape, raw, strict=True))
+        canvas[top : top + raw[0], left : left + raw[1]] = blurred
+        kept = canvas[::64, ::64]
+        return kept / kept.max()
 
-    yield race(
-        "released_map, 60 points, kernel 500",
-        lambda: released_map(rows, columns, count, RAW, 500),
-        "cv2.GaussianBlur(501) at 3056x2544",
-        original,
-        rounds=3,
-    )
+    def released() -> np.ndarray:
+        return released_map(rows, columns, count, raw, KERNEL_PX)
+
+    np.testing.assert_allclose(released(), original(), atol=1e-5)
+    name = f"released_map, {points} points"
+    yield race(name, released, "cv2.GaussianBlur(501), same map", original, rounds=rounds, target=target)
+    for name, blur in (
+        ("cv2.GaussianBlur", lambda: cv2.GaussianBlur(dots(), (0, 0), SIGMA_PX)[::64, ::64]),
+        ("scipy gaussian_filter", lambda: gaussian_filter(dots(), SIGMA_PX)[::64, ::64]),
+    ):
+        yield race(
+            f"attention_maps, {points} points, batch of {BATCH}",
+            lambda: attention_maps(where, weight, SIGMA_PX, raw, GRID),
+            f"{name}, sigma {SIGMA_PX:g} px",
+            blur,
+            cases=BATCH,
+            rounds=rounds,
+            target=target,
+            other_cases=1,
+        )

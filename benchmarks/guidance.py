@@ -35,4 +35,12 @@ def run(short: bool = False) -> Iterator[Result]:
         return once
 
     for name in ("ggcam", "ggcam-cc"):
-        yield race(f"{name} alone", added(name), f"a step of {network} without", bare(task), cases=4, rounds=rounds)
+        yield race(
+            f"{name} alone",
+            added(name),
+            f"a step of {network} without",
+            bare(task),
+            cases=4,
+            rounds=rounds,
+            target=33,
+        )

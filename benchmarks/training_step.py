@@ -14,9 +14,4 @@ def run(short: bool = False) -> Iterator[Result]:
     for network in networks:
         task = ways.Task(network, frame, batch_size=2)
         name = f"training step, {network}, {frame[0]}x{frame[1]}"
-        yield race(name, ways.ours(task), "as the original", ways.originals(task), cases=2, rounds=rounds)
-
-
-if __name__ == "__main__":
-    for result in run():
-        print(result, flush=True)
+        yield race(name, ways.ours(task), "as the original", ways.originals(task), cases=2, rounds=rounds, target=3)

@@ -1,3 +1,5 @@
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from ggcam.data.dataset import PreparedDataModule, PreparedDataset, SeededBatches
 from ggcam.data.prepared import load_prepared
-from ggcam.errors import ConfigError, ImageError
+from ggcam.errors import ConfigError, ImageError, PreparedFolderError
 
 
 @given(st.integers(1, 60), st.integers(1, 6), st.integers(1, 4), st.integers(0, 99))
@@ -103,8 +105,6 @@ def test_training_never_opens_the_test_images(prepared):
 
 
 def test_a_damaged_image_is_named(prepared, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(prepared, copy)
     data = load_prepared(copy)
@@ -113,3 +113,39 @@ def test_a_damaged_image_is_named(prepared, tmp_path):
     broken.write_bytes(broken.read_bytes()[:100])
     with pytest.raises(ImageError, match=broken.name):
         dataset[[0]]
+
+
+def test_images_from_the_pixel_file_equal_images_from_disk(prepared, tmp_path):
+    copy = shutil.copytree(prepared, tmp_path / "copy")
+    data = load_prepared(copy)
+    rows = [3, 0, 3]
+    expected = PreparedDataset(data, "valid", "none")[rows].image
+    assert torch.equal(PreparedDataset(data, "valid", "disk")[rows].image, expected)
+    (written,) = (copy / "pixels").iterdir()
+    before = written.stat().st_mtime_ns
+    module = PreparedDataModule(data, batch_size=4, cache="disk", workers=1)
+    assert torch.equal(torch.cat([batch.image for batch in module.val_dataloader()])[rows], expected)
+    assert [path.stat().st_mtime_ns for path in (copy / "pixels").iterdir()] == [before]  # written once
+
+
+def test_the_pixel_file_is_never_stale(prepared, tmp_path):
+    copy = shutil.copytree(prepared, tmp_path / "copy")
+    data = load_prepared(copy)
+    dataset = PreparedDataset(data, "valid", "disk")
+    image = copy / dataset.cases.loc[0, "image"]
+    cv2.imwrite(str(image), 255 - cv2.imread(str(image), cv2.IMREAD_UNCHANGED))
+    changed = PreparedDataset(data, "valid", "disk")
+    assert torch.equal(changed[[0, 1]].image, PreparedDataset(data, "valid", "none")[[0, 1]].image)
+    assert len(list((copy / "pixels").iterdir())) == 2
+
+
+def test_a_pixel_file_that_cannot_be_written_leaves_nothing_and_says_what_to_do(prepared, tmp_path, monkeypatch):
+    copy = shutil.copytree(prepared, tmp_path / "copy")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ggcam.data.pixel_file.os.replace", full)
+    with pytest.raises(PreparedFolderError, match="--cache memory"):
+        PreparedDataset(load_prepared(copy), "valid", "disk")
+    assert list((copy / "pixels").iterdir()) == []

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ggcam.gaze import maps
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import as_peak, attention_map, attention_maps, fixation_counts, released_map, released_sigma_px
 
@@ -38,12 +39,20 @@ def test_float32_batches_equal_single_maps_and_padding_counts_nothing():
     for i, (x, y, w) in enumerate((a, b)):
         points[i, : len(x)] = torch.tensor(np.stack([x, y], 1))
         weight[i, : len(x)] = torch.tensor(w)
-    maps = attention_maps(points, weight, 9.0, (96, 64), (12, 8))
+    drawn = attention_maps(points, weight, 9.0, (96, 64), (12, 8))
     for i, (x, y, w) in enumerate((a, b)):
         single = attention_map(Fixations.build(x, y, w), (12, 8), (96, 64), sigma_px=9.0, kind="density")
-        np.testing.assert_allclose(maps[i].numpy(), single, atol=1e-6)
-    assert maps[2].abs().sum() == 0  # nothing to draw: zeros, never NaN
-    assert as_peak(maps)[2].abs().sum() == 0
+        np.testing.assert_allclose(drawn[i].numpy(), single, atol=1e-6)
+    assert drawn[2].abs().sum() == 0  # nothing to draw: zeros, never NaN
+    assert as_peak(drawn)[2].abs().sum() == 0
+
+
+def test_maps_of_many_points_are_drawn_in_parts_and_are_the_same(monkeypatch):
+    points, weight = torch.rand(5, 7, 2) * 64, torch.rand(5, 7)
+    whole = attention_maps(points, weight, 6.0, (64, 64), (8, 8))
+    monkeypatch.setattr(maps, "POINTS_AT_ONCE", 14)
+    torch.testing.assert_close(attention_maps(points, weight, 6.0, (64, 64), (8, 8)), whole)
+    assert attention_maps(points[:0], weight[:0], 6.0, (64, 64), (8, 8)).shape == (0, 8, 8)
 
 
 @given(st.integers(1, 40), st.floats(0.5, 200), st.integers(0, 10**6))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
@@ -13,13 +12,15 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from ggcam.data.case import Split
+from ggcam.data.pixel_file import pixel_file
 from ggcam.data.prepared import PreparedData
+from ggcam.data.processes import cores
 from ggcam.errors import ConfigError
 
-Cache = Literal["auto", "memory", "none"]
+Cache = Literal["auto", "memory", "disk", "none"]
 
 PADDING = (np.nan, np.nan, -1)
 """Pixels per degree and class of a fixation that is none."""
@@ -56,7 +57,11 @@ class PreparedDataset(Dataset[Batch]):
     Args:
         data: the prepared folder.
         split: which part of it.
-        cache: "memory" decodes every image once, "none" every time, "auto" chooses by size.
+        cache: "memory" decodes every image once, "none" every time, "auto" chooses between them by size; "disk" keeps
+            the decoded images in a file beside the prepared ones, see :mod:`ggcam.data.pixel_file`.
+
+    Raises:
+        PreparedFolderError: the file for "disk" cannot be written.
     """
 
     def __init__(self, data: PreparedData, split: Split, cache: Cache = "auto"):
@@ -71,6 +76,7 @@ class PreparedDataset(Dataset[Batch]):
             cache == "auto" and len(self) * self.frame[0] * self.frame[1] <= AUTO_CACHE_BYTES
         )
         self._images = self._decode(range(len(self))) if in_memory and len(self) else None
+        self._file = pixel_file(data, self._case_ids) if cache == "disk" and len(self) else None
 
     def __len__(self) -> int:
         return len(self._case_ids)
@@ -84,7 +90,7 @@ class PreparedDataset(Dataset[Batch]):
         """The cases of these rows; -1 stands for a filler (row 0, to be left out of every result)."""
         row = torch.tensor(rows)
         taken = row.clamp_min(0)
-        images = self._images[taken] if self._images is not None else self._decode(taken.tolist())
+        images = self._images[taken] if self._images is not None else self._read(taken.tolist())
         counts = [self._first[case + 1] - self._first[case] for case in taken.tolist()]
         gaze = np.zeros((len(rows), max(1, *counts), 6), np.float32)
         gaze[..., 3:] = PADDING
@@ -101,10 +107,21 @@ class PreparedDataset(Dataset[Batch]):
             point_label=points[..., 5].long(),
         )
 
+    def _read(self, rows: list[int]) -> Shaped[Tensor, "b 1 H W"]:
+        if self._file is None:
+            return self._decode(rows)
+        mapped = np.load(self._file, mmap_mode="r")  # for each batch anew, which costs nothing, as workers inherit none
+        return default_collate([torch.from_numpy(mapped[row].copy())[None] for row in rows])
+
     def _decode(self, rows: range | list[int]) -> Shaped[Tensor, "b 1 H W"]:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding frees the interpreter's lock
-            images = list(pool.map(self._data.read_image, (self._case_ids[row] for row in rows)))
-        return torch.from_numpy(np.stack(images)[:, None])
+        case_ids = [self._case_ids[row] for row in rows]
+        if get_worker_info() is not None:  # one of several processes, in which threads would be too many
+            images = list(map(self._data.read_image, case_ids))
+        else:
+            with ThreadPoolExecutor(min(8, cores())) as pool:  # decoding frees the interpreter's lock
+                images = list(pool.map(self._data.read_image, case_ids))
+        # In a worker process this stacks them straight into the memory that it shares with the main one.
+        return default_collate([torch.from_numpy(image)[None] for image in images])
 
 
 def _gaze_by_case(data: PreparedData, case_ids: list[str]) -> tuple[Float[np.ndarray, "n 6"], list[int]]:
@@ -179,7 +196,7 @@ class PreparedDataModule(lightning.LightningDataModule):
         super().__init__()
         self.data, self.batch_size, self.seed = data, batch_size, seed
         self.cache: Cache = cache
-        self.workers = min(8, os.cpu_count() or 1) if workers is None else workers
+        self.workers = min(8, cores()) if workers is None else workers
         self._datasets: dict[Split, PreparedDataset] = {}
 
     def dataset(self, split: Split) -> PreparedDataset:

@@ -66,14 +66,15 @@ def read_dicom(path: Path) -> UInt16[np.ndarray, "h w"]:
 
 
 def _displayed(stored: Shaped[np.ndarray, "h w"], dataset: Dataset, path: Path) -> UInt16[np.ndarray, "h w"]:
-    # The whole chain depends on the stored value alone, so it runs over the values there are and not over the pixels.
-    lowest = int(stored.min())
-    index = stored.astype(np.int32) - lowest
-    counts = np.bincount(index.ravel())
-    levels = np.arange(lowest, lowest + len(counts))
+    # The whole chain depends on the stored value alone, so it runs over the values there can be, not over the pixels.
+    signed = np.issubdtype(stored.dtype, np.signedinteger)
+    if stored.itemsize > 2:
+        stored = stored.astype(np.int16 if signed else np.uint16)  # 16 bits are stored at most, whatever the container
+    index = stored.view(f"u{stored.itemsize}")
+    levels = np.arange(256**stored.itemsize, dtype=index.dtype).view(stored.dtype).astype(np.int64)
     padding = _is_padding(levels, dataset)
     values = _modality(levels, dataset)
-    shown = _windowed(values, (counts > 0) & ~padding, dataset, path)
+    shown = _windowed(values, index, padding, dataset, path)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         shown = 1 - shown
     return np.where(padding, 0, np.rint(WHITE * shown)).astype(np.uint16)[index]
@@ -96,15 +97,20 @@ def _modality(levels: Int[np.ndarray, " n"], dataset: Dataset) -> Float[np.ndarr
 
 
 def _windowed(
-    values: Float[np.ndarray, " n"], used: Bool[np.ndarray, " n"], dataset: Dataset, path: Path
+    values: Float[np.ndarray, " n"],
+    index: Shaped[np.ndarray, "h w"],
+    padding: Bool[np.ndarray, " n"],
+    dataset: Dataset,
+    path: Path,
 ) -> Float[np.ndarray, " n"]:
-    """Values -> 0 (black end of the window) to 1 (white end)."""
+    """Values -> 0 (black end of the window) to 1 (white end); `index` says which of the values each pixel has."""
     if dataset.get("VOILUTSequence"):
         item = dataset.VOILUTSequence[0]
         return np.clip(_looked_up(values, item) / (2 ** item.LUTDescriptor[2] - 1), 0, 1)
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     window = _first_window(dataset, function, path)
     if window is None:
+        used = (np.bincount(index.ravel(), minlength=len(values)) > 0) & ~padding
         if not used.any():
             return np.zeros(values.shape)
         low, high = values[used].min(), values[used].max()

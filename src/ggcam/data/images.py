@@ -165,7 +165,7 @@ def resize_mask(mask: Shaped[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarra
     Returns:
         Shape (frame.height_px, frame.width_px); false beyond the image.
     """
-    return resize_to_frame(np.where(mask != 0, np.uint16(65535), np.uint16(0)), frame) > 32768
+    return resize_to_frame((mask != 0) * np.uint16(65535), frame) > 32768
 
 
 def _grey(image: ImageFile.ImageFile, path: Path) -> Grey:

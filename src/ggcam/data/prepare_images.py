@@ -16,6 +16,14 @@ from ggcam.data.images import read_mask, read_pixels, to_uint8
 from ggcam.data.processes import in_parallel
 from ggcam.errors import ImageError, PreparedFolderError
 
+_PNG_OPTIONS = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+]
+"""Each row as its difference to the row above, and no search for repetitions, of which grain has none: written and read
+in little more than half the time that OpenCV's own choice takes, and smaller."""
+
 
 @dataclass(frozen=True)
 class PixelFiles:
@@ -102,10 +110,10 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
     framed = task.framing.image(image)
     # 8 bits repeated fill 16: 255 becomes 65535.
     pixels = to_uint8(framed) if task.bits == 8 else framed * np.uint16(257 if framed.dtype == np.uint8 else 1)
-    _write_png(task.image_png, pixels)
+    write_png(task.image_png, pixels)
     if masks:
         bits = [task.framing.mask(mask) * np.uint8(MASK_BITS[name]) for name, mask in masks.items()]
-        _write_png(task.mask_png, np.bitwise_or.reduce(bits))
+        write_png(task.mask_png, np.bitwise_or.reduce(bits))
     height, width = image.shape
     return ImageOutcome(task.case_id, size=(height, width))
 
@@ -120,9 +128,13 @@ def prepare_images(tasks: Sequence[ImageTask], workers: int = 0) -> Iterator[Ima
     return in_parallel(prepare_image, tasks, workers)
 
 
-def _write_png(path: Path, pixels: np.ndarray) -> None:
-    # The lowest compression: higher ones take several times as long and save little on the noise of X-rays.
-    _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write one prepared image or its masks.
+
+    Raises:
+        PreparedFolderError: it cannot be written.
+    """
+    _, encoded = cv2.imencode(".png", pixels, _PNG_OPTIONS)
     try:
         path.write_bytes(encoded.tobytes())
     except OSError as error:

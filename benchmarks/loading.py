@@ -1,0 +1,100 @@
+"""Batches of prepared images against those of a DataLoader that one would write with Pillow, on equal workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.raw_cases import SHORT_SIZE, many, raw_cases
+from benchmarks.side_by_side import Result, race, threads
+from ggcam.data.dataset import Cache, PreparedDataModule
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare_images import write_png
+from ggcam.data.prepared import PreparedData
+from ggcam.data.processes import cores
+
+CASES, BATCH = 64, 8
+
+
+class WithPillow(Dataset[tuple[Tensor, int]]):
+    """What one would write: open, to an array, to a tensor; the loader stacks."""
+
+    def __init__(self, paths: list[Path], labels: list[int]):
+        self.paths, self.labels = paths, labels
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return torch.from_numpy(np.array(Image.open(self.paths[row])))[None], self.labels[row]
+
+
+def run(short: bool = False) -> Iterator[Result]:
+    """An epoch over a split, from the first batch's request to the last one's arrival."""
+    cases, rounds, size = (24, 1, "64x64") if short else (CASES, 5, "1536x1280")
+    with TemporaryDirectory() as folder:
+        # Small raw images with grain laid over them: it is the prepared ones that are read.
+        source = raw_cases(Path(folder) / "raw", SHORT_SIZE)
+        config = PrepareConfig(size=size, split="position", fractions=(1.0, 0.0, 0.0))
+        data = prepare(many(source, cases), Path(folder) / "data", config)
+        _lay_grain(data)
+        own = _saved_by_pillow(data, Path(folder) / "own")
+        labels = data.cases["label"].tolist()
+        for workers in (0, cores()):
+            for name, target, paths in (
+                ("Pillow, its own files", 1.5, own),
+                ("Pillow, the same files", None, [data.root / image for image in data.cases["image"]]),
+            ):
+                for cache in ("memory", "none") if workers == 0 else ("none", "disk"):
+                    with threads(1 if workers else cores()):
+                        yield race(
+                            f"cache {cache}, {workers} workers",
+                            _epoch(_ours(data, cache, workers)),
+                            f"{name}, {workers} workers",
+                            _epoch(_theirs(paths, labels, workers)),
+                            cases,
+                            rounds,
+                            target,
+                        )
+
+
+def _theirs(paths: list[Path], labels: list[int], workers: int) -> DataLoader:
+    persistent = workers > 0
+    return DataLoader(
+        WithPillow(paths, labels), BATCH, shuffle=True, num_workers=workers, persistent_workers=persistent
+    )
+
+
+def _saved_by_pillow(data: PreparedData, folder: Path) -> list[Path]:
+    """The same images as one would save them with Pillow's own settings."""
+    folder.mkdir()
+    for case_id in data.cases["case_id"]:
+        Image.fromarray(data.read_image(case_id)).save(folder / f"{case_id}.png")
+    return [folder / f"{case_id}.png" for case_id in data.cases["case_id"]]
+
+
+def _ours(data: PreparedData, cache: Cache, workers: int) -> DataLoader:
+    return PreparedDataModule(data, BATCH, cache=cache, workers=workers).train_dataloader()
+
+
+def _epoch(loader: Iterable[object]) -> Callable[[], int]:
+    return lambda: sum(1 for _ in loader)
+
+
+def _lay_grain(data: PreparedData) -> None:
+    """The noise of a radiograph, which decides how long an image takes to decode; a standard deviation of 2 in 255."""
+    rng = np.random.default_rng(0)
+    for image in data.cases["image"]:
+        path = data.root / image
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        grain = rng.normal(0, 2, pixels.shape).astype(np.float32)
+        write_png(path, np.clip(pixels + grain, 0, 255).astype(np.uint8))

@@ -1,0 +1,111 @@
+"""`ggcam prepare` against the Data Processing released with GG-CAM, on the same raw cases, as large as MIMIC-CXR's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+import pydicom
+import torch
+
+from benchmarks.fresh_process import measured
+from benchmarks.raw_cases import RAW_SIZE, SHORT_SIZE, bytes_in, many, raw_cases
+from benchmarks.side_by_side import Result, race, threads
+from ggcam.data import images, prepare_images
+from ggcam.data.case import Case, Frame, Source
+from ggcam.data.framing import Fitted
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
+
+CASES, OTHER_CASES = 64, 4
+"""Cases a call: ours start processes, which pay for many; the original takes each as long as the one before."""
+
+
+def run(short: bool = False) -> Iterator[Result]:
+    """Speed on all cores, bytes, memory, and where the time of one case goes."""
+    cases, other_cases, rounds = (6, 1, 1) if short else (CASES, OTHER_CASES, 3)
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        source = raw_cases(root / "raw", SHORT_SIZE if short else RAW_SIZE)
+        ours, theirs = root / "ours", root / "theirs"
+        yield race(
+            "ggcam prepare",
+            partial(_prepare, many(source, cases), ours),
+            "as released",
+            lambda: [original(case, theirs) for case in source.cases[:other_cases]],
+            cases,
+            rounds,
+            target=8,
+            other_cases=other_cases,
+        )
+        disk, other_disk = bytes_in(ours) / cases, bytes_in(theirs) / other_cases
+        yield Result("prepared folder", "as released", disk, other_disk, other_disk / disk, target=12, unit="B")
+        few, fourfold = (measured(_prepare, many(source, n * cases), ours).peak_bytes for n in (1, 4))
+        name, other = (f"peak memory, {n * cases} cases" for n in (4, 1))
+        yield Result(name, other, fourfold, few, few / fourfold, target=0.9, unit="B")
+        yield from _stages(source, root / "one")
+
+
+def _prepare(source: Source, out: Path) -> None:
+    prepare(source, out, PrepareConfig(split="position", overwrite=True))
+
+
+def original(case: Case, out: Path) -> None:
+    """One case as released: blurred at full size for each kernel, sampled, and saved as float32 three times over."""
+    raw = pydicom.dcmread(case.image).pixel_array.astype(np.float32)
+    masks = {name: cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0 for name, path in case.masks.items()}
+    fixations = case.fixations.select(case.fixations.inside(*raw.shape))
+    dots = np.zeros(raw.shape, np.float32)
+    np.add.at(dots, (fixations.y_px.astype(int), fixations.x_px.astype(int)), fixations.duration_s)
+    cxr = _on_canvas(raw)[::2, ::2]
+    content = {
+        "cxr": np.repeat((cxr / cxr.max())[None], 3, axis=0),
+        "lung": _on_canvas(masks["left_lung"] | masks["right_lung"])[::64, ::64].copy(),
+        "heart": _on_canvas(masks["mediastinum"])[::64, ::64].copy(),
+        "Y": np.int64(case.class_index),
+    }
+    for kernel_px in (200, 500, 800):
+        side = kernel_px + 1
+        gaze = _on_canvas(cv2.GaussianBlur(dots, (side, side), 0))[::64, ::64]
+        target = out / f"Down2_Blur{kernel_px}" / f"{case.case_id}.pt"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {**content, "gaze": (gaze / gaze.max())[None]}
+        torch.save({name: torch.from_numpy(np.asarray(array)) for name, array in arrays.items()}, target)
+
+
+def _on_canvas(pixels: np.ndarray) -> np.ndarray:
+    canvas = np.zeros((3072, 2560), pixels.dtype)
+    top, left = (3072 - pixels.shape[0]) // 2, (2560 - pixels.shape[1]) // 2
+    canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    return canvas
+
+
+def _stages(source: Source, out: Path) -> Iterator[Result]:
+    """Each stage's share of a case, in processor time."""
+    out.mkdir()
+    spent = dict.fromkeys(("image decoded", "masks decoded", "averaged over areas", "encoded and written"), 0.0)
+    with threads(1):
+        for case in source.cases:
+            files = prepare_images.PixelFiles.of(case)
+            framing = Fitted(Frame())
+            started = time.process_time()
+            pixels = images.read_pixels(case.image)
+            image_read = time.process_time()
+            masks = {name: images.read_mask(path, name) for name, path in files.masks.items()}
+            masks_read = time.process_time()
+            framed = images.to_uint8(framing.image(pixels))
+            bits = np.bitwise_or.reduce([framing.mask(mask) * np.uint8(1) for mask in masks.values()])
+            framed_at = time.process_time()
+            for number, array in enumerate((framed, bits)):
+                prepare_images.write_png(out / f"{number}.png", array)
+            ends = (image_read, masks_read, framed_at, time.process_time())
+            for stage, start, end in zip(spent, (started, *ends[:-1]), ends, strict=True):
+                spent[stage] += (end - start) / len(source.cases)
+    whole = sum(spent.values())
+    for stage, seconds in spent.items():
+        yield Result("prepare, a case on one core", f"of that: {stage}", whole, seconds, seconds / whole)

@@ -1,0 +1,40 @@
+"""Simulated raw cases for benchmarks: a few are drawn, and many stand on the files of these few."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ggcam.data.case import Source
+from ggcam.data.simulate.config import FEWEST_CASES, SimulationConfig
+from ggcam.data.simulate.simulator import simulate
+from ggcam.data.sources import egd_cxr
+
+RAW_SIZE, SHORT_SIZE = "3056x2544", "192x160"
+"""Of a radiograph of MIMIC-CXR, and of one that takes no time."""
+
+
+def raw_cases(root: Path, size: str, cases: int = FEWEST_CASES) -> Source:
+    """The cases of a data set in the raw layout of EGD-CXR, drawn when it is not there: DICOM, masks, fixations."""
+    if not root.is_dir():
+        simulate(root, SimulationConfig(cases=cases, size=size))
+    return egd_cxr.read(root)
+
+
+def many(source: Source, cases: int) -> Source:
+    """So many cases, with ids and patients of their own, that share the files, gaze and labels of a few."""
+    few = source.cases
+    copies = (
+        replace(
+            few[i % len(few)],
+            case_id=f"{few[i % len(few)].case_id}-{i // len(few)}",
+            patient_id=f"{few[i % len(few)].patient_id}-{i // len(few)}",
+        )
+        for i in range(cases)
+    )
+    return replace(source, cases=tuple(copies), dropped={})
+
+
+def bytes_in(folder: Path) -> int:
+    """Of all files in a folder, to any depth."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,76 @@
+"""Results on file: as JSON, with the machine that gave them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks.side_by_side import Result
+from ggcam.data.processes import cores
+
+
+@dataclass
+class Record:
+    """What was measured on one machine.
+
+    Attributes:
+        machine: name of a property -> its value, in words.
+        results: (name of the benchmark, what it gave), in order.
+    """
+
+    machine: dict[str, str]
+    results: list[tuple[str, Result]] = field(default_factory=list)
+
+    @classmethod
+    def of_this_machine(cls) -> Record:
+        """Nothing measured yet."""
+        return cls(machine())
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        """What :meth:`write` wrote."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        results = [(entry.pop("benchmark"), Result(**entry)) for entry in content["results"]]
+        return cls(content["machine"], results)
+
+    def add(self, benchmark: str, result: Result) -> None:
+        """Note one more result."""
+        self.results.append((benchmark, result))
+
+    def write(self, path: Path) -> None:
+        """Write all of it."""
+        results = [{"benchmark": benchmark, **asdict(result)} for benchmark, result in self.results]
+        content = {"machine": self.machine, "results": results}
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def machine() -> dict[str, str]:
+    """All of this machine that a time depends on."""
+    described = {
+        "processor": f"{_processor()}, {cores()} cores",
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
+        "OpenCV, NumPy": f"{cv2.__version__}, {np.__version__}",
+    }
+    if torch.cuda.is_available():
+        described["GPU"] = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return described
+
+
+def _processor() -> str:
+    """Its name and, where the system tells, what it computes in bfloat16 with."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines) if value}
+    extras = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in known.get("flags", "").split()]
+    return " ".join([known.get("model name", platform.machine()), *extras])

@@ -1,0 +1,31 @@
+"""Results as the table of docs/performance.md: `python -m benchmarks.table FILE ...`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.record import Record
+from benchmarks.side_by_side import amount
+
+
+def table(record: Record) -> str:
+    """The machine in a line, then a row a result; a ratio below its target is in bold."""
+    lines = [
+        "; ".join(f"{name}: {value}" for name, value in record.machine.items()) + ".",
+        "",
+        "| benchmark | ours | the other | takes | takes | ratio | target |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for benchmark, result in record.results:
+        missed = result.target is not None and result.ratio < result.target
+        ratio = f"**{result.ratio:.3g}**" if missed else f"{result.ratio:.3g}"
+        ours, others = (amount(value, result.unit) for value in (result.ours, result.others))
+        target = "" if result.target is None else f"{result.target:g}"
+        cells = (benchmark, result.name, result.other, ours, others, ratio, target)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print("\n\n".join(table(Record.read(Path(path))) for path in sys.argv[1:]))

@@ -1,0 +1,32 @@
+"""What a run costs outside training: figures with intervals, pictures and the page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.raw_cases import many, raw_cases
+from benchmarks.side_by_side import Result
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
+from ggcam.evaluate import evaluate, write_evaluation
+from ggcam.training.config import TrainConfig
+from ggcam.training.fit import fit
+
+
+def run(short: bool = False) -> Iterator[Result]:
+    """A run as long as a small one is: as many cases as EGD-CXR has, of 128x96 pixels, 25 epochs of a ResNet-10."""
+    cases, epochs, backbone = (24, 1, "test_resnet") if short else (1090, 25, "resnet10t")
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        source = many(raw_cases(root / "raw", "160x128", cases=24), cases)
+        data = prepare(source, root / "data", PrepareConfig(size="64x64" if short else "128x96", split="position"))
+        config = TrainConfig(backbone=backbone, output_stride=16, epochs=epochs, accelerator="cpu")
+        started = time.perf_counter()
+        trained = fit(data, config, root, "run")
+        between = time.perf_counter()
+        write_evaluation(trained.root, evaluate(trained.root, device="cpu"))
+        training, whole = between - started, time.perf_counter() - started
+    yield Result("a run: train, evaluate, report", "of that: training", whole, training, training / whole, target=0.95)
