@@ -85,8 +85,8 @@ def test_fixations_never_overlap_and_lie_within_the_samples(seed, method):
     assert (found.start_s[1:] >= ends[:-1] - 0.021).all()
     assert (np.diff(found.start_s) > 0).all()
     if len(found):
-        assert found.x_px.min() >= np.nanmin(x)
-        assert found.x_px.max() <= np.nanmax(x)
+        assert found.x_px.min() >= np.nanmin(x) - 1e-9  # a mean is rounded
+        assert found.x_px.max() <= np.nanmax(x) + 1e-9
 
 
 def test_without_pixels_per_degree_there_is_no_velocity():
