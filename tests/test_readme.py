@@ -28,7 +28,7 @@ def test_the_python_example_trains_and_has_at_most_twelve_lines():
     variables = {"loader": loader}
     exec(example, variables)
     assert torch.isfinite(variables["loss"])
-    assert variables["output"].cam.shape == (4, 3, 16, 14)
+    assert variables["output"].cam.shape == (4, 3, 32, 28)
 
 
 def test_the_make_targets_exist():
@@ -64,7 +64,9 @@ def test_every_ggcam_command_runs_in_the_order_of_the_readme(simulated, tmp_path
         "run/mine/report.html",
         "run/egd/report.html",
         "answers/predictions.csv",
-        "study/summary.json",
+        "study/report.html",
+        "mine.onnx",
+        "answers_onnx/predictions.csv",
         "MINE",
     ):
         assert (tmp_path / left).exists()

@@ -90,7 +90,7 @@ def run_demo(
     runs: dict[str, RunFolder] = {}
     for number, guidance in enumerate(GUIDANCES, start=3):
         say(f"{number}/5 training with guidance {guidance!r} and evaluating on the test split")
-        config = TrainConfig(guidance=guidance, backbone="resnet10t", output_stride=16, epochs=epochs, seed=seed)
+        config = TrainConfig(guidance=guidance, backbone="resnet18", levels=3, epochs=epochs, seed=seed)
         runs[guidance] = fit(data, config, out / "run", guidance, progress_bar=progress_bar)
         evaluations[guidance] = evaluate(runs[guidance].root)
         write_evaluation(runs[guidance].root, evaluations[guidance])
