@@ -8,6 +8,7 @@ blurring at full resolution and then averaging over the cell would give.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -225,17 +226,16 @@ def released_map(
     Returns:
         float64, maximum 1; all zero where the original would divide 0 by 0.
     """
-    row_kernel = _released_axis(rows, raw_size[0], kernel_px, canvas[0], stride_px)
-    column_kernel = _released_axis(columns, raw_size[1], kernel_px, canvas[1], stride_px)
+    row_kernel = _released_axis(raw_size[0], kernel_px, canvas[0], stride_px)[rows]
+    column_kernel = _released_axis(raw_size[1], kernel_px, canvas[1], stride_px)[columns]
     blurred = (row_kernel * count[:, None]).T @ column_kernel
     peak = blurred.max(initial=0.0)
     return blurred / peak if peak > 0 else blurred
 
 
-def _released_axis(
-    position: Int[np.ndarray, " n"], side_px: int, kernel_px: int, canvas_px: int, stride_px: int
-) -> Float[np.ndarray, "n cells"]:
-    """Response at each kept canvas pixel to a unit sample at each position: one axis of the released blur."""
+@lru_cache(maxsize=16)  # images come in few sizes
+def _released_axis(side_px: int, kernel_px: int, canvas_px: int, stride_px: int) -> Float[np.ndarray, "side cells"]:
+    """Response at each kept canvas pixel to a unit sample at each raw pixel: one axis of the released blur."""
     half = kernel_px // 2
     offsets = np.arange(-half, half + 1)
     taps = np.exp(-(offsets**2) / (2 * released_sigma_px(kernel_px) ** 2))
@@ -249,7 +249,8 @@ def _released_axis(
     np.add.at(response, (read, np.arange(len(kept))[:, None]), taps / taps.sum())
     outside: Bool[np.ndarray, " cells"] = (kept < 0) | (kept >= side_px)
     response[:, outside] = 0
-    return response[position]
+    response.flags.writeable = False
+    return response
 
 
 def released_sigma_px(kernel_px: int) -> float:
