@@ -19,7 +19,8 @@ def table(record: Record) -> str:
     ]
     for benchmark, result in record.results:
         missed = result.target is not None and result.ratio < result.target
-        ratio = f"**{result.ratio:.3g}**" if missed else f"{result.ratio:.3g}"
+        ratio = f"{result.ratio:,.0f}" if result.ratio >= 100 else f"{result.ratio:.3g}"
+        ratio = f"**{ratio}**" if missed else ratio
         ours, others = (amount(value, result.unit) for value in (result.ours, result.others))
         target = "" if result.target is None else f"{result.target:g}"
         cells = (benchmark, result.name, result.other, ours, others, ratio, target)
