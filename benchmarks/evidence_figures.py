@@ -1,4 +1,4 @@
-"""The figures of docs/evidence.md, drawn from the tables that `benchmarks.evidence` wrote.
+"""The figures of docs/evidence.md, drawn from the tables that `benchmarks.evidence` wrote, and its tables in Markdown.
 
 python -m benchmarks.evidence_figures [FOLDER]
 """
@@ -6,7 +6,9 @@ python -m benchmarks.evidence_figures [FOLDER]
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -18,6 +20,9 @@ FIGURES = {
     "pointing_game/pneumonia/hit_rate": "hit rate, pneumonia",
 }
 """What is drawn, and what it is called."""
+
+IN_TEXT = FIGURES | {"shortcut/hit_rate": "CAM on the marker"}
+"""What the table has."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Of Okabe and Ito, which the colour-blind tell apart."""
@@ -77,11 +82,33 @@ def curve(folder: Path, small: str = "curve", whole: str = "resnet18-shortcut", 
     plt.close(figure)
 
 
+def markdown(folder: Path, part: str) -> str:
+    """A row an arm: its figures, and in brackets their differences to the baseline, with intervals."""
+    arms, differences = (pd.read_csv(folder / f"{part}-{table}.csv") for table in ("arms", "differences"))
+    baseline = differences["baseline"].iloc[0]
+    lines = [f"| arm | runs | {' | '.join(IN_TEXT.values())} |", "| --- " * (len(IN_TEXT) + 2) + "|"]
+    for arm, rows in arms.groupby("arm", sort=False):
+        cells = []
+        for name in IN_TEXT:
+            (figure,) = rows.loc[rows["figure"] == name].to_dict("records")
+            cells.append(f"{figure['value']:.3f}")
+            to = (differences["arm"] == arm) & (differences["baseline"] == baseline) & (differences["figure"] == name)
+            cells[-1] += "".join(map(_difference, differences[to].to_dict("records")))
+        lines.append(f"| `{arm}` | {rows['runs'].max()} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _difference(row: Mapping[Any, Any]) -> str:
+    return f" ({row['value']:+.3f} [{row['low_with_seeds']:+.3f}, {row['high_with_seeds']:+.3f}])"
+
+
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/evidence")
     for table in sorted(folder.glob("*-differences.csv")):
         if table.stem != "curve-differences":
-            differences(folder, table.stem.removesuffix("-differences"))
+            part = table.stem.removesuffix("-differences")
+            differences(folder, part)
+            print(f"{part}\n\n{markdown(folder, part)}\n")
     if (folder / "curve-arms.csv").is_file() and (folder / "resnet18-shortcut-arms.csv").is_file():
         curve(folder)
 
