@@ -25,7 +25,7 @@ from ggcam.metrics.localisation import peak_cell
 from ggcam.metrics.several import labels_report
 from ggcam.models.engines import TorchEngine
 from ggcam.models.inference import Answer, Predictor, find_device
-from ggcam.report.page import write_run_report
+from ggcam.report.run_page import write_run_report
 from ggcam.report.run_results import data_of, read_results
 from ggcam.run_folder import RunFolder, open_run_folder, write_json, write_whole
 from ggcam.training.config import config_from_dict

@@ -10,11 +10,11 @@ import pandas as pd
 
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import DataError, PreparedFolderError, RunFolderError
-from ggcam.report.cases import ShownCases, read_cams, read_predictions
+from ggcam.report.cases import Predicted, ShownCases, read_cams, read_predictions
 from ggcam.report.data_card import data_card
 from ggcam.report.gallery import gallery_cases
-from ggcam.report.page import RunResults
-from ggcam.report.run_charts import Predicted, run_charts
+from ggcam.report.run_charts import run_charts
+from ggcam.report.run_page import RunResults
 from ggcam.run_folder import RunFolder, read_json
 from ggcam.versions import versions
 
