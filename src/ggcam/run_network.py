@@ -109,7 +109,13 @@ def _of_file(path: Path, engine: EngineName, device: str | None) -> Network:
             expected="what `ggcam train`, or `ggcam export --format onnx`, wrote",
         ) from error
     if engine == "torch":
-        raise ConfigError("torch cannot run an ONNX file", where="--engine", expected=" or ".join(ONNX_ENGINES))
+        raise ConfigError(
+            "torch cannot run an ONNX file",
+            where="--engine",
+            expected=" or ".join(ONNX_ENGINES),
+            got=engine,
+            fix="leave --engine out, or predict with the run folder",
+        )
     _demand_cpu(engine, device)
     chosen = (_first_installed() or "onnxruntime") if engine == "auto" else engine
     return Network(names, frame, Predictor(ONNX_ENGINES[chosen](content), multi_label), chosen)
