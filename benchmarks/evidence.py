@@ -16,13 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.raw_cases import prepared_cases
 from ggcam.commands.train import quieten_lightning
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
-from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.data.prepared import PreparedData
 from ggcam.data.simulate.config import SimulationConfig
-from ggcam.data.simulate.simulator import simulate
-from ggcam.data.sources import egd_cxr
 from ggcam.study.local import run_locally
 from ggcam.study.plan import CONTROLS, Arm, StudyPlan
 from ggcam.study.results import write_results
@@ -76,11 +73,7 @@ PARTS = {
 def prepared(out: Path, size: str, shortcut: float) -> PreparedData:
     """The simulated data of a part, made if they are not there."""
     raw, data = out / f"raw-shortcut{shortcut}", out / f"data-shortcut{shortcut}-{size}"
-    if not data.is_dir():
-        if not raw.is_dir():
-            simulate(raw, SimulationConfig(cases=CASES, shortcut=shortcut))
-        prepare(egd_cxr.read(raw), data, PrepareConfig(size=size, split_file=raw / "split.csv"))
-    return load_prepared(data)
+    return prepared_cases(raw, data, SimulationConfig(cases=CASES, shortcut=shortcut), size)
 
 
 def study(out: Path, name: str, workers: int) -> dict[str, object]:

@@ -20,7 +20,7 @@ from benchmarks.fresh_process import Measured, measured
 from benchmarks.raw_cases import bytes_in, many, raw_cases
 from benchmarks.side_by_side import amount
 from ggcam.data.case import Source
-from ggcam.data.dataset import PreparedDataModule
+from ggcam.data.dataset import Cache, PreparedDataModule
 from ggcam.data.prepare import prepare
 from ggcam.data.prepare_config import PrepareConfig
 from ggcam.data.prepared import load_prepared
@@ -98,8 +98,8 @@ def prepare_cases(source: Source, out: Path) -> None:
     prepare(source, out, PrepareConfig(size=FRAME, split="position"))
 
 
-def load_epoch(data: Path, cache: str) -> None:
-    module = PreparedDataModule(load_prepared(data), BATCH, cache="memory" if cache == "memory" else "none")
+def load_epoch(data: Path, cache: Cache) -> None:
+    module = PreparedDataModule(load_prepared(data), BATCH, cache=cache)
     for _ in module.train_dataloader():
         pass
 

@@ -16,25 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
-from ggcam.data.prepared import PreparedData, load_prepared
+from benchmarks.raw_cases import prepared_cases
+from ggcam.data.prepared import PreparedData
 from ggcam.data.simulate.config import SimulationConfig
-from ggcam.data.simulate.simulator import simulate
-from ggcam.data.sources import egd_cxr
 from ggcam.evaluate import evaluate, write_evaluation
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit, resume
-
-
-def prepared(out: Path, cases: int, size: str) -> PreparedData:
-    raw, data = out / "raw", out / "data"
-    if not data.is_dir():
-        if not raw.is_dir():
-            simulate(raw, SimulationConfig(cases=cases))
-        prepare(egd_cxr.read(raw), data, PrepareConfig(size=size, split_file=raw / "split.csv"))
-    return load_prepared(data)
 
 
 def run(data: PreparedData, out: Path, config: TrainConfig) -> tuple[float, np.ndarray]:
@@ -60,7 +48,8 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet10t")
     parser.add_argument("--size", default="128x96")
     options = parser.parse_args()
-    data = prepared(options.out, options.cases, options.size)
+    simulation = SimulationConfig(cases=options.cases)
+    data = prepared_cases(options.out / "raw", options.out / "data", simulation, options.size)
     differences = []
     for seed in range(options.seeds):
         found = {}

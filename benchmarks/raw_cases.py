@@ -1,4 +1,4 @@
-"""Simulated raw cases for benchmarks: a few are drawn, and many stand on the files of these few."""
+"""Simulated cases for benchmarks, drawn and prepared where they are not there yet; and many on the files of a few."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ggcam.data.case import Source
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.simulate.config import FEWEST_CASES, SimulationConfig
 from ggcam.data.simulate.simulator import simulate
 from ggcam.data.sources import egd_cxr
@@ -19,6 +22,15 @@ def raw_cases(root: Path, size: str, cases: int = FEWEST_CASES) -> Source:
     if not root.is_dir():
         simulate(root, SimulationConfig(cases=cases, size=size))
     return egd_cxr.read(root)
+
+
+def prepared_cases(raw: Path, data: Path, simulation: SimulationConfig, size: str) -> PreparedData:
+    """A simulated data set in a frame of this size, split as the simulator says; made where it is not there."""
+    if not data.is_dir():
+        if not raw.is_dir():
+            simulate(raw, simulation)
+        prepare(egd_cxr.read(raw), data, PrepareConfig(size=size, split_file=raw / "split.csv"))
+    return load_prepared(data)
 
 
 def many(source: Source, cases: int) -> Source:

@@ -116,6 +116,12 @@ def test_auto_makes_do_with_what_is_installed(kept, monkeypatch, missing, engine
         open_network(kept, "openvino" if missing == "openvino" else "onnxruntime")
 
 
+def test_a_file_alone_needs_no_package_that_only_writing_one_needs(kept, monkeypatch):
+    real, writers = importlib.util.find_spec, ("onnxscript", "onnxruntime")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in writers else real(name))
+    assert open_network(open_run_folder(kept).onnx).engine == "openvino"
+
+
 @ON_CPU
 def test_auto_falls_back_on_torch_where_a_network_cannot_be_written(trained, monkeypatch, caplog):
     def fails(*_):

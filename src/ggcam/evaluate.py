@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,9 +24,9 @@ from ggcam.metrics.localisation import peak_cell
 from ggcam.metrics.several import labels_report
 from ggcam.models.engines import TorchEngine
 from ggcam.models.inference import Answer, Predictor, find_device
-from ggcam.report.page import write_run_report
-from ggcam.report.run_results import data_of, read_results
-from ggcam.run_folder import RunFolder, open_run_folder, write_json, write_whole
+from ggcam.report.run_page import write_run_report
+from ggcam.report.run_results import read_results
+from ggcam.run_folder import RunFolder, data_of, open_run_folder, write_json, write_whole, written_aside
 from ggcam.training.config import config_from_dict
 from ggcam.training.description import ModelDescription, load_model
 
@@ -178,10 +177,9 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
         predictions[f"probability_{name}"] = evaluation.probabilities[:, k]
     predictions.to_parquet(run.predictions, index=False)
     evaluation.per_case.to_parquet(run.case_figures, index=False)
-    aside = run.cams.with_suffix(".part.npz")
-    case_ids = cases["case_id"].to_numpy(np.str_)
-    np.savez_compressed(aside, case_id=case_ids, cam=evaluation.cam.astype(np.float16))
-    os.replace(aside, run.cams)
+    with written_aside(run.cams) as aside, aside.open("wb") as file:
+        case_ids = cases["case_id"].to_numpy(np.str_)
+        np.savez_compressed(file, case_id=case_ids, cam=evaluation.cam.astype(np.float16))
     write_run_report(read_results(run), run.page)
     return run
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +22,8 @@ from ggcam.models import released
 from ggcam.models.engines import OnnxRuntimeEngine
 from ggcam.models.inference import Predictor
 from ggcam.models.quantise import quantised
-from ggcam.report.run_results import data_of
-from ggcam.run_folder import RunFolder, open_run_folder
-from ggcam.run_network import onnx_of, write_bytes
+from ggcam.run_folder import RunFolder, data_of, open_run_folder, write_whole, written_aside
+from ggcam.run_network import onnx_of
 from ggcam.training.config import config_from_dict
 from ggcam.training.description import ModelDescription, load_model
 
@@ -60,9 +58,8 @@ def export_released(root: Path, out: Path) -> Figures:
             fix=f"train one of its own networks: --backbone {' or '.join(released.NETWORKS)}",
         )
     scalars = released.scalars_of(released.read_state(run.network))
-    aside = out.with_name(out.name + ".part")
-    torch.save(released.state_of(model, scalars), aside)
-    os.replace(aside, out)
+    with written_aside(out) as aside:
+        torch.save(released.state_of(model, scalars), aside)
     return {}
 
 
@@ -77,7 +74,7 @@ def export_onnx(root: Path, out: Path) -> Figures:
         RunFolderError: it is no run folder, or training has not finished.
         ConfigError: a package is missing, or the file would not answer as the network does.
     """
-    write_bytes(out, onnx_of(open_run_folder(root)))
+    write_whole(out, onnx_of(open_run_folder(root)))
     return {}
 
 
@@ -104,7 +101,7 @@ def export_int8(root: Path, out: Path) -> Figures:
     in_int8 = quantised(in_float, calibration)
     split: Split = "test" if "test" in set(data.cases["split"]) else "valid"
     figures = _compared(data, split, in_float, in_int8)
-    write_bytes(out, in_int8)
+    write_whole(out, in_int8)
     return figures
 
 

@@ -9,15 +9,19 @@ import secrets
 import string
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ggcam.data import toml
-from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError
 from ggcam.versions import versions
+
+if TYPE_CHECKING:
+    from ggcam.data.prepared import PreparedData
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,24 @@ def open_run_folder(root: Path) -> RunFolder:
     return RunFolder(root, root / str(_settings(root)["results"]))
 
 
+def data_of(run: RunFolder, root: Path | None = None) -> PreparedData:
+    """The prepared folder that a run was trained on; or another one, on which it was evaluated.
+
+    Raises:
+        PreparedFolderError: it is not where it was, or damaged.
+    """
+    from ggcam.data.prepared import load_prepared  # brings pandas, for which the mere help of a command shall not wait
+
+    root = root or run.data_root
+    if not root.exists():
+        raise PreparedFolderError(
+            "the run's data are not where they were",
+            where=root,
+            fix=f"put them back, or say where they are: ggcam evaluate {run.root} --data DATA",
+        )
+    return load_prepared(root)
+
+
 def random_code() -> str:
     """Five letters and digits, from the system's randomness: two runs with one seed get different names."""
     return "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(5))
@@ -183,11 +205,18 @@ def write_summary(run: RunFolder, elapsed_s: float, device: str) -> None:
     write_whole(run.root / "QuickHelper_summary.txt", text)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write aside and rename: nobody ever finds half a file."""
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Where to write a file first. It is renamed when the block has ended well: nobody ever finds half a file."""
     aside = path.with_name(path.name + ".part")
-    aside.write_text(text, encoding="utf-8")
+    yield aside
     os.replace(aside, path)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file, whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

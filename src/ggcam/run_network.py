@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ggcam.errors import ConfigError, WeightsError
 from ggcam.models.engines import ONNX_ENGINES, Engine, EngineName, TorchEngine
 from ggcam.models.inference import Predictor, find_device
 from ggcam.models.onnx_file import demand_packages, onnx_file, read_notes
-from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.run_folder import RunFolder, open_run_folder, write_whole
 from ggcam.training.description import ModelDescription, load_model
 from ggcam.versions import versions
 
@@ -78,13 +77,6 @@ def onnx_of(run: RunFolder) -> bytes:
     return _current(run) or _onnx(run, ModelDescription.of(run))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write aside and rename: nobody ever finds half a file."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_bytes(content)
-    os.replace(aside, path)
-
-
 def _onnx(run: RunFolder, description: ModelDescription) -> bytes:
     frame = (description.frame.height_px, description.frame.width_px)
     notes: dict[str, Any] = {
@@ -117,7 +109,13 @@ def _of_file(path: Path, engine: EngineName, device: str | None) -> Network:
             expected="what `ggcam train`, or `ggcam export --format onnx`, wrote",
         ) from error
     if engine == "torch":
-        raise ConfigError("torch cannot run an ONNX file", where="--engine", expected=" or ".join(ONNX_ENGINES))
+        raise ConfigError(
+            "torch cannot run an ONNX file",
+            where="--engine",
+            expected=" or ".join(ONNX_ENGINES),
+            got=engine,
+            fix="leave --engine out, or predict with the run folder",
+        )
     _demand_cpu(engine, device)
     chosen = (_first_installed() or "onnxruntime") if engine == "auto" else engine
     return Network(names, frame, Predictor(ONNX_ENGINES[chosen](content), multi_label), chosen)
@@ -132,23 +130,22 @@ def _engine(
     if name != "auto":
         _demand_cpu(name, device)
         demand_packages("onnx", name, where=f"--engine {name}")
-        return name, ONNX_ENGINES[name](_kept_onnx(run, description))
+        return name, ONNX_ENGINES[name](_current(run) or _written_onnx(run, description))
     where = find_device(device)
-    fastest = _first_installed()
+    fastest = _first_installed("onnx", "onnxscript", "onnxruntime")  # the last two to write a file, and to check it
     if where.type == "cpu" and fastest is not None:
-        frame = description.frame
-        if images * frame.height_px * frame.width_px >= AUTO_PIXELS or _current(run) is not None:
+        content, frame = _current(run), description.frame
+        if content is not None or images * frame.height_px * frame.width_px >= AUTO_PIXELS:
             try:
-                return fastest, ONNX_ENGINES[fastest](_kept_onnx(run, description))
+                return fastest, ONNX_ENGINES[fastest](content or _written_onnx(run, description))
             except ConfigError as error:  # the user asked for no engine, so that torch will do
                 log.warning("predicting with torch: %s", error.what)
     return "torch", TorchEngine(load_model(run), where)
 
 
-def _first_installed() -> str | None:
-    """The fastest engine for ONNX files that this machine has, and can write files for."""
-    writers = ("onnx", "onnxscript", "onnxruntime")
-    if any(importlib.util.find_spec(name) is None for name in writers):
+def _first_installed(*needed: str) -> str | None:
+    """The fastest engine for ONNX files that this machine has; None if a needed package is missing."""
+    if not all(map(importlib.util.find_spec, needed)):
         return None
     return next((name for name in ONNX_ENGINES if importlib.util.find_spec(name) is not None), None)
 
@@ -163,15 +160,13 @@ def _demand_cpu(engine: str, device: str | None) -> None:
         )
 
 
-def _kept_onnx(run: RunFolder, description: ModelDescription) -> bytes:
-    """NET.onnx of the run folder, which is written there when it is missing, or of other weights."""
-    content = _current(run)
-    if content is None:
-        content = _onnx(run, description)
-        try:
-            write_bytes(run.onnx, content)
-        except OSError as error:  # somebody else's folder, which is no reason not to predict
-            log.warning("%s is not kept for the next time: %s", run.onnx, error.strerror)
+def _written_onnx(run: RunFolder, description: ModelDescription) -> bytes:
+    """What NET.onnx of the run folder holds from now on."""
+    content = _onnx(run, description)
+    try:
+        write_whole(run.onnx, content)
+    except OSError as error:  # somebody else's folder, which is no reason not to predict
+        log.warning("%s is not kept for the next time: %s", run.onnx, error.strerror)
     return content
 
 

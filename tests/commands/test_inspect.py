@@ -71,6 +71,9 @@ def test_a_gaze_file_needs_no_images(capsys, tmp_path: Path):
     called = call(capsys, "inspect", tmp_path / "gaze.json", "--per-class", 1)
     assert called.code == 0
     assert "24, 24 with gaze" in called.out
+    assert call(capsys, "inspect", tmp_path / "gaze.json", "--out", tmp_path / "sheet.html").code == 0
+    assert (tmp_path / "sheet.png").is_file()
+    assert "where: " in refused(capsys, "inspect", tmp_path / "gaze.json", "--per-class", 0)
     assert cv2.imread(str(tmp_path / "gaze-inspect.png")).std() > 10
     for entry in entries:
         entry["gaze_x"], entry["gaze_y"] = entry["gaze_y"], entry["gaze_x"]

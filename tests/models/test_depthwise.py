@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from itertools import product
 
+import jaxtyping
 import pytest
 import torch
 from timm.layers.conv2d_same import Conv2dSame
@@ -30,18 +32,35 @@ def test_values_and_gradients_are_those_of_the_plain_convolution(geometry):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 @pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2, "padding": 2}, {}], ids=str)
 @pytest.mark.parametrize("kind", [nn.Conv2d, Conv2dSame])
-def test_under_autocast_they_differ_by_rounding(kind, options):
+def test_under_autocast_they_differ_by_rounding(kind, options, dtype):
     plain = kind(6, 6, 3, groups=6, **options)
     ours = copy.deepcopy(plain)
     quicken_depthwise(ours)
     assert type(ours) is {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}[kind]
     with torch.autocast("cpu", torch.bfloat16):
-        found, wanted = (_through(layer, torch.bfloat16) for layer in (ours, plain))
+        found, wanted = (_through(layer, dtype) for layer in (ours, plain))
     for a, b in zip(found, wanted, strict=True):
         assert a.dtype == b.dtype
         torch.testing.assert_close(a.float(), b.float(), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2, "padding": 2}], ids=str)
+def test_they_are_compiled_traced_exported_and_pickled_like_any_module(options, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks of shapes cannot be compiled
+    plain = nn.Conv2d(6, 6, 3, groups=6, **options)
+    ours = copy.deepcopy(plain)
+    quicken_depthwise(ours)
+    image = torch.rand(2, 6, 11, 9)
+    compiled = torch.compile(ours, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(image), plain(image))
+    ours.eval()
+    traced, exported = torch.jit.trace(ours, image), torch.export.export(ours, (image,)).module()
+    for each in (traced, exported, pickle.loads(pickle.dumps(ours))):
+        torch.testing.assert_close(each(image), plain(image))
+    plain.load_state_dict(ours.state_dict())
 
 
 def _through(layer: nn.Conv2d, dtype: torch.dtype) -> list[torch.Tensor]:

@@ -14,10 +14,11 @@ from ggcam.metrics.classification import classification_report, none_for_nan
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.several import labels_report
 from ggcam.metrics.weighted import weighted_auroc, weighted_macro_auroc, weighted_mean
+from ggcam.report.cases import Predicted
 from ggcam.report.gallery import ClassMap, GalleryCase
 from ggcam.report.layers import map_layer, region_marks, scanpath, xray
-from ggcam.report.page import RunResults
-from ggcam.report.run_charts import Predicted, run_charts
+from ggcam.report.run_charts import run_charts
+from ggcam.report.run_page import RunResults
 
 VOID = {"meta", "img", "br", "link", "input"}
 FRAME = Frame(64, 32)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ggcam.metrics.curves import roc_band
+from ggcam.report.cases import Predicted
 from ggcam.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, band, line, round_ticks, x_of, y_of
-from ggcam.report.run_charts import Predicted, run_charts, training_charts
+from ggcam.report.run_charts import run_charts, training_charts
 from report.made_up import history, predictions
 
 SQUARE = Axis.share("x")

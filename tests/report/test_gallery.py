@@ -24,7 +24,7 @@ from ggcam.report.layers import (
     scanpath,
     xray,
 )
-from ggcam.report.page import render_run_report
+from ggcam.report.run_page import render_run_report
 from report.made_up import gallery_case, run_results
 
 FRAME = Frame(64, 32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ggcam.report.page import write_run_report
+from ggcam.report.run_page import write_run_report
 from ggcam.report.study_page import StudyResults, write_study_report
 from report.browser import chromium, opened, requested, screen
 from report.made_up import run_results, study_summary

@@ -13,9 +13,9 @@ from ggcam.data.prepared import load_prepared
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.report.cases import ShownCases
 from ggcam.report.gallery import MOST_CASES
-from ggcam.report.page import render_run_report
-from ggcam.report.run_results import data_of, read_results
-from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.report.run_page import render_run_report
+from ggcam.report.run_results import read_results
+from ggcam.run_folder import RunFolder, data_of, open_run_folder
 from report.made_up import Page
 
 

@@ -22,15 +22,14 @@ def export(
 
     Args:
         run: the run folder.
-        file_format: onnx takes images of any number as bytes and gives logits and CAM, compared with torch's before
-            it is written; onnx-int8 computes the same in 8-bit integers, calibrated on the validation cases, and says
-            what that costs on the test cases; released is the original GG-CAM's file of weights, for a run with one of
-            its networks.
-        out: the file to write; NET.onnx, or NET.pt, by default.
+        file_format: onnx: images as bytes in, logits and CAM out; compared with torch's before it is written.
+            onnx-int8: the same in 8-bit integers, calibrated on the validation cases; says what that costs on the test.
+            released: the original GG-CAM's file of weights, for a run with one of its networks.
+        out: the file to write; NET.onnx, NET-int8.onnx or NET.pt by default.
     """
     from ggcam.export import EXPORTERS
 
-    out = out or Path("NET.pt" if file_format == "released" else "NET.onnx")
+    out = out or Path({"onnx": "NET.onnx", "onnx-int8": "NET-int8.onnx", "released": "NET.pt"}[file_format])
     figures = EXPORTERS[file_format](run, out)
     if figures:
         rows = [[name, f"{value:,}" if isinstance(value, int) else f"{value:.4f}"] for name, value in figures.items()]

@@ -31,8 +31,11 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
     from ggcam.report.check_page import write_check_page
     from ggcam.report.contact_sheet import contact_sheet
 
+    root = data.resolve()
+    target = out or root.with_name(f"{root.stem if root.is_file() else root.name}-inspect.png")
+    picture = target.with_suffix(".png") if target.suffix == ".html" else target
     if data.is_file():
-        _inspect_gaze(data, out or data.resolve().with_name(f"{data.stem}-inspect.png"), 4 * per_class, seed)
+        _inspect_gaze(data, picture, 4 * per_class, seed)
         return
     prepared = load_prepared(data)
     head, *rows = summary_table(prepared)
@@ -46,8 +49,6 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
             for finding in check.findings
         ],
     )
-    target = out or data.resolve().with_name(f"{data.resolve().name}-inspect.png")
-    picture = target.with_suffix(".png") if target.suffix == ".html" else target
     contact_sheet(prepared, picture, per_class=per_class, seed=seed)
     page = write_check_page(prepared, check, picture.read_bytes(), picture.with_suffix(".html"))
     print(f"{len(check.wrong)} wrong, {len(check.warnings)} to look at\n{picture}\n{page}")

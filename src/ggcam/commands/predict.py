@@ -34,9 +34,8 @@ def predict(
         overlays: draw the activation maps.
         batch_size: images in one forward pass.
         device: where to run; a GPU if there is one.
-        engine: what computes: torch, on any device; ONNX Runtime or OpenVINO on the CPU, through NET.onnx in the run
-            folder. auto is torch on a GPU; on a CPU the fastest that is installed, once there is a NET.onnx or so many
-            images that writing one pays.
+        engine: torch: on any device. onnxruntime, openvino: on the CPU, through NET.onnx in the run folder.
+            auto: torch on a GPU; on a CPU the fastest installed, once NET.onnx is there or images enough to write it.
     """
     from ggcam.predict import predict as answer
 

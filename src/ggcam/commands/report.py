@@ -17,7 +17,7 @@ def report(run: Positional[Annotated[Path, arg(metavar="RUN|STUDY")]], out: Path
         run: the run folder, or the study folder.
         out: the page; report.html in the folder by default.
     """
-    from ggcam.report.page import write_run_report
+    from ggcam.report.run_page import write_run_report
     from ggcam.report.run_results import read_results
     from ggcam.run_folder import open_run_folder
     from ggcam.study.folder import StudyFolder

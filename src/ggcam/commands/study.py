@@ -35,7 +35,7 @@ def study(
 ) -> None:
     """Does guidance help, and how surely? Train several arms with several seeds, and test their differences.
 
-    Example: ggcam study DATA --guidance none,ggcam,ggcam-cc --backbone resnet18 --seeds 5 --controls
+    Example: ggcam study DATA --guidance none,ggcam-cc --backbone resnet18 --levels 3 --seeds 6 --controls
 
     All arms of a seed share split, first weights and order of batches. A second call after an interruption keeps what
     is finished, and one that asks for more arms, seeds, folds or training cases adds them.

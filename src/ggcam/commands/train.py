@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train a classifier on a prepared folder, evaluate it on the test split, and leave a run folder.
 
-    Example: ggcam train DATA --guidance ggcam-cc --backbone resnet18 --seed 0
+    Example: ggcam train DATA --guidance ggcam-cc --backbone resnet18 --levels 3
 
     The original GG-CAM's networks and schedule: ggcam train DATA --preset effnet-ggcam
 

@@ -18,11 +18,13 @@ class _FastOnCPU(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
         """What the plain convolution yields."""
-        if not (input.is_cpu and torch.is_grad_enabled()):
+        # In evaluation it is the plain one, whatever the gradients: a tracer asks with and without, and compares.
+        if not (input.is_cpu and self.training and torch.is_grad_enabled()):
             return super().forward(input)
         if max(self.stride) > 1:
+            dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else input.dtype
             with torch.autocast("cpu", enabled=False):
-                return super().forward(input.to(self.weight.dtype)).to(input.dtype)
+                return super().forward(input.to(self.weight.dtype)).to(dtype)
         if max(self.dilation) > 1 and self._keeps_the_grid:
             return self._by_phases(input)
         return super().forward(input)
@@ -56,7 +58,11 @@ class DepthwiseConv2dSame(_FastOnCPU, Conv2dSame):
 
 
 def quicken_depthwise(network: nn.Module) -> None:
-    """Make the depthwise convolutions of a network, torch's and timm's, fast on a CPU; names and weights stay."""
+    """Make the depthwise convolutions of a network, torch's and timm's, fast on a CPU; names and weights stay.
+
+    They change their class in place: parameters, hooks and every reference to them stay as they are, whereas a new
+    module would have to take all of that over. Classes derived from these two are left alone.
+    """
     ours = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:

@@ -120,7 +120,7 @@ def demand_plain(output_stride: int | None, pretrained: bool, levels: int | None
         ConfigError: a finer grid, pretrained weights, or less than the whole network.
     """
     if levels is not None:
-        raise ConfigError("the original's networks are whole", where="--levels", fix="leave it out")
+        raise ConfigError("the original's networks are whole", where="--levels", got=levels, fix="leave it out")
     if output_stride not in (None, ReleasedBackbone.stride):
         raise ConfigError(
             "the original's networks have one stride",

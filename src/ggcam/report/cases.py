@@ -1,4 +1,4 @@
-"""The evaluated cases of a run, one by one, as pictures are made of them."""
+"""The evaluated cases of a run: what was predicted, and one by one what pictures are made of."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from ggcam.data.case import SHORTCUT_MARKER, Region
-from ggcam.data.prepared import PreparedData
+from ggcam.data.prepared import PreparedData, label_matrix
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
@@ -19,6 +19,63 @@ from ggcam.run_folder import RunFolder
 
 FINE_CELLS = 64
 """Cells, along the longer side, of a gaze map that is to be looked at."""
+
+
+PREFIX = "probability_"
+"""Of the columns of predictions.parquet with the probability of each class."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What predictions.parquet says.
+
+    Attributes:
+        case_ids: shape (n,).
+        patients: shape (n,).
+        class_names: k names.
+        probabilities: shape (n, k).
+        truth: shape (n, k), 1, 0 or NaN (unknown).
+        several: whether a case may have several labels.
+    """
+
+    case_ids: Shaped[np.ndarray, " n"]
+    patients: Shaped[np.ndarray, " n"]
+    class_names: tuple[str, ...]
+    probabilities: Float[np.ndarray, "n k"]
+    truth: Float[np.ndarray, "n k"]
+    several: bool
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> Predicted:
+        """From the table.
+
+        Raises:
+            KeyError: a column is missing.
+        """
+        names = tuple(str(name).removeprefix(PREFIX) for name in table if str(name).startswith(PREFIX))
+        several = "label" not in table
+        return cls(
+            case_ids=table["case_id"].to_numpy(np.str_),
+            patients=table["patient_id"].to_numpy(np.str_),
+            class_names=names,
+            probabilities=table[[PREFIX + name for name in names]].to_numpy(np.float64),
+            truth=label_matrix(table, names, several),
+            several=several,
+        )
+
+    @property
+    def certainty(self) -> Float[np.ndarray, " n"]:
+        """Probability that each case's truth got; of several labels, that of the one it was most wrong about."""
+        given = np.where(self.truth == 1, self.probabilities, 1 - self.probabilities)
+        known = np.isfinite(self.truth) if self.several else self.truth == 1
+        return np.where(known, given, np.inf).min(axis=1, initial=1.0)
+
+    @property
+    def right(self) -> Shaped[np.ndarray, " n"]:
+        """Whether the most probable class is the true one; of several labels, whether every known one is right."""
+        if not self.several:
+            return self.truth[np.arange(len(self.truth)), self.probabilities.argmax(axis=1)] == 1
+        return (((self.probabilities > 0.5) == (self.truth == 1)) | np.isnan(self.truth)).all(axis=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from ggcam.data.check.checker import DataCheck
 from ggcam.data.check.pixels import THUMBNAIL_PX
 from ggcam.data.prepared import PreparedData
 from ggcam.report.overlay import cam_overlay, enlarged, png_bytes, to_uint8
-from ggcam.report.render import render
+from ggcam.report.render import render, write_page
 
 BINS = 24
 """Bars of a histogram, at most."""
@@ -70,8 +70,7 @@ def write_check_page(prepared: PreparedData, check: DataCheck, contact_sheet: by
         copies=[_shown(prepared, group) for group in check.copies[:COPIES_MOST]],
         contact_sheet=contact_sheet,
     )
-    out_html.parent.mkdir(parents=True, exist_ok=True)
-    out_html.write_text(page, encoding="utf-8")
+    write_page(page, out_html)
     return out_html
 
 

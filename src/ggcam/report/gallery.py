@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, Shaped
 from ggcam.data.case import Frame
 from ggcam.data.prepared import PreparedData
 from ggcam.metrics.saliency import correlation
-from ggcam.report.cases import Shown, ShownCases
+from ggcam.report.cases import Predicted, Shown, ShownCases
 from ggcam.report.layers import (
     GAZE_COLOUR_MAP,
     Picture,
@@ -22,7 +22,6 @@ from ggcam.report.layers import (
     scanpath,
     xray,
 )
-from ggcam.report.run_charts import Predicted
 
 MOST_CASES = 40
 """Gallery cases, at most."""

@@ -36,7 +36,12 @@ def gaze_sheet(readings: Mapping[str, Points], out_png: Path, most: int = 12, se
     """
     looked_at = [name for name, points in readings.items() if points[:, 2].sum() > 0]
     if not looked_at or most < 1:
-        raise ConfigError("there is no gaze to draw", got=f"{len(looked_at)} readings with gaze, {most} wanted")
+        raise ConfigError(
+            "there is no gaze to draw",
+            where=out_png,
+            expected="a reading with gaze, and a scanpath to draw or more (--per-class)",
+            got=f"{len(looked_at)} of {len(readings)} readings with gaze, {most} scanpaths wanted",
+        )
     chosen = np.random.default_rng(seed).choice(len(looked_at), min(most, len(looked_at)), replace=False)
     rows = -(-len(chosen) // COLUMNS)
     figure = empty_figure(1.7 * COLUMNS, 1.9 * rows + 2.4)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ggcam.run_folder import write_whole
+
 if TYPE_CHECKING:
     from ggcam.report.layers import Picture
 
@@ -34,9 +36,14 @@ def render(template: str, **values: object) -> str:
         signed_interval=_signed_interval,
         percent=_percent,
         picture=_picture,
-        layer=_layer,
     )
     return environment.get_template(template).render(**values)
+
+
+def write_page(page: str, out_html: Path) -> None:
+    """Write a page, whole or not at all. Its folder is made if need be."""
+    out_html.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out_html, page)
 
 
 def _point(value: float | Mapping[str, float | None] | None) -> float | None:
@@ -88,11 +95,7 @@ def _ends(metric: Mapping[str, float | None] | object) -> tuple[float | None, fl
     return getattr(metric, "low", None), getattr(metric, "high", None)
 
 
-def _picture(png: bytes) -> str:
-    """A PNG file's content as a data URI."""
-    return "data:image/png;base64," + b64encode(png).decode("ascii")
-
-
-def _layer(of: Picture) -> str:
-    """A picture as a data URI."""
-    return f"data:image/{of.kind};base64," + b64encode(of.content).decode("ascii")
+def _picture(of: Picture | bytes) -> str:
+    """A picture, or a PNG file's content, as a data URI."""
+    kind, content = ("png", of) if isinstance(of, bytes) else (of.kind, of.content)
+    return f"data:image/{kind};base64," + b64encode(content).decode("ascii")

@@ -8,75 +8,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Shaped
 
-from ggcam.data.prepared import label_matrix
 from ggcam.metrics.calibration import reliability_curve, top_label
 from ggcam.metrics.curves import CurveBand, precision_recall_band, roc_band
+from ggcam.report.cases import Predicted
 from ggcam.report.charts import Axis, Chart, Dot, Shape, band, line, x_of, y_of
 from ggcam.report.figures import best_epoch
 
 RESAMPLES = 500
 """Of patients, behind each band."""
 
-PREFIX = "probability_"
-"""Of the columns of predictions.parquet with the probability of each class."""
-
 LOSSES = ("train_classification", "valid_classification", "train_guidance", "valid_guidance")
 """Columns of history.csv that are drawn together."""
-
-
-@dataclass(frozen=True, eq=False)
-class Predicted:
-    """What predictions.parquet says.
-
-    Attributes:
-        case_ids: shape (n,).
-        patients: shape (n,).
-        class_names: k names.
-        probabilities: shape (n, k).
-        truth: shape (n, k), 1, 0 or NaN (unknown).
-        several: whether a case may have several labels.
-    """
-
-    case_ids: Shaped[np.ndarray, " n"]
-    patients: Shaped[np.ndarray, " n"]
-    class_names: tuple[str, ...]
-    probabilities: Float[np.ndarray, "n k"]
-    truth: Float[np.ndarray, "n k"]
-    several: bool
-
-    @classmethod
-    def of(cls, table: pd.DataFrame) -> Predicted:
-        """From the table.
-
-        Raises:
-            KeyError: a column is missing.
-        """
-        names = tuple(str(name).removeprefix(PREFIX) for name in table if str(name).startswith(PREFIX))
-        several = "label" not in table
-        return cls(
-            case_ids=table["case_id"].to_numpy(np.str_),
-            patients=table["patient_id"].to_numpy(np.str_),
-            class_names=names,
-            probabilities=table[[PREFIX + name for name in names]].to_numpy(np.float64),
-            truth=label_matrix(table, names, several),
-            several=several,
-        )
-
-    @property
-    def certainty(self) -> Float[np.ndarray, " n"]:
-        """Probability that each case's truth got; of several labels, that of the one it was most wrong about."""
-        given = np.where(self.truth == 1, self.probabilities, 1 - self.probabilities)
-        known = np.isfinite(self.truth) if self.several else self.truth == 1
-        return np.where(known, given, np.inf).min(axis=1, initial=1.0)
-
-    @property
-    def right(self) -> Shaped[np.ndarray, " n"]:
-        """Whether the most probable class is the true one; of several labels, whether every known one is right."""
-        if not self.several:
-            return self.truth[np.arange(len(self.truth)), self.probabilities.argmax(axis=1)] == 1
-        return (((self.probabilities > 0.5) == (self.truth == 1)) | np.isnan(self.truth)).all(axis=1)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from ggcam.data.prepared import PreparedData, load_prepared
-from ggcam.errors import DataError, PreparedFolderError, RunFolderError
-from ggcam.report.cases import ShownCases, read_cams, read_predictions
+from ggcam.data.prepared import PreparedData
+from ggcam.errors import DataError, RunFolderError
+from ggcam.report.cases import Predicted, ShownCases, read_cams, read_predictions
 from ggcam.report.data_card import data_card
 from ggcam.report.gallery import gallery_cases
-from ggcam.report.page import RunResults
-from ggcam.report.run_charts import Predicted, run_charts
-from ggcam.run_folder import RunFolder, read_json
+from ggcam.report.run_charts import run_charts
+from ggcam.report.run_page import RunResults
+from ggcam.run_folder import RunFolder, data_of, read_json
 from ggcam.versions import versions
 
 PACKAGES = ("ggcam", "torch", "timm", "lightning", "numpy")
@@ -117,19 +117,3 @@ def _demand_keys(path: Path, *keys: str) -> dict[str, Any]:
             f"a file of the run lacks {', '.join(missing)}", where=path, fix="evaluate the run again: ggcam evaluate"
         )
     return content
-
-
-def data_of(run: RunFolder, root: Path | None = None) -> PreparedData:
-    """The prepared folder that a run was trained on; or another one, on which it was evaluated.
-
-    Raises:
-        PreparedFolderError: it is not where it was, or damaged.
-    """
-    root = root or run.data_root
-    if not root.exists():
-        raise PreparedFolderError(
-            "the run's data are not where they were",
-            where=root,
-            fix=f"put them back, or say where they are: ggcam evaluate {run.root} --data DATA",
-        )
-    return load_prepared(root)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ggcam.report.data_card import DataCard
-from ggcam.report.render import render
+from ggcam.report.render import render, write_page
 from ggcam.report.study_tables import arm_tables, forest_tables, headline_rows, is_main, size_charts
 
 
@@ -58,8 +58,7 @@ class StudyResults:
 
 def write_study_report(results: StudyResults, out_html: Path) -> None:
     """Write the page of a study; everything is inside it. Its folder is made if need be."""
-    out_html.parent.mkdir(parents=True, exist_ok=True)
-    out_html.write_text(render_study_report(results), encoding="utf-8")
+    write_page(render_study_report(results), out_html)
 
 
 def render_study_report(results: StudyResults) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
@@ -29,8 +28,7 @@ from ggcam.models import released
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import checkpoint_gradients
 from ggcam.report.figures import training_process
-from ggcam.report.run_results import data_of
-from ggcam.run_folder import RunFolder, create_run_folder, open_run_folder, write_summary
+from ggcam.run_folder import RunFolder, create_run_folder, data_of, open_run_folder, write_summary, written_aside
 from ggcam.seeding import local_seed
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.training.description import ModelDescription, network_file
@@ -220,9 +218,8 @@ def _keep_best(run: RunFolder, module: GuidedTraining) -> None:
     """`NET.pt` from the best checkpoint; its presence says that training has finished."""
     state = torch.load(run.checkpoints / BEST, map_location="cpu", weights_only=False)["state_dict"]
     module.cpu().load_state_dict(state)
-    aside = run.network.with_suffix(".part")
-    torch.save(network_file(module.model, module.guidance), aside)
-    os.replace(aside, run.network)
+    with written_aside(run.network) as aside:
+        torch.save(network_file(module.model, module.guidance), aside)
 
 
 def _precision(config: TrainConfig) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import lightning
 import pandas as pd
+
+from ggcam.run_folder import write_whole
 
 
 class History(lightning.Callback):
@@ -61,9 +62,7 @@ class History(lightning.Callback):
         row |= {name.replace("/", "_"): float(value) for name, value in logged if "/" in name}
         self.rows.append(row)
         if trainer.is_global_zero:
-            aside = self.path.with_suffix(".part")
-            pd.DataFrame(self.rows).to_csv(aside, index=False)
-            os.replace(aside, self.path)
+            write_whole(self.path, pd.DataFrame(self.rows).to_csv(index=False))
             if self._on_epoch is not None:
                 self._on_epoch(row)
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ggcam.report.gallery import MOST_CASES
-from ggcam.report.page import RunResults, render_run_report, write_run_report
+from ggcam.report.run_page import RunResults, render_run_report, write_run_report
 from report.made_up import Page, run_results
 
 

@@ -11,7 +11,7 @@ from ggcam.report.data_card import DataCard
 from ggcam.report.gallery import MOST_CASES, NO_LABEL, GalleryCase
 from ggcam.report.layers import GAZE_COLOUR_MAP, legend, line_px
 from ggcam.report.overlay import COLOUR_MAP
-from ggcam.report.render import render
+from ggcam.report.render import render, write_page
 from ggcam.report.run_charts import RunCharts
 from ggcam.report.run_tables import READ_AGAINST, agreement_rows, overall_rows, overlap_rows, size_rows, target_rows
 
@@ -53,8 +53,7 @@ class RunResults:
 
 def write_run_report(results: RunResults, out_html: Path) -> None:
     """Write the page of a run; everything is inside it, the pictures as data URIs. Its folder is made if need be."""
-    out_html.parent.mkdir(parents=True, exist_ok=True)
-    out_html.write_text(render_run_report(results), encoding="utf-8")
+    write_page(render_run_report(results), out_html)
 
 
 def render_run_report(results: RunResults) -> str:
