@@ -53,7 +53,9 @@ def peak_flops(device: str) -> float | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu_step", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frame", default="1536x1280")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--network", nargs="*", default=ways.NETWORKS)

@@ -65,7 +65,7 @@ def _write_gaze(path: Path, rows: int, rests: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.raw_gaze", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--detect", nargs="*", default=["", "dwell", "ivt", "idt"], help="'' reads fixations.csv")
     arguments = parser.parse_args()

@@ -32,7 +32,7 @@ def peak_bytes(way: str, task: ways.Task) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_memory", description=__doc__)
     parser.add_argument("--frame", default="1536x1280")
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--network", nargs="*", default=ways.NETWORKS)

@@ -175,8 +175,9 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
     for k, name in enumerate(evaluation.class_names):
         predictions[f"logit_{name}"] = evaluation.logits[:, k]
         predictions[f"probability_{name}"] = evaluation.probabilities[:, k]
-    predictions.to_parquet(run.predictions, index=False)
-    evaluation.per_case.to_parquet(run.case_figures, index=False)
+    for table, path in ((predictions, run.predictions), (evaluation.per_case, run.case_figures)):
+        with written_aside(path) as aside:
+            table.to_parquet(aside, index=False)
     with written_aside(run.cams) as aside, aside.open("wb") as file:
         case_ids = cases["case_id"].to_numpy(np.str_)
         np.savez_compressed(file, case_id=case_ids, cam=evaluation.cam.astype(np.float16))

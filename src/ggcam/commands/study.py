@@ -21,7 +21,7 @@ from ggcam.errors import ConfigError
 def study(
     data: Data,
     guidance: str = "none,ggcam,ggcam-cc",
-    seeds: int = 5,
+    seeds: int = 6,
     folds: int = 0,
     controls: bool = False,
     train_cases: str = "",
