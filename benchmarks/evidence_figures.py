@@ -41,7 +41,7 @@ def differences(folder: Path, part: str) -> None:
         axis.set_title(title, fontsize=10)
     axes[0].set_yticks(range(len(pairs)), pairs, fontsize=9)
     axes[0].invert_yaxis()
-    figure.supxlabel("difference; line: 95 % over patients and trainings", fontsize=9)
+    figure.supxlabel("difference; line: 95 % over patients and trainings; blue where it excludes zero", fontsize=9)
     figure.savefig(folder / f"{part}-differences.png", dpi=110)
     plt.close(figure)
 
