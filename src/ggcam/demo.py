@@ -63,7 +63,7 @@ def run_demo(
     seed: int = 0,
     say: Callable[[str], None] = lambda _: None,
     cases: int = CASES,
-    epochs: int = 12,
+    epochs: int = 25,
     progress_bar: bool = False,
 ) -> DemoResult:
     """Simulate, prepare, train without and with guidance on the same split, evaluate both, predict.
