@@ -9,10 +9,10 @@ call that is interrupted goes on where it stopped. The settings were chosen on a
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -76,23 +76,23 @@ def prepared(out: Path, size: str, shortcut: float) -> PreparedData:
     return prepared_cases(raw, data, SimulationConfig(cases=CASES, shortcut=shortcut), size)
 
 
-def study(out: Path, name: str, workers: int) -> dict[str, object]:
+def study(out: Path, name: str, workers: int) -> dict[str, Any]:
     """Carry out a part, or what is missing of it; its summary."""
     part = PARTS[name]
     plan = StudyPlan(part.base, part.arms, tuple(range(part.seeds)), train_cases=part.train_cases)
     data = prepared(out, part.size, part.shortcut)
     root = out / name
     executor = partial(run_locally, workers=workers)
-    result = carry_out(data, plan, root, executor, on_start=quieten_lightning, on_outcome=lambda done: print(done))
+    result = carry_out(data, plan, root, executor, on_start=quieten_lightning, on_outcome=print)
     if result.failed:
         raise SystemExit(f"{len(result.failed)} runs failed: {result.folder.errors}")
     return write_results(root)
 
 
-def write_tables(summary: dict[str, object], folder: Path, name: str) -> None:
+def write_tables(summary: dict[str, Any], folder: Path, name: str) -> None:
     """Every figure by arm, and every difference with its tests, as CSV."""
     for table in ("arms", "differences"):
-        rows = pd.DataFrame(json.loads(json.dumps(summary[table]))).drop(columns="by_seed")
+        rows = pd.DataFrame(summary[table]).drop(columns="by_seed")
         rows.round(4).to_csv(folder / f"{name}-{table}.csv", index=False)
 
 

@@ -61,7 +61,9 @@ class Task(NamedTuple):
 
 def ours(task: Task, bf16: bool = True, checkpointing: bool = False, compiled: bool = False) -> Callable[[], None]:
     """As `ggcam train` does it."""
-    config = TrainConfig(guidance="ggcam", optimizer="adam", weight_decay=0.0, schedule="constant")
+    config = TrainConfig(
+        guidance="ggcam", optimizer="adam", weight_decay=0.0, schedule="constant", checkpointing=checkpointing
+    )
     model = task.model().to(memory_format=torch.channels_last)
     if checkpointing:
         checkpoint_gradients(model.backbone)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ggcam.errors import MissingFileError, RunFolderError
-from ggcam.run_folder import create_run_folder, open_run_folder, random_code, read_json, write_json, write_whole
+from ggcam.run_folder import create_run_folder, open_run_folder, random_code, read_json, write_json
+from ggcam.whole_files import write_whole
 
 SETTINGS = {"data": Path("some/DATA"), "train": {"epochs": 3, "weights": None, "augment": {"zoom": 0.1}}}
 DESCRIPTION = {"net": "CAMClassifier", "type": "hf/resnet18", "class_names": ("a", "b")}

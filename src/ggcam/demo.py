@@ -19,9 +19,9 @@ from ggcam.data.sources import egd_cxr
 from ggcam.errors import DataError
 from ggcam.evaluate import Evaluation, evaluate, write_evaluation
 from ggcam.predict import predict
-from ggcam.report.cases import ShownCases
+from ggcam.report.cases import ShownCases, read_cams, read_predictions
 from ggcam.report.figures import ComparisonCase, comparison
-from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.run_folder import PROBABILITY, RunFolder, open_run_folder
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit
 
@@ -137,15 +137,19 @@ def _row(guidance: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _pictured(data: PreparedData, without: RunFolder, guided: RunFolder) -> list[ComparisonCase]:
     """The first test cases with pneumonia and gaze: not chosen by how well they came out."""
-    before, after = (ShownCases(open_run_folder(run.root), data) for run in (without, guided))
+    runs = [open_run_folder(run.root) for run in (without, guided)]
+    before, after = (ShownCases(run, data, read_cams(run)) for run in runs)
+    tables = [read_predictions(run) for run in runs]
     label = data.class_names.index("pneumonia")
-    column = "probability_pneumonia"
     probability = pd.DataFrame(
-        {"before": before.table.set_index("case_id")[column], "after": after.table.set_index("case_id")[column]}
+        {
+            name: table.set_index("case_id")[f"{PROBABILITY}pneumonia"]
+            for name, table in zip(("before", "after"), tables, strict=True)
+        }
     )
     chosen = [
         case_id
-        for case_id, truth in zip(before.table["case_id"], before.table["label"], strict=True)
+        for case_id, truth in zip(tables[0]["case_id"], tables[0]["label"], strict=True)
         if truth == label and case_id in data.gaze
     ]
     pictures = []

@@ -26,9 +26,10 @@ from ggcam.models.engines import TorchEngine
 from ggcam.models.inference import Answer, Predictor, find_device
 from ggcam.report.run_page import write_run_report
 from ggcam.report.run_results import read_results
-from ggcam.run_folder import RunFolder, data_of, open_run_folder, write_json, write_whole, written_aside
+from ggcam.run_folder import LOGIT, PROBABILITY, RunFolder, data_of, open_run_folder, write_json
 from ggcam.training.config import config_from_dict
 from ggcam.training.description import ModelDescription, load_model
+from ggcam.whole_files import write_whole, written_aside
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,8 +174,8 @@ def write_evaluation(root: Path, evaluation: Evaluation) -> RunFolder:
         .assign(predicted=predicted, cam_peak_row=row, cam_peak_column=column)
     )
     for k, name in enumerate(evaluation.class_names):
-        predictions[f"logit_{name}"] = evaluation.logits[:, k]
-        predictions[f"probability_{name}"] = evaluation.probabilities[:, k]
+        predictions[LOGIT + name] = evaluation.logits[:, k]
+        predictions[PROBABILITY + name] = evaluation.probabilities[:, k]
     for table, path in ((predictions, run.predictions), (evaluation.per_case, run.case_figures)):
         with written_aside(path) as aside:
             table.to_parquet(aside, index=False)

@@ -22,10 +22,11 @@ from ggcam.models import released
 from ggcam.models.engines import OnnxRuntimeEngine
 from ggcam.models.inference import Predictor
 from ggcam.models.quantise import quantised
-from ggcam.run_folder import RunFolder, data_of, open_run_folder, write_whole, written_aside
+from ggcam.run_folder import RunFolder, data_of, open_run_folder
 from ggcam.run_network import onnx_of
 from ggcam.training.config import config_from_dict
 from ggcam.training.description import ModelDescription, load_model
+from ggcam.whole_files import write_whole, written_aside
 
 Figures = Mapping[str, float]
 """What was measured at an export, by its name: nothing, but for int8."""

@@ -20,8 +20,9 @@ from ggcam.data.images import IMAGE_SUFFIXES, read_image, resize_to_frame, to_ui
 from ggcam.errors import ConfigError, ImageError, MissingFileError
 from ggcam.models.engines import EngineName
 from ggcam.report.overlay import cam_overlay, write_png
-from ggcam.run_folder import write_whole
+from ggcam.run_folder import PROBABILITY
 from ggcam.run_network import open_network
+from ggcam.whole_files import write_whole
 
 OVERLAY_SIDE_PX = 1024
 """Overlays are made no larger than this: a CAM holds no more detail."""
@@ -130,7 +131,7 @@ def _row(image: _Loaded, probabilities: Float[np.ndarray, " k"], class_names: Se
     """Of the table."""
     row: dict[str, object] = {"image": str(image.path), "predicted": class_names[int(probabilities.argmax())]}
     for name, probability in zip(class_names, probabilities.tolist(), strict=True):
-        row[f"probability_{name}"] = probability
+        row[PROBABILITY + name] = probability
     return row
 
 

@@ -9,8 +9,7 @@ import secrets
 import string
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +18,14 @@ from typing import TYPE_CHECKING, Any
 from ggcam.data import toml
 from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError
 from ggcam.versions import versions
+from ggcam.whole_files import write_whole
 
 if TYPE_CHECKING:
     from ggcam.data.prepared import PreparedData
+
+
+PROBABILITY, LOGIT = "probability_", "logit_"
+"""What the columns of predictions.parquet begin with that have each class's probability and logit."""
 
 
 @dataclass(frozen=True)
@@ -203,20 +207,6 @@ def write_summary(run: RunFolder, elapsed_s: float, device: str) -> None:
     }
     text = "".join(f"{name}: {value}\n" for name, value in lines.items())
     write_whole(run.root / "QuickHelper_summary.txt", text)
-
-
-@contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Where to write a file first. It is renamed when the block has ended well: nobody ever finds half a file."""
-    aside = path.with_name(path.name + ".part")
-    yield aside
-    os.replace(aside, path)
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file, whole or not at all."""
-    with written_aside(path) as aside:
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -14,9 +14,10 @@ from ggcam.errors import ConfigError, WeightsError
 from ggcam.models.engines import ONNX_ENGINES, Engine, EngineName, TorchEngine
 from ggcam.models.inference import Predictor, find_device
 from ggcam.models.onnx_file import demand_packages, onnx_file, read_notes
-from ggcam.run_folder import RunFolder, open_run_folder, write_whole
+from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.description import ModelDescription, load_model
 from ggcam.versions import versions
+from ggcam.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 

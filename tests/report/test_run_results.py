@@ -11,7 +11,7 @@ import pytest
 
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import MissingFileError, RunFolderError
-from ggcam.report.cases import ShownCases
+from ggcam.report.cases import ShownCases, read_cams, read_predictions
 from ggcam.report.gallery import MOST_CASES
 from ggcam.report.run_page import render_run_report
 from ggcam.report.run_results import read_results
@@ -77,9 +77,9 @@ def test_the_data_card_counts_what_is_there(trained, prepared):
 
 def test_a_case_is_shown_with_its_cam_gaze_and_findings(trained, prepared):
     run, data = open_run_folder(trained), load_prepared(prepared)
-    cases = ShownCases(run, data)
+    cases = ShownCases(run, data, read_cams(run))
     arrays = np.load(run.cams)
-    for number, case_id in enumerate(cases.table["case_id"]):
+    for number, case_id in enumerate(read_predictions(run)["case_id"]):
         shown = cases[case_id]
         np.testing.assert_array_equal(shown.cam, arrays["cam"][number].astype(np.float32))
         assert shown.image.shape == (64, 64)

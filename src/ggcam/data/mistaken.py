@@ -13,16 +13,18 @@ class Mistaken(NamedTuple):
     fix: str
 
 
+_WEB_PAGE = Mistaken("a web page", "download the file again, signed in where the site asks for it")
+_UTF_16 = Mistaken("text in UTF-16", "save it as CSV in UTF-8")
 _BY_START: tuple[tuple[bytes, Mistaken], ...] = (
     (
         b"version https://git-lfs",
         Mistaken("a pointer of Git LFS to a file that was not fetched", "fetch it: git lfs pull"),
     ),
-    (b"<!doctype html", Mistaken("a web page", "download the file again, signed in where the site asks for it")),
-    (b"<html", Mistaken("a web page", "download the file again, signed in where the site asks for it")),
+    (b"<!doctype html", _WEB_PAGE),
+    (b"<html", _WEB_PAGE),
     (b"pk\x03\x04", Mistaken("a ZIP archive or a spreadsheet", "unpack it; or export the spreadsheet as CSV (UTF-8)")),
-    (b"\xff\xfe", Mistaken("text in UTF-16", "save it as CSV in UTF-8")),
-    (b"\xfe\xff", Mistaken("text in UTF-16", "save it as CSV in UTF-8")),
+    (b"\xff\xfe", _UTF_16),
+    (b"\xfe\xff", _UTF_16),
     (b"\x1f\x8b", Mistaken("a gzip archive", "let its name end in .gz, or unpack it with gunzip")),
 )
 

@@ -8,7 +8,6 @@ each image, so that a file is never stale; one that is not wanted any more may b
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ggcam.data.prepared import PreparedData, image_name
 from ggcam.errors import PreparedFolderError
+from ggcam.whole_files import written_aside
 
 
 def pixel_file(data: PreparedData, case_ids: Sequence[str]) -> Path:
@@ -28,11 +28,10 @@ def pixel_file(data: PreparedData, case_ids: Sequence[str]) -> Path:
     path = data.root / "pixels" / f"{_key(data, case_ids)}.npy"
     if path.is_file():
         return path
-    aside = path.with_suffix(f".{os.getpid()}.part")  # another process may be writing the same
     try:
         path.parent.mkdir(exist_ok=True)
-        _write(aside, data, case_ids)
-        os.replace(aside, path)
+        with written_aside(path) as aside:
+            _write(aside, data, case_ids)
     except OSError as error:
         raise PreparedFolderError(
             "the decoded images cannot be written beside the prepared ones",
@@ -40,8 +39,6 @@ def pixel_file(data: PreparedData, case_ids: Sequence[str]) -> Path:
             got=error.strerror,
             fix="make room, or choose --cache memory or --cache none",
         ) from None
-    finally:
-        aside.unlink(missing_ok=True)
     return path
 
 

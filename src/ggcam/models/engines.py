@@ -57,8 +57,8 @@ class TorchEngine:
         return Outputs(*(part.float().cpu().numpy() for part in (output.logits, output.cam)))
 
 
-class OnnxRuntimeEngine:
-    """ONNX Runtime on the CPU.
+class OnnxEngine:
+    """Something that computes an ONNX file on the CPU.
 
     Args:
         content: of an ONNX file of :func:`ggcam.models.onnx_file.onnx_file`.
@@ -68,53 +68,62 @@ class OnnxRuntimeEngine:
         WeightsError: it is no such file.
     """
 
+    package: str
+    """What it needs; also its name on the command line."""
+
     def __init__(self, content: bytes):
-        demand_packages("onnx", "onnxruntime", where="--engine onnxruntime")
+        demand_packages("onnx", self.package, where=f"--engine {self.package}")
+        self._pixels = read_notes(content)["pixels"]
+        self._load(content)
+
+    def __call__(self, image: Shaped[Tensor, "b 1 H W"]) -> Outputs:
+        """Images, uint8 -> logits and CAM."""
+        return self._compute(_as_pixels(image, self._pixels))
+
+    def _load(self, content: bytes) -> None:
+        raise NotImplementedError
+
+    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> Outputs:
+        raise NotImplementedError
+
+
+class OnnxRuntimeEngine(OnnxEngine):
+    """ONNX Runtime."""
+
+    package = "onnxruntime"
+
+    def _load(self, content: bytes) -> None:
         import onnxruntime
 
-        self._pixels = read_notes(content)["pixels"]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
-    def __call__(self, image: Shaped[Tensor, "b 1 H W"]) -> Outputs:
-        """Images, uint8 -> logits and CAM."""
-        logits, cam = self._session.run(list(OUTPUTS), {INPUT: _as_pixels(image, self._pixels)})
+    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> Outputs:
+        logits, cam = self._session.run(list(OUTPUTS), {INPUT: pixels})
         return Outputs(np.asarray(logits), np.asarray(cam))
 
 
-class OpenVinoEngine:
-    """OpenVINO on the CPU.
+class OpenVinoEngine(OnnxEngine):
+    """OpenVINO."""
 
-    Args:
-        content: of an ONNX file of :func:`ggcam.models.onnx_file.onnx_file`.
+    package = "openvino"
 
-    Raises:
-        ConfigError: a package is missing.
-        WeightsError: it is no such file.
-    """
-
-    def __init__(self, content: bytes):
-        demand_packages("onnx", "openvino", where="--engine openvino")
+    def _load(self, content: bytes) -> None:
         import openvino
 
-        self._pixels = read_notes(content)["pixels"]
         core = openvino.Core()
         # Left alone, it would compute in bfloat16 wherever the machine can, and answers would depend on the machine.
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         self._compiled = core.compile_model(core.read_model(content), "CPU", settings)
 
-    def __call__(self, image: Shaped[Tensor, "b 1 H W"]) -> Outputs:
-        """Images, uint8 -> logits and CAM."""
-        found = self._compiled([_as_pixels(image, self._pixels)])
+    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> Outputs:
+        found = self._compiled([pixels])
         return Outputs(*(np.array(found[name]) for name in OUTPUTS))  # copies: the engine's own memory is used again
 
 
-ONNX_ENGINES: Mapping[str, type[OnnxRuntimeEngine | OpenVinoEngine]] = {
-    "onnxruntime": OnnxRuntimeEngine,
-    "openvino": OpenVinoEngine,
-}
+ONNX_ENGINES: Mapping[str, type[OnnxEngine]] = {kind.package: kind for kind in (OnnxRuntimeEngine, OpenVinoEngine)}
 """Name on the command line -> engine, the fastest first: the order that `benchmarks/prediction.py` finds, of two that
 are close."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -15,14 +16,10 @@ from ggcam.data.prepared import PreparedData, label_matrix
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
-from ggcam.run_folder import RunFolder
+from ggcam.run_folder import PROBABILITY, RunFolder
 
 FINE_CELLS = 64
 """Cells, along the longer side, of a gaze map that is to be looked at."""
-
-
-PREFIX = "probability_"
-"""Of the columns of predictions.parquet with the probability of each class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +49,13 @@ class Predicted:
         Raises:
             KeyError: a column is missing.
         """
-        names = tuple(str(name).removeprefix(PREFIX) for name in table if str(name).startswith(PREFIX))
+        names = tuple(str(name).removeprefix(PROBABILITY) for name in table if str(name).startswith(PROBABILITY))
         several = "label" not in table
         return cls(
             case_ids=table["case_id"].to_numpy(np.str_),
             patients=table["patient_id"].to_numpy(np.str_),
             class_names=names,
-            probabilities=table[[PREFIX + name for name in names]].to_numpy(np.float64),
+            probabilities=table[[PROBABILITY + name for name in names]].to_numpy(np.float64),
             truth=label_matrix(table, names, several),
             several=several,
         )
@@ -107,15 +104,11 @@ class ShownCases:
     Args:
         run: an evaluated run.
         data: its prepared folder.
-
-    Raises:
-        MissingFileError: the run has not been evaluated.
-        RunFolderError: what the evaluation left is damaged.
+        cams: of the run, see `read_cams`.
     """
 
-    def __init__(self, run: RunFolder, data: PreparedData):
-        self.table = read_predictions(run)
-        self._cams = read_cams(run)
+    def __init__(self, run: RunFolder, data: PreparedData, cams: Mapping[str, Float[np.ndarray, "k h w"]]):
+        self._cams = cams
         self._data = data
         self._blur = {name: run.settings["train"].get(name) for name in ("sigma_px", "sigma_deg")}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ggcam.run_folder import write_whole
+from ggcam.whole_files import write_whole
 
 if TYPE_CHECKING:
     from ggcam.report.layers import Picture

@@ -13,7 +13,15 @@ from ggcam.report.layers import GAZE_COLOUR_MAP, legend, line_px
 from ggcam.report.overlay import COLOUR_MAP
 from ggcam.report.render import render, write_page
 from ggcam.report.run_charts import RunCharts
-from ggcam.report.run_tables import READ_AGAINST, agreement_rows, overall_rows, overlap_rows, size_rows, target_rows
+from ggcam.report.run_tables import (
+    READ_AGAINST,
+    agreement_rows,
+    has_several_labels,
+    overall_rows,
+    overlap_rows,
+    size_rows,
+    target_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ def render_run_report(results: RunResults) -> str:
         ceiling=READ_AGAINST["other_reader"],
         shortcut=metrics.get("shortcut"),
         ours=ours,
-        several="confusion_matrix" not in ours,
+        several=has_several_labels(ours),
         gallery=results.gallery[:MOST_CASES],
         no_label=NO_LABEL,
         class_names=list(ours["classes"]),

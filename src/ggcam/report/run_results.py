@@ -30,7 +30,7 @@ def read_results(run: RunFolder) -> RunResults:
     """
     measured = _demand_keys(run.metrics, "data", "split", "patients")
     report = _demand_keys(run.report, "ours")
-    table, _ = read_predictions(run), read_cams(run)
+    table, cams = read_predictions(run), read_cams(run)
     predicted = _predicted(run, table)
     data, missing = _data_or_reason(run, Path(measured["data"]), predicted)
     return RunResults(
@@ -39,7 +39,7 @@ def read_results(run: RunFolder) -> RunResults:
         report=report,
         summary=_summary(run, measured, data),
         charts=run_charts(predicted, _history(run), measured),
-        gallery=gallery_cases(ShownCases(run, data), data, predicted) if data is not None else (),
+        gallery=gallery_cases(ShownCases(run, data, cams), data, predicted) if data is not None else (),
         of_cases=len(table),
         data_card=data_card(data) if data is not None else None,
         missing=missing,

@@ -110,7 +110,7 @@ class AgreementRow:
 
 def overall_rows(metrics: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[FigureRow, ...]:
     """The figures of all classes together that a run has; chance where it is plain."""
-    several = "confusion_matrix" not in ours
+    several = has_several_labels(ours)
     chance: dict[str, float] = dict.fromkeys(("macro_auroc", "macro_auroc_ovo", "micro_auroc"), 0.5) | {"mcc": 0.0}
     support = [row["support"] for row in ours["classes"].values()]
     if not several and sum(support):
@@ -120,6 +120,11 @@ def overall_rows(metrics: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[F
     return tuple(
         FigureRow(*OVERALL[name], metrics[name], chance.get(name)) for name in OVERALL if _is_figure(metrics.get(name))
     )
+
+
+def has_several_labels(ours: Mapping[str, Any]) -> bool:
+    """Whether the cases of a classification_report.json may have several labels: then nothing is confused."""
+    return "confusion_matrix" not in ours
 
 
 def target_rows(metrics: Mapping[str, Any]) -> tuple[TargetRow, ...]:

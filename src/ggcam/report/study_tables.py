@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from ggcam.report.charts import STYLES, Axis, Chart, Dot, Shape, band, line, x_of, y_of
-from ggcam.report.run_tables import ANATOMY_NAMES
+from ggcam.report.run_tables import ANATOMY_NAMES, OVERALL
 
 NAMES: Mapping[str, str] = {
-    "macro_auroc": "Macro AUROC",
-    "accuracy": "Accuracy",
+    **{figure: name for figure, (name, _) in OVERALL.items()},
     "shortcut/hit_rate": "CAM peaks on the simulated marker (lower is better)",
     "gaze_agreement/cc/cam": "CC of CAM and gaze",
     "gaze_agreement/nss/cam": "NSS of CAM and gaze",

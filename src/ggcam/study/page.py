@@ -31,9 +31,9 @@ def write_study_page(root: Path, out_html: Path | None = None) -> Path:
         RunFolderError: it is no study, or its results are damaged.
         MissingFileError: its results are not there.
     """
-    study, _ = open_study(root)
-    page = out_html or study.page
-    write_study_report(read_study(root), page)
+    results = read_study(root)
+    page = out_html or StudyFolder(root).page
+    write_study_report(results, page)
     return page
 
 

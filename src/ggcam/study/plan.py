@@ -12,8 +12,9 @@ from typing import Any, get_args
 from ggcam.data import toml
 from ggcam.data.arrange_config import ArrangeConfig, Control
 from ggcam.errors import ConfigError, GGCamError, RunFolderError, listed
-from ggcam.run_folder import plain, write_whole
+from ggcam.run_folder import plain
 from ggcam.training.config import TrainConfig, config_from_dict
+from ggcam.whole_files import write_whole
 
 UNGUIDED = "none"
 """The guidance that does not look at gaze, and the arm that others are compared with."""

@@ -28,13 +28,14 @@ from ggcam.models import released
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import checkpoint_gradients
 from ggcam.report.figures import training_process
-from ggcam.run_folder import RunFolder, create_run_folder, data_of, open_run_folder, write_summary, written_aside
+from ggcam.run_folder import RunFolder, create_run_folder, data_of, open_run_folder, write_summary
 from ggcam.seeding import local_seed
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.training.description import ModelDescription, network_file
 from ggcam.training.history import History
 from ggcam.training.module import GuidedTraining
 from ggcam.training.plateau import BEST, Plateau
+from ggcam.whole_files import written_aside
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 import lightning
 import pandas as pd
 
-from ggcam.run_folder import write_whole
+from ggcam.whole_files import write_whole
 
 
 class History(lightning.Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import lightning
@@ -82,7 +83,7 @@ class GuidedTraining(lightning.LightningModule):
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Also computes again what checkpointing has not kept."""
-        with running_statistics_kept(self.model):
+        with running_statistics_kept(self.model) if self.config.checkpointing else nullcontext():
             super().backward(loss, *args, **kwargs)
 
     def gaze_of(self, batch: Batch, points_px: Float[Tensor, "b p 2"], change: Change | None = None) -> GazeBatch:
