@@ -6,13 +6,15 @@ python -m benchmarks.evidence_figures [FOLDER]
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+
+from benchmarks.evidence import PARTS
 
 FIGURES = {
     "macro_auroc": "macro AUROC",
@@ -24,6 +26,13 @@ FIGURES = {
 IN_TEXT = FIGURES | {"shortcut/hit_rate": "CAM on the marker"}
 """What the table has."""
 
+OPPONENTS = {
+    "none": "no guidance",
+    "ggcam-cc+shuffled-gaze": "shuffled gaze",
+    "ggcam-cc+lung-mask": "lung mask",
+}
+"""Whom the recommended guidance is held against in every part, and what they are called."""
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Of Okabe and Ito, which the colour-blind tell apart."""
 
@@ -32,7 +41,11 @@ def differences(folder: Path, part: str) -> None:
     """Forest plots of a part: every difference, with its interval over patients and trainings."""
     rows = pd.read_csv(folder / f"{part}-differences.csv")
     rows["pair"] = rows["arm"] + "  -  " + rows["baseline"]
-    pairs = list(dict.fromkeys(rows["pair"]))
+    _forests(rows, list(dict.fromkeys(rows["pair"])), folder / f"{part}-differences.png")
+
+
+def _forests(rows: pd.DataFrame, pairs: list[str], target: Path) -> None:
+    """One plot a figure, side by side; a line for each pair, in this order."""
     size = (11, 0.32 * len(pairs) + 1.1)
     figure, axes = plt.subplots(1, len(FIGURES), figsize=size, sharey=True, layout="constrained")
     for axis, (name, title) in zip(axes, FIGURES.items(), strict=True):
@@ -42,7 +55,7 @@ def differences(folder: Path, part: str) -> None:
     axes[0].set_yticks(range(len(pairs)), pairs, fontsize=9)
     axes[0].invert_yaxis()
     figure.supxlabel("difference; line: 95 % over patients and trainings; blue where it excludes zero", fontsize=9)
-    figure.savefig(folder / f"{part}-differences.png", dpi=110)
+    figure.savefig(target, dpi=110)
     plt.close(figure)
 
 
@@ -56,6 +69,16 @@ def _forest(axis: Axes, rows: pd.DataFrame) -> None:
     axis.grid(axis="x", alpha=0.3)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
+
+
+def across(folder: Path, parts: Sequence[str], arm: str = "ggcam-cc") -> None:
+    """Forest plots of one arm against others, a row for each part in which they were compared."""
+    rows = pd.concat([pd.read_csv(folder / f"{part}-differences.csv").assign(part=part) for part in parts])
+    rows = rows.loc[(rows["arm"] == arm) & rows["baseline"].isin(list(OPPONENTS))]
+    pair = [f"{OPPONENTS[baseline]}:  {part}" for baseline, part in zip(rows["baseline"], rows["part"], strict=True)]
+    rows = rows.assign(pair=pair)
+    pairs = [f"{words}:  {part}" for words in OPPONENTS.values() for part in parts]
+    _forests(rows, [pair for pair in pairs if pair in set(rows["pair"])], folder / "across.png")
 
 
 def curve(folder: Path, small: str = "curve", whole: str = "resnet18-shortcut", cases: int = 763) -> None:
@@ -90,10 +113,9 @@ def markdown(folder: Path, part: str) -> str:
     for arm, rows in arms.groupby("arm", sort=False):
         cells = []
         for name in IN_TEXT:
-            (figure,) = rows.loc[rows["figure"] == name].to_dict("records")
-            cells.append(f"{figure['value']:.3f}")
+            (value,) = rows.loc[rows["figure"] == name, "value"]
             to = (differences["arm"] == arm) & (differences["baseline"] == baseline) & (differences["figure"] == name)
-            cells[-1] += "".join(map(_difference, differences[to].to_dict("records")))
+            cells.append(f"{value:.3f}" + "".join(map(_difference, differences.loc[to].to_dict(orient="records"))))
         lines.append(f"| `{arm}` | {rows['runs'].max()} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -104,11 +126,11 @@ def _difference(row: Mapping[Any, Any]) -> str:
 
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/evidence")
-    for table in sorted(folder.glob("*-differences.csv")):
-        if table.stem != "curve-differences":
-            part = table.stem.removesuffix("-differences")
-            differences(folder, part)
-            print(f"{part}\n\n{markdown(folder, part)}\n")
+    parts = [part for part in PARTS if part != "curve" and (folder / f"{part}-differences.csv").is_file()]
+    for part in parts:
+        differences(folder, part)
+        print(f"{part}\n\n{markdown(folder, part)}\n")
+    across(folder, parts)
     if (folder / "curve-arms.csv").is_file() and (folder / "resnet18-shortcut-arms.csv").is_file():
         curve(folder)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -93,8 +92,7 @@ def _epoch(loader: Iterable[object]) -> Callable[[], int]:
 def _lay_grain(data: PreparedData) -> None:
     """The noise of a radiograph, which decides how long an image takes to decode; a standard deviation of 2 in 255."""
     rng = np.random.default_rng(0)
-    for image in data.cases["image"]:
-        path = data.root / image
-        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    for case_id, image in zip(data.cases["case_id"], data.cases["image"], strict=True):
+        pixels = data.read_image(case_id)
         grain = rng.normal(0, 2, pixels.shape).astype(np.float32)
-        write_png(path, np.clip(pixels + grain, 0, 255).astype(np.uint8))
+        write_png(data.root / image, np.clip(pixels + grain, 0, 255).astype(np.uint8))

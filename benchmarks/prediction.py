@@ -22,6 +22,7 @@ from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.engines import ONNX_ENGINES, TorchEngine
 from ggcam.models.onnx_file import onnx_file
+from ggcam.models.quantise import quantised
 
 CLASSES = 3
 
@@ -89,6 +90,11 @@ def settled(model: CAMClassifier, frame: tuple[int, int]) -> CAMClassifier:
     return model.eval()
 
 
+def images(shape: tuple[int, ...]) -> Tensor:
+    """Of noise, in bytes."""
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+
+
 OTHERS: dict[str, tuple[Callable[[str], Compute], float]] = {
     "torch-cam's GradCAM": (torch_cam, 3),
     "pytorch-grad-cam's GradCAM": (grad_cam, 3),
@@ -103,13 +109,15 @@ def run(short: bool = False) -> Iterator[Result]:
     for name in ("test_resnet",) if short else ("resnet50", "tf_efficientnetv2_s"):
         model = settled(CAMClassifier(create_backbone(name, frame), CLASSES), frame)
         content = onnx_file(model, frame, {})
+        in_int8 = quantised(content, iter(images((4, 1, *frame)).numpy()[:, None]))
         ours = TorchEngine(model, torch.device("cpu"))
         contests: list[tuple[str, Compute, str, Compute, float | None]] = [
             *(("torch", ours, other, make(name), target) for other, (make, target) in OTHERS.items()),
             *((engine, kind(content), "torch", ours, None) for engine, kind in ONNX_ENGINES.items()),
+            *((f"{engine}, int8", kind(in_int8), engine, kind(content), None) for engine, kind in ONNX_ENGINES.items()),
         ]
         for batch in sizes:
-            image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (batch, 1, *frame), np.uint8))
+            image = images((batch, 1, *frame))
             label = f"{name}, {frame[0]}x{frame[1]}, {batch} at once"
             for engine, computes, other, other_computes, target in contests:
                 yield race(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pydicom
 import torch
+from PIL import Image
 
 from benchmarks.fresh_process import measured
 from benchmarks.raw_cases import RAW_SIZE, SHORT_SIZE, bytes_in, many, raw_cases
@@ -48,7 +50,8 @@ def run(short: bool = False) -> Iterator[Result]:
         few, fourfold = (measured(_prepare, many(source, n * cases), ours).peak_bytes for n in (1, 4))
         name, other = (f"peak memory, {n * cases} cases" for n in (4, 1))
         yield Result(name, other, fourfold, few, few / fourfold, target=0.9, unit="B")
-        yield from _stages(source, root / "one")
+        yield from _stages("DICOM", source, root / "dicom")
+        yield from _stages("JPEG", _as_jpeg(source, root / "jpegs"), root / "jpeg")
 
 
 def _prepare(source: Source, out: Path) -> None:
@@ -58,7 +61,7 @@ def _prepare(source: Source, out: Path) -> None:
 def original(case: Case, out: Path) -> None:
     """One case as released: blurred at full size for each kernel, sampled, and saved as float32 three times over."""
     raw = pydicom.dcmread(case.image).pixel_array.astype(np.float32)
-    masks = {name: cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0 for name, path in case.masks.items()}
+    masks = {name: np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) > 0 for name, path in case.masks.items()}
     fixations = case.fixations.select(case.fixations.inside(*raw.shape))
     dots = np.zeros(raw.shape, np.float32)
     np.add.at(dots, (fixations.y_px.astype(int), fixations.x_px.astype(int)), fixations.duration_s)
@@ -85,7 +88,19 @@ def _on_canvas(pixels: np.ndarray) -> np.ndarray:
     return canvas
 
 
-def _stages(source: Source, out: Path) -> Iterator[Result]:
+def _as_jpeg(source: Source, folder: Path) -> Source:
+    """The same cases with their images as MIMIC-CXR-JPG has them: compressed with quality 95."""
+    folder.mkdir()
+
+    def compressed(case: Case) -> Case:
+        target = folder / f"{case.case_id}.jpg"
+        Image.fromarray(images.to_uint8(images.read_image(case.image))).save(target, quality=95)
+        return replace(case, image=target)
+
+    return replace(source, cases=tuple(compressed(case) for case in source.cases))
+
+
+def _stages(kind: str, source: Source, out: Path) -> Iterator[Result]:
     """Each stage's share of a case, in processor time."""
     out.mkdir()
     spent = dict.fromkeys(("image decoded", "masks decoded", "averaged over areas", "encoded and written"), 0.0)
@@ -108,4 +123,4 @@ def _stages(source: Source, out: Path) -> Iterator[Result]:
                 spent[stage] += (end - start) / len(source.cases)
     whole = sum(spent.values())
     for stage, seconds in spent.items():
-        yield Result("prepare, a case on one core", f"of that: {stage}", whole, seconds, seconds / whole)
+        yield Result(f"prepare, a {kind} case, one core", f"of that: {stage}", whole, seconds, seconds / whole)

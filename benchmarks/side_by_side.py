@@ -74,7 +74,8 @@ def race(
         other_cases: how many cases one call of the other handles, where that differs.
     """
     other_cases = other_cases or cases
-    ours(), other()
+    ours()
+    other()
     pairs = []
     for _ in range(rounds):
         started = time.perf_counter()

@@ -110,10 +110,10 @@ def originals(task: Task) -> Callable[[], None]:
 
 def bare(task: Task) -> Callable[[], None]:
     """The same network, precision, layout and optimizer without anything of ours: no CAM, no gaze, a float image."""
-    trunk = task.model().backbone.to(memory_format=torch.channels_last)
-    assert isinstance(trunk, nn.Module)
-    linear = nn.Linear(trunk.num_features, 3).to(task.device)  # pyright: ignore[reportArgumentType]
-    optimizer = torch.optim.Adam([*trunk.parameters(), *linear.parameters()], lr=1e-3, fused=True)
+    model = task.model()
+    trunk = model.to(memory_format=torch.channels_last).backbone
+    linear = nn.Linear(trunk.num_features, 3).to(task.device)
+    optimizer = torch.optim.Adam([*model.parameters(), *linear.parameters()], lr=1e-3, fused=True)
     batch = task.batch()
     image = (batch.image.float() / 255).contiguous(memory_format=torch.channels_last)
 

@@ -165,7 +165,8 @@ def resize_mask(mask: Shaped[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarra
     Returns:
         Shape (frame.height_px, frame.width_px); false beyond the image.
     """
-    return resize_to_frame((mask != 0) * np.uint16(65535), frame) > 32768
+    inside = (mask != 0).view(np.uint8)
+    return resize_to_frame(inside * np.uint8(254), frame) > 127  # of half the area, 254 makes exactly 127
 
 
 def _grey(image: ImageFile.ImageFile, path: Path) -> Grey:
