@@ -14,4 +14,7 @@ def run(short: bool = False) -> Iterator[Result]:
     for network in networks:
         task = ways.Task(network, frame, batch_size=2)
         name = f"training step, {network}, {frame[0]}x{frame[1]}"
-        yield race(name, ways.ours(task), "as the original", ways.originals(task), cases=2, rounds=rounds, target=3)
+        original = ways.originals(task)
+        yield race(name, ways.ours(task), "as the original", original, cases=2, rounds=rounds, target=3)
+        quick = ways.ours(task, compiled=True)
+        yield race(f"{name}, --compile", quick, "as the original", original, cases=2, rounds=rounds, target=3)

@@ -62,13 +62,16 @@ class Task(NamedTuple):
 def ours(task: Task, bf16: bool = True, checkpointing: bool = False, compiled: bool = False) -> Callable[[], None]:
     """As `ggcam train` does it."""
     config = TrainConfig(
-        guidance="ggcam", optimizer="adam", weight_decay=0.0, schedule="constant", checkpointing=checkpointing
+        guidance="ggcam",
+        optimizer="adam",
+        weight_decay=0.0,
+        schedule="constant",
+        checkpointing=checkpointing,
+        compile=compiled,
     )
     model = task.model().to(memory_format=torch.channels_last)
     if checkpointing:
         checkpoint_gradients(model.backbone)
-    if compiled:
-        model.compile()
     module = GuidedTraining(model, create_guidance("ggcam"), config, task.frame).to(task.device)
     optimizer, batch = module.configure_optimizers(), task.batch()
     assert isinstance(optimizer, torch.optim.Optimizer)

@@ -29,6 +29,7 @@ def test_a_config_survives_being_written_and_read(tmp_path):
         output_stride=16,
         precision="32",
         checkpointing=True,
+        compile=True,
         augment=AugmentConfig(rotate_deg=5, zoom=0.1),
         arrange=ArrangeConfig("centre", folds=5, fold=2, train_cases=100, arrange_seed=3),
         workers=2,

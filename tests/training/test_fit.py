@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,20 @@ def test_guidance_alone_tells_two_arms_apart(prepared, tmp_path):
 def test_every_choice_trains(prepared, tmp_path, options):
     run = fit(load_prepared(prepared), TrainConfig(**{**TINY, "epochs": 2, **options}), tmp_path)
     assert isinstance(load_model(run), CAMClassifier)
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="there is no C++ compiler")
+def test_a_compiled_network_learns_the_same_and_keeps_its_names(prepared, tmp_path):
+    """In processes of their own: the compiler does not get through the checks of shapes that tests run under."""
+    flags = [*TINY_FLAGS, "--epochs", "1", "--precision", "32", "--out", tmp_path]
+    for options in (("--name", "plain"), ("--name", "compiled", "--compile")):
+        done = ggcam("train", prepared, *flags, *options)
+        _, errors = done.communicate()
+        assert done.returncode == 0, errors.decode()
+    plain, compiled = (pd.read_csv(tmp_path / name / "history.csv") for name in ("plain", "compiled"))
+    for column in ("train_total", "valid_classification", "valid_guidance"):
+        assert compiled[column].to_numpy() == pytest.approx(plain[column].to_numpy(), rel=1e-3)
+    assert set(weights(tmp_path / "compiled")) == set(weights(tmp_path / "plain"))
 
 
 def test_a_run_killed_midway_goes_on_to_the_very_weights_of_an_uninterrupted_one(prepared, tmp_path):

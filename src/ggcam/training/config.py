@@ -56,6 +56,8 @@ class TrainConfig:
         precision: bf16, 32, or auto (bf16 where the device gains).
         checkpointing: compute most activations again on the way back instead of keeping them: about a third more time
             for a fraction of the memory.
+        compile: compile the network for training: a minute or more at the first step, then about a sixth less time a
+            step where images are large. On a CPU that takes a C++ compiler.
         augment: how images and gaze may be changed together.
         arrange: another split, fewer training cases, or something else in the place of gaze.
         seed: decides weights, order and augmentation.
@@ -94,6 +96,7 @@ class TrainConfig:
     clip_norm: float = 1.0
     precision: Literal["auto", "bf16", "32"] = "auto"
     checkpointing: bool = False
+    compile: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     arrange: ArrangeConfig = field(default_factory=ArrangeConfig)
     seed: int = 0

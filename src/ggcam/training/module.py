@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import lightning
@@ -19,8 +21,9 @@ from ggcam.data.dataset import Batch
 from ggcam.errors import ConfigError
 from ggcam.gaze.maps import SCREEN_HEIGHT_DEG, GazeBatch, sigma_in_px
 from ggcam.guidance import Guidance, Losses
-from ggcam.models.cam import CAMClassifier
+from ggcam.models.cam import CAMClassifier, CAMOutput
 from ggcam.models.checkpointing import running_statistics_kept
+from ggcam.models.compiling import compiled
 from ggcam.training.config import TrainConfig
 from ggcam.training.targets import classification_loss, known_entries, loss_per_case, scores
 
@@ -77,9 +80,14 @@ class GuidedTraining(lightning.LightningModule):
             change = draw_changes(self.config.augment, batch.row, self.frame, self.config.seed, self.current_epoch)
             image, points = change_images(image, change), change_points(points, change, self.frame)
         gaze = self.gaze_of(batch, points, change)
-        output = self.model(self.guidance.on_input(_channels_last(image), gaze))
+        output = self._in_training(self.guidance.on_input(_channels_last(image), gaze))
         classification = classification_loss(output.logits, batch.label)
         return self.guidance(output, batch.label, gaze, classification)
+
+    @cached_property
+    def _in_training(self) -> Callable[[Tensor], CAMOutput]:
+        """The network, compiled if asked for; in validation, whose batches differ in size, it is taken as it is."""
+        return compiled(self.model) if self.config.compile else self.model
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Also computes again what checkpointing has not kept."""
