@@ -107,25 +107,33 @@ def run(short: bool = False) -> Iterator[Result]:
     """Two CNNs, single images and batches; `short` is to see that it works, and times nothing."""
     frame, sizes, rounds = ((64, 64), (1, 2), 1) if short else ((768, 640), (1, 4), 5)
     for name in ("test_resnet",) if short else ("resnet50", "tf_efficientnetv2_s"):
-        model = settled(CAMClassifier(create_backbone(name, frame), CLASSES), frame)
-        content = onnx_file(model, frame, {})
-        in_int8 = quantised(content, iter(images((4, 1, *frame)).numpy()[:, None]))
-        ours = TorchEngine(model, torch.device("cpu"))
-        contests: list[tuple[str, Compute, str, Compute, float | None]] = [
-            *(("torch", ours, other, make(name), target) for other, (make, target) in OTHERS.items()),
-            *((engine, kind(content), "torch", ours, None) for engine, kind in ONNX_ENGINES.items()),
-            *((f"{engine}, int8", kind(in_int8), engine, kind(content), None) for engine, kind in ONNX_ENGINES.items()),
-        ]
+        yield from of_network(name, frame, sizes, rounds)
+
+
+def of_network(name: str, frame: tuple[int, int], sizes: tuple[int, ...], rounds: int) -> Iterator[Result]:
+    """Every contest of one network; each makes its contestants anew, as Grad-CAM holds on to all that it has seen."""
+    model = settled(CAMClassifier(create_backbone(name, frame), CLASSES), frame)
+    content = onnx_file(model, frame, {})
+    in_int8 = quantised(content, iter(images((4, 1, *frame)).numpy()[:, None]))
+    torch_engine = partial(TorchEngine, model, torch.device("cpu"))
+    contests: list[tuple[str, Callable[[], Compute], str, Callable[[], Compute], float | None]] = [
+        *(("torch", torch_engine, other, partial(make, name), target) for other, (make, target) in OTHERS.items()),
+        *((engine, partial(kind, content), "torch", torch_engine, None) for engine, kind in ONNX_ENGINES.items()),
+        *(
+            (f"{engine}, int8", partial(kind, in_int8), engine, partial(kind, content), None)
+            for engine, kind in ONNX_ENGINES.items()
+        ),
+    ]
+    for engine, make, other, make_other, target in contests:
+        computes, other_computes = make(), make_other()
         for batch in sizes:
             image = images((batch, 1, *frame))
-            label = f"{name}, {frame[0]}x{frame[1]}, {batch} at once"
-            for engine, computes, other, other_computes, target in contests:
-                yield race(
-                    f"{engine}: {label}",
-                    partial(computes, image),
-                    other,
-                    partial(other_computes, image),
-                    cases=batch,
-                    rounds=rounds,
-                    target=target,
-                )
+            yield race(
+                f"{engine}: {name}, {frame[0]}x{frame[1]}, {batch} at once",
+                partial(computes, image),
+                other,
+                partial(other_computes, image),
+                cases=batch,
+                rounds=rounds,
+                target=target,
+            )

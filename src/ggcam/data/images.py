@@ -130,7 +130,7 @@ def to_grey(pixels: Shaped[np.ndarray, "h w"]) -> Grey:
 
 def to_uint8(image: Grey) -> UInt8[np.ndarray, "h w"]:
     """The image with 8 bits a pixel: 65535 becomes 255, rounded to the nearest; uint8 stays as it is."""
-    return image if image.dtype == np.uint8 else np.rint(image / 257).astype(np.uint8)
+    return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=1 / 257)
 
 
 def resize_to_frame(image: Grey, frame: Frame) -> Shaped[np.ndarray, "frame_h frame_w"]:
@@ -147,16 +147,11 @@ def resize_to_frame(image: Grey, frame: Frame) -> Shaped[np.ndarray, "frame_h fr
     """
     height, width = frame.fitted_size(*image.shape)
     shrinks = height <= image.shape[0] and width <= image.shape[1]
-    fitted = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    place = frame.fit(*image.shape)
-    top, left = int(place.shift_y_px), int(place.shift_x_px)
-    framed = np.zeros((frame.height_px, frame.width_px), image.dtype)
-    framed[top : top + height, left : left + width] = fitted
-    return framed
+    return _fit(image, frame, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def resize_mask(mask: Shaped[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarray, "frame_h frame_w"]:
-    """Fit a mask into the frame as its image is: a pixel is inside when over half of its area is.
+    """Fit a mask into the frame as its image is: a pixel is inside when the mask is at its centre.
 
     Args:
         mask: shape (h, w), any type, nonzero inside.
@@ -165,8 +160,16 @@ def resize_mask(mask: Shaped[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarra
     Returns:
         Shape (frame.height_px, frame.width_px); false beyond the image.
     """
-    inside = (mask != 0).view(np.uint8)
-    return resize_to_frame(inside * np.uint8(254), frame) > 127  # of half the area, 254 makes exactly 127
+    return _fit((mask != 0).view(np.uint8), frame, cv2.INTER_NEAREST_EXACT) != 0
+
+
+def _fit(image: Grey, frame: Frame, interpolation: int) -> Shaped[np.ndarray, "frame_h frame_w"]:
+    height, width = frame.fitted_size(*image.shape)
+    place = frame.fit(*image.shape)
+    top, left = int(place.shift_y_px), int(place.shift_x_px)
+    framed = np.zeros((frame.height_px, frame.width_px), image.dtype)
+    framed[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=interpolation)
+    return framed
 
 
 def _grey(image: ImageFile.ImageFile, path: Path) -> Grey:
