@@ -30,8 +30,8 @@ class Fitted:
         """What :func:`ggcam.data.images.read_pixels` gives -> frame; see :func:`ggcam.data.images.resize_to_frame`."""
         return resize_to_frame(to_grey(pixels), self.frame)
 
-    def mask(self, mask: Shaped[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
-        """Mask, nonzero inside -> frame; see :func:`ggcam.data.images.resize_mask`."""
+    def mask(self, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
+        """Mask, true inside -> frame; see :func:`ggcam.data.images.resize_mask`."""
         return resize_mask(mask, self.frame)
 
 
@@ -53,9 +53,9 @@ class Strided:
         """What :func:`ggcam.data.images.read_pixels` gives -> frame; white is the largest of the kept pixels."""
         return to_grey(released_procedure.sample(pixels, self.frame).astype(np.float32))
 
-    def mask(self, mask: Shaped[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
-        """Mask, nonzero inside -> frame."""
-        return released_procedure.sample(mask != 0, self.frame)
+    def mask(self, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
+        """Mask, true inside -> frame."""
+        return released_procedure.sample(mask, self.frame)
 
 
 Framing = Fitted | Strided

@@ -150,17 +150,17 @@ def resize_to_frame(image: Grey, frame: Frame) -> Shaped[np.ndarray, "frame_h fr
     return _fit(image, frame, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def resize_mask(mask: Shaped[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarray, "frame_h frame_w"]:
+def resize_mask(mask: Bool[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarray, "frame_h frame_w"]:
     """Fit a mask into the frame as its image is: a pixel is inside when the mask is at its centre.
 
     Args:
-        mask: shape (h, w), any type, nonzero inside.
+        mask: shape (h, w), true inside.
         frame: the target size.
 
     Returns:
         Shape (frame.height_px, frame.width_px); false beyond the image.
     """
-    return _fit((mask != 0).view(np.uint8), frame, cv2.INTER_NEAREST_EXACT) != 0
+    return _fit(mask.view(np.uint8), frame, cv2.INTER_NEAREST_EXACT).view(bool)
 
 
 def _fit(image: Grey, frame: Frame, interpolation: int) -> Shaped[np.ndarray, "frame_h frame_w"]:
