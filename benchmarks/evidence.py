@@ -27,8 +27,8 @@ from ggcam.study.results import write_results
 from ggcam.study.study import carry_out
 from ggcam.training.config import TrainConfig
 
-CASES = 1090
-"""763 for training, 108 for validation and 219 for the test, patients apart."""
+CASES, TRAIN_CASES = 1090, 763
+"""Of all cases 763 are for training, 108 for validation and 219 for the test, patients apart."""
 
 SIZE = "128x96"
 
@@ -60,11 +60,20 @@ class Part:
     seeds: int = 6
     train_cases: tuple[int, ...] = ()
 
+    def as_long_with(self, cases: int) -> Part:
+        """The part with so many cases alone, and as many steps as all of them give."""
+        epochs = round(self.base.epochs * TRAIN_CASES / cases)
+        return replace(self, base=replace(self.base, epochs=epochs), train_cases=(cases,))
+
+
+SMALL = Part(RESNET, arms=(NONE, CORRELATION, SHUFFLED), train_cases=(100, 200, 400))
+"""Fewer cases at the same number of epochs are also fewer steps; the parts `curve-100` and so on take as many steps."""
 
 PARTS = {
     "resnet18-shortcut": Part(RESNET),
     "resnet18": Part(RESNET, shortcut=0.0),
-    "curve": Part(RESNET, arms=(NONE, CORRELATION, SHUFFLED), train_cases=(100, 200, 400)),
+    "curve": SMALL,
+    **{f"curve-{cases}": SMALL.as_long_with(cases) for cases in SMALL.train_cases},
     "pvt-shortcut": Part(PVT, seeds=5),
     "effnet-shortcut": Part(EFFNET, seeds=5),
     "pvt": Part(PVT, shortcut=0.0, seeds=5),

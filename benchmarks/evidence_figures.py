@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from benchmarks.evidence import PARTS
+from benchmarks.evidence import PARTS, TRAIN_CASES
 
 FIGURES = {
     "macro_auroc": "macro AUROC",
@@ -81,27 +81,27 @@ def across(folder: Path, parts: Sequence[str], arm: str = "ggcam-cc") -> None:
     _forests(rows, [pair for pair in pairs if pair in set(rows["pair"])], folder / "across.png")
 
 
-def curve(folder: Path, small: str = "curve", whole: str = "resnet18-shortcut", cases: int = 763) -> None:
+def curve(folder: Path, parts: Sequence[str], name: str, whole: str = "resnet18-shortcut") -> None:
     """Figures against the number of training cases; the last point is the whole training split's."""
-    last = pd.read_csv(folder / f"{whole}-arms.csv").assign(train_cases=cases)
-    rows = pd.concat([pd.read_csv(folder / f"{small}-arms.csv"), last])
+    few = pd.concat([pd.read_csv(folder / f"{part}-arms.csv") for part in parts])
+    arms = list(dict.fromkeys(few["arm"]))
+    rows = pd.concat([few, pd.read_csv(folder / f"{whole}-arms.csv").assign(train_cases=TRAIN_CASES)])
     sizes = sorted(set(rows["train_cases"]))
-    arms = list(dict.fromkeys(pd.read_csv(folder / f"{small}-arms.csv")["arm"]))
     shown = ("macro_auroc", "pointing_game/pneumonia/hit_rate")
     figure, axes = plt.subplots(1, len(shown), figsize=(9, 3.4), layout="constrained")
-    for axis, name in zip(axes, shown, strict=True):
+    for axis, kind in zip(axes, shown, strict=True):
         for number, (arm, colour) in enumerate(zip(arms, COLOURS, strict=False)):
-            found = rows.loc[(rows["arm"] == arm) & (rows["figure"] == name)].sort_values(by=["train_cases"])
+            found = rows.loc[(rows["arm"] == arm) & (rows["figure"] == kind)].sort_values(by=["train_cases"])
             error = (found["value"] - found["low_with_seeds"], found["high_with_seeds"] - found["value"])
             where = found["train_cases"] * 1.03 ** (number - 1)  # side by side, not on top of each other
             axis.errorbar(where, found["value"], error, color=colour, marker="osv"[number], capsize=2, label=arm)
-        axis.set(xscale="log", xlabel="training cases", title=FIGURES[name])
+        axis.set(xscale="log", xlabel="training cases", title=FIGURES[kind])
         axis.set_xticks(sizes, [f"{count:.0f}" for count in sizes])
         axis.minorticks_off()
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].legend(frameon=False, fontsize=9)
-    figure.savefig(folder / "curve.png", dpi=110)
+    figure.savefig(folder / f"{name}.png", dpi=110)
     plt.close(figure)
 
 
@@ -126,13 +126,18 @@ def _difference(row: Mapping[Any, Any]) -> str:
 
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/evidence")
-    parts = [part for part in PARTS if part != "curve" and (folder / f"{part}-differences.csv").is_file()]
+    there = [part for part in PARTS if (folder / f"{part}-differences.csv").is_file()]
+    parts = [part for part in there if not part.startswith("curve")]
     for part in parts:
         differences(folder, part)
         print(f"{part}\n\n{markdown(folder, part)}\n")
-    across(folder, parts)
-    if (folder / "curve-arms.csv").is_file() and (folder / "resnet18-shortcut-arms.csv").is_file():
-        curve(folder)
+    if len(parts) > 1:
+        across(folder, parts)
+    if "curve" in there:
+        curve(folder, ["curve"], "curve")
+    as_long = [part for part in there if part.startswith("curve-")]
+    if as_long:
+        curve(folder, as_long, "curve-as-long")
 
 
 if __name__ == "__main__":
