@@ -9,7 +9,7 @@ import secrets
 import string
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 PROBABILITY, LOGIT = "probability_", "logit_"
 """What the columns of predictions.parquet begin with that have each class's probability and logit."""
+
+
+def predicted_classes(columns: Iterable[object]) -> tuple[str, ...]:
+    """The classes that have a probability among the columns of predictions.parquet, in order."""
+    return tuple(str(name).removeprefix(PROBABILITY) for name in columns if str(name).startswith(PROBABILITY))
 
 
 @dataclass(frozen=True)

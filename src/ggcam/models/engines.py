@@ -5,6 +5,7 @@ All compute in float32 and agree within `onnx_file.TOLERANCE`. They take as many
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -57,7 +58,7 @@ class TorchEngine:
         return Outputs(*(part.float().cpu().numpy() for part in (output.logits, output.cam)))
 
 
-class OnnxEngine:
+class OnnxEngine(ABC):
     """Something that computes an ONNX file on the CPU.
 
     Args:
@@ -80,11 +81,13 @@ class OnnxEngine:
         """Images, uint8 -> logits and CAM."""
         return self._compute(_as_pixels(image, self._pixels))
 
+    @abstractmethod
     def _load(self, content: bytes) -> None:
-        raise NotImplementedError
+        """Make the engine ready."""
 
+    @abstractmethod
     def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> Outputs:
-        raise NotImplementedError
+        """Images of the type that the file takes -> logits and CAM."""
 
 
 class OnnxRuntimeEngine(OnnxEngine):

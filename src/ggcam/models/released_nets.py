@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from ggcam.models.depthwise import DepthwiseConv2d
 
 
-class ReleasedBackbone(nn.Module):
+class ReleasedBackbone(nn.Module, ABC):
     """An original network without its CAM layer: images (b, 1 or 3, H, W) -> features (b, c, H/32, W/32).
 
     Fresh weights are drawn by torch's rules for each layer; which rules the original followed is not known.
@@ -40,9 +41,9 @@ class ReleasedBackbone(nn.Module):
             x = checkpoint(layer, x, use_reentrant=False) if isinstance(layer, _Block) else layer(x)
         return x
 
+    @abstractmethod
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Images -> features."""
-        raise NotImplementedError
 
 
 class GreyConv2d(nn.Conv2d):

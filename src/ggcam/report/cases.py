@@ -16,7 +16,7 @@ from ggcam.data.prepared import PreparedData, label_matrix
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
-from ggcam.run_folder import PROBABILITY, RunFolder
+from ggcam.run_folder import PROBABILITY, RunFolder, predicted_classes
 
 FINE_CELLS = 64
 """Cells, along the longer side, of a gaze map that is to be looked at."""
@@ -49,7 +49,7 @@ class Predicted:
         Raises:
             KeyError: a column is missing.
         """
-        names = tuple(str(name).removeprefix(PROBABILITY) for name in table if str(name).startswith(PROBABILITY))
+        names = predicted_classes(table)
         several = "label" not in table
         return cls(
             case_ids=table["case_id"].to_numpy(np.str_),

@@ -12,7 +12,7 @@ import pandas as pd
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.measure import class_figures, leaves
 from ggcam.metrics.weighted import WeightedStatistic, weighted_mean
-from ggcam.run_folder import PROBABILITY, RunFolder, read_json
+from ggcam.run_folder import PROBABILITY, RunFolder, predicted_classes, read_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,8 @@ def read_figures(run: RunFolder) -> RunFigures:
     again = f"ggcam evaluate {run.root}"
     try:
         predictions, per_case = pd.read_parquet(run.predictions), pd.read_parquet(run.case_figures)
-        columns = [name for name in predictions if str(name).startswith(PROBABILITY)]
-        names = tuple(str(name).removeprefix(PROBABILITY) for name in columns)
-        probabilities = predictions[columns].to_numpy(np.float64)
+        names = predicted_classes(predictions)
+        probabilities = predictions[[PROBABILITY + name for name in names]].to_numpy(np.float64)
         tree = class_figures(probabilities, predictions["label"].to_numpy(np.int64), names)
         if predictions["case_id"].tolist() != per_case["case_id"].tolist():
             raise ValueError("the two tables have different cases")
