@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.raw_cases import SHORT_SIZE, many, raw_cases
 from benchmarks.side_by_side import Result, race, threads
 from ggcam.data.dataset import Cache, PreparedDataModule
+from ggcam.data.png import write_png
 from ggcam.data.prepare import prepare
 from ggcam.data.prepare_config import PrepareConfig
-from ggcam.data.prepare_images import write_png
 from ggcam.data.prepared import PreparedData
 from ggcam.data.processes import cores
 

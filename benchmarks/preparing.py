@@ -18,11 +18,13 @@ from PIL import Image
 from benchmarks.fresh_process import measured
 from benchmarks.raw_cases import RAW_SIZE, SHORT_SIZE, bytes_in, many, raw_cases
 from benchmarks.side_by_side import Result, race, threads
-from ggcam.data import images, prepare_images
+from ggcam.data import images
 from ggcam.data.case import Case, Frame, Source
 from ggcam.data.framing import Fitted
+from ggcam.data.png import write_png
 from ggcam.data.prepare import prepare
 from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare_images import PixelFiles
 
 CASES, OTHER_CASES = 64, 4
 """Cases a call: ours start processes, which pay for many; the original takes each as long as the one before."""
@@ -106,7 +108,7 @@ def _stages(kind: str, source: Source, out: Path) -> Iterator[Result]:
     spent = dict.fromkeys(("image decoded", "masks decoded", "averaged over areas", "encoded and written"), 0.0)
     with threads(1):
         for case in source.cases:
-            files = prepare_images.PixelFiles.of(case)
+            files = PixelFiles.of(case)
             framing = Fitted(Frame())
             started = time.process_time()
             pixels = images.read_pixels(case.image)
@@ -117,7 +119,7 @@ def _stages(kind: str, source: Source, out: Path) -> Iterator[Result]:
             bits = np.bitwise_or.reduce([framing.mask(mask) * np.uint8(1) for mask in masks.values()])
             framed_at = time.process_time()
             for number, array in enumerate((framed, bits)):
-                prepare_images.write_png(out / f"{number}.png", array)
+                write_png(out / f"{number}.png", array)
             ends = (image_read, masks_read, framed_at, time.process_time())
             for stage, start, end in zip(spent, (started, *ends[:-1]), ends, strict=True):
                 spent[stage] += (end - start) / len(source.cases)

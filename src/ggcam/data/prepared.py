@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -22,6 +21,7 @@ from jaxtyping import Float, Int
 
 from ggcam.data import toml
 from ggcam.data.case import MASK_BITS, Frame, MaskName, Region
+from ggcam.data.png import read_png
 from ggcam.data.prepared_checks import check_cases, check_fixations, check_regions
 from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFolderError, TableError, listed
 from ggcam.gaze.fixations import Fixations
@@ -204,7 +204,7 @@ class PreparedData:
         return {name: inside for name, bit in MASK_BITS.items() if (inside := (bits & bit) > 0).any()}
 
     def _read(self, path: Path) -> np.ndarray:
-        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        image = read_png(path)
         if image is None or image.shape != (self.frame.height_px, self.frame.width_px):
             raise ImageError(
                 "a prepared image is damaged",
