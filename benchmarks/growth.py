@@ -55,7 +55,7 @@ def main() -> None:
     full = parser.add_argument_group("costs at full size, for the estimate")
     full.add_argument("--prepare-s", type=float, default=0.1, help="of one case on one core")
     full.add_argument("--prepared-bytes", type=float, default=0.85e6, help="of one case")
-    full.add_argument("--load-s", type=float, default=0.011, help="of one prepared case on one core")
+    full.add_argument("--load-s", type=float, default=0.007, help="of one prepared case on one core")
     full.add_argument("--images-per-s", type=float, default=300.0, help="of training, one GPU: assumed")
     full.add_argument("--predict-images-per-s", type=float, default=900.0, help="of prediction, one GPU: assumed")
     full.add_argument("--read-s", type=float, default=0.045, help="of one raw image on one core: decoded and averaged")
