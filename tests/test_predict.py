@@ -12,9 +12,17 @@ import pytest
 
 from commands.calling import call, refused
 from data.dicom_fixture import write_dicom
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.released_writer import write_released_folders
+from ggcam.data.sources import egd_cxr, released
 from ggcam.errors import ConfigError, MissingFileError
+from ggcam.evaluate import evaluate, write_evaluation
 from ggcam.predict import predict
 from ggcam.run_folder import open_run_folder
+from ggcam.run_network import onnx_of
+from ggcam.training.config import TrainConfig
+from ggcam.training.fit import fit
 
 SIZE = (96, 80)
 
@@ -48,6 +56,44 @@ def test_every_kind_of_image_is_predicted_with_an_overlay_of_its_own_shape(train
         expected = (300, 200) if image.suffix == ".dcm" else cv2.imread(str(image)).shape[:2]
         assert drawn.shape[:2] == expected
         assert (drawn[..., 0] != drawn[..., 2]).any()  # there is colour on it
+
+
+@pytest.fixture(scope="module", params=["raw", "pt"])
+def as_released(request: pytest.FixtureRequest, simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on data that came into the frame in the original's way: prepared so, or read from files prepared so."""
+    root = tmp_path_factory.mktemp("as_released")
+    source = egd_cxr.read(simulated)
+    data = prepare(source, root / "raw", PrepareConfig(preset="released", size="32x32", bits=8, workers=1))
+    if request.param == "pt":
+        write_released_folders(source, data, root / "files", workers=1)
+        source = released.read(root / "files" / "Down2_Blur500")
+        data = prepare(source, root / "pt", PrepareConfig(split="source", size="32x32", bits=8, workers=1))
+    run = fit(data, TrainConfig(backbone="test_resnet", output_stride=8, epochs=1, batch_size=8), root / "runs", "run")
+    write_evaluation(run.root, evaluate(run.root))
+    return run.root
+
+
+def test_a_run_on_images_framed_in_the_originals_way_frames_new_ones_so(as_released, simulated, tmp_path):
+    evaluated = pd.read_parquet(open_run_folder(as_released).predictions).set_index("case_id")
+    expected = evaluated.filter(like="probability_").to_numpy()
+    network = Path(tmp_path / "NET.onnx")
+    network.write_bytes(onnx_of(open_run_folder(as_released)))
+    kinds = [[next(simulated.glob(f"files/*/*/*/{case_id}.dcm")) for case_id in evaluated.index]]
+    if files := list(as_released.parents[1].glob("files/Down2_Blur500/*/*.pt")):
+        by_id = {path.stem: path for path in files}
+        kinds.append([by_id[case_id] for case_id in evaluated.index])
+    for images in kinds:
+        for root in (as_released, network):
+            table = predict(root, images, tmp_path / "out", overlays=False).table
+            np.testing.assert_allclose(table.filter(like="probability_").to_numpy(), expected, atol=1e-4)
+
+
+def test_margins_that_the_network_never_saw_have_no_cam(as_released, tmp_path):
+    image = picture(tmp_path / "a.png", size=(64, 160))  # of which the middle 64x64 come into the frame of 32x32
+    overlay = predict(as_released, [image], tmp_path / "out").table["overlay"].iloc[0]
+    drawn = cv2.imread(str(tmp_path / "out" / overlay)).astype(int)
+    coloured = np.flatnonzero((np.ptp(drawn, axis=2) > 0).any(axis=0))
+    assert (coloured.min(), coloured.max()) == (47, 111)  # a pixel of the frame spans two of the image
 
 
 def test_the_batch_size_changes_nothing(trained, tmp_path):

@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Shaped, UInt8
 
-from ggcam.data.case import Frame
-from ggcam.data.images import IMAGE_SUFFIXES, read_image, resize_to_frame, to_uint8
+from ggcam.data.framing import Fitted, Framing
+from ggcam.data.images import IMAGE_SUFFIXES, is_released_file, read_pixels, to_grey, to_uint8
 from ggcam.errors import ConfigError, ImageError, MissingFileError
 from ggcam.models.engines import EngineName
 from ggcam.report.overlay import cam_overlay, write_png
@@ -48,12 +48,13 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """One image, ready for the network: `shown` for the overlay, `fitted` for the network; or what is wrong with it."""
+    """One image: `shown` for the overlay, `framed` for the network."""
 
     path: Path
     shown: Shaped[np.ndarray, "h w"]
-    fitted: UInt8[np.ndarray, "H W"]
+    framed: UInt8[np.ndarray, "H W"]
     raw_size: tuple[int, int]
+    framing: Framing
 
 
 def predict(
@@ -103,18 +104,18 @@ def predict(
     failed: dict[str, str] = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         drawing: list[Future[None]] = []
-        for loaded in _batches(pool, list(names), network.frame, batch_size):
+        for loaded in _batches(pool, list(names), network.framing, batch_size):
             failed |= {str(path): str(error) for path, error in loaded if isinstance(error, ImageError)}
             readable = [image for _, image in loaded if isinstance(image, _Loaded)]
             if readable:
-                answer = network.predictor(torch.from_numpy(np.stack([image.fitted for image in readable])[:, None]))
+                answer = network.predictor(torch.from_numpy(np.stack([image.framed for image in readable])[:, None]))
                 _finish(drawing)  # those of the batch before, which were drawn while this one was computed
                 for image, probabilities, cam in zip(readable, answer.probabilities, answer.cam, strict=True):
                     rows.append(_row(image, probabilities, network.class_names))
                     if overlays:
                         rows[-1]["overlay"] = names[image.path]
                         shown, to = cam[probabilities.argmax()], out / names[image.path]
-                        drawing.append(pool.submit(_draw, image, shown, network.frame, to))
+                        drawing.append(pool.submit(_draw, image, shown, to))
             if progress is not None:
                 progress(len(rows) + len(failed), len(names))
         _finish(drawing)
@@ -183,36 +184,39 @@ def _overlay_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _batches(
-    pool: ThreadPoolExecutor, paths: Sequence[Path], frame: Frame, batch_size: int
+    pool: ThreadPoolExecutor, paths: Sequence[Path], framing: Framing, batch_size: int
 ) -> Iterator[list[tuple[Path, _Loaded | ImageError]]]:
     """Images decoded by threads, one batch ahead of the network, so that memory stays flat."""
     chunks = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-    load = partial(_load, frame=frame)
+    load = partial(_load, framing=framing)
     ahead = [pool.submit(load, path) for path in chunks[0]] if chunks else []
     for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
         current, ahead = ahead, [pool.submit(load, path) for path in following]
         yield list(zip(chunk, (future.result() for future in current), strict=True))
 
 
-def _load(path: Path, frame: Frame) -> _Loaded | ImageError:
+def _load(path: Path, framing: Framing) -> _Loaded | ImageError:
     try:
-        raw = read_image(path)
+        pixels = read_pixels(path)
+        if is_released_file(path):
+            framing = Fitted(framing.frame)
     except ImageError as error:
         return error
+    raw = to_grey(pixels)
     height, width = raw.shape
     scale = min(1.0, OVERLAY_SIDE_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     shown = raw if scale == 1 else cv2.resize(raw, size, interpolation=cv2.INTER_AREA)
-    return _Loaded(path, shown, to_uint8(resize_to_frame(raw, frame)), (height, width))
+    return _Loaded(path, shown, to_uint8(framing.image(pixels)), (height, width), framing)
 
 
-def _draw(image: _Loaded, cam: Float[np.ndarray, "h w"], frame: Frame, path: Path) -> None:
-    write_png(path, _overlay(image, cam, frame))
+def _draw(image: _Loaded, cam: Float[np.ndarray, "h w"], path: Path) -> None:
+    write_png(path, _overlay(image, cam))
 
 
-def _overlay(image: _Loaded, cam: Float[np.ndarray, "h w"], frame: Frame) -> UInt8[np.ndarray, "y x 3"]:
-    """The CAM over the image itself: what lies over the frame's padding is cut away."""
-    affine = frame.fit(*image.raw_size)
+def _overlay(image: _Loaded, cam: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "y x 3"]:
+    """The CAM over the image itself: what lies over the frame's padding is cut away, and cropped margins have none."""
+    affine, frame = image.framing.place(*image.raw_size), image.framing.frame
     height, width = image.shown.shape
     # Shown pixel -> frame pixel -> CAM cell, all with their origin at the top-left corner.
     cells_x, cells_y = cam.shape[1] / frame.width_px, cam.shape[0] / frame.height_px
@@ -220,4 +224,5 @@ def _overlay(image: _Loaded, cam: Float[np.ndarray, "h w"], frame: Frame) -> UIn
     y = affine.apply_y((np.arange(height) + 0.5) * image.raw_size[0] / height) * cells_y - 0.5
     columns, rows = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
     smooth = cv2.remap(cam, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return cam_overlay(image.shown, smooth)
+    inside = [(at >= -0.5) & (at <= cells - 0.5) for at, cells in zip((rows, columns), cam.shape, strict=True)]
+    return cam_overlay(image.shown, np.where(inside[0] & inside[1], smooth, smooth.min()))

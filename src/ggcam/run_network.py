@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ggcam.data.case import Frame
+from ggcam.data.framing import FRAMINGS, Framing
 from ggcam.errors import ConfigError, WeightsError
 from ggcam.models.engines import ONNX_ENGINES, Engine, EngineName, TorchEngine
 from ggcam.models.inference import Predictor, find_device
@@ -31,13 +32,13 @@ class Network:
 
     Attributes:
         class_names: of each output.
-        frame: of its images.
+        framing: raw images -> images of its frame, as the training's came there.
         predictor: images of that frame -> answers.
         engine: name of what computes.
     """
 
     class_names: tuple[str, ...]
-    frame: Frame
+    framing: Framing
     predictor: Predictor
     engine: str
 
@@ -65,7 +66,8 @@ def open_network(root: Path, engine: EngineName = "auto", device: str | None = N
     run = open_run_folder(root)
     description = ModelDescription.of(run)
     chosen, computes = _engine(run, description, engine, device, images)
-    return Network(description.class_names, description.frame, Predictor(computes, description.multi_label), chosen)
+    framing = FRAMINGS[description.framing](description.frame)
+    return Network(description.class_names, framing, Predictor(computes, description.multi_label), chosen)
 
 
 def onnx_of(run: RunFolder) -> bytes:
@@ -85,7 +87,8 @@ def _onnx(run: RunFolder, description: ModelDescription) -> bytes:
         "multi_label": description.multi_label,
         "network": f"{description.net} {description.type}",
         "image": "grey, 0 black, the largest value white; of a DICOM file, over its display window",
-        "fit": "the whole image as large as it goes in the size, aspect kept, centred, averaged over areas; rest black",
+        "framing": description.framing,
+        "fit": FRAMINGS[description.framing].in_words,
         "logits": "their sigmoid is each class's probability" if description.multi_label else "for a softmax",
         "cam": "evidence for each class in each cell of a grid over the image; its mean is the logit less the bias",
         "weights_sha256": _fingerprint(run),
@@ -100,7 +103,7 @@ def _of_file(path: Path, engine: EngineName, device: str | None) -> Network:
     try:
         content = path.read_bytes()
         notes = read_notes(content)
-        frame = Frame(*notes["size"])
+        framing = FRAMINGS[notes.get("framing", "fitted")](Frame(*notes["size"]))
         names, multi_label = tuple(notes["class_names"]), bool(notes["multi_label"])
     except (WeightsError, KeyError, TypeError) as error:
         what = error.what if isinstance(error, WeightsError) else f"its notes lack {error}"
@@ -119,7 +122,7 @@ def _of_file(path: Path, engine: EngineName, device: str | None) -> Network:
         )
     _demand_cpu(engine, device)
     chosen = (_first_installed() or "onnxruntime") if engine == "auto" else engine
-    return Network(names, frame, Predictor(ONNX_ENGINES[chosen](content), multi_label), chosen)
+    return Network(names, framing, Predictor(ONNX_ENGINES[chosen](content), multi_label), chosen)
 
 
 def _engine(

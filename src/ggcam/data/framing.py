@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Shaped
@@ -11,12 +12,19 @@ from ggcam.data import released_procedure
 from ggcam.data.case import Affine, Frame
 from ggcam.data.images import resize_mask, resize_to_frame, to_grey
 
+FramingName = Literal["fitted", "strided"]
+"""What dataset.toml and a run's description call it: a new image goes the way of the training's."""
+
 
 @dataclass(frozen=True)
 class Fitted:
     """The whole image as large as it goes, by averaging over areas, centred, aspect kept."""
 
     frame: Frame
+    name: ClassVar[FramingName] = "fitted"
+    in_words: ClassVar[str] = (
+        "the whole image as large as it goes in the size, aspect kept, centred, averaged over areas; rest black"
+    )
 
     def place(self, height_px: int, width_px: int) -> Affine:
         """Raw image of that size -> frame; see :meth:`Frame.fit`."""
@@ -40,6 +48,11 @@ class Strided:
     """Every second pixel of the image in the middle of a canvas: see :mod:`ggcam.data.released_procedure`."""
 
     frame: Frame
+    name: ClassVar[FramingName] = "strided"
+    in_words: ClassVar[str] = (
+        "the image in the middle of a black canvas of twice the size, cropped where it is larger; every 2nd pixel of "
+        "that; the largest of these white"
+    )
 
     def place(self, height_px: int, width_px: int) -> Affine:
         """Raw image of that size -> frame; see :func:`ggcam.data.released_procedure.place`."""
@@ -60,3 +73,5 @@ class Strided:
 
 Framing = Fitted | Strided
 """Pixels, masks and positions of a raw image take the same way into the frame."""
+
+FRAMINGS: dict[FramingName, type[Fitted] | type[Strided]] = {framing.name: framing for framing in (Fitted, Strided)}

@@ -120,6 +120,16 @@ def image_size(path: Path) -> tuple[int, int]:
             return _checked_size(image.height, image.width)
 
 
+def is_released_file(path: Path) -> bool:
+    """Whether it is a `.pt` file, whose image the original GG-CAM has already brought into its frame.
+
+    Raises:
+        ImageError: the file is missing or empty.
+    """
+    with _explained(path):
+        return _kind(path) == "pt"
+
+
 def to_grey(pixels: Shaped[np.ndarray, "h w"]) -> Grey:
     """Values of an array, float32, over the full range of uint16: 0 is black, the largest white; uint8, uint16 stay."""
     if pixels.dtype != np.float32:

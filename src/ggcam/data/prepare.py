@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from ggcam.data.case import Case, Frame, Label, Source, Split
-from ggcam.data.framing import Fitted, Framing, Strided
+from ggcam.data.framing import Fitted, Framing, FramingName, Strided
 from ggcam.data.partial import PartialFolder
 from ggcam.data.prepare_config import PrepareConfig
 from ggcam.data.prepare_images import ImageOutcome, ImageTask, PixelFiles, prepare_images
@@ -27,7 +27,7 @@ from ggcam.data.prepared import (
     mask_name,
     write_tables,
 )
-from ggcam.data.released_procedure import demand_raw
+from ggcam.data.released_procedure import been_through, demand_raw
 from ggcam.data.splits import assign_splits
 from ggcam.data.summary import count_cases
 from ggcam.errors import DataError, ImageError, listed
@@ -102,6 +102,7 @@ def prepare(
         "class_names": source.class_names,
         "multi_label": source.multi_label,
         "preset": config.preset,
+        "framing": _framing_name(kept, partial.done, framing),
         "bits": config.image_bits,
         "frame": {"height_px": frame.height_px, "width_px": frame.width_px},
         "split": split_record,
@@ -174,6 +175,13 @@ def _make_images(
         if progress:
             progress(count, total)
     return [broken[case.case_id] for case in source.cases if case.case_id in broken]
+
+
+def _framing_name(cases: list[Case], sizes: Mapping[str, tuple[int, int]], framing: Framing) -> FramingName:
+    """How the truly raw images came here: what the original's procedure wrote, and is not scaled again, is strided."""
+    frame = (framing.frame.height_px, framing.frame.width_px)
+    before = all(been_through(case) and sizes[case.case_id] == frame for case in cases)
+    return "strided" if before else framing.name
 
 
 def _report(broken: list[ImageOutcome], source: Source, partial: PartialFolder, skip: bool) -> None:

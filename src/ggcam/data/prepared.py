@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from ggcam.data import toml
 from ggcam.data.case import MASK_BITS, Frame, MaskName, Region
+from ggcam.data.framing import FramingName
 from ggcam.data.png import read_png
 from ggcam.data.prepared_checks import check_cases, check_fixations, check_regions
 from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFolderError, TableError, listed
@@ -139,6 +140,11 @@ class PreparedData:
 
     def __len__(self) -> int:
         return len(self.cases)
+
+    @property
+    def framing(self) -> FramingName:
+        """How raw images came into the frame; a folder of an earlier version tells it by its preset."""
+        return self.meta.get("framing", "strided" if self.meta.get("preset") == "released" else "fitted")
 
     @property
     def multi_label(self) -> bool:

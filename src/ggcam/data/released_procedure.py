@@ -156,13 +156,18 @@ def split_by_position(
     return splits
 
 
+def been_through(case: Case) -> bool:
+    """Whether the case comes from a file that this procedure wrote."""
+    return any(flag.startswith(GAZE_MAP) for flag in case.flags)
+
+
 def demand_raw(cases: Sequence[Case]) -> None:
     """Demand that no case has been through this procedure before.
 
     Raises:
         DataError: some have.
     """
-    done = [case.case_id for case in cases if any(flag.startswith(GAZE_MAP) for flag in case.flags)]
+    done = [case.case_id for case in cases if been_through(case)]
     if done:
         raise DataError(
             "these cases have been through the original's procedure already",

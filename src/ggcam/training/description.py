@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ggcam.data.case import Frame
+from ggcam.data.framing import FRAMINGS, FramingName
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import ConfigError, RunFolderError, WeightsError
 from ggcam.guidance import Guidance, create_guidance
@@ -30,6 +31,7 @@ class ModelDescription:
         frame: of its images.
         output_stride: as asked of the backbone.
         levels: as asked of the backbone.
+        framing: how raw images come into the frame.
         net: name of the model's class, ours or the original's; part of file names.
         reduction: of channels in the CAM.
         multi_label: an image may belong to several classes, or to none.
@@ -43,6 +45,7 @@ class ModelDescription:
     reduction: Reduction = "sum"
     multi_label: bool = False
     levels: int | None = None
+    framing: FramingName = "fitted"
 
     @classmethod
     def asked(cls, config: TrainConfig, data: PreparedData) -> ModelDescription:
@@ -69,6 +72,7 @@ class ModelDescription:
             config.reduction or own,
             data.multi_label,
             config.levels,
+            data.framing,
         )
 
     @property
@@ -149,6 +153,7 @@ class ModelDescription:
                 reduction=values["reduction"],
                 multi_label=values.get("multi_label", False),  # older runs had one label a case
                 levels=values.get("levels"),  # and whole networks
+                framing=FRAMINGS[values.get("framing", "fitted")].name,
             )
         except (KeyError, TypeError) as error:
             raise RunFolderError(
