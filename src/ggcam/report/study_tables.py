@@ -14,6 +14,7 @@ from ggcam.report.run_tables import ANATOMY_NAMES, OVERALL
 NAMES: Mapping[str, str] = {
     **{figure: name for figure, (name, _) in OVERALL.items()},
     "shortcut/hit_rate": "CAM peaks on the simulated marker (lower is better)",
+    "shortcut/energy_inside/cam": "Share of the CAM on the simulated marker (lower is better)",
     "gaze_agreement/cc/cam": "CC of CAM and gaze",
     "gaze_agreement/nss/cam": "NSS of CAM and gaze",
     "gaze_agreement/cc/cam_minus_shuffled_gaze": "CC with gaze, above that with other patients’ gaze",
@@ -23,6 +24,7 @@ NAMES: Mapping[str, str] = {
 PATTERNS: Mapping[tuple[str, str], str] = {
     ("auroc/", ""): "AUROC, {}",
     ("pointing_game/", "/hit_rate"): "CAM peaks on the finding, {}",
+    ("overlap/", "/average_precision/cam"): "Average precision of the CAM on the finding, {}",
 }
 """Beginning and end of a figure by class -> what it says."""
 
