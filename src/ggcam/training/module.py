@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from timm.optim._optim_factory import create_optimizer_v2
+from timm.optim import create_optimizer_v2  # pyright: ignore[reportPrivateImportUsage]  (public all the same)
 from torch import Tensor
 
 from ggcam.data.augment import Change, change_images, change_points, draw_changes
