@@ -34,7 +34,7 @@ def in_parallel(work: Callable[[Task], Outcome], tasks: Sequence[Task], workers:
         workers: processes; 0 for one a core. Few tasks are done in this process.
 
     Raises:
-        ConfigError: a worker was killed, most likely for want of memory.
+        ConfigError: a worker was killed, most likely for want of memory, or none could start.
         Exception: whatever `work` raises.
     """
     workers = min(workers or cores(), -(-len(tasks) // _TASKS_PER_WORKER))
@@ -50,14 +50,25 @@ def _in_processes(work: Callable[[Task], Outcome], tasks: Sequence[Task], worker
     # Spawned, not forked: a fork inherits the locks of threads (OpenCV's, torch's) that do not exist in it.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=start_worker)
     running: set[Future[Outcome]] = set()
+    begun = False
     try:
         for number, task in enumerate(tasks, start=1):
             running.add(pool.submit(work, task))
             while len(running) >= (_WAITING_PER_WORKER * workers if number < len(tasks) else 1):
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    yield future.result()
+                    outcome = future.result()
+                    begun = True
+                    yield outcome
     except BrokenProcessPool:
+        if not begun:
+            raise ConfigError(
+                "no worker process could start",
+                where="--workers",
+                got=workers,
+                fix='in a script, call this below `if __name__ == "__main__":`, as each worker imports the script; '
+                "otherwise free some memory, or use fewer workers",
+            ) from None
         raise ConfigError(
             "a worker process was killed, most likely for want of memory",
             where="--workers",
