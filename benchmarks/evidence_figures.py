@@ -6,9 +6,8 @@ python -m benchmarks.evidence_figures [FOLDER]
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -23,8 +22,13 @@ FIGURES = {
 }
 """What is drawn, and what it is called."""
 
+PLACED = ("macro_auroc", "pointing_game/pneumonia/hit_rate")
+"""How well it classifies, and how well it places: what curves and the table of all parts have."""
+
 IN_TEXT = FIGURES | {"shortcut/hit_rate": "CAM on the marker"}
 """What the table has."""
+
+RECOMMENDED = "ggcam-cc"
 
 OPPONENTS = {
     "none": "no guidance",
@@ -44,7 +48,7 @@ def differences(folder: Path, part: str) -> None:
     _forests(rows, list(dict.fromkeys(rows["pair"])), folder / f"{part}-differences.png")
 
 
-def _forests(rows: pd.DataFrame, pairs: list[str], target: Path) -> None:
+def _forests(rows: pd.DataFrame, pairs: list[str], target: Path, what: str = "difference") -> None:
     """One plot a figure, side by side; a line for each pair, in this order."""
     size = (11, 0.32 * len(pairs) + 1.1)
     figure, axes = plt.subplots(1, len(FIGURES), figsize=size, sharey=True, layout="constrained")
@@ -54,7 +58,7 @@ def _forests(rows: pd.DataFrame, pairs: list[str], target: Path) -> None:
         axis.set_title(title, fontsize=10)
     axes[0].set_yticks(range(len(pairs)), pairs, fontsize=9)
     axes[0].invert_yaxis()
-    figure.supxlabel("difference; line: 95 % over patients and trainings; blue where it excludes zero", fontsize=9)
+    figure.supxlabel(f"{what}; line: 95 % over patients and trainings; blue where it excludes zero", fontsize=9)
     figure.savefig(target, dpi=110)
     plt.close(figure)
 
@@ -69,16 +73,39 @@ def _forest(axis: Axes, rows: pd.DataFrame) -> None:
     axis.grid(axis="x", alpha=0.3)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
+    axis.locator_params(axis="x", nbins=5)
 
 
-def across(folder: Path, parts: Sequence[str], arm: str = "ggcam-cc") -> None:
-    """Forest plots of one arm against others, a row for each part in which they were compared."""
-    rows = pd.concat([pd.read_csv(folder / f"{part}-differences.csv").assign(part=part) for part in parts])
-    rows = rows.loc[(rows["arm"] == arm) & rows["baseline"].isin(list(OPPONENTS))]
+def across(folder: Path, parts: Sequence[str]) -> None:
+    """Forest plots of the recommended guidance against others, a row for each part in which they were compared."""
+    rows = pd.concat([_against(folder, part).assign(part=part) for part in parts])
     pair = [f"{OPPONENTS[baseline]}:  {part}" for baseline, part in zip(rows["baseline"], rows["part"], strict=True)]
     rows = rows.assign(pair=pair)
     pairs = [f"{words}:  {part}" for words in OPPONENTS.values() for part in parts]
-    _forests(rows, [pair for pair in pairs if pair in set(rows["pair"])], folder / "across.png")
+    there = [pair for pair in pairs if pair in set(rows["pair"])]
+    _forests(rows, there, folder / "across.png", f"{RECOMMENDED} less the arm named at the left, part by part")
+
+
+def across_markdown(folder: Path, parts: Sequence[str]) -> str:
+    """A row a part: the figures without guidance, and what the recommended one has over that and over shuffled gaze."""
+    others = list(OPPONENTS)[:2]
+    columns = ("`none`", f"gain of `{RECOMMENDED}`", "its gain over shuffled gaze")
+    titles = [f"{FIGURES[name]}: {words}" for name in PLACED for words in columns]
+    lines = [f"| part | runs an arm | {' | '.join(titles)} |", "| --- " * (len(titles) + 2) + "|"]
+    for part in parts:
+        arms, against = pd.read_csv(folder / f"{part}-arms.csv"), _against(folder, part)
+        cells = []
+        for name in PLACED:
+            (value,) = arms.loc[(arms["figure"] == name) & (arms["arm"] == "none"), "value"]
+            of_name = against[against["figure"] == name].set_index("baseline")
+            cells += [f"{value:.3f}", *(_difference(of_name.loc[other]) for other in others)]
+        lines.append(f"| `{part}` | {against['runs'].min()} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _against(folder: Path, part: str) -> pd.DataFrame:
+    rows = pd.read_csv(folder / f"{part}-differences.csv")
+    return rows.loc[(rows["arm"] == RECOMMENDED) & rows["baseline"].isin(list(OPPONENTS))]
 
 
 def curve(folder: Path, parts: Sequence[str], name: str, whole: str = "resnet18-shortcut") -> None:
@@ -87,9 +114,8 @@ def curve(folder: Path, parts: Sequence[str], name: str, whole: str = "resnet18-
     arms = list(dict.fromkeys(few["arm"]))
     rows = pd.concat([few, pd.read_csv(folder / f"{whole}-arms.csv").assign(train_cases=TRAIN_CASES)])
     sizes = sorted(set(rows["train_cases"]))
-    shown = ("macro_auroc", "pointing_game/pneumonia/hit_rate")
-    figure, axes = plt.subplots(1, len(shown), figsize=(9, 3.4), layout="constrained")
-    for axis, kind in zip(axes, shown, strict=True):
+    figure, axes = plt.subplots(1, len(PLACED), figsize=(9, 3.4), layout="constrained")
+    for axis, kind in zip(axes, PLACED, strict=True):
         for number, (arm, colour) in enumerate(zip(arms, COLOURS, strict=False)):
             found = rows.loc[(rows["arm"] == arm) & (rows["figure"] == kind)].sort_values(by=["train_cases"])
             error = (found["value"] - found["low_with_seeds"], found["high_with_seeds"] - found["value"])
@@ -115,13 +141,15 @@ def markdown(folder: Path, part: str) -> str:
         for name in IN_TEXT:
             (value,) = rows.loc[rows["figure"] == name, "value"]
             to = (differences["arm"] == arm) & (differences["baseline"] == baseline) & (differences["figure"] == name)
-            cells.append(f"{value:.3f}" + "".join(map(_difference, differences.loc[to].to_dict(orient="records"))))
+            cells.append(
+                f"{value:.3f}" + "".join(f" ({_difference(row)})" for _, row in differences.loc[to].iterrows())
+            )
         lines.append(f"| `{arm}` | {rows['runs'].max()} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _difference(row: Mapping[Any, Any]) -> str:
-    return f" ({row['value']:+.3f} [{row['low_with_seeds']:+.3f}, {row['high_with_seeds']:+.3f}])"
+def _difference(row: pd.Series) -> str:
+    return f"{row['value']:+.3f} [{row['low_with_seeds']:+.3f}, {row['high_with_seeds']:+.3f}]"
 
 
 def main() -> None:
@@ -133,10 +161,11 @@ def main() -> None:
         print(f"{part}\n\n{markdown(folder, part)}\n")
     if len(parts) > 1:
         across(folder, parts)
+        print(f"all\n\n{across_markdown(folder, parts)}\n")
     if "curve" in there:
         curve(folder, ["curve"], "curve")
     as_long = [part for part in there if part.startswith("curve-")]
-    if as_long:
+    if len(as_long) > 1:
         curve(folder, as_long, "curve-as-long")
 
 
