@@ -88,7 +88,7 @@ def across(folder: Path, parts: Sequence[str]) -> None:
 
 def across_markdown(folder: Path, parts: Sequence[str]) -> str:
     """A row a part: the figures without guidance, and what the recommended one has over that and over shuffled gaze."""
-    others = list(OPPONENTS)[:2]
+    others = ("none", f"{RECOMMENDED}+shuffled-gaze")
     columns = ("`none`", f"gain of `{RECOMMENDED}`", "its gain over shuffled gaze")
     titles = [f"{FIGURES[name]}: {words}" for name in PLACED for words in columns]
     lines = [f"| part | runs an arm | {' | '.join(titles)} |", "| --- " * (len(titles) + 2) + "|"]

@@ -76,7 +76,7 @@ def as_released(request: pytest.FixtureRequest, simulated: Path, tmp_path_factor
 def test_a_run_on_images_framed_in_the_originals_way_frames_new_ones_so(as_released, simulated, tmp_path):
     evaluated = pd.read_parquet(open_run_folder(as_released).predictions).set_index("case_id")
     expected = evaluated.filter(like="probability_").to_numpy()
-    network = Path(tmp_path / "NET.onnx")
+    network = tmp_path / "NET.onnx"
     network.write_bytes(onnx_of(open_run_folder(as_released)))
     kinds = [[next(simulated.glob(f"files/*/*/*/{case_id}.dcm")) for case_id in evaluated.index]]
     if files := list(as_released.parents[1].glob("files/Down2_Blur500/*/*.pt")):

@@ -105,7 +105,7 @@ class Places:
             findings: name of the regions, for each case, that count as its findings; by default all that mark any.
         """
         rows, columns = grid
-        frame = (data.frame.height_px, data.frame.width_px)
+        frame = data.frame.shape
         fine = (min(frame[0], FINEST), min(frame[1], FINEST))
         heart, lung, finding, marker = np.zeros((4, len(cases), rows, columns), dtype=bool)
         share = np.zeros(len(cases))

@@ -198,7 +198,7 @@ def _batches(
 def _load(path: Path, framing: Framing) -> _Loaded | ImageError:
     try:
         pixels = read_pixels(path)
-        if is_released_file(path):
+        if not isinstance(framing, Fitted) and is_released_file(path):  # which is in the frame already
             framing = Fitted(framing.frame)
     except ImageError as error:
         return error

@@ -81,7 +81,7 @@ def onnx_of(run: RunFolder) -> bytes:
 
 
 def _onnx(run: RunFolder, description: ModelDescription) -> bytes:
-    frame = (description.frame.height_px, description.frame.width_px)
+    frame = description.frame.shape
     notes: dict[str, Any] = {
         "class_names": list(description.class_names),
         "multi_label": description.multi_label,

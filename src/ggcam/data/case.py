@@ -122,6 +122,11 @@ class Frame:
                     fix=f"use {self._rounded(self.height_px)}x{self._rounded(self.width_px)}",
                 )
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width), as an array of its pixels has it."""
+        return self.height_px, self.width_px
+
     def _rounded(self, side: int) -> int:
         return max(self.multiple, round(side / self.multiple) * self.multiple)
 

@@ -66,7 +66,7 @@ class PreparedDataset(Dataset[Batch]):
 
     def __init__(self, data: PreparedData, split: Split, cache: Cache = "auto"):
         self.cases: pd.DataFrame = data.cases.loc[data.cases["split"] == split].reset_index(drop=True)
-        self.frame = (data.frame.height_px, data.frame.width_px)
+        self.frame = data.frame.shape
         self._data = data
         self._case_ids = self.cases["case_id"].tolist()
         labels = torch.tensor(data.labels_of(self.cases))

@@ -177,7 +177,7 @@ def _fit(image: Grey, frame: Frame, interpolation: int) -> Shaped[np.ndarray, "f
     height, width = frame.fitted_size(*image.shape)
     place = frame.fit(*image.shape)
     top, left = int(place.shift_y_px), int(place.shift_x_px)
-    framed = np.zeros((frame.height_px, frame.width_px), image.dtype)
+    framed = np.zeros(frame.shape, image.dtype)
     framed[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=interpolation)
     return framed
 

@@ -58,15 +58,15 @@ def read_png(path: Path) -> np.ndarray | None:
     except OSError:
         return None
     pixels = _summed_differences(file)
-    # Somebody else's file: other filters, interlaced, in colour; or a broken one.
-    return cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED) if pixels is None and file else pixels
+    if pixels is None and file:  # somebody else's: other filters, interlaced, in colour; or a broken one
+        pixels = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    return pixels
 
 
 def _summed_differences(file: bytes) -> Shaped[np.ndarray, "h w"] | None:
     """Pixels of a one-channel file whose rows are all differences to the row above; None for any other."""
     try:
-        chunks = _chunks(file)
-        (_, header), *packed, (last, _) = chunks
+        (_, header), *packed, (last, _) = _chunks(file)
         width, height, bits, *kind = struct.unpack(">IIBBBBB", header)
         if kind != [_GREY, 0, 0, 0] or bits not in (8, 16) or last != b"IEND" or any(n != b"IDAT" for n, _ in packed):
             return None

@@ -179,8 +179,7 @@ def _make_images(
 
 def _framing_name(cases: list[Case], sizes: Mapping[str, tuple[int, int]], framing: Framing) -> FramingName:
     """How the truly raw images came here: what the original's procedure wrote, and is not scaled again, is strided."""
-    frame = (framing.frame.height_px, framing.frame.width_px)
-    before = all(been_through(case) and sizes[case.case_id] == frame for case in cases)
+    before = all(been_through(case) and sizes[case.case_id] == framing.frame.shape for case in cases)
     return "strided" if before else framing.name
 
 

@@ -211,7 +211,7 @@ class PreparedData:
 
     def _read(self, path: Path) -> np.ndarray:
         image = read_png(path)
-        if image is None or image.shape != (self.frame.height_px, self.frame.width_px):
+        if image is None or image.shape != self.frame.shape:
             raise ImageError(
                 "a prepared image is damaged",
                 where=path,

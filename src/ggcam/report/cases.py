@@ -132,7 +132,7 @@ class ShownCases:
         )
 
     def _map(self, case_id: str, grid: tuple[int, ...]) -> np.ndarray:
-        size = (self._data.frame.height_px, self._data.frame.width_px)
+        size = self._data.frame.shape
         return attention_map(self._data.gaze[case_id], (grid[0], grid[1]), size, **self._blur)
 
 

@@ -95,7 +95,7 @@ class ModelDescription:
             return released.create_classifier(self.released, len(self.class_names))
         backbone = create_backbone(
             self.type,
-            (self.frame.height_px, self.frame.width_px),
+            self.frame.shape,
             output_stride=self.output_stride,
             pretrained=pretrained,
             weights=weights,

@@ -127,7 +127,7 @@ def _train(
     on_epoch: OnEpoch | None,
     progress_bar: bool,
 ) -> RunFolder:
-    frame = (data.frame.height_px, data.frame.width_px)
+    frame = data.frame.shape
     guidance = create_guidance(config.guidance, config.guidance_weight)
     module = GuidedTraining(model.to(memory_format=torch.channels_last), guidance, config, frame)
     begun = run.last_checkpoint if run.last_checkpoint.is_file() else None

@@ -266,7 +266,7 @@ def _order(prepared: PreparedData) -> Finding:
 
 def _entropy(prepared: PreparedData) -> Finding:
     """Entropy of the attention maps as a share of the largest possible: 0 is a point, 1 an even spread."""
-    frame = (prepared.frame.height_px, prepared.frame.width_px)
+    frame = prepared.frame.shape
     values = []
     for gaze in _timed(prepared):
         density = attention_map(gaze, (MAP_GRID, MAP_GRID), frame, kind="density")

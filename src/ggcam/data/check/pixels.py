@@ -102,7 +102,7 @@ def _lungs(prepared: PreparedData, case_id: str) -> Bool[np.ndarray, "h w"] | No
     if masks:
         return np.logical_or.reduce(masks)
     boxes = [box for box in prepared.boxes.get(case_id, ()) if box.name.lower() in ("left lung", "right lung")]
-    inside = np.zeros((prepared.frame.height_px, prepared.frame.width_px), dtype=bool)
+    inside = np.zeros(prepared.frame.shape, dtype=bool)
     for box in boxes:
         x0, y0, x1, y1 = (max(0, round(at)) for at in (box.x0_px, box.y0_px, box.x1_px, box.y1_px))
         inside[y0:y1, x0:x1] = True
