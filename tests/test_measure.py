@@ -80,6 +80,9 @@ def test_every_part_is_there_and_every_figure_lies_in_its_interval(measured):
     found = dict(figures_in(measured))
     assert len(found) > 80
     for path, each in found.items():
+        if path[0] == "reliability" and measured["reliability"][path[1]]["cases"] < 3:
+            assert np.isnan([each["low"], each["high"]]).all(), path  # most resamples lose one or two cases
+            continue
         assert each["low"] <= each["high"], path
         if "calibration_error" not in path:  # biased upwards in resamples
             assert each["low"] <= each["value"] <= each["high"], path

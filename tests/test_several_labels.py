@@ -30,6 +30,8 @@ from ggcam.gaze.maps import attention_map
 from ggcam.measure import gaze_of_label, measure
 from ggcam.measure_cam import Blur
 from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.study.figures import read_figures
+from ggcam.study.folder import open_study
 from ggcam.training.config import TrainConfig
 from ggcam.training.description import ModelDescription
 from ggcam.training.fit import fit
@@ -140,19 +142,19 @@ def test_agreement_is_measured_label_by_label_and_equals_a_loop(data):
     random = np.random.default_rng(0)
     cam = random.normal(size=(len(cases), 3, 8, 8)).astype(np.float32)
     probabilities = random.random((len(cases), 3)).astype(np.float32)
-    tree, by_case = measure(data, cases, probabilities, cam, Blur(sigma_px=4.0))
-    assert not [name for name in by_case if name.startswith("gaze_agreement")]  # its rows are labels, not cases
+    tree, by_pair = measure(data, cases, probabilities, cam, Blur(sigma_px=4.0))
     found = tree["gaze_agreement"]
-    slow = []
+    slow = {}
     for i, row in enumerate(cases.to_dict("records")):
         gaze = data.gaze.get(row["case_id"])
         for k, name in enumerate(CLASSES):
             if row[f"label_{name}"] == 1 and gaze is not None:
                 own = gaze.select(gaze.label == name)
                 seen = attention_map(own if len(own) else gaze, (8, 8), (64, 64), sigma_px=4.0)
-                slow.append(np.corrcoef(cam[i, k].ravel(), seen.ravel())[0, 1])
+                slow[row["case_id"], name] = np.corrcoef(cam[i, k].ravel(), seen.ravel())[0, 1]
     assert found["cases"] == len(slow) > 5
-    assert found["cc"]["cam"]["value"] == pytest.approx(np.mean(slow), abs=1e-6)
+    assert found["cc"]["cam"]["value"] == pytest.approx(np.mean(list(slow.values())), abs=1e-6)
+    assert by_pair.set_index(["case_id", "label"])["gaze_agreement/cc/cam"].dropna().to_dict() == pytest.approx(slow)
 
 
 def test_nothing_present_in_a_split_leaves_the_figures_of_cams_out(data):
@@ -215,6 +217,42 @@ def test_the_command_trains_and_prints_an_area_a_label(data, capsys, tmp_path):
     assert called.code == 0, called
     assert all(f"AUROC {name}" in called.out for name in CLASSES)
     assert open_run_folder(tmp_path / "mine").settings["train"]["label_gaze"] == "own"
+
+
+def test_a_study_compares_what_the_runs_measured(data, capsys, caplog, tmp_path):
+    flags = ("--backbone", "test_resnet", "--epochs", "1", "--batch-size", "8", "--accelerator", "cpu")
+    arms = ("--guidance", "none,ggcam-cc", "--controls", "--seeds", "1", "--train-cases", "16")
+    called = call(capsys, "study", data.root, *flags, *arms, "--out", tmp_path / "s")
+    assert called.code == 0, called
+    assert "arm ggcam-cc+lung-mask is left out" in caplog.text  # there is no mask
+    study, plan = open_study(tmp_path / "s")
+    assert len(plan.runs) == 5
+    summary = json.loads(study.summary.read_text())
+    table = pd.read_parquet(study.table).set_index(["arm", "metric"])["value"]
+    assert {row["figure"] for row in summary["arms"]} > {"auroc/low", "gaze_agreement/cc/cam"}
+    for row in summary["arms"]:
+        assert row["value"] == pytest.approx(table[row["arm"], row["figure"]])
+    for row in summary["differences"]:
+        ours, theirs = (table[row[which], row["figure"]] for which in ("arm", "baseline"))
+        assert row["value"] == pytest.approx(ours - theirs)
+        assert row["low"] <= row["value"] <= row["high"]
+    assert "AUROC, low" in study.page.read_text()
+
+
+def test_a_patient_who_is_drawn_twice_brings_every_label_twice(run):
+    figures, table = read_figures(run), pd.read_parquet(run.case_figures)
+    times = np.random.default_rng(0).integers(0, 3, len(figures.cases))
+    repeated = table["case_id"].map(dict(zip(figures.cases["case_id"], times, strict=True)))
+    assert table["case_id"].duplicated().any()
+    for name in ("gaze_agreement/nss/cam", "gaze_agreement/cc/cam"):
+        slow = table[name].repeat(repeated).mean()
+        assert figures.statistics[name](times[:, None].astype(float))[0] == pytest.approx(slow)
+
+
+def test_a_study_refuses_the_released_loss_before_training(data, capsys, tmp_path):
+    flags = ("--backbone", "test_resnet", "--guidance", "none,released", "--seeds", "1", "--out", tmp_path / "s")
+    assert "one class a case" in refused(capsys, "study", data.root, *flags)
+    assert not (tmp_path / "s").exists()
 
 
 def test_what_a_network_learns_depends_on_the_choice_of_gaze(data, tmp_path):

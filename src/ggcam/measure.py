@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
-from ggcam.data.prepared import Labels, PreparedData
+from ggcam.data.prepared import Labels, PreparedData, label_matrix
 from ggcam.gaze.fixations import Fixations
 from ggcam.measure_cam import Blur, Places, gaze_figures, localisation_figures, shortcut_figures
 from ggcam.metrics.calibration import brier_per_case, top_label
@@ -79,22 +79,20 @@ def measure(
     Returns:
         A tree whose figures, chance levels among them, are {"value", "low", "high"}, NaN where undefined; beside them
         numbers of cases. And a table, a row a case, with a column for each figure that is a mean over cases, named by
-        its path in the tree, such as "gaze_agreement/cc/cam"; NaN in the cases that it leaves out.
+        its path in the tree, such as "gaze_agreement/cc/cam"; NaN in the cases that it leaves out. Where a case may
+        have several labels, it has a row a case and label that is `judged`, and a column "label" with its name.
     """
     labels, patients = data.labels_of(cases), cases["patient_id"].to_numpy(np.str_)
     probabilities = probabilities.astype(np.float64)
     case, label = judged(labels)
     readings = [data.readings.get(case_id, ()) for case_id in cases["case_id"]]
+    figures = classification_figures(probabilities, labels, data.class_names)
+    row_of = {"case_id": cases["case_id"].to_numpy()[case]}
+    names = None
     if data.multi_label:
-        figures = label_figures(probabilities, labels, data.class_names)
-        names = [data.class_names[k] for k in label]
+        names = row_of["label"] = [data.class_names[k] for k in label]
         readings = [gaze_of_label(readings[i], name) for i, name in zip(case, names, strict=True)]
-        places = Places.of(data, cases.iloc[case], cam.shape[2:], findings=names)
-        truth = labels
-    else:
-        figures = class_figures(probabilities, labels, data.class_names)
-        places = Places.of(data, cases, cam.shape[2:])
-        truth = np.eye(len(data.class_names))[labels]
+    places = Places.of(data, cases.iloc[case], cam.shape[2:], findings=names)
     own = cam[case, label].astype(np.float64)
     of_cams = {
         **localisation_figures(own, label, data.class_names, places),
@@ -102,6 +100,7 @@ def measure(
         **shortcut_figures(own, places),
         **(more or {}),
     }
+    truth = label_matrix(cases, data.class_names, data.multi_label)
     known = np.isfinite(truth)
     delong = {
         name: figure(DeLong.of(probabilities[None, on, k], truth[on, k] == 1, patients[on]).interval())
@@ -113,10 +112,8 @@ def measure(
         **with_intervals(of_cams, patients[case]),
         "auroc_delong": delong,
     }
-    # With several labels a CAM's figures have a row for each label that a case has, which is no row a case.
-    by_case = figures if data.multi_label else {**figures, **of_cams}
-    means = {path: leaf.values for path, leaf in leaves(by_case) if isinstance(leaf, CaseMean)}
-    return tree, pd.DataFrame({"case_id": cases["case_id"].to_numpy(), **means})
+    means = {path: leaf.values for path, leaf in leaves({**figures, **of_cams}) if isinstance(leaf, CaseMean)}
+    return tree, pd.DataFrame({**row_of, **means})
 
 
 def judged(labels: Labels) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
@@ -161,6 +158,13 @@ def figure(interval: Interval) -> dict[str, float]:
     """An interval as metrics.json has it."""
     known = asdict(interval)
     return {name: known[name] for name in ("value", "low", "high")}
+
+
+def classification_figures(
+    probabilities: Float[np.ndarray, "n k"], labels: Labels, class_names: tuple[str, ...]
+) -> dict[str, Any]:
+    """What does not look at CAMs: `class_figures`, or `label_figures` where a case may have several labels."""
+    return (class_figures if labels.ndim == 1 else label_figures)(probabilities, labels, class_names)
 
 
 def class_figures(

@@ -97,7 +97,7 @@ class RunFolder:
 
     @property
     def case_figures(self) -> Path:
-        """A row an evaluated case, a column each figure of metrics.json that is a mean over cases."""
+        """A row an evaluated case, or each label that one has; a column each figure that is a mean over these."""
         return self.root / "case_figures.parquet"
 
     @property

@@ -13,9 +13,13 @@ import pytest
 from ggcam.data.arrange import arranged, with_control, with_folds, with_train_cases
 from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.dataset import PreparedDataset
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
 from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.data.sources import folder
 from ggcam.errors import ConfigError
 from ggcam.gaze.maps import attention_map
+from several_fixture import write_several
 
 CONTROLS = ("shuffled-gaze", "centre", "lung-mask", "random-map")
 
@@ -23,6 +27,13 @@ CONTROLS = ("shuffled-gaze", "centre", "lung-mask", "random-map")
 @pytest.fixture(scope="module")
 def data(prepared: Path) -> PreparedData:
     return load_prepared(prepared)
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """Cases of several labels, some of whose fixations name one."""
+    raw = write_several(tmp_path_factory.mktemp("several") / "raw", cases=80)
+    return prepare(folder.read(raw), raw.with_name("data"), PrepareConfig(size="64x64", split="source", workers=1))
 
 
 def test_nothing_asked_is_nothing_done(data):
@@ -143,3 +154,50 @@ def test_a_lung_mask_that_is_not_there_is_named(data, tmp_path):
     bare = replace(data, root=tmp_path)
     with pytest.raises(ConfigError, match="needs a mask of the lungs"):
         with_control(bare, "lung-mask", seed=0)
+
+
+def test_cases_of_several_labels_are_dealt_out_to_folds_too(several):
+    tested: Counter[str] = Counter()
+    for fold in range(4):
+        made = with_folds(several, 4, fold, seed=1)
+        held_out = (made.cases["split"] == "test").to_numpy()
+        assert (made.cases.groupby("patient_id")["split"].nunique() == 1).all()
+        shares = (made.label_matrix[held_out] == 1).sum(axis=0) / (made.label_matrix == 1).sum(axis=0)
+        assert (abs(shares - 0.25) < 0.15).all()
+        tested.update(made.cases.loc[held_out, "case_id"])
+    assert tested == Counter(several.cases["case_id"])
+
+
+def test_a_label_that_few_have_does_not_keep_the_others_from_being_dealt_out(several):
+    rare = several.cases["label_low"].where(np.arange(len(several)) < 3, 0)
+    made = with_folds(replace(several, cases=several.cases.assign(label_low=rare)), 4, 0, seed=0)
+    assert set(made.cases["split"]) == {"train", "valid", "test"}
+
+
+def test_fewer_cases_of_several_labels_keep_every_label(several):
+    taken = {}
+    for most in (8, 20):
+        made = with_train_cases(several, most, seed=0)
+        train = (made.cases["split"] == "train").to_numpy()
+        assert most - 2 <= train.sum() <= most
+        assert (made.label_matrix[train] == 1).any(axis=0).all()
+        taken[most] = set(made.cases.loc[train, "case_id"])
+    assert taken[8] < taken[20]
+
+
+@pytest.mark.parametrize("control", ["centre", "random-map"])
+def test_a_control_names_the_labels_that_the_gaze_named(several, control):
+    def named(data: PreparedData) -> set[tuple[str, str]]:
+        learned = data.cases.loc[data.cases["split"] != "test", "case_id"]
+        table = data.fixations[data.fixations["case_id"].isin(learned)]
+        return set(zip(table["case_id"], table["label"].fillna(""), strict=True))
+
+    made = with_control(several, control, seed=0)
+    assert named(made) == named(several)
+    assert {name for _, name in named(made)} == {"left", "right", "low", ""}
+    if control == "centre":
+        case_id = next(case_id for case_id, name in sorted(named(made)) if name == "left")
+        gaze = made.gaze[case_id]
+        own, whole = gaze.select(gaze.label == "left"), gaze
+        maps = [attention_map(each, (8, 8), (64, 64), kind="density") for each in (own, whole)]
+        np.testing.assert_allclose(*maps, atol=1e-6)

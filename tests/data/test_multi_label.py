@@ -60,7 +60,9 @@ def test_cases_are_drawn_of_each_present_class(data):
 
 def test_the_rarest_present_class_decides_where_a_case_goes(tmp_path):
     cases = several(tmp_path, cases=8).cases
-    assert strata(cases) == [2, 3, 0, 3, 2, 3, 0, 3]
+    assert strata([case.label for case in cases]).tolist() == [2, 3, 0, 3, 2, 3, 0, 3]
+    assert strata(np.array([[1, 1, 0], [1, 0, 0], [0, 0, np.nan], [1, 0, 0]])).tolist() == [1, 0, 3, 0]
+    assert strata([2, 0, 1]).tolist() == [2, 0, 1]
 
 
 def test_every_class_is_shared_out_in_the_fractions(tmp_path):

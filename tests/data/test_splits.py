@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ggcam.data.case import SPLITS, Case
-from ggcam.data.splits import assign_splits, folds, read_split_file, split_by_patient
+from ggcam.data.splits import assign_splits, folds, pooled, read_split_file, split_by_patient
 from ggcam.errors import ConfigError, GGCamError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -127,9 +127,21 @@ def test_folds_hold_each_case_out_once_and_part_no_patient():
     assert (folds(patients, labels, k=4, seed=6) != fold).any()
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20)), min_size=1, max_size=60), st.integers(1, 6))
+def test_pooled_strata_have_patients_enough_and_none_is_torn_apart(cases, least):
+    stratum, patients = (np.array(column) for column in zip(*cases, strict=True))
+    made = pooled(stratum, patients, least)
+    assert all(len(set(made[stratum == each])) == 1 for each in stratum)
+    sizes = {each: len(set(patients[made == each])) for each in made.tolist()}
+    assert min(sizes.values()) >= least or len(sizes) == 1
+    if all(len(set(patients[stratum == each])) >= least for each in stratum):
+        assert (made == stratum).all()
+
+
 @pytest.mark.parametrize("k", [1, 4])
 def test_an_impossible_number_of_folds_says_what_is_possible(k: int):
-    with pytest.raises(GGCamError, match="from 2 to 3"):
+    with pytest.raises(GGCamError, match="2 or more, and at most 3"):
         folds(list("abcdefg"), [0, 0, 0, 0, 1, 1, 1], k=k)
 
 

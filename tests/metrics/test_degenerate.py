@@ -230,7 +230,7 @@ or in all (u), nothing (e), or a ValueError (!)."""
 
 NO_METRICS = {
     *("none_for_nan", "check_scores", "check_labels", "demand_finite", "demand_order"),  # of what comes in or goes out
-    *("tie_ends", "on_cases", "mean_of", "centre_map"),  # parts of the others
+    *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "centre_map"),  # parts of the others
     *("CurveBand", "Difference", "Interval", "Faithfulness", "ReliabilityCurve", "CaseMean"),  # what the others return
 }
 

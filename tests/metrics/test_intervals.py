@@ -120,14 +120,28 @@ def test_a_model_does_not_differ_from_itself_and_a_better_one_does():
     assert better.high - better.low < sum(i.high - i.low for i in alone)
 
 
-def test_a_resample_that_loses_a_class_is_dropped_and_counted():
+def with_few_of_the_last_class(cases: int) -> tuple[np.ndarray, np.ndarray]:
     scores, labels = random_cases(6)
-    rare = (labels != 2) | (np.cumsum(labels == 2) <= 1)
-    scores, labels = scores[rare], labels[rare]
+    few = (labels != 2) | (np.cumsum(labels == 2) <= cases)
+    return scores[few], labels[few]
+
+
+def test_a_resample_that_loses_a_class_is_dropped_and_counted():
+    scores, labels = with_few_of_the_last_class(3)
     found = bootstrap_interval(weighted_macro_auroc(scores, labels), np.arange(len(labels)), resamples=2000)
     assert found.resamples + found.dropped == 2000
-    assert found.dropped / 2000 == pytest.approx(np.exp(-1), abs=0.04)
+    assert found.dropped / 2000 == pytest.approx(np.exp(-3), abs=0.02)
     assert found.low <= found.value <= found.high
+
+
+def test_a_number_that_many_resamples_leave_undefined_has_no_interval():
+    """What the others say is of the resamples alone that drew the only patient of the class."""
+    scores, labels = with_few_of_the_last_class(1)
+    found = bootstrap_interval(weighted_macro_auroc(scores, labels), np.arange(len(labels)), resamples=2000)
+    assert found.dropped / 2000 == pytest.approx(np.exp(-1), abs=0.04)
+    assert found.value == pytest.approx(macro_auroc(scores, labels))
+    assert found.resamples == 0
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_a_class_that_no_case_has_is_left_out_as_in_the_plain_figure():

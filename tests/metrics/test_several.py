@@ -60,6 +60,19 @@ def test_areas_leave_out_the_unknown(judged):
     assert macro_auroc_of_labels(logits, labels) == pytest.approx(areas[:2].mean())
 
 
+def test_a_resample_that_loses_a_label_has_the_mean_of_the_others(judged):
+    logits, labels = judged
+    figures = label_figures(expit(logits), labels, NAMES)
+    weights = np.random.default_rng(1).integers(1, 4, CASES).astype(float)
+    without = weights * (labels[:, 0] != 1)
+    truth, probability = known(logits, labels, 1)
+    times = without[~np.isnan(labels[:, 1])]
+    for name, reference in (("macro_auroc", roc_auc_score), ("macro_auprc", average_precision_score)):
+        expected = reference(truth, probability, sample_weight=times)
+        assert figures[name](without[:, None])[0] == pytest.approx(expected)
+    assert np.isnan(figures["macro_auroc"](np.zeros((CASES, 1)))[0])
+
+
 def test_what_is_predicted_where_nothing_is_known_changes_nothing(judged):
     logits, labels = judged
     other = np.where(np.isnan(labels), 40.0, logits)

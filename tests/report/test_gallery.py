@@ -13,7 +13,7 @@ from PIL import Image
 
 from ggcam.data.case import Frame, Region
 from ggcam.gaze.fixations import Fixations
-from ggcam.report.gallery import MOST_CASES, chosen_cases, groups
+from ggcam.report.gallery import MOST_CASES, chosen_cases
 from ggcam.report.layers import (
     LONGEST_PX,
     MOST_BYTES,
@@ -55,11 +55,6 @@ def test_a_rare_class_leaves_its_places_to_the_others():
     chosen = chosen_cases(np.linspace(0, 1, 102), np.array([0, 1, *[2] * 100]), 40)
     assert len(chosen) == 40
     assert {0, 1} <= set(chosen)
-
-
-def test_a_case_stands_for_its_rarest_label():
-    truth = np.array([[1, 1, 0], [1, 0, 0], [0, 0, np.nan], [1, 0, 0]], dtype=float)
-    assert groups(truth).tolist() == [1, 0, -1, 0]
 
 
 def test_a_map_is_a_pixel_a_cell_from_transparent_to_opaque():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -92,7 +92,7 @@ def study(
         else:
             print(f"{done}: {outcome.name} failed: {outcome.error}", file=sys.stderr, flush=True)
 
-    print(f"{len(plan.runs):,} runs: {', '.join(arm.name for arm in plan.arms)}; {seeds} seeds")
+    print(f"{len(plan.runs):,} runs: {', '.join(arm.name for arm in plan.arms)}; seeds: {seeds}")
     if ray is not None:
         executor = partial(run_on_ray, address=ray, gpus_per_run=gpus_per_run)
     else:
@@ -110,44 +110,55 @@ def study(
 
 
 def _print_summary(summary: Mapping[str, Any]) -> None:
-    arms = [[_figure(row), row["arm"], _interval(row), str(row["runs"])] for row in filter(_shown, summary["arms"])]
-    print_table(["figure", "arm", "mean over runs [95 %]", "runs"], arms)
-    differences = [
-        [
-            _figure(row),
-            f"{row['arm']} - {row['baseline']}",
-            _interval(row, "+"),
-            _ends(row, "+", "_with_seeds"),
-            *(_number(row[name]) for name in ("p_patients_holm", "p_seeds_holm")),
+    """Two tables a figure: what each arm reaches, and how the arms differ."""
+    arms, differences = _by_figure(summary["arms"]), _by_figure(summary["differences"])
+    shown = _shown(list(arms))
+    for figure, rows in arms.items():
+        if figure[0] not in shown:
+            continue
+        name = figure[0] if figure[1] is None else f"{figure[0]}, {figure[1]:,} training cases"
+        print_table(
+            [name, "mean over runs [95 %]", "runs"], [[row["arm"], _interval(row), str(row["runs"])] for row in rows]
+        )
+        held = [
+            [
+                f"{row['arm']} - {row['baseline']}",
+                _interval(row, "+"),
+                *(_number(row[name]) for name in ("p_patients_holm", "p_seeds_holm")),
+            ]
+            for row in differences.get(figure, [])
         ]
-        for row in filter(_shown, summary["differences"])
-    ]
+        if held:
+            print_table([name, "difference [95 %]", "p patients", "p seeds"], held)
     if differences:
-        print_table(["figure", "arms", "difference [95 %]", "with seeds", "p patients", "p seeds"], differences)
-        print("interval and p patients: for other patients; with seeds: for other patients and other trainings;")
-        print("p seeds: for other trainings; p adjusted (Holm)")
+        print("interval: for other patients and, with several seeds, other trainings; p patients: for other patients;")
+        print("p seeds: for other trainings; both adjusted (Holm)")
     for note in summary["notes"]:
         print(f"note: {note}")
     if summary["missing_runs"]:
         print(f"note: {len(summary['missing_runs']):,} runs are missing; where one lacks, its pair is left out")
 
 
-def _shown(row: Mapping[str, Any]) -> bool:
-    """Few enough for a terminal; summary.json has them all."""
-    name = row["figure"]
-    return name in ("macro_auroc", "gaze_agreement/cc/cam") or name.startswith("pointing_game/")
+def _by_figure(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int | None], list[Mapping[str, Any]]]:
+    """Rows of the summary by figure and number of training cases."""
+    found: dict[tuple[str, int | None], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row["figure"], row["train_cases"]), []).append(row)
+    return found
 
 
-def _figure(row: Mapping[str, Any]) -> str:
-    return row["figure"] if row["train_cases"] is None else f"{row['figure']}, {row['train_cases']:,} training cases"
+def _shown(figures: Collection[tuple[str, int | None]]) -> set[str]:
+    """Few enough for a terminal; summary.json and the page have them all."""
+    names = {name for name, _ in figures}
+    of_findings = {name for name in names if name.startswith("pointing_game/")}
+    return names & {"macro_auroc", "gaze_agreement/cc/cam"} | (of_findings if len(of_findings) <= 3 else set())
 
 
 def _interval(row: Mapping[str, Any], sign: str = "") -> str:
-    return f"{_number(row['value'], sign)} {_ends(row, sign)}"
-
-
-def _ends(row: Mapping[str, Any], sign: str = "", of: str = "") -> str:
-    return f"[{_number(row[f'low{of}'], sign)}, {_number(row[f'high{of}'], sign)}]"
+    """A figure with the interval to quote: over patients and trainings, where there are several."""
+    of = "" if row["low_with_seeds"] is None else "_with_seeds"
+    value, low, high = (_number(row[name], sign) for name in ("value", f"low{of}", f"high{of}"))
+    return f"{value} [{low}, {high}]"
 
 
 def _number(value: float | None, sign: str = "") -> str:

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Int, Shaped
 from numpy.random import Generator
 
 from ggcam.data.arrange_config import ArrangeConfig, Control
 from ggcam.data.case import Frame
 from ggcam.data.prepared import PreparedData
-from ggcam.data.splits import folds
+from ggcam.data.splits import folds, pooled, strata
 from ggcam.errors import ConfigError
 
 MASK_POINTS = 32
@@ -29,11 +29,8 @@ def arranged(data: PreparedData, config: ArrangeConfig) -> PreparedData:
     """The data of one run. The same config gives the same arrangement.
 
     Raises:
-        ConfigError: a class has fewer patients than there are folds, cases have several labels, or a control lacks
-            what it is made of.
+        ConfigError: a class has fewer patients than there are folds, or a control lacks what it is made of.
     """
-    if data.multi_label and (config.folds or config.train_cases is not None):
-        raise ConfigError("cases of several labels are not dealt out anew", where="--folds, --train-cases")
     if config.folds:
         data = with_folds(data, config.folds, config.fold, config.arrange_seed)
     if config.train_cases is not None:
@@ -42,33 +39,42 @@ def arranged(data: PreparedData, config: ArrangeConfig) -> PreparedData:
 
 
 def with_folds(data: PreparedData, count: int, fold: int, seed: int) -> PreparedData:
-    """Test on one fold, validate on the next, train on the others; patients stay together, classes are shared out.
+    """Test on one fold, validate on the next, train on the others; patients stay together, `strata` are shared out.
+
+    Where cases may have several labels, one may be too rare to be in every fold: such strata are shared out together.
 
     Raises:
         ConfigError: a class has fewer patients than `count`.
     """
-    number = folds(data.cases["patient_id"].to_numpy(np.str_), data.cases["label"].to_numpy(), count, seed)
+    patients, stratum = data.cases["patient_id"].to_numpy(np.str_), strata(data.labels_of(data.cases))
+    if data.multi_label:
+        stratum = pooled(stratum, patients, count)
+    number = folds(patients, stratum, count, seed)
     split = np.where(number == fold, "test", np.where(number == (fold + 1) % count, "valid", "train"))
     return replace(data, cases=data.cases.assign(split=split))
 
 
 def with_train_cases(data: PreparedData, most: int, seed: int) -> PreparedData:
-    """Keep at most `most` training cases, whole patients, the classes in turn; validation and test stay as they are."""
+    """Keep at most `most` training cases, whole patients, `strata` in turn; validation and test stay as they are."""
     cases = data.cases
     train = (cases["split"] == "train").to_numpy()
-    order = _patients_in_turn(cases.loc[train], np.random.default_rng(seed))
-    sizes = cases[train].groupby("patient_id").size()
+    learned = cases.loc[train]
+    order = _patients_in_turn(learned["patient_id"], strata(data.labels_of(learned)), np.random.default_rng(seed))
+    sizes = learned.groupby("patient_id").size()
     taken = order[np.cumsum(sizes.loc[order].to_numpy()) <= most]
     keep = ~train | cases["patient_id"].isin(taken.tolist()).to_numpy()
     return _selected(data, keep)
 
 
-def _patients_in_turn(train: pd.DataFrame, rng: Generator) -> Shaped[np.ndarray, " patients"]:
-    """Patients shuffled, one of each class after the other; a patient of several classes counts for the first one."""
-    patients = train.drop_duplicates("patient_id").sort_values("patient_id")
+def _patients_in_turn(
+    patient_id: pd.Series, stratum: Int[np.ndarray, " n"], rng: Generator
+) -> Shaped[np.ndarray, " patients"]:
+    """Patients shuffled, one of each stratum after the other; a patient of several counts for the first one."""
+    patients = pd.DataFrame({"patient_id": patient_id, "stratum": stratum})
+    patients = patients.drop_duplicates("patient_id").sort_values("patient_id")
     shuffled = patients.iloc[rng.permutation(len(patients))]
-    turn = shuffled.groupby("label").cumcount()
-    return shuffled.assign(turn=turn).sort_values(["turn", "label"])["patient_id"].to_numpy()
+    turn = shuffled.groupby("stratum").cumcount()
+    return shuffled.assign(turn=turn).sort_values(["turn", "stratum"])["patient_id"].to_numpy()
 
 
 def _selected(data: PreparedData, keep: Bool[np.ndarray, " cases"]) -> PreparedData:
@@ -86,7 +92,8 @@ def with_control(data: PreparedData, control: Control, seed: int) -> PreparedDat
     """Put something else in the place of the gaze of the training and validation cases that have any.
 
     All else stays: which cases are guided, and how. What a guidance gains with a control it does not owe to where
-    readers looked on *this* image.
+    readers looked on *this* image. Where fixations name labels, so do those of a control: the same of the case's
+    labels have gaze of their own; but shuffled gaze names what it did in the other case.
 
     Raises:
         ConfigError: "lung-mask", and a guided case has no mask of its lungs; or "shuffled-gaze" of a single case.
@@ -104,6 +111,9 @@ def with_control(data: PreparedData, control: Control, seed: int) -> PreparedDat
         made = _central(data, guided["case_id"].to_numpy(), gaze)
     else:
         made = _in_lungs(data, guided["case_id"].to_numpy(), gaze)
+    if data.multi_label and control in ("centre", "lung-mask"):
+        named = gaze[["case_id", "label"]].drop_duplicates()
+        made = made.drop(columns="label").merge(named, on="case_id")
     return replace(data, fixations=pd.concat([data.fixations[~of_guided], made], ignore_index=True))
 
 

@@ -158,9 +158,7 @@ class PreparedData:
 
     def labels_of(self, cases: pd.DataFrame) -> Labels:
         """The labels of some of the cases."""
-        if self.multi_label:
-            return label_matrix(cases, self.class_names, multi_label=True)
-        return cases["label"].to_numpy(np.int64)
+        return labels_in(cases, self.class_names)
 
     @cached_property
     def gaze(self) -> Mapping[str, Fixations]:
@@ -317,6 +315,13 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
                 got=f"{column.type}, {column.null_count} nulls",
             )
     return table.select(schema.names).cast(schema)
+
+
+def labels_in(table: pd.DataFrame, class_names: Sequence[str]) -> Labels:
+    """The labels in a table with the label columns of cases.parquet, of one class a case or of several."""
+    if "label" in table:
+        return table["label"].to_numpy(np.int64)
+    return label_matrix(table, class_names, multi_label=True)
 
 
 def label_matrix(cases: pd.DataFrame, class_names: Sequence[str], multi_label: bool) -> Float[np.ndarray, "n classes"]:

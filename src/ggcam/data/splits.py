@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int
 
-from ggcam.data.case import SPLITS, Case, Split
+from ggcam.data.case import SPLITS, Case, Label, Split
 from ggcam.data.images import IMAGE_SUFFIXES
 from ggcam.data.prepare_config import FRACTIONS
+from ggcam.data.prepared import Labels
 from ggcam.data.released_procedure import split_by_position
 from ggcam.data.tables import column_names, read_table
 from ggcam.errors import ConfigError, DataError, TableError, listed
@@ -152,6 +154,11 @@ def _check_fractions(fractions: tuple[float, float, float]) -> None:
         )
 
 
+def _dealt(cases: Sequence[Case], fractions: tuple[float, float, float], seed: int) -> np.ndarray:
+    patients = [case.patient_id for case in cases]
+    return split_by_patient(patients, strata([case.label for case in cases]), fractions, seed)
+
+
 def _warn_of_gaps(dealt: np.ndarray, demanded: Sequence[int], class_names: np.ndarray) -> None:
     for split in demanded:
         missing = class_names[dealt[split] == 0]
@@ -178,7 +185,7 @@ def folds(
         raise ConfigError(
             f"{k} folds cannot be made",
             where="--folds",
-            expected=f"from 2 to {fewest}, the number of patients in the smallest class",
+            expected=f"2 or more, and at most {fewest}, the number of patients in the smallest class",
         )
     dealer = StratifiedGroupKFold(n_splits=k, shuffle=True, random_state=seed)
     fold = np.empty(len(patients.of_case), dtype=np.int64)
@@ -187,18 +194,31 @@ def folds(
     return fold
 
 
-def strata(cases: Sequence[Case]) -> list[int]:
-    """By what the cases are dealt out: the label; in a multi-label source the rarest class that a case belongs to.
+def strata(labels: Labels | Sequence[Label]) -> Int[np.ndarray, " n"]:
+    """By what cases are dealt out, shape (n,): the class; where they may have several labels, the rarest that each has.
 
-    The rarest, since it has the fewest cases to go round. A case of no class is dealt out with its like, as a class
+    The rarest, since it has the fewest cases to go round. A case without a label is dealt out with its like, as a class
     numbered beyond the others.
     """
-    several = [case.label for case in cases if isinstance(case.label, tuple)]
-    if not several:
-        return [case.label for case in cases if isinstance(case.label, int)]
-    present = np.array([[value == 1 for value in label] for label in several])
-    counts = np.where(present, present.sum(axis=0), np.iinfo(np.int64).max)
-    return np.where(present.any(axis=1), counts.argmin(axis=1), present.shape[1]).tolist()
+    values = np.asarray(labels, dtype=np.float64)  # in which None is NaN
+    if values.ndim == 1:
+        return values.astype(np.int64)
+    present = values == 1
+    counts = np.where(present, present.sum(axis=0), len(present) + 1)
+    return np.where(present.any(axis=1), counts.argmin(axis=1), present.shape[1])
+
+
+def pooled(
+    stratum: Int[np.ndarray, " n"], patient_ids: Sequence[str] | np.ndarray, least: int
+) -> Int[np.ndarray, " n"]:
+    """The smallest strata put together until each has so many patients, or one is left; shape (n,)."""
+    made = stratum.copy()
+    while True:
+        patients = {each: len(set(np.asarray(patient_ids)[made == each])) for each in np.unique(made).tolist()}
+        smallest, *others = sorted(patients, key=lambda each: (patients[each], each))
+        if patients[smallest] >= least or not others:
+            return made
+        made[made == smallest] = others[0]
 
 
 def read_split_file(path: Path) -> dict[str, Split]:
@@ -266,7 +286,7 @@ def _from_test_list(
     if rest <= 0:
         raise ConfigError("no share is left for train and valid", where="--fractions", got=listed(fractions))
     shares = (fractions[0] / rest, fractions[1] / rest, 0.0)
-    dealt = split_by_patient([case.patient_id for case in others], strata(others), shares, seed)
+    dealt = _dealt(others, shares, seed)
     for case, split in zip(others, dealt, strict=True):
         known[case.case_id] = _SPLIT_WORDS[split]
     return known
@@ -297,7 +317,7 @@ def assign_splits(
     known: dict[str, Split]
     record: dict[str, object]
     if how == "patient":
-        dealt = split_by_patient([case.patient_id for case in cases], strata(cases), fractions, seed)
+        dealt = _dealt(cases, fractions, seed)
         known = {case.case_id: _SPLIT_WORDS[split] for case, split in zip(cases, dealt, strict=True)}
         record = {"how": "patient", "seed": seed, "fractions": fractions}
     elif how == "position":

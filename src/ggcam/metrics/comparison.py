@@ -19,7 +19,7 @@ class Difference:
 
     Attributes:
         interval: of the difference.
-        p_value: two-sided, how likely a difference this far from 0 is where there is none; NaN where undefined.
+        p_value: two-sided, how likely a difference this far from 0 is where there is none; NaN without an interval.
     """
 
     interval: Interval
@@ -29,7 +29,7 @@ class Difference:
     def of(cls, value: float, draws: Float[np.ndarray, " r"], level: float = 0.95) -> Difference:
         """A difference and its resamples, as `paired_bootstrap_test` has them."""
         interval = Interval.of(value, draws, level)
-        if not interval.resamples:
+        if np.isnan(interval.low):
             return cls(interval, float("nan"))
         smaller_tail = min((draws <= 0).sum(), (draws >= 0).sum())
         return cls(interval, float(min(1.0, 2 * (smaller_tail + 1) / (interval.resamples + 1))))

@@ -14,17 +14,23 @@ CHUNK_ELEMENTS = 500_000
 """Weights held at once. A few such arrays of float64 stay in the processor's cache and far below any memory limit."""
 
 
+MOST_UNDEFINED = 0.1
+"""Share of resamples that may leave a number undefined. More do where a class has one or two patients; the others, in
+which these always are, would make an interval that is too narrow, and beside the number."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """A number and where it would lie for other patients.
 
     Attributes:
         value: the number on all cases; NaN when undefined.
-        low: lower end; NaN when there are fewer than two patients or no resample defines the number.
+        low: lower end; NaN when there are fewer than two patients, or when more than a tenth of the resamples leave the
+            number undefined.
         high: upper end, likewise.
         level: share of the resamples between the ends, such as 0.95.
-        resamples: number of resamples that the ends rest on.
-        dropped: number of further resamples that left the number undefined (a class was lost) and were left out.
+        resamples: number of resamples that the ends rest on; 0 without any ends.
+        dropped: number of resamples that left the number undefined (a class was lost).
     """
 
     value: float
@@ -44,10 +50,11 @@ class Interval:
         if not 0 < level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {level}")
         kept = draws[~np.isnan(draws)]
-        if not len(kept) or np.isnan(value):
-            return cls(value, np.nan, np.nan, level, 0, dropped=len(draws) - len(kept))
+        dropped = len(draws) - len(kept)
+        if not len(kept) or np.isnan(value) or dropped > MOST_UNDEFINED * len(draws):
+            return cls(value, np.nan, np.nan, level, 0, dropped)
         low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-        return cls(value, float(low), float(high), level, len(kept), dropped=len(draws) - len(kept))
+        return cls(value, float(low), float(high), level, len(kept), dropped)
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"

@@ -15,7 +15,7 @@ from ggcam.metrics.calibration import BINS
 from ggcam.metrics.classification import auroc, known_mean, none_for_nan, precision_recall
 from ggcam.metrics.weighted import (
     WeightedStatistic,
-    mean_of,
+    mean_of_defined,
     on_cases,
     weighted_auprc,
     weighted_auroc,
@@ -135,7 +135,8 @@ def label_figures(
 ) -> dict:
     """What metrics.json says of several labels, as functions of case weights.
 
-    Means over the labels: macro_auroc, macro_auprc. Of all known entries in one pool: micro_auroc, accuracy (at a
+    Means over the labels, in a resample over those that it defines, as it easily loses a rare one: macro_auroc,
+    macro_auprc. Of all known entries in one pool: micro_auroc, accuracy (at a
     probability of 0.5), brier (0 to 1), calibration_error (of the probability that the label is present), and by bin of
     that probability reliability, whose "accuracy" is the share of present ones. By label: auroc, auprc,
     sensitivity_at_90_specificity; and as numbers of cases "known" and "present". A label of which not
@@ -155,9 +156,9 @@ def label_figures(
     probability, present = probabilities[case, label], labels[case, label] == 1
     aurocs, auprcs = by_label(weighted_auroc), by_label(weighted_auprc)
     return {
-        "macro_auroc": mean_of(list(aurocs.values())),
+        "macro_auroc": mean_of_defined(list(aurocs.values())),
         "micro_auroc": on_cases(case, weighted_auroc(probability, present)),
-        "macro_auprc": mean_of(list(auprcs.values())),
+        "macro_auprc": mean_of_defined(list(auprcs.values())),
         "accuracy": on_cases(case, weighted_mean((probability > 0.5) == present)),
         "brier": on_cases(case, weighted_mean((probability - present) ** 2)),
         "calibration_error": on_cases(case, weighted_calibration_error(probability, present, BINS)),

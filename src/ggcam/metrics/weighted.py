@@ -307,6 +307,17 @@ def mean_of(parts: Sequence[WeightedStatistic]) -> WeightedStatistic:
     return statistic
 
 
+def mean_of_defined(parts: Sequence[WeightedStatistic]) -> WeightedStatistic:
+    """Mean of those of several statistics that a resample defines; NaN where it defines none."""
+
+    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
+        values = np.array([part(weights) for part in parts]).reshape(len(parts), weights.shape[1])
+        defined = np.isfinite(values)
+        return _ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0, dtype=np.float64))
+
+    return statistic
+
+
 def _sums(weights: Float[np.ndarray, "n r"], chosen: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " r"]:
     return chosen.astype(np.float64) @ weights
 

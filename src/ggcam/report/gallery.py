@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, Shaped
 
 from ggcam.data.case import Frame
 from ggcam.data.prepared import PreparedData
+from ggcam.data.splits import strata
 from ggcam.metrics.saliency import correlation
 from ggcam.report.cases import Predicted, Shown, ShownCases
 from ggcam.report.layers import (
@@ -97,17 +98,11 @@ class GalleryCase:
 
 def gallery_cases(shown: ShownCases, data: PreparedData, predicted: Predicted) -> tuple[GalleryCase, ...]:
     """Up to `MOST_CASES` cases of the run, the worst first: see `chosen_cases`."""
-    group = groups(predicted.truth)
+    group = strata(predicted.truth)
     return tuple(
         _case(predicted, row, int(group[row]), shown[str(predicted.case_ids[row])], data.frame)
         for row in chosen_cases(predicted.certainty, group, MOST_CASES)
     )
-
-
-def groups(truth: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
-    """The class that each case stands for, shape (n,): of several that it has the rarest, and -1 for none."""
-    has = truth == 1
-    return np.where(has.any(axis=1), np.where(has, has.sum(axis=0), len(has) + 1).argmin(axis=1), -1)
 
 
 def chosen_cases(certainty: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"], most: int) -> list[int]:
@@ -131,7 +126,7 @@ def chosen_cases(certainty: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"
 def _case(predicted: Predicted, row: int, group: int, shown: Shown, frame: Frame) -> GalleryCase:
     probabilities, truth, names = predicted.probabilities[row], predicted.truth[row], predicted.class_names
     top = int(probabilities.argmax())
-    first = group if group >= 0 else top
+    first = group if group < len(names) else top
     agreement = None
     if shown.gaze is not None:
         found = float(correlation(shown.cam[first][None].astype(np.float64), shown.gaze[None].astype(np.float64))[0])

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ggcam.data.prepared import labels_in
 from ggcam.errors import MissingFileError, RunFolderError
-from ggcam.measure import class_figures, leaves
-from ggcam.metrics.weighted import WeightedStatistic, weighted_mean
+from ggcam.measure import classification_figures, judged, leaves
+from ggcam.metrics.weighted import WeightedStatistic, on_cases, weighted_mean
 from ggcam.run_folder import PROBABILITY, RunFolder, predicted_classes, read_json
 
 
@@ -37,22 +38,22 @@ def read_figures(run: RunFolder) -> RunFigures:
     """
     again = f"ggcam evaluate {run.root}"
     try:
-        predictions, per_case = pd.read_parquet(run.predictions), pd.read_parquet(run.case_figures)
+        predictions, per_row = pd.read_parquet(run.predictions), pd.read_parquet(run.case_figures)
         names = predicted_classes(predictions)
         probabilities = predictions[[PROBABILITY + name for name in names]].to_numpy(np.float64)
-        tree = class_figures(probabilities, predictions["label"].to_numpy(np.int64), names)
-        if predictions["case_id"].tolist() != per_case["case_id"].tolist():
-            raise ValueError("the two tables have different cases")
+        labels = labels_in(predictions, names)
+        of_classes = dict(leaves(classification_figures(probabilities, labels, names)))
         cases = pd.DataFrame({name: predictions[name] for name in ("case_id", "patient_id")})
+        case, _ = judged(labels)
+        if cases["case_id"].iloc[case].tolist() != per_row["case_id"].tolist():
+            raise ValueError("the two tables have different cases")
     except FileNotFoundError as error:
         raise MissingFileError("a run has not been evaluated", where=error.filename, fix=again) from None
     except (ValueError, OSError, KeyError) as error:
         raise RunFolderError("a run's predictions are damaged", where=run.root, got=error, fix=again) from error
-    means = per_case.drop(columns="case_id")
-    return RunFigures(
-        cases,
-        {**dict(leaves(tree)), **{str(name): weighted_mean(means[name].to_numpy(np.float64)) for name in means}},
-    )
+    columns = per_row.drop(columns=["case_id", "label"], errors="ignore").astype(np.float64)
+    means = {str(name): on_cases(case, weighted_mean(column.to_numpy())) for name, column in columns.items()}
+    return RunFigures(cases, of_classes | means)
 
 
 def metric_rows(run: RunFolder) -> list[dict[str, Any]]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ggcam.data.arrange import arranged
 from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.case import SPLITS
-from ggcam.data.prepared import PreparedData
+from ggcam.data.prepared import PreparedData, label_matrix
 from ggcam.errors import ConfigError
 from ggcam.guidance import create_guidance
 from ggcam.run_folder import write_json
@@ -91,9 +92,9 @@ def checked(data: PreparedData, plan: StudyPlan) -> StudyPlan:
         ConfigError: an unknown guidance, no gaze to guide by, too many folds or training cases, no such network.
     """
     for arm in plan.arms:
-        create_guidance(arm.guidance)
-    if data.multi_label:
-        raise ConfigError("a study compares on data of one label a case", where=data.root, got="several labels a case")
+        guidance = create_guidance(arm.guidance)
+        if data.multi_label:
+            guidance.demand_several_labels()
     ModelDescription.asked(plan.base, data).build(weights=plan.base.weights)
     for run in plan.runs:
         if run.arm == plan.arms[0] and run.config.seed == plan.seeds[0]:
@@ -107,9 +108,9 @@ def _check_cases(data: PreparedData, arrange: ArrangeConfig, guided: bool) -> No
         if split not in set(whole["split"]):
             raise ConfigError(f"there are no {split} cases", where=data.root, fix="ask for --folds, or prepare again")
     cases = arranged(data, replace(arrange, control="none")).cases
-    train, all_train = cases[cases["split"] == "train"], whole[whole["split"] == "train"]
+    train, all_train = (table.loc[table["split"] == "train"] for table in (cases, whole))
     if arrange.train_cases is not None and not (
-        arrange.train_cases <= len(all_train) and set(train["label"]) == set(all_train["label"])
+        arrange.train_cases <= len(all_train) and _classes(data, train) == _classes(data, all_train)
     ):
         raise ConfigError(
             f"{arrange.train_cases} training cases cannot be chosen",
@@ -122,6 +123,11 @@ def _check_cases(data: PreparedData, arrange: ArrangeConfig, guided: bool) -> No
             where=data.root,
             expected="gaze in the prepared folder, or --guidance none alone",
         )
+
+
+def _classes(data: PreparedData, cases: pd.DataFrame) -> set[int]:
+    """Numbers of the classes that some of the cases have."""
+    return set(np.nonzero(label_matrix(cases, data.class_names, data.multi_label) == 1)[1].tolist())
 
 
 def _possible(data: PreparedData, plan: StudyPlan, arm: Arm) -> bool:
