@@ -158,7 +158,7 @@ def _interval(row: Mapping[str, Any], sign: str = "") -> str:
     """A figure with the interval to quote: over patients and trainings, where there are several."""
     of = "" if row["low_with_seeds"] is None else "_with_seeds"
     value, low, high = (_number(row[name], sign) for name in ("value", f"low{of}", f"high{of}"))
-    return f"{value} [{low}, {high}]"
+    return value if row[f"low{of}"] is None else f"{value} [{low}, {high}]"
 
 
 def _number(value: float | None, sign: str = "") -> str:
