@@ -14,8 +14,8 @@ from numpy.random import Generator
 
 from ggcam.data.arrange_config import ArrangeConfig, Control
 from ggcam.data.case import Frame
+from ggcam.data.dealing import folds, pooled, strata
 from ggcam.data.prepared import PreparedData
-from ggcam.data.splits import folds, pooled, strata
 from ggcam.errors import ConfigError
 
 MASK_POINTS = 32

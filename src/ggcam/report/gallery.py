@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from ggcam.data.case import Frame
+from ggcam.data.dealing import strata
 from ggcam.data.prepared import PreparedData
-from ggcam.data.splits import strata
 from ggcam.metrics.saliency import correlation
 from ggcam.report.cases import Predicted, Shown, ShownCases
 from ggcam.report.layers import (
