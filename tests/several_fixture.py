@@ -7,9 +7,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ggcam.data.prepare import prepare
+from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepared import PreparedData
+from ggcam.data.sources import folder
+
 CLASSES = ("left", "right", "low")
 SPOTS = {"left": (30, 15), "right": (30, 45), "low": (62, 30)}
 """Class -> row and column at which its bright blob lies."""
+
+
+def prepare_several(raw: Path) -> PreparedData:
+    """What `write_several` wrote, prepared beside it."""
+    return prepare(folder.read(raw), raw.with_name("data"), PrepareConfig(size="64x64", split="source", workers=1))
 
 
 def write_several(root: Path, cases: int = 50, seed: int = 0) -> Path:

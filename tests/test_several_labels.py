@@ -23,7 +23,7 @@ from ggcam.data.dataset import PreparedDataset
 from ggcam.data.prepare import prepare
 from ggcam.data.prepare_config import PrepareConfig
 from ggcam.data.prepared import PreparedData, load_prepared
-from ggcam.data.sources import folder, reflacx
+from ggcam.data.sources import reflacx
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.evaluate import evaluate, write_evaluation
 from ggcam.gaze.maps import attention_map
@@ -35,7 +35,7 @@ from ggcam.study.folder import open_study
 from ggcam.training.config import TrainConfig
 from ggcam.training.description import ModelDescription
 from ggcam.training.fit import fit
-from several_fixture import CLASSES, write_several
+from several_fixture import CLASSES, prepare_several, write_several
 
 TINY = TrainConfig(backbone="test_resnet", output_stride=8, epochs=2, batch_size=8, accelerator="cpu", precision="32")
 
@@ -47,7 +47,7 @@ def raw(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(raw) -> PreparedData:
-    return prepare(folder.read(raw), raw.with_name("data"), PrepareConfig(size="64x64", split="source", workers=1))
+    return prepare_several(raw)
 
 
 @pytest.fixture(scope="module")
@@ -266,8 +266,7 @@ def test_what_a_network_learns_depends_on_the_choice_of_gaze(data, tmp_path):
 
 def test_a_network_learns_labels_that_are_there_together(tmp_path):
     """Where labels are blobs, a few epochs are enough."""
-    root = write_several(tmp_path / "raw", cases=160, seed=1)
-    data = prepare(folder.read(root), tmp_path / "data", PrepareConfig(size="64x64", split="source", workers=1))
+    data = prepare_several(write_several(tmp_path / "raw", cases=160, seed=1))
     config = TrainConfig(**{**vars(TINY), "epochs": 12, "lr": 3e-3})
     run = fit(data, config, tmp_path, "learned")
     metrics = evaluate(run.root).metrics

@@ -13,13 +13,10 @@ import pytest
 from ggcam.data.arrange import arranged, with_control, with_folds, with_train_cases
 from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.dataset import PreparedDataset
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
 from ggcam.data.prepared import PreparedData, load_prepared
-from ggcam.data.sources import folder
 from ggcam.errors import ConfigError
 from ggcam.gaze.maps import attention_map
-from several_fixture import write_several
+from several_fixture import prepare_several, write_several
 
 CONTROLS = ("shuffled-gaze", "centre", "lung-mask", "random-map")
 
@@ -32,8 +29,7 @@ def data(prepared: Path) -> PreparedData:
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     """Cases of several labels, some of whose fixations name one."""
-    raw = write_several(tmp_path_factory.mktemp("several") / "raw", cases=80)
-    return prepare(folder.read(raw), raw.with_name("data"), PrepareConfig(size="64x64", split="source", workers=1))
+    return prepare_several(write_several(tmp_path_factory.mktemp("several") / "raw", cases=80))
 
 
 def test_nothing_asked_is_nothing_done(data):

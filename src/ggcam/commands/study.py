@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -112,11 +112,11 @@ def study(
 def _print_summary(summary: Mapping[str, Any]) -> None:
     """Two tables a figure: what each arm reaches, and how the arms differ."""
     arms, differences = _by_figure(summary["arms"]), _by_figure(summary["differences"])
-    shown = _shown(list(arms))
-    for figure, rows in arms.items():
-        if figure[0] not in shown:
+    shown = _shown({figure for figure, _ in arms})
+    for (figure, size), rows in arms.items():
+        if figure not in shown:
             continue
-        name = figure[0] if figure[1] is None else f"{figure[0]}, {figure[1]:,} training cases"
+        name = figure if size is None else f"{figure}, {size:,} training cases"
         print_table(
             [name, "mean over runs [95 %]", "runs"], [[row["arm"], _interval(row), str(row["runs"])] for row in rows]
         )
@@ -126,7 +126,7 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
                 _interval(row, "+"),
                 *(_number(row[name]) for name in ("p_patients_holm", "p_seeds_holm")),
             ]
-            for row in differences.get(figure, [])
+            for row in differences.get((figure, size), [])
         ]
         if held:
             print_table([name, "difference [95 %]", "p patients", "p seeds"], held)
@@ -147,18 +147,22 @@ def _by_figure(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int | None]
     return found
 
 
-def _shown(figures: Collection[tuple[str, int | None]]) -> set[str]:
+def _shown(figures: set[str]) -> set[str]:
     """Few enough for a terminal; summary.json and the page have them all."""
-    names = {name for name, _ in figures}
-    of_findings = {name for name in names if name.startswith("pointing_game/")}
-    return names & {"macro_auroc", "gaze_agreement/cc/cam"} | (of_findings if len(of_findings) <= 3 else set())
+    from ggcam.report.study_tables import is_main
+
+    main = set(filter(is_main, figures))
+    of_findings = {figure for figure in main if figure.startswith("pointing_game/")}
+    return main - of_findings if len(of_findings) > 3 else main
 
 
 def _interval(row: Mapping[str, Any], sign: str = "") -> str:
-    """A figure with the interval to quote: over patients and trainings, where there are several."""
-    of = "" if row["low_with_seeds"] is None else "_with_seeds"
-    value, low, high = (_number(row[name], sign) for name in ("value", f"low{of}", f"high{of}"))
-    return value if row[f"low{of}"] is None else f"{value} [{low}, {high}]"
+    """A figure with the interval to quote; alone where it has none."""
+    from ggcam.report.study_tables import quoted_ends
+
+    low, high = quoted_ends(row)
+    value = _number(row["value"], sign)
+    return value if low is None else f"{value} [{_number(low, sign)}, {_number(high, sign)}]"
 
 
 def _number(value: float | None, sign: str = "") -> str:

@@ -136,11 +136,10 @@ def label_figures(
     """What metrics.json says of several labels, as functions of case weights.
 
     Means over the labels, in a resample over those that it defines, as it easily loses a rare one: macro_auroc,
-    macro_auprc. Of all known entries in one pool: micro_auroc, accuracy (at a
-    probability of 0.5), brier (0 to 1), calibration_error (of the probability that the label is present), and by bin of
-    that probability reliability, whose "accuracy" is the share of present ones. By label: auroc, auprc,
-    sensitivity_at_90_specificity; and as numbers of cases "known" and "present". A label of which not
-    both values are known is in these numbers and in the pool alone.
+    macro_auprc. Of all known entries in one pool: micro_auroc, accuracy (at a probability of 0.5), brier (0 to 1),
+    calibration_error (of the probability that the label is present), and by bin of that probability reliability, whose
+    "accuracy" is the share of present ones. By label: auroc, auprc, sensitivity_at_90_specificity; and as numbers of
+    cases "known" and "present". A label of which not both values are known is in these numbers and in the pool alone.
 
     Raises:
         ValueError: as in `auroc_per_label`.

@@ -149,7 +149,7 @@ def headline_rows(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple
 def difference_row(row: Mapping[str, Any]) -> DifferenceRow:
     """A row of summary.json's "differences"."""
     size = "" if row["train_cases"] is None else f", {row['train_cases']:,} training cases"
-    low, high = _ends(row)
+    low, high = quoted_ends(row)
     return DifferenceRow(
         label=f"{row['arm']} − {row['baseline']}{size}",
         value=row["value"],
@@ -185,7 +185,7 @@ def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], figure: st
         at = np.array(sorted(of_arm), dtype=np.float64)
         in_order = [of_arm[size] for size in sorted(of_arm)]
         value = np.array([row["value"] for row in in_order], np.float64)
-        low, high = (np.array(each, np.float64) for each in zip(*map(_ends, in_order), strict=True))
+        low, high = (np.array(each, np.float64) for each in zip(*map(quoted_ends, in_order), strict=True))
         if not np.isfinite(value).any():
             continue
         if arm not in controls:
@@ -211,8 +211,8 @@ def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], figure: st
     )
 
 
-def _ends(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Of the interval to quote."""
+def quoted_ends(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Of the interval to quote: over patients and trainings; over patients alone where there is one training."""
     with_seeds = row.get("low_with_seeds"), row.get("high_with_seeds")
     return (row["low"], row["high"]) if None in with_seeds else with_seeds
 
