@@ -16,7 +16,9 @@ import pytest
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.run_folder import open_run_folder
+from ggcam.study import folder
 from ggcam.study.cluster import run_on_ray
+from ggcam.study.folder import open_study
 from ggcam.study.local import run_locally
 from ggcam.study.plan import CONTROLS, plan_study
 from ggcam.study.results import write_results
@@ -41,6 +43,11 @@ def finished(tasks: list[Task]) -> Iterator[Outcome]:
         place.mkdir(parents=True)
         (place / "metrics.json").write_text("{}")
         yield Outcome(task.run.name, None, 0.0)
+
+
+def interrupted(tasks: list[Task]) -> Iterator[Outcome]:
+    raise KeyboardInterrupt
+    yield
 
 
 def test_finished_runs_are_kept_and_half_written_ones_repeated(data, tmp_path):
@@ -89,10 +96,31 @@ def test_what_is_in_the_way_stays_as_it_is(data, tmp_path):
         carry_out(data, PLAN, tmp_path, finished)
     with pytest.raises(RunFolderError, match="in the way"):
         carry_out(data, PLAN, tmp_path / "other.txt", finished)
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "lock").touch()  # of a command that broke off at once
     carry_out(data, PLAN, tmp_path / "study", finished)
     with pytest.raises(RunFolderError, match=r"(?s)another study.*differs in epochs"):
         carry_out(data, plan_study(replace(BASE, epochs=2), ["none"], 2), tmp_path / "study", finished)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["other.txt"]
+
+
+def test_a_second_command_is_kept_out_while_one_is_at_work(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "LOCK_WAIT", 0.0)
+    half = tmp_path / "study" / "partial" / "ABCDE"
+
+    def slow(tasks):
+        half.mkdir(parents=True)
+        with pytest.raises(RunFolderError, match=r"(?s)another `ggcam study` is at work.*another --out"):
+            carry_out(data, plan_study(BASE, ["none"], 3), tmp_path / "study", finished)
+        assert half.is_dir()
+        yield from finished(tasks)
+
+    assert carry_out(data, PLAN, tmp_path / "study", slow).plan == PLAN
+    assert open_study(tmp_path / "study")[1].seeds == PLAN.seeds
+    # It is let in afterwards, also after a command that broke off.
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(data, plan_study(BASE, ["none"], 3), tmp_path / "study", interrupted)
+    assert carry_out(data, plan_study(BASE, ["none"], 3), tmp_path / "study", finished).kept == 2
 
 
 def test_results_of_what_is_no_study_are_refused(data, tmp_path):

@@ -3,6 +3,7 @@
 STUDY/study.toml           the data, the plan, and what the runs share
 STUDY/runs/<name>/         finished runs: trained, evaluated, whole
 STUDY/partial/<code>/      runs that are being made; each becomes runs/<name> by a rename, at the end
+STUDY/lock                 held by the `ggcam study` that is at work
 STUDY/errors.json          name of each run that failed in the last call -> why
 STUDY/study.parquet        a row a run and figure
 STUDY/summary.json         figures by arm, and differences between arms
@@ -13,8 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import RunFolderError
@@ -23,6 +28,9 @@ from ggcam.study.plan import PlannedRun, StudyPlan, demand_same, read_plan, writ
 
 TABLES = ("dataset.toml", "cases.parquet", "fixations.parquet", "regions.parquet")
 """What of a prepared folder says whether it is still the same."""
+
+LOCK_WAIT = 10.0
+"""Seconds; the processes that decode images for a run outlive it for a few, and hold its lock, when it is killed."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,11 @@ class StudyFolder:
     def partial(self) -> Path:
         """Folder of the runs that are being made."""
         return self.root / "partial"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the command that is at work."""
+        return self.root / "lock"
 
     @property
     def errors(self) -> Path:
@@ -74,25 +87,47 @@ class StudyFolder:
         return open_run_folder(self.run(run))
 
 
-def begin_study(root: Path, plan: StudyPlan, data: PreparedData) -> StudyFolder:
-    """Make a study folder, or go on with one; what was half-written there is removed.
+@contextmanager
+def begun_study(root: Path, plan: StudyPlan, data: PreparedData) -> Iterator[StudyFolder]:
+    """Make a study folder, or go on with one, and keep others out meanwhile; what was half-written there is removed.
 
     Raises:
-        RunFolderError: something else is in the way.
+        RunFolderError: something else is in the way, or another command is at work there.
     """
     study = StudyFolder(root)
-    identity = {"root": str(data.root.resolve()), "sha256": fingerprint(data.root)}
-    if study.plan.is_file():
-        demand_same(study.plan, plan, identity)
-        shutil.rmtree(study.partial, ignore_errors=True)
-        for run in plan.runs:
-            if not study.finished(run):
-                shutil.rmtree(study.run(run), ignore_errors=True)
-    elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if not study.plan.is_file() and root.exists() and (not root.is_dir() or {*root.iterdir()} - {study.lock}):
         raise RunFolderError("there is something in the way that is no study", where=root, fix="choose another --out")
     root.mkdir(parents=True, exist_ok=True)
-    write_plan(study.plan, plan, identity)
-    return study
+    with _alone_in(study):
+        identity = {"root": str(data.root.resolve()), "sha256": fingerprint(data.root)}
+        if study.plan.is_file():
+            demand_same(study.plan, plan, identity)
+            shutil.rmtree(study.partial, ignore_errors=True)
+            for run in plan.runs:
+                if not study.finished(run):
+                    shutil.rmtree(study.run(run), ignore_errors=True)
+        write_plan(study.plan, plan, identity)
+        yield study
+
+
+@contextmanager
+def _alone_in(study: StudyFolder) -> Iterator[None]:
+    """A second command would take the runs that this one is making for half-written ones, and remove them."""
+    lock = FileLock(study.lock)
+    try:
+        lock.acquire(timeout=LOCK_WAIT)
+    except Timeout:
+        raise RunFolderError(
+            "another `ggcam study` is at work in this folder",
+            where=study.root,
+            fix="wait until it is finished, or choose another --out",
+        ) from None
+    except NotImplementedError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def open_study(root: Path) -> tuple[StudyFolder, StudyPlan]:

@@ -17,7 +17,7 @@ from ggcam.data.prepared import PreparedData, label_matrix
 from ggcam.errors import ConfigError
 from ggcam.guidance import create_guidance
 from ggcam.run_folder import write_json
-from ggcam.study.folder import StudyFolder, begin_study
+from ggcam.study.folder import StudyFolder, begun_study
 from ggcam.study.plan import UNGUIDED, Arm, StudyPlan
 from ggcam.study.run import Outcome, Task
 from ggcam.training.description import ModelDescription
@@ -66,20 +66,20 @@ def carry_out(
         on_outcome: told of each run.
 
     Raises:
-        RunFolderError: something else is in the way.
+        RunFolderError: something else is in the way, or another command is at work there.
     """
-    study = begin_study(out, plan, data)
-    missing = [run for run in plan.runs if not study.finished(run)]
-    root = study.root.resolve()
-    tasks = [Task(data.root.resolve(), root, run, threads, on_start) for run in missing]
-    failed: dict[str, str] = {}
-    for outcome in executor(tasks) if tasks else ():
-        if outcome.error is not None:
-            failed[outcome.name] = outcome.error
-        write_json(study.errors, failed)
-        on_outcome(outcome)
-    if not tasks:
-        write_json(study.errors, failed)
+    with begun_study(out, plan, data) as study:
+        missing = [run for run in plan.runs if not study.finished(run)]
+        root = study.root.resolve()
+        tasks = [Task(data.root.resolve(), root, run, threads, on_start) for run in missing]
+        failed: dict[str, str] = {}
+        for outcome in executor(tasks) if tasks else ():
+            if outcome.error is not None:
+                failed[outcome.name] = outcome.error
+            write_json(study.errors, failed)
+            on_outcome(outcome)
+        if not tasks:
+            write_json(study.errors, failed)
     return StudyResult(study, plan, len(plan.runs) - len(missing), failed)
 
 
