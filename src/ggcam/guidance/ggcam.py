@@ -18,13 +18,15 @@ class GGCAMGuidance(UncertaintyGuidance):
 
     `D = MSE(sigmoid(exp(k) CAM_y + s), G)`, where G has maximum 1 and k and s are learned. The shift s is an addition
     to the published method: without it the sigmoid starts at 1/2 everywhere, which only a negative CAM, and so a
-    negative logit of the true class, could bring down to where nobody looked.
+    negative logit of the true class, could bring down to where nobody looked. For the same reason s starts where gaze
+    maps have their mean: a learned scalar moves by the learning rate a step at most, a few tenths in a short training.
 
     Args:
         weight: multiplies D.
         sigma_classification: start of sc.
         sigma_guidance: start of sd; the smaller, the more the gaze counts.
         sharpness: start of exp(k).
+        shift: start of s; the sigmoid of -2.5 is 0.08.
     """
 
     def __init__(
@@ -32,10 +34,11 @@ class GGCAMGuidance(UncertaintyGuidance):
         weight: float = 1.0,
         sigma_classification: float = 1.0,
         sigma_guidance: float = 0.1,
-        sharpness: float = 0.1,
+        sharpness: float = 0.3,
+        shift: float = -2.5,
     ):
         super().__init__(weight, math.log(sigma_classification), math.log(sigma_guidance), math.log(sharpness))
-        self.shift = nn.Parameter(torch.tensor(0.0))
+        self.shift = nn.Parameter(torch.tensor(shift))
 
     def divergence(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
