@@ -65,8 +65,7 @@ def _forests(rows: pd.DataFrame, pairs: list[str], target: Path, what: str = "di
 
 def _forest(axis: Axes, rows: pd.DataFrame) -> None:
     places = range(len(rows))
-    clear = (rows["low_with_seeds"] > 0) | (rows["high_with_seeds"] < 0)
-    colours = [COLOURS[0] if each else "#777777" for each in clear]
+    colours = [COLOURS[0] if clear else "#777777" for clear in _clear(rows)]
     axis.axvline(0, color="black", linewidth=0.8)
     axis.hlines(places, rows["low_with_seeds"], rows["high_with_seeds"], colors=colours, linewidth=2)
     axis.scatter(rows["value"], places, c=colours, s=26, zorder=3)
@@ -101,6 +100,27 @@ def across_markdown(folder: Path, parts: Sequence[str]) -> str:
             cells += [f"{value:.3f}", *(_difference(of_name.loc[other]) for other in others)]
         lines.append(f"| `{part}` | {against['runs'].min()} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def arms_markdown(folder: Path, parts: Sequence[str], figure: str) -> str:
+    """A row an arm, a column a part: what it has over no guidance; bold where the interval excludes zero."""
+    columns: dict[str, dict[str, str]] = {}
+    for part in parts:
+        rows = pd.read_csv(folder / f"{part}-differences.csv")
+        rows = rows.loc[(rows["baseline"] == "none") & (rows["figure"] == figure)]
+        columns[part] = {
+            str(row["arm"]): f"**{row['value']:+.3f}**" if clear else f"{row['value']:+.3f}"
+            for (_, row), clear in zip(rows.iterrows(), _clear(rows), strict=True)
+        }
+    arms = dict.fromkeys(arm for column in columns.values() for arm in column)
+    lines = [f"| {FIGURES[figure]} | {' | '.join(f'`{part}`' for part in parts)} |", "| --- " * (len(parts) + 1) + "|"]
+    lines += [f"| `{arm}` | {' | '.join(columns[part].get(arm, '') for part in parts)} |" for arm in arms]
+    return "\n".join(lines)
+
+
+def _clear(rows: pd.DataFrame) -> list[bool]:
+    """Whether each row's interval over patients and trainings excludes zero."""
+    return [low > 0 or high < 0 for low, high in zip(rows["low_with_seeds"], rows["high_with_seeds"], strict=True)]
 
 
 def _against(folder: Path, part: str) -> pd.DataFrame:
@@ -162,6 +182,8 @@ def main() -> None:
     if len(parts) > 1:
         across(folder, parts)
         print(f"all\n\n{across_markdown(folder, parts)}\n")
+        for figure in PLACED:
+            print(f"{arms_markdown(folder, parts, figure)}\n")
     if "curve" in there:
         curve(folder, ["curve"], "curve")
     as_long = [part for part in there if part.startswith("curve-")]

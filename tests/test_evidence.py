@@ -1,0 +1,31 @@
+"""The tables of docs/evidence.md are those of the figures committed beside it."""
+
+import importlib
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TABLES = ROOT / "docs" / "evidence"
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("benchmarks.evidence_figures")
+
+
+def test_tables_in_the_text_are_those_of_the_csv_files(figures: ModuleType):
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    parts = [part for part in figures.PARTS if not part.startswith("curve")]
+    assert figures.markdown(TABLES, "resnet18-shortcut") in text
+    assert figures.across_markdown(TABLES, parts) in text
+    for figure in figures.PLACED:
+        assert figures.arms_markdown(TABLES, parts, figure) in text
+
+
+def test_the_text_leads_to_every_file():
+    named = re.findall(r"\]\((evidence/[^)]+)\)", (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8"))
+    assert {f"evidence/{path.name}" for path in TABLES.iterdir()} == set(named)
