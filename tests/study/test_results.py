@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ggcam.measure import class_figures, leaves
-from ggcam.metrics.comparison import seed_test
+from ggcam.metrics.comparison import holm, seed_test
 from ggcam.metrics.weighted import weighted_auroc, weighted_mean
 from ggcam.study.figures import RunFigures
 from ggcam.study.plan import CONTROLS, Arm, StudyPlan, plan_study
@@ -168,6 +168,24 @@ def test_one_seed_has_no_test_and_a_note_and_one_patient_no_interval():
     row = summarise(plan, resampled(alone))["differences"][0]
     assert np.isfinite(row["value"])
     assert np.isnan([row["low"], row["high"], row["low_with_seeds"], row["p_patients"]]).all()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "controls", "note"),
+    [
+        (5, False, ["5 seeds: p_seeds cannot be below 0.062, even where all of them agree; with 6 seeds it could be"]),
+        (6, False, []),
+        (6, True, ["6 seeds: p_seeds cannot be below 0.031, 0.16 once adjusted for 5 comparisons, even"]),
+        (7, True, ["7 seeds: p_seeds cannot be below 0.016, 0.078 once adjusted for 5 comparisons, even"]),
+        (8, True, []),
+    ],
+)
+def test_a_note_tells_where_seeds_are_too_few_for_their_test(seeds, controls, note):
+    plan = plan_study(TrainConfig(), ["none", "ggcam"], seeds, controls=controls)
+    notes = summarise(plan, {})["notes"]
+    assert [told[: len(start)] for told, start in zip(notes, note, strict=True)] == note
+    agreed = holm([seed_test(np.linspace(1, 2, seeds))] * (5 if controls else 1))
+    assert (agreed.min() >= 0.05) == bool(note)
 
 
 def test_each_number_of_training_cases_is_a_study_of_its_own():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +145,19 @@ def _notes(plan: StudyPlan) -> list[str]:
         notes.append("one arm: there is nothing to compare it with")
     if len(plan.seeds) == 1:
         notes.append("one seed: whether other trainings would differ alike cannot be tested; ask for more --seeds")
-    elif len(plan.seeds) < 6:
-        least = 2.0 ** (1 - len(plan.seeds))
-        notes.append(f"{len(plan.seeds)} seeds: p_seeds cannot be below {least:.2g}, even where all of them agree")
+    elif (comparisons := max(map(len, plan.comparisons), default=0)) * (least := _least_p(len(plan.seeds))) >= 0.05:
+        adjusted = f", {min(1.0, comparisons * least):.2g} once adjusted for {comparisons} comparisons"
+        enough = next(seeds for seeds in count(6) if comparisons * _least_p(seeds) < 0.05)
+        notes.append(
+            f"{len(plan.seeds)} seeds: p_seeds cannot be below {least:.2g}{adjusted if comparisons > 1 else ''}, even "
+            f"where all of them agree; with {enough} seeds it could be below 0.05"
+        )
     return notes
+
+
+def _least_p(seeds: int) -> float:
+    """Of the sign flips of so many differences that all agree."""
+    return 2.0 ** (1 - seeds)
 
 
 def _runs_of(figures: Figures, arm: Arm, size: int | None) -> dict[Pair, Mapping[str, Resampled]]:
