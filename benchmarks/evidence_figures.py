@@ -6,7 +6,7 @@ python -m benchmarks.evidence_figures [FOLDER]
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -36,6 +36,12 @@ OPPONENTS = {
     "ggcam-cc+lung-mask": "lung mask",
 }
 """Whom the recommended guidance is held against in every part, and what they are called."""
+
+GAINS = {"none": f"gain of `{RECOMMENDED}`", f"{RECOMMENDED}+shuffled-gaze": "its gain over shuffled gaze"}
+"""Which of them the tables have, and what they say."""
+
+WHOLE = "resnet18-shortcut"
+"""The part with all training cases, where curves end."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Of Okabe and Ito, which the colour-blind tell apart."""
@@ -87,19 +93,32 @@ def across(folder: Path, parts: Sequence[str]) -> None:
 
 def across_markdown(folder: Path, parts: Sequence[str]) -> str:
     """A row a part: the figures without guidance, and what the recommended one has over that and over shuffled gaze."""
-    others = ("none", f"{RECOMMENDED}+shuffled-gaze")
-    columns = ("`none`", f"gain of `{RECOMMENDED}`", "its gain over shuffled gaze")
-    titles = [f"{FIGURES[name]}: {words}" for name in PLACED for words in columns]
-    lines = [f"| part | runs an arm | {' | '.join(titles)} |", "| --- " * (len(titles) + 2) + "|"]
+    titles = [f"{FIGURES[name]}: {words}" for name in PLACED for words in ("`none`", *GAINS.values())]
+    rows = []
     for part in parts:
         arms, against = pd.read_csv(folder / f"{part}-arms.csv"), _against(folder, part)
-        cells = []
+        cells = [f"`{part}`", str(against["runs"].min())]
         for name in PLACED:
             (value,) = arms.loc[(arms["figure"] == name) & (arms["arm"] == "none"), "value"]
-            of_name = against[against["figure"] == name].set_index("baseline")
-            cells += [f"{value:.3f}", *(_difference(of_name.loc[other]) for other in others)]
-        lines.append(f"| `{part}` | {against['runs'].min()} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            cells += [f"{value:.3f}", *_gains(against, name)]
+        rows.append(cells)
+    return _table(["part", "runs an arm", *titles], rows)
+
+
+def curve_markdown(folder: Path, parts: Sequence[str]) -> str:
+    """A row a number of training cases, the last with all: what the recommended guidance has over two others."""
+    titles = [f"{FIGURES[name]}: {words}" for name in PLACED for words in GAINS.values()]
+    rows = []
+    for part in (*parts, WHOLE):
+        (cases,) = PARTS[part].train_cases or (TRAIN_CASES,)
+        against = _against(folder, part)
+        rows.append([str(cases), *(cell for name in PLACED for cell in _gains(against, name))])
+    return _table(["training cases", *titles], rows)
+
+
+def _gains(against: pd.DataFrame, figure: str) -> list[str]:
+    of_figure = against[against["figure"] == figure].set_index("baseline")
+    return [_difference(of_figure.loc[baseline]) for baseline in GAINS]
 
 
 def arms_markdown(folder: Path, parts: Sequence[str], figure: str) -> str:
@@ -108,14 +127,19 @@ def arms_markdown(folder: Path, parts: Sequence[str], figure: str) -> str:
     for part in parts:
         rows = pd.read_csv(folder / f"{part}-differences.csv")
         rows = rows.loc[(rows["baseline"] == "none") & (rows["figure"] == figure)]
-        columns[part] = {
-            str(row["arm"]): f"**{row['value']:+.3f}**" if clear else f"{row['value']:+.3f}"
-            for (_, row), clear in zip(rows.iterrows(), _clear(rows), strict=True)
+        columns[f"`{part}`"] = {
+            arm: f"**{value:+.3f}**" if clear else f"{value:+.3f}"
+            for arm, value, clear in zip(rows["arm"], rows["value"], _clear(rows), strict=True)
         }
     arms = dict.fromkeys(arm for column in columns.values() for arm in column)
-    lines = [f"| {FIGURES[figure]} | {' | '.join(f'`{part}`' for part in parts)} |", "| --- " * (len(parts) + 1) + "|"]
-    lines += [f"| `{arm}` | {' | '.join(columns[part].get(arm, '') for part in parts)} |" for arm in arms]
-    return "\n".join(lines)
+    rows = [[f"`{arm}`", *(column.get(arm, "") for column in columns.values())] for arm in arms]
+    return _table([FIGURES[figure], *columns], rows)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
+    return "\n".join([lines[0], "| --- " * len(titles) + "|", *lines[1:]])
 
 
 def _clear(rows: pd.DataFrame) -> list[bool]:
@@ -128,11 +152,11 @@ def _against(folder: Path, part: str) -> pd.DataFrame:
     return rows.loc[(rows["arm"] == RECOMMENDED) & rows["baseline"].isin(list(OPPONENTS))]
 
 
-def curve(folder: Path, parts: Sequence[str], name: str, whole: str = "resnet18-shortcut") -> None:
+def curve(folder: Path, parts: Sequence[str], name: str) -> None:
     """Figures against the number of training cases; the last point is the whole training split's."""
     few = pd.concat([pd.read_csv(folder / f"{part}-arms.csv") for part in parts])
     arms = list(dict.fromkeys(few["arm"]))
-    rows = pd.concat([few, pd.read_csv(folder / f"{whole}-arms.csv").assign(train_cases=TRAIN_CASES)])
+    rows = pd.concat([few, pd.read_csv(folder / f"{WHOLE}-arms.csv").assign(train_cases=TRAIN_CASES)])
     sizes = sorted(set(rows["train_cases"]))
     figure, axes = plt.subplots(1, len(PLACED), figsize=(9, 3.4), layout="constrained")
     for axis, kind in zip(axes, PLACED, strict=True):
@@ -155,17 +179,17 @@ def markdown(folder: Path, part: str) -> str:
     """A row an arm: its figures, and in brackets their differences to the baseline, with intervals."""
     arms, differences = (pd.read_csv(folder / f"{part}-{table}.csv") for table in ("arms", "differences"))
     baseline = differences["baseline"].iloc[0]
-    lines = [f"| arm | runs | {' | '.join(IN_TEXT.values())} |", "| --- " * (len(IN_TEXT) + 2) + "|"]
-    for arm, rows in arms.groupby("arm", sort=False):
-        cells = []
+    rows = []
+    for arm, of_arm in arms.groupby("arm", sort=False):
+        cells = [f"`{arm}`", str(of_arm["runs"].max())]
         for name in IN_TEXT:
-            (value,) = rows.loc[rows["figure"] == name, "value"]
+            (value,) = of_arm.loc[of_arm["figure"] == name, "value"]
             to = (differences["arm"] == arm) & (differences["baseline"] == baseline) & (differences["figure"] == name)
             cells.append(
                 f"{value:.3f}" + "".join(f" ({_difference(row)})" for _, row in differences.loc[to].iterrows())
             )
-        lines.append(f"| `{arm}` | {rows['runs'].max()} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return _table(["arm", "runs", *IN_TEXT.values()], rows)
 
 
 def _difference(row: pd.Series) -> str:
@@ -189,6 +213,7 @@ def main() -> None:
     as_long = [part for part in there if part.startswith("curve-")]
     if len(as_long) > 1:
         curve(folder, as_long, "curve-as-long")
+        print(f"curve\n\n{curve_markdown(folder, as_long)}\n")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,12 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_tables_in_the_text_are_those_of_the_csv_files(figures: ModuleType):
     text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     parts = [part for part in figures.PARTS if not part.startswith("curve")]
+    as_long = [part for part in figures.PARTS if part.startswith("curve-")]
     assert figures.markdown(TABLES, "resnet18-shortcut") in text
     assert figures.across_markdown(TABLES, parts) in text
     for figure in figures.PLACED:
         assert figures.arms_markdown(TABLES, parts, figure) in text
+    assert figures.curve_markdown(TABLES, as_long) in text
 
 
 def test_the_text_leads_to_every_file():

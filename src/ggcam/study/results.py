@@ -145,19 +145,22 @@ def _notes(plan: StudyPlan) -> list[str]:
         notes.append("one arm: there is nothing to compare it with")
     if len(plan.seeds) == 1:
         notes.append("one seed: whether other trainings would differ alike cannot be tested; ask for more --seeds")
-    elif (comparisons := max(map(len, plan.comparisons), default=0)) * (least := _least_p(len(plan.seeds))) >= 0.05:
-        adjusted = f", {min(1.0, comparisons * least):.2g} once adjusted for {comparisons} comparisons"
-        enough = next(seeds for seeds in count(6) if comparisons * _least_p(seeds) < 0.05)
-        notes.append(
-            f"{len(plan.seeds)} seeds: p_seeds cannot be below {least:.2g}{adjusted if comparisons > 1 else ''}, even "
-            f"where all of them agree; with {enough} seeds it could be below 0.05"
-        )
+    else:
+        notes += _too_few_seeds(len(plan.seeds), max(map(len, plan.comparisons), default=0))
     return notes
 
 
-def _least_p(seeds: int) -> float:
-    """Of the sign flips of so many differences that all agree."""
-    return 2.0 ** (1 - seeds)
+def _too_few_seeds(seeds: int, comparisons: int) -> list[str]:
+    """A note where p_seeds, once adjusted, stays above 0.05 although all seeds agree: sign flips reach 2^(1-s)."""
+    least = 2.0 ** (1 - seeds)
+    if comparisons * least < 0.05:
+        return []
+    adjusted = f", {min(1.0, comparisons * least):.2g} once adjusted for {comparisons} comparisons"
+    enough = next(more for more in count(seeds) if comparisons * 2.0 ** (1 - more) < 0.05)
+    return [
+        f"{seeds} seeds: p_seeds cannot be below {least:.2g}{adjusted if comparisons > 1 else ''}, even where all of "
+        f"them agree; with {enough} seeds it could be below 0.05"
+    ]
 
 
 def _runs_of(figures: Figures, arm: Arm, size: int | None) -> dict[Pair, Mapping[str, Resampled]]:
