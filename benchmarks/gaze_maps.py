@@ -10,10 +10,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.side_by_side import Result, race, threads
-from ggcam.gaze.maps import attention_maps, released_map, released_sigma_px
+from ggcam.gaze.maps import attention_maps, original_map, original_sigma_px
 
 RAW, GRID, KERNEL_PX, BATCH = (3056, 2544), (48, 40), 500, 64
-SIGMA_PX = released_sigma_px(KERNEL_PX)
+SIGMA_PX = original_sigma_px(KERNEL_PX)
 TARGETS = {60: 500.0, 3000: 100.0}
 """Points a case -> how many times as fast: fixations, and raw samples of 50 s at 60 Hz."""
 
@@ -50,10 +50,10 @@ def _of(points: int, raw: tuple[int, int], rounds: int, target: float) -> Iterat
         return kept / kept.max()
 
     def released() -> np.ndarray:
-        return released_map(rows, columns, count, raw, KERNEL_PX)
+        return original_map(rows, columns, count, raw, KERNEL_PX)
 
     np.testing.assert_allclose(released(), original(), atol=1e-5)
-    name = f"released_map, {points} points"
+    name = f"original_map, {points} points"
     yield race(name, released, "cv2.GaussianBlur(501), same map", original, rounds=rounds, target=target)
     for name, blur in (
         ("cv2.GaussianBlur", lambda: cv2.GaussianBlur(dots(), (0, 0), SIGMA_PX)[::64, ::64]),

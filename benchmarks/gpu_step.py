@@ -26,7 +26,7 @@ WAYS: dict[str, Callable[[ways.Task], Callable[[], None]]] = {
     "ours": ways.ours,
     "bare network": ways.bare,
     "as the original": ways.originals,
-    "ours, compiled": partial(ways.ours, compiled=True),
+    "ours, compiled": partial(ways.ours, compile_network=True),
 }
 
 

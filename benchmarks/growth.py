@@ -21,10 +21,10 @@ from benchmarks.raw_cases import bytes_in, many, raw_cases
 from benchmarks.side_by_side import amount
 from ggcam.data.case import Source
 from ggcam.data.dataset import Cache, PreparedDataModule
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import load_prepared
-from ggcam.predict import predict
+from ggcam.inference.predict import predict
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit
 
@@ -116,18 +116,18 @@ def predict_all(run: Path, images: Path, out: Path) -> None:
 def estimate(costs: argparse.Namespace) -> list[str]:
     """The table for MIMIC-CXR; in each row the slowest part of the way is what decides."""
     rows = [
-        f"An estimate for {MIMIC_CXR_CASES:,} cases at full size, {costs.cores} cores beside each GPU:",
+        f"An estimate for {MIMIC_CXR_CASES:,} cases at full size, {costs.cpu_count} cores beside each GPU:",
         "",
         "| step | takes | bound by |",
         "| --- | --- | --- |",
-        _estimated(f"prepare, {costs.cores} cores", {"decoding raw images": costs.cores / costs.prepare_s}),
+        _estimated(f"prepare, {costs.cpu_count} cores", {"decoding raw images": costs.cpu_count / costs.prepare_s}),
     ]
     for gpus in (1, 8):
-        loading = gpus * costs.cores / costs.load_s
+        loading = gpus * costs.cpu_count / costs.load_s
         training = {"the GPU's arithmetic": gpus * costs.images_per_s, "decoding prepared images": loading}
         predicting = {
             "the GPU's arithmetic": gpus * costs.predict_images_per_s,
-            "decoding raw images": gpus * costs.cores / costs.read_s,
+            "decoding raw images": gpus * costs.cpu_count / costs.read_s,
         }
         rows += [
             _estimated(f"an epoch, {gpus} GPU{'s' * (gpus > 1)}", training),

@@ -16,10 +16,10 @@ from benchmarks.raw_cases import SHORT_SIZE, many, raw_cases
 from benchmarks.side_by_side import Result, race, threads
 from ggcam.data.dataset import Cache, PreparedDataModule
 from ggcam.data.png import write_png
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import PreparedData
-from ggcam.data.processes import cores
+from ggcam.utils.parallel import cpu_count
 
 CASES, BATCH = 64, 8
 
@@ -43,18 +43,18 @@ def run(short: bool = False) -> Iterator[Result]:
     with TemporaryDirectory() as folder:
         # Small raw images with grain laid over them: it is the prepared ones that are read.
         source = raw_cases(Path(folder) / "raw", SHORT_SIZE)
-        config = PrepareConfig(size=size, split="position", fractions=(1.0, 0.0, 0.0))
+        config = PrepareConfig(size=size, split="position", split_fractions=(1.0, 0.0, 0.0))
         data = prepare(many(source, cases), Path(folder) / "data", config)
         _lay_grain(data)
         own = _saved_by_pillow(data, Path(folder) / "own")
         labels = data.cases["label"].tolist()
-        for workers in (0, cores()):
+        for workers in (0, cpu_count()):
             for name, target, paths in (
                 ("Pillow, its own files", 1.5, own),
                 ("Pillow, the same files", None, [data.root / image for image in data.cases["image"]]),
             ):
                 for cache in ("memory", "none") if workers == 0 else ("none", "disk"):
-                    with threads(1 if workers else cores()):
+                    with threads(1 if workers else cpu_count()):
                         yield race(
                             f"cache {cache}, {workers} workers",
                             _epoch(_ours(data, cache, workers)),

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torchcam.methods import GradCAM as TorchCAM
 
 from benchmarks.side_by_side import Result, race
+from ggcam.inference.backends import ONNX_ENGINES, TorchEngine
+from ggcam.inference.int8 import quantise
+from ggcam.inference.onnx import onnx_file
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
-from ggcam.models.engines import ONNX_ENGINES, TorchEngine
-from ggcam.models.onnx_file import onnx_file
-from ggcam.models.quantise import quantised
 
 CLASSES = 3
 
@@ -114,7 +114,7 @@ def of_network(name: str, frame: tuple[int, int], sizes: tuple[int, ...], rounds
     """Every contest of one network; each makes its contestants anew, as Grad-CAM holds on to all that it has seen."""
     model = settled(CAMClassifier(create_backbone(name, frame), CLASSES), frame)
     content = onnx_file(model, frame, {})
-    in_int8 = quantised(content, iter(images((4, 1, *frame)).numpy()[:, None]))
+    in_int8 = quantise(content, iter(images((4, 1, *frame)).numpy()[:, None]))
     torch_engine = partial(TorchEngine, model, torch.device("cpu"))
     contests: list[tuple[str, Callable[[], Compute], str, Callable[[], Compute], float | None]] = [
         *(("torch", torch_engine, other, partial(make, name), target) for other, (make, target) in OTHERS.items()),

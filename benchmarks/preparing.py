@@ -22,9 +22,9 @@ from ggcam.data import images
 from ggcam.data.case import Case, Frame, Source
 from ggcam.data.framing import Fitted
 from ggcam.data.png import write_png
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
-from ggcam.data.prepare_images import PixelFiles
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.images import PixelFiles
+from ggcam.data.prepare.pipeline import prepare
 
 CASES, OTHER_CASES = 64, 4
 """Cases a call: ours start processes, which pay for many; the original takes each as long as the one before."""
@@ -108,7 +108,7 @@ def _stages(kind: str, source: Source, out: Path) -> Iterator[Result]:
     spent = dict.fromkeys(("image decoded", "masks decoded", "averaged over areas", "encoded and written"), 0.0)
     with threads(1):
         for case in source.cases:
-            files = PixelFiles.of(case)
+            files = PixelFiles.from_case(case)
             framing = Fitted(Frame())
             started = time.process_time()
             pixels = images.read_pixels(case.image)

@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from ggcam.data.case import Source
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import PreparedData, load_prepared
-from ggcam.data.simulate.config import FEWEST_CASES, SimulationConfig
-from ggcam.data.simulate.simulator import simulate
 from ggcam.data.sources import egd_cxr
+from ggcam.simulate.config import MIN_CASES, SimulationConfig
+from ggcam.simulate.simulator import simulate
 
 RAW_SIZE, SHORT_SIZE = "3056x2544", "192x160"
 """Of a radiograph of MIMIC-CXR, and of one that takes no time."""
 
 
-def raw_cases(root: Path, size: str, cases: int = FEWEST_CASES) -> Source:
+def raw_cases(root: Path, size: str, cases: int = MIN_CASES) -> Source:
     """The cases of a data set in the raw layout of EGD-CXR, drawn when it is not there: DICOM, masks, fixations."""
     if not root.is_dir():
         simulate(root, SimulationConfig(cases=cases, size=size))

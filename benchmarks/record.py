@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from benchmarks.side_by_side import Result
-from ggcam.data.processes import cores
+from ggcam.utils.parallel import cpu_count
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Record:
 def machine() -> dict[str, str]:
     """All of this machine that a time depends on."""
     described = {
-        "processor": f"{_processor()}, {cores()} cores",
+        "processor": f"{_processor()}, {cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",

@@ -16,9 +16,9 @@ from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import checkpoint_gradients
 from ggcam.training.config import TrainConfig
-from ggcam.training.module import GuidedTraining
+from ggcam.training.lightning_module import GuidedTraining
 
-NETWORKS = ("released-resnet-50", "released-effnet-s", "resnet50", "tf_efficientnetv2_s")
+NETWORKS = ("original-resnet-50", "original-effnet-s", "resnet50", "tf_efficientnetv2_s")
 FIXATIONS = 60
 
 
@@ -55,11 +55,13 @@ class Task(NamedTuple):
     def model(self, channels: int = 1) -> CAMClassifier:
         """Fresh; of the original's networks the same whatever the channels."""
         backbone = create_backbone(self.network, self.frame, in_channels=channels)
-        reduction = "mean" if self.network.startswith("released") else "sum"
+        reduction = "mean" if self.network.startswith("original") else "sum"
         return CAMClassifier(backbone, 3, reduction).to(self.device).train()
 
 
-def ours(task: Task, bf16: bool = True, checkpointing: bool = False, compiled: bool = False) -> Callable[[], None]:
+def ours(
+    task: Task, bf16: bool = True, checkpointing: bool = False, compile_network: bool = False
+) -> Callable[[], None]:
     """As `ggcam train` does it."""
     config = TrainConfig(
         guidance="ggcam",
@@ -67,7 +69,7 @@ def ours(task: Task, bf16: bool = True, checkpointing: bool = False, compiled: b
         weight_decay=0.0,
         schedule="constant",
         checkpointing=checkpointing,
-        compile=compiled,
+        compile=compile_network,
     )
     model = task.model().to(memory_format=torch.channels_last)
     if checkpointing:

@@ -1,4 +1,4 @@
-"""What a run costs outside training: figures with intervals, pictures and the page."""
+"""What a run costs outside training: metrics with intervals, pictures and the page."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.raw_cases import many, raw_cases
 from benchmarks.side_by_side import Result
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
-from ggcam.evaluate import evaluate, write_evaluation
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
+from ggcam.evaluation.evaluate import evaluate, write_evaluation
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit
 

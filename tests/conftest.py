@@ -44,19 +44,19 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small simulated data set in EGD-CXR's raw layout; every tenth case has no gaze."""
-    from ggcam.data.simulate.config import SimulationConfig
-    from ggcam.data.simulate.simulator import simulate
+    from ggcam.simulate.config import SimulationConfig
+    from ggcam.simulate.simulator import simulate
 
     root = tmp_path_factory.mktemp("simulated") / "raw"
-    simulate(root, SimulationConfig(cases=60, size="96x80", no_gaze=0.1, seed=3, workers=1))
+    simulate(root, SimulationConfig(cases=60, size="96x80", no_gaze_prob=0.1, seed=3, workers=1))
     return root
 
 
 @pytest.fixture(scope="session")
 def prepared(simulated: Path) -> Path:
     """The simulated data, prepared in a frame of 64x64."""
-    from ggcam.data.prepare import prepare
-    from ggcam.data.prepare_config import PrepareConfig
+    from ggcam.data.prepare.config import PrepareConfig
+    from ggcam.data.prepare.pipeline import prepare
     from ggcam.data.sources import egd_cxr
 
     root = simulated.with_name("prepared")
@@ -69,7 +69,7 @@ def prepared(simulated: Path) -> Path:
 def trained(prepared: Path) -> Path:
     """A run folder, trained for two epochs and evaluated."""
     from ggcam.data.prepared import load_prepared
-    from ggcam.evaluate import evaluate, write_evaluation
+    from ggcam.evaluation.evaluate import evaluate, write_evaluation
     from ggcam.training.config import TrainConfig
     from ggcam.training.fit import fit
 

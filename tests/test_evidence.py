@@ -1,4 +1,4 @@
-"""The tables of docs/evidence.md are those of the figures committed beside it."""
+"""The tables of docs/evidence.md are those of the plots committed beside it."""
 
 import importlib
 import re
@@ -12,20 +12,20 @@ TABLES = ROOT / "docs" / "evidence"
 
 
 @pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def plots(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT))
-    return importlib.import_module("benchmarks.evidence_figures")
+    return importlib.import_module("experiments.evidence_plots")
 
 
-def test_tables_in_the_text_are_those_of_the_csv_files(figures: ModuleType):
+def test_tables_in_the_text_are_those_of_the_csv_files(plots: ModuleType):
     text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
-    parts = [part for part in figures.PARTS if not part.startswith("curve")]
-    as_long = [part for part in figures.PARTS if part.startswith("curve-")]
-    assert figures.markdown(TABLES, "resnet18-shortcut") in text
-    assert figures.across_markdown(TABLES, parts) in text
-    for figure in figures.PLACED:
-        assert figures.arms_markdown(TABLES, parts, figure) in text
-    assert figures.curve_markdown(TABLES, as_long) in text
+    parts = [part for part in plots.PARTS if not part.startswith("curve")]
+    as_long = [part for part in plots.PARTS if part.startswith("curve-")]
+    assert plots.markdown(TABLES, "resnet18-shortcut") in text
+    assert plots.across_markdown(TABLES, parts) in text
+    for metric in plots.PLACED:
+        assert plots.arms_markdown(TABLES, parts, metric) in text
+    assert plots.curve_markdown(TABLES, as_long) in text
 
 
 def test_the_text_leads_to_every_file():

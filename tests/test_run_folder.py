@@ -10,7 +10,7 @@ import pytest
 
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.run_folder import create_run_folder, open_run_folder, random_code, read_json, write_json
-from ggcam.whole_files import write_whole
+from ggcam.utils.atomic import atomic_write
 
 SETTINGS = {"data": Path("some/DATA"), "train": {"epochs": 3, "weights": None, "augment": {"zoom": 0.1}}}
 DESCRIPTION = {"net": "CAMClassifier", "type": "hf/resnet18", "class_names": ("a", "b")}
@@ -117,7 +117,7 @@ def test_json_is_read_or_refused(tmp_path):
 
 
 def test_writing_leaves_nothing_beside_the_file(tmp_path):
-    write_whole(tmp_path / "a.txt", "one")
-    write_whole(tmp_path / "a.txt", "two")
+    atomic_write(tmp_path / "a.txt", "one")
+    atomic_write(tmp_path / "a.txt", "two")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "two"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ggcam.models.backbones import create_backbone
     from ggcam.models.cam import CAMClassifier, CAMHead, CAMOutput
     from ggcam.run_folder import open_run_folder
-    from ggcam.training.description import load_model
+    from ggcam.training.model_spec import load_model
 
     __version__: str
 
@@ -57,7 +57,7 @@ _HOMES = {
     "attention_maps": "gaze.maps",
     "create_backbone": "models.backbones",
     "create_guidance": "guidance",
-    "load_model": "training.description",
+    "load_model": "training.model_spec",
     "load_prepared": "data.prepared",
     "open_run_folder": "run_folder",
 }

@@ -16,7 +16,7 @@ class GGCamError(Exception):
         where: file, `file:row` or option concerned.
         expected: what would be right.
         got: what was found.
-        fix: what to do about it.
+        hint: what to do about it.
     """
 
     def __init__(
@@ -26,10 +26,10 @@ class GGCamError(Exception):
         where: object = None,
         expected: object = None,
         got: object = None,
-        fix: str | None = None,
+        hint: str | None = None,
     ):
         self.what = what
-        parts = [("where", where), ("expected", expected), ("got", got), ("to do", fix)]
+        parts = [("where", where), ("expected", expected), ("got", got), ("hint", hint)]
         lines = [what, *(f"  {name}: {value}" for name, value in parts if value is not None)]
         super().__init__("\n".join(lines))
 
@@ -66,7 +66,7 @@ class RunFolderError(DataError):
     """A run folder is missing, half-written, or does not fit what is asked of it."""
 
 
-def listed(items: Iterable[object], most: int = 5) -> str:
+def join_limited(items: Iterable[object], most: int = 5) -> str:
     """Join the first `most` items with commas and say how many more there are."""
     found = [str(item) for item in items]
     more = f" and {len(found) - most:,} more" if len(found) > most else ""

@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ggcam.data import toml
 from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError
-from ggcam.versions import versions
-from ggcam.whole_files import write_whole
+from ggcam.utils import toml
+from ggcam.utils.atomic import atomic_write
+from ggcam.utils.versions import versions
 
 if TYPE_CHECKING:
     from ggcam.data.prepared import PreparedData
@@ -46,7 +46,7 @@ class RunFolder:
     results: Path
 
     @property
-    def network(self) -> Path:
+    def weights(self) -> Path:
         """Parameters of the best network. It is written last: its presence says that training has finished."""
         return self.results / "NET.pt"
 
@@ -56,17 +56,17 @@ class RunFolder:
         return self.results / "NET.onnx"
 
     @property
-    def report(self) -> Path:
-        """Figures with the names of the original GG-CAM."""
+    def classification_report(self) -> Path:
+        """Metrics with the names of the original GG-CAM."""
         return self.results / "classification_report.json"
 
     @property
-    def outputs(self) -> Path:
+    def results_csv(self) -> Path:
         """The network's output for each image, in the original's columns."""
         return self.results / "classification_results.csv"
 
     @property
-    def curves(self) -> Path:
+    def training_plot(self) -> Path:
         """Picture of the learning rate, the losses and the validation metric."""
         return self.results / "training_process.png"
 
@@ -87,7 +87,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """Every figure, with its interval."""
+        """Every metric, with its interval."""
         return self.root / "metrics.json"
 
     @property
@@ -96,9 +96,9 @@ class RunFolder:
         return self.root / "predictions.parquet"
 
     @property
-    def case_figures(self) -> Path:
-        """A row an evaluated case, or each label that one has; a column each figure that is a mean over these."""
-        return self.root / "case_figures.parquet"
+    def case_metrics(self) -> Path:
+        """A row an evaluated case, or each label that one has; a column each metric that is a mean over these."""
+        return self.root / "case_metrics.parquet"
 
     @property
     def cams(self) -> Path:
@@ -106,7 +106,7 @@ class RunFolder:
         return self.root / "cams.npz"
 
     @property
-    def page(self) -> Path:
+    def html_report(self) -> Path:
         """The report, to open in a browser."""
         return self.root / "report.html"
 
@@ -151,7 +151,7 @@ def create_run_folder(
         raise RunFolderError(
             "there is something under this name already",
             where=root,
-            fix="choose another --name; or --resume it, if it is an unfinished run",
+            hint="choose another --name; or --resume it, if it is an unfinished run",
         )
     net, kind = str(description["net"]), str(description["type"]).replace("/", "_")
     run = RunFolder(root, root / f"{description.get('results', net)}_{kind}_{random_code()}")
@@ -160,7 +160,7 @@ def create_run_folder(
     content = plain({"results": run.results.name, **settings})
     write_json(root / "params_NetLearn_.txt", content["train"])
     write_json(root / f"params_{net}_.txt", plain(description))
-    write_whole(root / "config.toml", toml.dumps(content))  # the last of the three: who finds it finds the others
+    atomic_write(root / "config.toml", toml.dumps(content))  # the last of the three: who finds it finds the others
     return run
 
 
@@ -188,7 +188,7 @@ def data_of(run: RunFolder, root: Path | None = None) -> PreparedData:
         raise PreparedFolderError(
             "the run's data are not where they were",
             where=root,
-            fix=f"put them back, or say where they are: ggcam evaluate {run.root} --data DATA",
+            hint=f"put them back, or say where they are: ggcam evaluate {run.root} --data DATA",
         )
     return load_prepared(root)
 
@@ -211,12 +211,12 @@ def write_summary(run: RunFolder, elapsed_s: float, device: str) -> None:
         **versions("ggcam", "torch", "torchvision", "timm", "lightning", "numpy"),
     }
     text = "".join(f"{name}: {value}\n" for name, value in lines.items())
-    write_whole(run.root / "QuickHelper_summary.txt", text)
+    atomic_write(run.root / "QuickHelper_summary.txt", text)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    atomic_write(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingFileError("a file of the run is missing", where=path, fix="evaluate the run again") from None
+        raise MissingFileError("a file of the run is missing", where=path, hint="evaluate the run again") from None
     except ValueError as error:
         raise RunFolderError(f"a file of the run is damaged: {error}", where=path) from error
     if not isinstance(content, dict):

@@ -27,7 +27,7 @@ def spoil(data: Path) -> None:
 def test_healthy_data_pass_a_strict_check(capsys, data: Path):
     called = call(capsys, "inspect", data, "--strict", "--per-class", 1)
     assert called.code == 0
-    assert "0 wrong, 0 to look at" in called.out
+    assert "0 errors, 0 warnings" in called.out
     assert "entropy of the gaze maps" in called.out
     assert cv2.imread(str(data.with_name("DATA-inspect.png"))) is not None
     assert data.with_name("DATA-inspect.html").read_text().startswith("<!DOCTYPE html>")
@@ -38,9 +38,9 @@ def test_only_strict_ends_with_1_when_something_is_wrong(capsys, data: Path):
     for flags, code in (((), 0), (("--strict",), 1)):
         called = call(capsys, "inspect", data, "--per-class", 1, *flags)
         assert called.code == code
-        assert "1 wrong" in called.out
+        assert "1 errors" in called.out
         assert "[p/1]" in called.out  # brackets are no markup
-        assert "to do: prepare again" in " ".join(called.out.replace("│", " ").split())
+        assert "hint: prepare again" in " ".join(called.out.replace("│", " ").split())
         assert data.with_name("DATA-inspect.html").is_file()
 
 

@@ -52,7 +52,7 @@ def broken_csv(path: Path, old: str, new: str) -> None:
         (lambda raw: (raw / "master_sheet.csv").write_bytes(b"\0\1"), (), "master_sheet.csv"),
         (lambda raw: None, ("--source", "egd"), "unknown source"),
         (lambda raw: None, ("--size", "100x100"), "use 96x96"),
-        (lambda raw: None, ("--fractions", "0.9", "0.9", "0.2"), "sum to 1"),
+        (lambda raw: None, ("--split-fractions", "0.9", "0.9", "0.2"), "sum to 1"),
         (lambda raw: None, ("--images", "nowhere"), "no such folder of images where: nowhere"),
         (lambda raw: None, ("--labels", "labels.csv"), "egd_cxr has no option labels"),
         (lambda raw: None, ("--viewing-distance-cm", "0"), "viewing distance must be above 0"),

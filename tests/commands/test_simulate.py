@@ -9,7 +9,7 @@ from commands.calling import call, refused
 
 
 def test_it_tells_what_it_made_and_what_to_do_next(capsys, tmp_path):
-    called = call(capsys, "simulate", tmp_path / "raw", "--cases", 12, "--size", "64x64", "--no-gaze", 0.5)
+    called = call(capsys, "simulate", tmp_path / "raw", "--cases", 12, "--size", "64x64", "--no-gaze-prob", 0.5)
     assert called.code == 0
     assert len(pd.read_csv(tmp_path / "raw" / "split.csv")) == 12
     assert "Next: ggcam prepare" in called.out
@@ -38,8 +38,8 @@ def test_reflacx_goes_all_the_way_to_a_prepared_folder(capsys, tmp_path):
         (("--size", "16x16"), "from 64 to 4096"),
         (("--shortcut", "80"), "a share from 0 to 1"),
         (("--gaze-noise", "-1"), "0 to 10 degrees"),
-        (("--inattentive", "2"), "a share from 0 to 1"),
-        (("--no-gaze", "nan"), "a share from 0 to 1"),
+        (("--inattentive-prob", "2"), "a share from 0 to 1"),
+        (("--no-gaze-prob", "nan"), "a share from 0 to 1"),
         (("--seed", "-1"), "0 or more"),
         (("--workers", "-1"), "0 (one per core) or more"),
         (("--backgrounds", "nowhere"), "the folder of backgrounds does not exist where: nowhere"),

@@ -34,10 +34,10 @@ def test_a_study_leaves_runs_a_table_and_a_summary(studied):
     table = pd.read_parquet(studied / "study.parquet")
     summary = json.loads((studied / "summary.json").read_text())
     for row in summary["arms"]:
-        of_runs = table[(table["arm"] == row["arm"]) & (table["metric"] == row["figure"])]["value"]
+        of_runs = table[(table["arm"] == row["arm"]) & (table["metric"] == row["metric"])]["value"]
         assert row["value"] == pytest.approx(of_runs.mean(), nan_ok=True, abs=1e-9)
-    figures = {row["figure"] for row in summary["differences"]}
-    assert {"macro_auroc", "auroc/CHF", "pointing_game/pneumonia/hit_rate", "gaze_agreement/cc/cam"} <= figures
+    metrics = {row["metric"] for row in summary["differences"]}
+    assert {"macro_auroc", "auroc/CHF", "pointing_game/pneumonia/hit_rate", "gaze_agreement/cc/cam"} <= metrics
     assert {(row["arm"], row["baseline"]) for row in summary["differences"]} == {("ggcam-cc", "none")}
 
 

@@ -24,7 +24,7 @@ def test_training_prints_each_epoch_and_the_evaluation(capsys, prepared, tmp_pat
     again = call(capsys, "train", "--config", tmp_path / "mine" / "config.toml", "--out", tmp_path, "--name", "again")
     assert again.code == 0
     first, second = (
-        pd.read_csv(tmp_path / name / "history.csv").drop(columns=["seconds", "wait_share"])
+        pd.read_csv(tmp_path / name / "history.csv").drop(columns=["seconds", "data_wait_fraction"])
         for name in ("mine", "again")
     )
     pd.testing.assert_frame_equal(first, second)
@@ -94,8 +94,8 @@ def test_evaluation_and_page_can_be_made_again(capsys, run):
         (lambda run: (run / "config.toml").unlink(), "this is no run folder"),
         (lambda run: (run / "config.toml").write_text("data = "), "the run's config cannot be read"),
         (lambda run: (run / "config.toml").write_text("data = 'x'"), "the run's config lacks results and train"),
-        (lambda run: open_run_folder(run).network.unlink(), "no trained network yet"),
-        (lambda run: open_run_folder(run).network.write_bytes(b"x"), "the weights cannot be read"),
+        (lambda run: open_run_folder(run).weights.unlink(), "no trained network yet"),
+        (lambda run: open_run_folder(run).weights.write_bytes(b"x"), "the weights cannot be read"),
         (lambda run: (run / "params_CAMClassifier_.txt").unlink(), "the description of the network is missing"),
         (lambda run: (run / "params_CAMClassifier_.txt").write_text("{}"), "the description of the network is damaged"),
     ],
@@ -113,7 +113,7 @@ def test_evaluating_a_damaged_run_is_refused(capsys, run, spoil, message):
         (lambda run: (run / "metrics.json").write_text("{}"), "a file of the run lacks data, split, patients"),
         (lambda run: (run / "cams.npz").write_bytes(b"x"), "predictions or CAMs are damaged"),
         (lambda run: (run / "predictions.parquet").unlink(), "the run has not been evaluated"),
-        (lambda run: open_run_folder(run).report.unlink(), "a file of the run is missing"),
+        (lambda run: open_run_folder(run).classification_report.unlink(), "a file of the run is missing"),
     ],
 )
 def test_a_page_of_a_damaged_run_is_refused(capsys, run, spoil, message):

@@ -145,7 +145,7 @@ def test_a_pixel_file_that_cannot_be_written_leaves_nothing_and_says_what_to_do(
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ggcam.whole_files.os.replace", full)
+    monkeypatch.setattr("ggcam.utils.atomic.os.replace", full)
     with pytest.raises(PreparedFolderError, match="--cache memory"):
         PreparedDataset(load_prepared(copy), "valid", "disk")
     assert list((copy / "pixels").iterdir()) == []

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from ggcam.data.case import Source
-from ggcam.data.dealing import strata
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import load_prepared
 from ggcam.data.splits import assign_splits
+from ggcam.data.stratify import strata
 from ggcam.data.summary import summary_table
 from ggcam.errors import GGCamError, TableError
 from ggcam.report.contact_sheet import choose_cases

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ggcam.data.case import Frame, Region
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import CASES, FIXATIONS, REGIONS, load_prepared, write_tables
 from ggcam.data.summary import summary_table
 from ggcam.errors import GGCamError

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ggcam.gaze import maps
 from ggcam.gaze.fixations import Fixations
-from ggcam.gaze.maps import as_peak, attention_map, attention_maps, fixation_counts, released_map, released_sigma_px
+from ggcam.gaze.maps import as_peak, attention_map, attention_maps, fixation_histogram, original_map, original_sigma_px
 
 
 def random_points(n: int, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -27,7 +27,7 @@ def slow_map(x, y, weight, sigma_px, frame, grid):
 
 def test_a_map_equals_the_full_resolution_blur_averaged_over_cells():
     x, y, weight = random_points(20, 96, 64)
-    ours = attention_map(Fixations.build(x, y, weight), grid=(6, 4), frame=(96, 64), sigma_px=5.0, kind="density")
+    ours = attention_map(Fixations.build(x, y, weight), grid=(6, 4), image_size=(96, 64), sigma_px=5.0, kind="density")
     # A pixel's centre stands for its mean only where pixels are fine, so the slow map has four times as many.
     slow = slow_map(4 * x, 4 * y, weight, 4 * 5.0, (4 * 96, 4 * 64), (6, 4))
     np.testing.assert_allclose(ours, slow, rtol=1e-3, atol=1e-6)
@@ -102,7 +102,7 @@ def test_gradients_reach_the_points():
     assert points.grad.abs().sum() > 0
 
 
-def released_slowly(rows, columns, count, raw_size, kernel_px):
+def original_slowly(rows, columns, count, raw_size, kernel_px):
     """The original's procedure, image by image."""
     dots = np.zeros(raw_size, np.float32)
     np.add.at(dots, (rows, columns), count)
@@ -119,31 +119,31 @@ def released_slowly(rows, columns, count, raw_size, kernel_px):
 
 @pytest.mark.parametrize("raw_size", [(3056, 2544), (2544, 3056), (401, 377)])
 @pytest.mark.parametrize("kernel_px", [200, 800])
-def test_the_released_map_equals_blurring_the_full_image(raw_size, kernel_px):
+def test_the_original_map_equals_blurring_the_full_image(raw_size, kernel_px):
     rng = np.random.default_rng(5)
     rows = np.append(rng.integers(0, raw_size[0], 12), [0, raw_size[0] - 1])
     columns = np.append(rng.integers(0, raw_size[1], 12), [0, raw_size[1] - 1])
     count = rng.integers(1, 9, 14)
-    ours = released_map(rows, columns, count, raw_size, kernel_px)
-    np.testing.assert_allclose(ours, released_slowly(rows, columns, count, raw_size, kernel_px), atol=1e-5)
+    ours = original_map(rows, columns, count, raw_size, kernel_px)
+    np.testing.assert_allclose(ours, original_slowly(rows, columns, count, raw_size, kernel_px), atol=1e-5)
 
 
-def test_the_released_map_of_nothing_is_zero_instead_of_nan():
+def test_the_original_map_of_nothing_is_zero_instead_of_nan():
     none = np.zeros(0, dtype=int)
-    assert released_map(none, none, none, (3056, 2544)).tolist() == np.zeros((48, 40)).tolist()
+    assert original_map(none, none, none, (3056, 2544)).tolist() == np.zeros((48, 40)).tolist()
 
 
 @pytest.mark.parametrize(("kernel_px", "sigma_px"), [(200, 30.5), (500, 75.5), (800, 120.5)])
 def test_opencvs_rule_for_sigma(kernel_px, sigma_px):
-    assert released_sigma_px(kernel_px) == pytest.approx(sigma_px)
+    assert original_sigma_px(kernel_px) == pytest.approx(sigma_px)
 
 
 @pytest.mark.parametrize("case", range(4))
 @pytest.mark.parametrize("kernel_px", [200, 500, 800])
-def test_the_released_map_equals_the_recorded_one(golden, case, kernel_px):
+def test_the_original_map_equals_the_recorded_one(golden, case, kernel_px):
     recorded = np.load(golden / "preprocess.npz")
     rows, columns, count = recorded[f"{case}_points"].T
-    ours = released_map(rows, columns, count, tuple(recorded[f"{case}_shape"].tolist()), kernel_px)
+    ours = original_map(rows, columns, count, tuple(recorded[f"{case}_shape"].tolist()), kernel_px)
     np.testing.assert_allclose(ours, recorded[f"{case}_gaze_{kernel_px}"][0], atol=1e-5)
 
 
@@ -155,9 +155,9 @@ def test_fixation_counts_are_those_of_a_loop_and_leave_out_what_is_off_the_frame
         if 0 <= x < 50 and 0 <= y < 64 and duration > 0:
             counts[int(y // 16), int(x // 10)] += 1
             seconds[int(y // 16), int(x // 10)] += duration
-    np.testing.assert_array_equal(fixation_counts(gaze, (4, 5), (64, 50)), counts)
-    np.testing.assert_allclose(fixation_counts(gaze, (4, 5), (64, 50), weight="duration"), seconds)
+    np.testing.assert_array_equal(fixation_histogram(gaze, (4, 5), (64, 50)), counts)
+    np.testing.assert_allclose(fixation_histogram(gaze, (4, 5), (64, 50), weight="duration"), seconds)
     assert 0 < counts.sum() < 80
     edge = Fixations.build([np.nextafter(7.0, 0)], [np.nextafter(7.0, 0)])
-    assert fixation_counts(edge, (49, 49), (7, 7))[48, 48] == 1
-    assert not fixation_counts(Fixations.empty(), (4, 5), (64, 50)).any()
+    assert fixation_histogram(edge, (49, 49), (7, 7))[48, 48] == 1
+    assert not fixation_histogram(Fixations.empty(), (4, 5), (64, 50)).any()

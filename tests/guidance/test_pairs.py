@@ -118,14 +118,14 @@ def test_no_label_that_is_absent_or_unknown_gets_a_gradient():
 
 def test_pairs_say_which_case_and_label_they_are():
     output, gaze = made()
-    pairs = Pairs.of(output, LABELS, gaze)
+    pairs = Pairs.from_batch(output, LABELS, gaze)
     assert list(zip(pairs.case.tolist(), pairs.label.tolist(), strict=True)) == [
         (0, 0), (0, 2), (2, 1), (3, 0), (3, 1), (3, 2), (4, 1),
     ]  # fmt: skip
     assert torch.equal(pairs.output.cam_of(pairs.label), output.cam[pairs.case, pairs.label])
 
 
-def test_the_released_loss_refuses_several_labels():
+def test_the_original_loss_refuses_several_labels():
     output, gaze = made()
     with pytest.raises(ConfigError, match=r"one class a case(.|\n)*--guidance(.|\n)*ggcam, ggcam-cc or none"):
-        create_guidance("released")(output, LABELS, gaze, torch.tensor(0.0))
+        create_guidance("original")(output, LABELS, gaze, torch.tensor(0.0))

@@ -30,8 +30,8 @@ class World:
         return self.y == 1
 
     @property
-    def readings(self) -> agreement.Gaze:
-        return agreement.Gaze.of(self.gaze, self.fixations, self.patients)
+    def readings(self) -> agreement.GazeMaps:
+        return agreement.GazeMaps.from_maps(self.gaze, self.fixations, self.patients)
 
     @property
     def top(self) -> tuple[np.ndarray, np.ndarray]:

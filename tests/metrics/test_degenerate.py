@@ -17,18 +17,18 @@ import pytest
 import ggcam.metrics
 from ggcam.metrics import (
     agreement,
+    bootstrap_statistics,
     calibration,
     classification,
-    comparison,
     curves,
     delong,
     faithfulness,
     intervals,
     localisation,
+    multilabel,
     overlap,
     saliency,
-    several,
-    weighted,
+    significance,
 )
 from metrics.degenerate_worlds import GRID, N, World, worlds
 
@@ -38,11 +38,11 @@ def bootstrapped(world: World, how: Callable, *statistics: Any) -> Any:
 
 
 def right(world: World) -> Callable:
-    return weighted.weighted_mean(world.top[1])
+    return bootstrap_statistics.weighted_mean(world.top[1])
 
 
 CALLS: Mapping[Any, Callable[[World], Any]] = {
-    agreement.Gaze: lambda w: w.readings,
+    agreement.GazeMaps: lambda w: w.readings,
     agreement.agreement: lambda w: agreement.agreement(w.cam, w.readings, saliency.centre_map(GRID)),
     agreement.shuffled_agreement: lambda w: agreement.shuffled_agreement(w.cam, w.readings, saliency.centre_map(GRID)),
     agreement.reader_agreement: lambda w: agreement.reader_agreement(
@@ -65,14 +65,16 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
         np.bincount(w.y, minlength=9).reshape(3, 3)
     ),
     classification.known_mean: lambda w: classification.known_mean(w.p[:, 0]),
-    comparison.paired_bootstrap_test: lambda w: bootstrapped(w, comparison.paired_bootstrap_test, right(w), right(w)),
-    comparison.seed_test: lambda w: comparison.seed_test(w.p[:, 0]),
-    comparison.holm: lambda w: comparison.holm(w.p[:, 0]),
+    significance.paired_bootstrap_test: lambda w: bootstrapped(
+        w, significance.paired_bootstrap_test, right(w), right(w)
+    ),
+    significance.seed_test: lambda w: significance.seed_test(w.p[:, 0]),
+    significance.holm: lambda w: significance.holm(w.p[:, 0]),
     curves.roc_band: lambda w: bootstrapped(w, curves.roc_band, w.p[:, 1], w.positive),
     curves.precision_recall_band: lambda w: bootstrapped(w, curves.precision_recall_band, w.p[:, 1], w.positive),
     delong.DeLong: lambda w: [
-        delong.DeLong.of(w.p.T, w.positive, w.patients),
-        delong.DeLong.of(w.p.T, w.positive, w.patients).difference(),
+        delong.DeLong.from_scores(w.p.T, w.positive, w.patients),
+        delong.DeLong.from_scores(w.p.T, w.positive, w.patients).difference(),
     ],
     faithfulness.deletion_insertion: lambda w: faithfulness.deletion_insertion(
         w.truth.astype(float), w.cam, lambda x: x.sum(axis=(1, 2)), 0 * w.cam
@@ -86,7 +88,7 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     localisation.pointing_game: lambda w: localisation.pointing_game(w.cam, w.truth),
     localisation.chance_level: lambda w: localisation.chance_level(w.truth, within=w.truth),
     localisation.peak_distance: lambda w: localisation.peak_distance(w.cam, w.truth),
-    localisation.Pointing: lambda w: localisation.Pointing.of(w.cam, w.truth, (8, 8)),
+    localisation.Pointing: lambda w: localisation.Pointing.from_cams(w.cam, w.truth, (8, 8)),
     localisation.anatomy_pointing: lambda w: localisation.anatomy_pointing(
         w.cam, w.y, ("Normal", "CHF", "pneumonia"), w.truth, w.truth, (8, 8)
     ),
@@ -111,36 +113,56 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     ),
     saliency.fixation_auc: lambda w: saliency.fixation_auc(w.cam, w.fixations, 1 - (w.fixations > 0).astype(float)),
     saliency.shuffled_partners: lambda w: saliency.shuffled_partners(len(w.y), 3),
-    several.auroc_per_label: lambda w: several.auroc_per_label(w.p, w.several),
-    several.macro_auroc_of_labels: lambda w: several.macro_auroc_of_labels(w.p, w.several),
-    several.labels_report: lambda w: several.labels_report(w.p, w.several, "abc"),
-    several.auprc_per_label: lambda w: several.auprc_per_label(w.p, w.several),
-    several.of_known: lambda w: w.weighted(several.of_known(weighted.weighted_auroc, w.p[:, 0], w.several[:, 0])),
-    several.label_figures: lambda w: {
-        k: w.weighted(each) for k, each in several.label_figures(w.p, w.several, "abc").items() if callable(each)
+    multilabel.auroc_per_label: lambda w: multilabel.auroc_per_label(w.p, w.several),
+    multilabel.macro_auroc_multilabel: lambda w: multilabel.macro_auroc_multilabel(w.p, w.several),
+    multilabel.multilabel_report: lambda w: multilabel.multilabel_report(w.p, w.several, "abc"),
+    multilabel.auprc_per_label: lambda w: multilabel.auprc_per_label(w.p, w.several),
+    multilabel.on_known: lambda w: w.weighted(
+        multilabel.on_known(bootstrap_statistics.weighted_auroc, w.p[:, 0], w.several[:, 0])
+    ),
+    multilabel.label_metrics: lambda w: {
+        k: w.weighted(each) for k, each in multilabel.label_metrics(w.p, w.several, "abc").items() if callable(each)
     },
-    weighted.weighted_mean: lambda w: w.weighted(weighted.weighted_mean(w.p[:, 0])),
-    weighted.weighted_auroc: lambda w: w.weighted(weighted.weighted_auroc(w.p[:, 1], w.positive)),
-    weighted.weighted_macro_auroc: lambda w: w.weighted(weighted.weighted_macro_auroc(w.p, w.y)),
-    weighted.weighted_macro_auroc_ovo: lambda w: w.weighted(weighted.weighted_macro_auroc_ovo(w.p, w.y)),
-    weighted.weighted_micro_auroc: lambda w: w.weighted(weighted.weighted_micro_auroc(w.p, w.y)),
-    weighted.weighted_auprc: lambda w: w.weighted(weighted.weighted_auprc(w.p[:, 1], w.positive)),
-    weighted.weighted_macro_auprc: lambda w: w.weighted(weighted.weighted_macro_auprc(w.p, w.y)),
-    weighted.weighted_sensitivity: lambda w: w.weighted(weighted.weighted_sensitivity(w.p[:, 1], w.positive)),
-    weighted.weighted_roc: lambda w: w.weighted(weighted.weighted_roc(w.p[:, 1], w.positive, curves.GRID)),
-    weighted.weighted_precision_recall: lambda w: w.weighted(
-        weighted.weighted_precision_recall(w.p[:, 1], w.positive, curves.GRID)
+    bootstrap_statistics.weighted_mean: lambda w: w.weighted(bootstrap_statistics.weighted_mean(w.p[:, 0])),
+    bootstrap_statistics.weighted_auroc: lambda w: w.weighted(
+        bootstrap_statistics.weighted_auroc(w.p[:, 1], w.positive)
     ),
-    weighted.weighted_balanced_accuracy: lambda w: w.weighted(
-        weighted.weighted_balanced_accuracy(w.p.argmax(axis=1), w.y)
+    bootstrap_statistics.weighted_macro_auroc: lambda w: w.weighted(
+        bootstrap_statistics.weighted_macro_auroc(w.p, w.y)
     ),
-    weighted.weighted_macro_f1: lambda w: w.weighted(weighted.weighted_macro_f1(w.p.argmax(axis=1), w.y)),
-    weighted.weighted_mcc: lambda w: w.weighted(weighted.weighted_mcc(w.p.argmax(axis=1), w.y)),
-    weighted.weighted_reliability: lambda w: {
+    bootstrap_statistics.weighted_macro_auroc_ovo: lambda w: w.weighted(
+        bootstrap_statistics.weighted_macro_auroc_ovo(w.p, w.y)
+    ),
+    bootstrap_statistics.weighted_micro_auroc: lambda w: w.weighted(
+        bootstrap_statistics.weighted_micro_auroc(w.p, w.y)
+    ),
+    bootstrap_statistics.weighted_auprc: lambda w: w.weighted(
+        bootstrap_statistics.weighted_auprc(w.p[:, 1], w.positive)
+    ),
+    bootstrap_statistics.weighted_macro_auprc: lambda w: w.weighted(
+        bootstrap_statistics.weighted_macro_auprc(w.p, w.y)
+    ),
+    bootstrap_statistics.weighted_sensitivity: lambda w: w.weighted(
+        bootstrap_statistics.weighted_sensitivity(w.p[:, 1], w.positive)
+    ),
+    bootstrap_statistics.weighted_roc: lambda w: w.weighted(
+        bootstrap_statistics.weighted_roc(w.p[:, 1], w.positive, curves.GRID)
+    ),
+    bootstrap_statistics.weighted_precision_recall: lambda w: w.weighted(
+        bootstrap_statistics.weighted_precision_recall(w.p[:, 1], w.positive, curves.GRID)
+    ),
+    bootstrap_statistics.weighted_balanced_accuracy: lambda w: w.weighted(
+        bootstrap_statistics.weighted_balanced_accuracy(w.p.argmax(axis=1), w.y)
+    ),
+    bootstrap_statistics.weighted_macro_f1: lambda w: w.weighted(
+        bootstrap_statistics.weighted_macro_f1(w.p.argmax(axis=1), w.y)
+    ),
+    bootstrap_statistics.weighted_mcc: lambda w: w.weighted(bootstrap_statistics.weighted_mcc(w.p.argmax(axis=1), w.y)),
+    bootstrap_statistics.weighted_reliability: lambda w: {
         name: [w.weighted(each) for each in (found["confidence"], found["accuracy"])]
-        for name, found in weighted.weighted_reliability(*w.top).items()
+        for name, found in bootstrap_statistics.weighted_reliability(*w.top).items()
     },
-    weighted.weighted_calibration_error: lambda w: w.weighted(weighted.weighted_calibration_error(*w.top)),
+    bootstrap_statistics.weighted_ece: lambda w: w.weighted(bootstrap_statistics.weighted_ece(*w.top)),
 }
 
 
@@ -149,7 +171,7 @@ WORLDS = worlds()
 NUMBERS, SOME, UNDEFINED, EMPTY, ERROR = "nsue!"
 
 EXPECTED = {
-    "Gaze": "nnnnnnse",
+    "GazeMaps": "nnnnnnse",
     "agreement": "nnsnu!!e",
     "shuffled_agreement": "nnunu!!e",
     "reader_agreement": "nnsnun!e",
@@ -204,11 +226,11 @@ EXPECTED = {
     "fixation_auc": "nnnnu!!e",
     "shuffled_partners": "nnnnnnne",
     "auroc_per_label": "nunnn!n!",
-    "macro_auroc_of_labels": "nunnn!n!",
-    "labels_report": "sssss!s!",
+    "macro_auroc_multilabel": "nunnn!n!",
+    "multilabel_report": "sssss!s!",
     "auprc_per_label": "nnnnn!n!",
-    "of_known": "nunnn!nu",
-    "label_figures": "nsnnn!n!",
+    "on_known": "nunnn!nu",
+    "label_metrics": "nsnnn!n!",
     "weighted_mean": "nnnnnnnu",
     "weighted_auroc": "nunnn!nu",
     "weighted_macro_auroc": "nunnn!n!",
@@ -223,13 +245,13 @@ EXPECTED = {
     "weighted_macro_f1": "nnnnnnnu",
     "weighted_mcc": "nunnnnnu",
     "weighted_reliability": "nnnnn!ne",
-    "weighted_calibration_error": "nnnnn!nu",
+    "weighted_ece": "nnnnn!nu",
 }
 """Function -> what comes of each world, in their order, a letter each: numbers throughout (n), NaN in some places (s)
 or in all (u), nothing (e), or a ValueError (!)."""
 
 NO_METRICS = {
-    *("none_for_nan", "check_scores", "check_labels", "demand_finite", "demand_order"),  # of what comes in or goes out
+    *("nan_to_none", "check_scores", "check_labels", "check_finite", "check_ordered"),  # of what comes in or goes out
     *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "centre_map"),  # parts of the others
     *("CurveBand", "Difference", "Interval", "Faithfulness", "ReliabilityCurve", "CaseMean"),  # what the others return
 }

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ggcam.metrics.bootstrap_statistics import weighted_auroc
 from ggcam.metrics.classification import auroc
 from ggcam.metrics.delong import DeLong
 from ggcam.metrics.intervals import paired_difference
-from ggcam.metrics.weighted import weighted_auroc
 
 
 def random_scores(seed, n=50, models=3):
@@ -33,7 +33,7 @@ def slow_covariance(scores, positive):
 @settings(max_examples=20, deadline=None)
 def test_the_covariance_is_that_of_a_loop_over_all_pairs(seed):
     scores, positive = random_scores(seed)
-    found = DeLong.of(scores, positive)
+    found = DeLong.from_scores(scores, positive)
     np.testing.assert_allclose(found.auroc, [auroc(row, positive) for row in scores])
     np.testing.assert_allclose(found.covariance, slow_covariance(scores, positive), atol=1e-14)
 
@@ -41,7 +41,7 @@ def test_the_covariance_is_that_of_a_loop_over_all_pairs(seed):
 def test_a_known_answer():
     """Three positives (3, 4, 1.5) and two negatives (1, 2), worked out by hand."""
     scores, positive = np.array([[3.0, 4.0, 1.5, 1.0, 2.0]]), np.array([True, True, True, False, False])
-    found = DeLong.of(scores, positive)
+    found = DeLong.from_scores(scores, positive)
     # The positives beat 2, 2 and 1 of the 2 negatives: shares with a variance of 1/12. The negatives lose to 3 and 2
     # of the 3 positives: 1/18.
     assert found.auroc[0] == pytest.approx(5 / 6)
@@ -53,11 +53,11 @@ def test_a_known_answer():
 
 def test_ten_equal_cases_of_a_patient_carry_the_information_of_one():
     scores, positive = random_scores(1)
-    alone = DeLong.of(scores, positive)
-    tenfold = DeLong.of(np.repeat(scores, 10, axis=1), np.repeat(positive, 10), np.repeat(np.arange(50), 10))
+    alone = DeLong.from_scores(scores, positive)
+    tenfold = DeLong.from_scores(np.repeat(scores, 10, axis=1), np.repeat(positive, 10), np.repeat(np.arange(50), 10))
     np.testing.assert_allclose(tenfold.auroc, alone.auroc)
     np.testing.assert_allclose(tenfold.covariance, alone.covariance, atol=1e-14)
-    as_if_independent = DeLong.of(np.repeat(scores, 10, axis=1), np.repeat(positive, 10))
+    as_if_independent = DeLong.from_scores(np.repeat(scores, 10, axis=1), np.repeat(positive, 10))
     assert as_if_independent.covariance[0, 0] < 0.2 * alone.covariance[0, 0]
 
 
@@ -67,19 +67,19 @@ def test_patients_with_both_kinds_of_case_spread_as_much_as_simulation_says():
     found = []
     for _ in range(300):
         scores = rng.normal(size=80)[patients] + rng.normal(size=320) + 0.8 * positive
-        found.append(DeLong.of(scores[None], positive, patients))
+        found.append(DeLong.from_scores(scores[None], positive, patients))
     simulated = np.std([each.auroc[0] for each in found])
     estimated = np.sqrt(np.mean([each.covariance[0, 0] for each in found]))
     assert estimated == pytest.approx(simulated, rel=0.12)
     # A patient's level cancels within the patient: taking the cases as independent would overstate the spread.
-    naive = np.sqrt(DeLong.of(scores[None], positive).covariance[0, 0])
+    naive = np.sqrt(DeLong.from_scores(scores[None], positive).covariance[0, 0])
     assert naive > 1.15 * estimated
 
 
 def test_the_difference_agrees_with_the_paired_bootstrap():
     scores, positive = random_scores(4, n=400)
     scores[0] += 0.5 * positive
-    exact = DeLong.of(scores, positive).difference(0, 1)
+    exact = DeLong.from_scores(scores, positive).difference(0, 1)
     drawn = paired_difference(
         weighted_auroc(scores[0], positive), weighted_auroc(scores[1], positive), np.arange(400), resamples=4000
     )
@@ -90,22 +90,22 @@ def test_the_difference_agrees_with_the_paired_bootstrap():
 
 def test_scores_of_the_same_ranks_do_not_differ():
     scores, positive = random_scores(5)
-    found = DeLong.of(np.stack([scores[0], np.exp(scores[0])]), positive).difference()
+    found = DeLong.from_scores(np.stack([scores[0], np.exp(scores[0])]), positive).difference()
     assert (found.interval.value, found.p_value) == (0, 1)
     assert "p = 1" in str(found)
 
 
 def test_what_is_undefined_is_nan():
     positive = np.array([True, False, False])
-    one_positive = DeLong.of(np.array([[2.0, 1.0, 0.0]]), positive)
+    one_positive = DeLong.from_scores(np.array([[2.0, 1.0, 0.0]]), positive)
     assert one_positive.auroc[0] == 1
     assert np.isnan(one_positive.covariance).all()
     assert np.isnan([one_positive.interval().low, one_positive.interval().high]).all()
-    nothing = DeLong.of(np.zeros((2, 3)), np.ones(3, bool))
+    nothing = DeLong.from_scores(np.zeros((2, 3)), np.ones(3, bool))
     assert np.isnan(nothing.auroc).all()
     assert np.isnan(nothing.difference().p_value)
 
 
 def test_scores_that_are_not_finite_are_refused():
     with pytest.raises(ValueError, match="1 scores are not finite"):
-        DeLong.of(np.array([[np.nan, 1.0]]), np.array([True, False]))
+        DeLong.from_scores(np.array([[np.nan, 1.0]]), np.array([True, False]))

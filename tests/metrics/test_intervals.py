@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ggcam.metrics import intervals
+from ggcam.metrics.bootstrap_statistics import weighted_auroc, weighted_macro_auroc, weighted_mean
 from ggcam.metrics.classification import auroc, macro_auroc
 from ggcam.metrics.intervals import (
     Interval,
@@ -14,7 +15,6 @@ from ggcam.metrics.intervals import (
     paired_difference,
     resampled_seeds,
 )
-from ggcam.metrics.weighted import weighted_auroc, weighted_macro_auroc, weighted_mean
 
 
 def random_cases(seed, n=60, strength=0.8):
@@ -211,10 +211,10 @@ def test_seeds_drawn_anew_cover_other_patients_and_other_trainings():
 
 
 def test_the_spread_between_few_seeds_is_not_too_small():
-    figures = np.array([0.1, 0.4, 0.6])
-    drawn = resampled_seeds(np.repeat(figures[:, None], 40_000, axis=1))
-    assert drawn.mean() == pytest.approx(figures.mean(), abs=0.005)
-    assert drawn.std() == pytest.approx(figures.std(ddof=1) / np.sqrt(3), rel=0.02)
+    metrics = np.array([0.1, 0.4, 0.6])
+    drawn = resampled_seeds(np.repeat(metrics[:, None], 40_000, axis=1))
+    assert drawn.mean() == pytest.approx(metrics.mean(), abs=0.005)
+    assert drawn.std() == pytest.approx(metrics.std(ddof=1) / np.sqrt(3), rel=0.02)
 
 
 def test_one_seed_says_nothing_of_others_and_an_undefined_one_is_undefined():

@@ -31,7 +31,7 @@ def test_the_anatomy_figures_are_those_of_the_original(golden):
     recorded = np.load(golden / "evaluate.npz")
     cam = one_hot(recorded["cam_argmax"], (48, 40))
     names = ["Normal", "CHF", "pneumonia"]
-    found = anatomy_pointing(cam, recorded["y"], names, recorded["heart"], recorded["lung"], frame_px=(1536, 1280))
+    found = anatomy_pointing(cam, recorded["y"], names, recorded["heart"], recorded["lung"], image_size=(1536, 1280))
     assert found["heart_interp_1"].hit_rate == float(recorded["heart_interp_1"])
     assert found["lung_interp_1"].hit_rate == float(recorded["lung_interp_1"])
     # A random argmax in a mask grown by a cell: about what the recorded random peaks reach.
@@ -41,17 +41,17 @@ def test_the_anatomy_figures_are_those_of_the_original(golden):
 
 def test_the_anatomy_figures_look_at_the_true_class_only_and_find_it_by_name():
     grid = (6, 6)
-    heart, lung = np.zeros((4, *grid), bool), np.zeros((4, *grid), bool)
-    heart[:, 3, 3], lung[:, 1, 1] = True, True
+    mediastinum, lung = np.zeros((4, *grid), bool), np.zeros((4, *grid), bool)
+    mediastinum[:, 3, 3], lung[:, 1, 1] = True, True
     cam = one_hot([(3, 3), (5, 5), (0, 0), (3, 3)], grid)
-    found = anatomy_pointing(cam, np.array([1, 1, 0, 2]), ["Pneumonia", "CHF", "Normal"], heart, lung, (60, 60))
+    found = anatomy_pointing(cam, np.array([1, 1, 0, 2]), ["Pneumonia", "CHF", "Normal"], mediastinum, lung, (60, 60))
     assert found["heart_interp_1"].case.tolist() == [0, 1]
     assert found["heart_interp_1"].hit.tolist() == [True, False]
     assert found["heart_interp_1"].distance_px.tolist() == pytest.approx([0, 10 * np.hypot(2, 2)])
     assert found["heart_interp_1"].chance_rate == pytest.approx(9 / 36)
     assert found["lung_interp_1"].case.tolist() == [2]
     assert found["lung_interp_1"].hit_rate == 1
-    assert anatomy_pointing(cam, np.zeros(4, int), ["a", "b"], heart, lung, (60, 60)) == {}
+    assert anatomy_pointing(cam, np.zeros(4, int), ["a", "b"], mediastinum, lung, (60, 60)) == {}
 
 
 def test_a_peak_on_the_border_looks_at_the_part_of_its_neighbourhood_that_is_there():
@@ -110,14 +110,14 @@ def test_constant_cams_and_empty_truths_are_misses_without_a_distance():
     assert np.isnan(peak_distance(cam, truth)).all()
     assert chance_level(truth).tolist() == [1, 0]
     assert np.isnan(chance_level(truth, within=np.zeros_like(truth))).all()
-    judged = Pointing.of(cam, truth, (3, 3))
-    assert judged.case.tolist() == [0]
-    assert np.isnan(judged.mean_distance_px)
+    pointing = Pointing.from_cams(cam, truth, (3, 3))
+    assert pointing.case.tolist() == [0]
+    assert np.isnan(pointing.mean_distance_px)
 
 
 def test_no_case_with_a_truth_gives_undefined_rates():
-    judged = Pointing.of(np.zeros((2, 3, 3)), np.zeros((2, 3, 3), bool), (3, 3))
-    assert np.isnan([judged.hit_rate, judged.chance_rate, judged.mean_distance_px]).all()
+    pointing = Pointing.from_cams(np.zeros((2, 3, 3)), np.zeros((2, 3, 3), bool), (3, 3))
+    assert np.isnan([pointing.hit_rate, pointing.chance_rate, pointing.mean_distance_px]).all()
 
 
 def test_a_cam_that_is_not_finite_is_refused():

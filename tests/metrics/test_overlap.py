@@ -15,7 +15,7 @@ from ggcam.metrics.overlap import (
     size_group,
 )
 
-FIGURES = (energy_inside, mean_iou, best_iou, cell_average_precision)
+METRICS = (energy_inside, mean_iou, best_iou, cell_average_precision)
 
 
 def random_cases(seed, n=6, grid=(5, 4)):
@@ -61,9 +61,9 @@ def test_what_the_figures_ignore(seed, scale, shift):
 
 def test_a_cam_that_is_its_truth_is_perfect_and_its_contrary_is_not():
     _, truth = random_cases(1)
-    for figure in FIGURES:
-        np.testing.assert_allclose(figure(truth.astype(float), truth), 1)
-        assert (figure(-truth.astype(float), truth) < 0.6).all()
+    for metric in METRICS:
+        np.testing.assert_allclose(metric(truth.astype(float), truth), 1)
+        assert (metric(-truth.astype(float), truth) < 0.6).all()
 
 
 def test_the_chance_level_is_what_random_cells_score():
@@ -73,12 +73,12 @@ def test_the_chance_level_is_what_random_cells_score():
     constant = np.zeros_like(cam)
     assert cell_average_precision(constant, truth) == pytest.approx(share)
     assert shuffled_chance(cell_average_precision, constant, truth) == pytest.approx(share)
-    for figure in FIGURES:
-        chance = shuffled_chance(figure, cam, truth)
-        np.testing.assert_array_equal(chance, shuffled_chance(figure, cam, truth))
+    for metric in METRICS:
+        chance = shuffled_chance(metric, cam, truth)
+        np.testing.assert_array_equal(chance, shuffled_chance(metric, cam, truth))
         noise = np.random.default_rng(3).normal(size=cam.shape)
-        assert figure(noise, truth).mean() == pytest.approx(shuffled_chance(figure, noise, truth).mean(), abs=0.04)
-        assert figure(cam, truth).mean() > chance.mean() + 0.05
+        assert metric(noise, truth).mean() == pytest.approx(shuffled_chance(metric, noise, truth).mean(), abs=0.04)
+        assert metric(cam, truth).mean() > chance.mean() + 0.05
 
 
 def test_constant_cams_no_evidence_and_no_truth():
@@ -89,19 +89,19 @@ def test_constant_cams_no_evidence_and_no_truth():
     assert energy_inside(constant, truth) == pytest.approx(truth.mean(axis=(1, 2)))
     assert energy_inside(-constant, truth).tolist() == [0, 0]
     truth[1] = False
-    for figure in FIGURES:
-        found = figure(np.random.default_rng(0).normal(size=truth.shape), truth)
+    for metric in METRICS:
+        found = metric(np.random.default_rng(0).normal(size=truth.shape), truth)
         assert np.isnan(found).tolist() == [False, True]
-        assert np.isnan(shuffled_chance(figure, constant, truth))[1]
+        assert np.isnan(shuffled_chance(metric, constant, truth))[1]
 
 
 def test_findings_are_small_medium_or_large():
     assert size_group(np.array([0.0, 0.01, 0.015, 0.05, 0.06, 0.5, np.nan])).tolist() == [-1, 0, 0, 1, 1, 2, -1]
 
 
-@pytest.mark.parametrize("figure", FIGURES)
-def test_a_cam_that_is_not_finite_is_refused(figure):
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_cam_that_is_not_finite_is_refused(metric):
     cam, truth = random_cases(0)
     cam[3, 0, 0] = np.inf
     with pytest.raises(ValueError, match=r"1 of 6 maps .* map 3"):
-        figure(cam, truth)
+        metric(cam, truth)

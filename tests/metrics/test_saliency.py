@@ -1,4 +1,4 @@
-"""Each figure against a loop over cells and fixations, and against what must not change it."""
+"""Each metric against a loop over cells and fixations, and against what must not change it."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy, pearsonr, zscore
 from sklearn.metrics import roc_auc_score
 
-from ggcam.metrics.agreement import FIGURES, Gaze, agreement, by_image, reader_agreement, shuffled_agreement
+from ggcam.metrics.agreement import METRICS, GazeMaps, agreement, by_image, reader_agreement, shuffled_agreement
 from ggcam.metrics.saliency import (
     centre_map,
     correlation,
@@ -33,7 +33,7 @@ def random_gaze(seed, n=4, patients=None):
     fixations = rng.poisson(0.5, size=(n, *GRID)).astype(float)
     fixations[:, 2, 3] += 1
     density = rng.random((n, *GRID))
-    return Gaze.of(
+    return GazeMaps.from_maps(
         density / density.sum(axis=(1, 2), keepdims=True), fixations, np.arange(n) if patients is None else patients
     )
 
@@ -48,7 +48,7 @@ def spread_out(values, fixations):
 def test_every_figure_equals_a_loop_over_cases(seed):
     maps, gaze = random_maps(seed), random_gaze(seed)
     found = agreement(maps, gaze, CENTRE)
-    assert tuple(found) == FIGURES
+    assert tuple(found) == METRICS
     prior = map_density(CENTRE[None])[0]
     for i, (cam, looks) in enumerate(zip(maps, gaze.fixations, strict=True)):
         shifted = cam - cam.min()
@@ -125,14 +125,14 @@ def test_a_case_without_gaze_is_undefined_in_every_figure_and_leaves_the_others_
     kept = np.array([0, 2, 3])
     density, fixations = gaze.density.copy(), gaze.fixations.copy()
     density[1], fixations[1] = 0, 0
-    holed = Gaze.of(density, fixations, np.arange(4))
+    holed = GazeMaps.from_maps(density, fixations, np.arange(4))
     found = agreement(maps, holed, CENTRE)
-    without = agreement(maps[kept], Gaze.of(density[kept], fixations[kept], kept), CENTRE)
-    for name in FIGURES:
+    without = agreement(maps[kept], GazeMaps.from_maps(density[kept], fixations[kept], kept), CENTRE)
+    for name in METRICS:
         assert np.isnan(found[name][1])
         np.testing.assert_array_equal(found[name][kept], without[name])
     shuffled = shuffled_agreement(maps, holed, CENTRE)
-    assert all(np.isnan(shuffled[name]).tolist() == [False, True, False, False] for name in FIGURES)
+    assert all(np.isnan(shuffled[name]).tolist() == [False, True, False, False] for name in METRICS)
 
 
 def test_gaze_on_every_cell_leaves_judd_no_negative():
@@ -177,7 +177,7 @@ def test_the_shuffled_figures_are_the_mean_over_all_pairs_of_different_patients(
     for i in range(6):
         others = np.flatnonzero(gaze.patients != gaze.patients[i])
         each = agreement(np.repeat(maps[i : i + 1], len(others), axis=0), gaze[others], CENTRE)
-        for name in FIGURES:
+        for name in METRICS:
             assert found[name][i] == pytest.approx(each[name].mean())
 
 
@@ -203,7 +203,7 @@ def test_a_reader_is_held_against_the_other_readers_of_the_same_image():
     found = reader_agreement(gaze, np.array(["a", "a", "a", "b", "c"]), CENTRE)
     for i, others in enumerate(([1, 2], [0, 2], [0, 1])):
         expected = agreement(gaze.density[others].sum(axis=0)[None], gaze[np.array([i])], CENTRE)
-        for name in FIGURES:
+        for name in METRICS:
             assert found[name][i] == pytest.approx(expected[name][0])
     assert all(np.isnan(values[3:]).all() for values in found.values())
 
@@ -218,7 +218,7 @@ def test_a_reading_without_gaze_is_no_other_reader():
     gaze = random_gaze(10, 2, np.array([0, 0]))
     density = gaze.density.copy()
     density[1] = 0
-    found = reader_agreement(Gaze.of(density, gaze.fixations, gaze.patients), np.array([4, 4]), CENTRE)
+    found = reader_agreement(GazeMaps.from_maps(density, gaze.fixations, gaze.patients), np.array([4, 4]), CENTRE)
     assert all(np.isnan(values).all() for values in found.values())
 
 

@@ -27,7 +27,7 @@ def test_cnns_and_transformers_yield_a_grid(name, output_stride, grid):
 
 
 @pytest.mark.parametrize(
-    ("name", "output_stride", "levels", "grid"),
+    ("name", "output_stride", "num_stages", "grid"),
     [
         ("resnet18", 8, 4, (16, 12)),
         ("resnet18", None, 3, (16, 12)),
@@ -36,9 +36,9 @@ def test_cnns_and_transformers_yield_a_grid(name, output_stride, grid):
         ("vit_tiny_patch16_224", None, 6, (8, 6)),
     ],
 )
-def test_a_network_may_end_early_and_then_holds_nothing_that_it_does_not_use(name, output_stride, levels, grid):
+def test_a_network_may_end_early_and_then_holds_nothing_that_it_does_not_use(name, output_stride, num_stages, grid):
     frame = (128, 96)
-    backbone = create_backbone(name, frame, output_stride=output_stride, levels=levels)
+    backbone = create_backbone(name, frame, output_stride=output_stride, num_stages=num_stages)
     output = CAMClassifier(backbone, 3)(torch.rand(2, 1, *frame))
     assert output.cam.shape == (2, 3, *grid)
     assert (frame[0] // backbone.stride, frame[1] // backbone.stride) == grid
@@ -49,7 +49,7 @@ def test_a_network_may_end_early_and_then_holds_nothing_that_it_does_not_use(nam
 def test_a_network_that_ends_early_computes_what_the_whole_one_does_on_its_way():
     torch.manual_seed(0)
     whole = create_backbone("resnet10t", (64, 64)).eval()
-    part = create_backbone("resnet10t", (64, 64), levels=4).eval()
+    part = create_backbone("resnet10t", (64, 64), num_stages=4).eval()
     part.trunk.load_state_dict(whole.trunk.state_dict(), strict=False)
     image, seen = torch.rand(1, 1, 64, 64), []
     whole.trunk.layer3.register_forward_hook(lambda *args: seen.append(args[2]))
@@ -57,10 +57,10 @@ def test_a_network_that_ends_early_computes_what_the_whole_one_does_on_its_way()
     torch.testing.assert_close(part(image), seen[0])
 
 
-@pytest.mark.parametrize("levels", [0, 6])
-def test_more_levels_than_a_network_has_are_refused(levels):
+@pytest.mark.parametrize("num_stages", [0, 6])
+def test_more_levels_than_a_network_has_are_refused(num_stages):
     with pytest.raises(ConfigError, match="1 to 5"):
-        create_backbone("resnet10t", (64, 64), levels=levels)
+        create_backbone("resnet10t", (64, 64), num_stages=num_stages)
 
 
 def test_the_tokens_of_a_transformer_stay_where_they_were():

@@ -13,7 +13,7 @@ from ggcam.models.backbones import create_backbone
 from ggcam.models.checkpointing import checkpoint_gradients, running_statistics_kept
 
 
-@pytest.mark.parametrize("name", ["released-resnet-18", "released-effnet-s", "test_resnet", "test_efficientnet"])
+@pytest.mark.parametrize("name", ["original-resnet-18", "original-effnet-s", "test_resnet", "test_efficientnet"])
 def test_gradients_and_running_statistics_are_those_of_a_network_that_keeps_all(name):
     keeps = create_backbone(name, (64, 64)).train()
     again = copy.deepcopy(keeps)

@@ -54,8 +54,8 @@ def test_they_are_compiled_traced_exported_and_pickled_like_any_module(options, 
     ours = copy.deepcopy(plain)
     quicken_depthwise(ours)
     image = torch.rand(2, 6, 11, 9)
-    compiled = torch.compile(ours, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(image), plain(image))
+    compile_network = torch.compile(ours, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compile_network(image), plain(image))
     ours.eval()
     traced, exported = torch.jit.trace(ours, image), torch.export.export(ours, (image,)).module()
     for each in (traced, exported, pickle.loads(pickle.dumps(ours))):

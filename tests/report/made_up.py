@@ -10,11 +10,11 @@ import pandas as pd
 
 from ggcam.data.case import Frame, Region
 from ggcam.gaze.fixations import Fixations
-from ggcam.metrics.classification import classification_report, none_for_nan
+from ggcam.metrics.bootstrap_statistics import weighted_auroc, weighted_macro_auroc, weighted_mean
+from ggcam.metrics.classification import classification_report, nan_to_none
 from ggcam.metrics.intervals import bootstrap_interval
-from ggcam.metrics.several import labels_report
-from ggcam.metrics.weighted import weighted_auroc, weighted_macro_auroc, weighted_mean
-from ggcam.report.cases import Predicted
+from ggcam.metrics.multilabel import multilabel_report
+from ggcam.report.cases import PredictionTable
 from ggcam.report.gallery import ClassMap, GalleryCase
 from ggcam.report.layers import map_layer, region_marks, scanpath, xray
 from ggcam.report.run_charts import run_charts
@@ -69,7 +69,7 @@ def gallery_case(number, names, true=(0,), gaze=True, several=False, **changes):
             "truth": tuple(names[k] for k in true),
             "predicted": names[predicted],
             "probability": float(probabilities[predicted]),
-            "certainty": float(probabilities[shown]),
+            "truth_probability": float(probabilities[shown]),
             "agreement": float(rng.uniform(-0.5, 0.9)) if gaze else None,
             "shown": shown,
             "classes": tuple(
@@ -133,7 +133,7 @@ def run_results(
     gallery=3, names=("Normal", "CHF", "pneumonia"), drop=None, several=False, cases=60, gaze=True, **changes
 ):
     table, logits = predictions(names, cases, several, drop)
-    predicted = Predicted.of(table)
+    predicted = PredictionTable.from_table(table)
     truth, patients = predicted.truth, predicted.patients
 
     def with_interval(statistic):
@@ -162,8 +162,8 @@ def run_results(
     if gaze:
         of_gaze = {name: {**against, "cam_minus_shuffled_gaze": some} for name in ("nss", "cc", "kl")}
         metrics["gaze_agreement"] = {"cases": 9, "readings": 11, **of_gaze}
-    metrics = none_for_nan(metrics)
-    report = (labels_report if several else classification_report)(logits, truth if several else labels, names)
+    metrics = nan_to_none(metrics)
+    report = (multilabel_report if several else classification_report)(logits, truth if several else labels, names)
     of_class = range(gallery)
     return RunResults(
         **{
@@ -185,20 +185,26 @@ def run_results(
 
 def study_summary(arms=("none", "ggcam-cc", "ggcam-cc+centre"), sizes=(), seeds=2, p=0.02):
     """summary.json of arms that differ by 0.1 each."""
-    figures = ("macro_auroc", "pointing_game/a/b <c>/hit_rate", "accuracy")
+    metrics = ("macro_auroc", "pointing_game/a/b <c>/hit_rate", "accuracy")
 
     def numbers(value):
         ends = {"low": value - 0.05, "high": value + 0.05}
-        return {"value": value, **ends, "low_with_seeds": value - 0.07, "high_with_seeds": value + 0.07, "runs": seeds}
+        return {
+            "value": value,
+            **ends,
+            "low_patients_seeds": value - 0.07,
+            "high_patients_seeds": value + 0.07,
+            "runs": seeds,
+        }
 
     def of_arms():
         for size in sizes or (None,):
-            for figure in figures:
+            for metric in metrics:
                 for number, arm in enumerate(arms):
                     yield {
                         "arm": arm,
                         "train_cases": size,
-                        "figure": figure,
+                        "metric": metric,
                         "by_seed": {"0": 0.5, "1": None},
                     } | numbers(0.5 + 0.1 * number)
 
@@ -206,13 +212,13 @@ def study_summary(arms=("none", "ggcam-cc", "ggcam-cc+centre"), sizes=(), seeds=
         pairs = [(arm, arms[0], 0.1 * number) for number, arm in enumerate(arms) if number]
         pairs += [(arm.split("+")[0], arm, -0.1) for arm in arms if "+" in arm]
         for size in sizes or (None,):
-            for figure in figures:
+            for metric in metrics:
                 for arm, baseline, value in pairs:
                     yield {
                         "arm": arm,
                         "baseline": baseline,
                         "train_cases": size,
-                        "figure": figure,
+                        "metric": metric,
                         "p_patients": p,
                         "p_seeds": None,
                         "p_patients_holm": 2 * p,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ggcam.metrics.curves import roc_band
-from ggcam.report.cases import Predicted
+from ggcam.report.cases import PredictionTable
 from ggcam.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, band, line, round_ticks, x_of, y_of
 from ggcam.report.run_charts import run_charts, training_charts
 from report.made_up import history, predictions
@@ -76,24 +76,24 @@ def test_a_band_goes_there_and_back():
 
 def test_a_roc_curve_is_that_of_the_metrics():
     table, _ = predictions(("a", "b"), cases=40)
-    predicted = Predicted.of(table)
+    predicted = PredictionTable.from_table(table)
     chart = run_charts(predicted, None, {"auroc": {"a": {"value": 0.5, "low": 0.4, "high": 0.6}}}).roc[0]
     curve = roc_band(predicted.probabilities[:, 0], predicted.truth[:, 0] == 1, predicted.patients, resamples=500)
     assert chart.note == "AUROC 0.500 (0.400 to 0.600)"
     assert chart.shapes[1] == band(chart.x, chart.y, curve.x, curve.low, curve.high)
     assert chart.shapes[2] == line(chart.x, chart.y, curve.x, curve.y, steps=True)
-    assert f"sensitivity {curve.y[50]:.2f} at a false positive rate of 0.50" in chart.said
+    assert f"sensitivity {curve.y[50]:.2f} at a false positive rate of 0.50" in chart.alt_text
 
 
 def test_a_precision_recall_curve_shows_what_guessing_reaches():
     table, _ = predictions(("a", "b", "c"), cases=30)
-    chart = run_charts(Predicted.of(table), None, {}).precision_recall[0]
+    chart = run_charts(PredictionTable.from_table(table), None, {}).precision_recall[0]
     assert {y for _, y in points(chart.shapes[0].path)} == {round(y_of(chart.y, 1 / 3), 1)}
 
 
 def test_dots_of_the_reliability_curve_count_all_cases():
     for several in (False, True):
-        predicted = Predicted.of(predictions(("a", "b", "c"), cases=50, several=several)[0])
+        predicted = PredictionTable.from_table(predictions(("a", "b", "c"), cases=50, several=several)[0])
         chart = run_charts(predicted, None, {}).calibration
         assert chart is not None
         counted = sum(int(dot.text.split()[0]) for dot in chart.dots)
@@ -102,19 +102,19 @@ def test_dots_of_the_reliability_curve_count_all_cases():
 
 def test_right_and_certain_are_what_they_say():
     columns = {"case_id": list("abc"), "patient_id": list("abc"), "predicted": [0, 0, 1]}
-    one = Predicted.of(
+    one = PredictionTable.from_table(
         pd.DataFrame(
             {**columns, "label": [0, 1, 1], "probability_x": [0.9, 0.8, 0.3], "probability_y": [0.1, 0.2, 0.7]}
         )
     )
     assert one.right.tolist() == [True, False, True]
-    assert one.certainty == pytest.approx([0.9, 0.2, 0.7])
+    assert one.truth_probability == pytest.approx([0.9, 0.2, 0.7])
     labels = {"label_x": [1, 0, np.nan], "label_y": [1, 0, np.nan]}
-    several = Predicted.of(
+    several = PredictionTable.from_table(
         pd.DataFrame({**columns, **labels, "probability_x": [0.9, 0.4, 0.3], "probability_y": [0.6, 0.7, 0.7]})
     )
     assert several.right.tolist() == [True, False, True]
-    assert several.certainty == pytest.approx([0.6, 0.3, 1.0])
+    assert several.truth_probability == pytest.approx([0.6, 0.3, 1.0])
 
 
 def test_the_training_marks_its_best_epoch():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ggcam.data.check.checker import check_data
+from ggcam.data.checks.check import check_data
 from ggcam.data.prepared import load_prepared
 from ggcam.report.check_page import histogram, write_check_page
 from ggcam.report.overlay import png_bytes
@@ -37,8 +37,8 @@ def test_healthy_data_are_well_and_need_no_network(prepared: Path, tmp_path: Pat
     html = written(root)
     page = Page(html)
     assert "All well" in page.words
-    assert "18 checks, 0 wrong, 0 to look at" in page.words
-    assert "To do" not in page.words
+    assert "18 checks, 0 errors, 0 warnings" in page.words
+    assert "Hint" not in page.words
     assert page.count("img") == 4  # three of all cases together, and the contact sheet
     assert not re.search(r"https?://|@import|src=\"(?!data:)", html)
 
@@ -49,10 +49,10 @@ def test_what_is_wrong_comes_first_with_what_to_do(root: Path):
     (root / "images" / "stray.png").touch()
     page = Page(written(root))
     levels = [attrs["class"].split()[1] for tag, attrs in page.tags if attrs.get("class", "").startswith("level")]
-    assert levels == sorted(levels, key=["wrong", "warning", "ok"].index)
-    assert levels[:3] == ["wrong", "warning", "ok"]
-    assert "1 wrong" in page.words
-    assert "To do: take one of each out" in page.words
+    assert levels == sorted(levels, key=["error", "warning", "ok"].index)
+    assert levels[:3] == ["error", "warning", "ok"]
+    assert "1 error" in page.words
+    assert "Hint: take one of each out" in page.words
     assert f"{cases['case_id'].iloc[0]}, {cases['case_id'].iloc[5]}" in page.words
     assert page.count("img") == 5
 

@@ -9,13 +9,13 @@ import pytest
 from matplotlib import pyplot
 
 from ggcam.data.case import Region
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import GGCamError
 from ggcam.gaze.fixations import Fixations
 from ggcam.report.contact_sheet import LONGER_SIDE_PX, _draw_case, choose_cases, contact_sheet
-from ggcam.report.figures import empty_figure
+from ggcam.report.plots import empty_figure
 from small_source import CLASS_NAMES, small_source
 
 CONFIG = PrepareConfig(size="96x64", workers=1)
@@ -61,7 +61,7 @@ def test_scanpath_and_attention_appear_where_the_fixation_was(tmp_path: Path):
     source = small_source(tmp_path / "raw", cases=3)
     gaze = Fixations.build([16.0], [72.0], duration_s=0.4, px_per_degree=4.0)
     cases = tuple(replace(case, image=grey, readings={"r": gaze}, masks={}, regions=()) for case in source.cases)
-    data = prepare(replace(source, cases=cases), tmp_path / "out", replace(CONFIG, fractions=(1.0, 0.0, 0.0)))
+    data = prepare(replace(source, cases=cases), tmp_path / "out", replace(CONFIG, split_fractions=(1.0, 0.0, 0.0)))
     left, right = empty_figure(4, 3).subplots(1, 2)
     _draw_case([left, right], data, "case_0001")
     times = LONGER_SIDE_PX / 96

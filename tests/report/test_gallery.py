@@ -13,11 +13,11 @@ from PIL import Image
 
 from ggcam.data.case import Frame, Region
 from ggcam.gaze.fixations import Fixations
-from ggcam.report.gallery import MOST_CASES, chosen_cases
+from ggcam.report.gallery import MAX_CASES, chosen_cases
 from ggcam.report.layers import (
     LONGEST_PX,
-    MOST_BYTES,
-    MOST_CELLS,
+    MAX_BYTES,
+    MAX_CELLS,
     legend,
     map_layer,
     region_marks,
@@ -32,17 +32,17 @@ FRAME = Frame(64, 32)
 
 @given(st.lists(st.tuples(st.integers(-1, 3), st.floats(0, 1)), max_size=60), st.integers(1, 20))
 def test_as_many_as_there_may_be_are_chosen_the_worst_first(cases, most):
-    group, certainty = np.array([g for g, _ in cases], dtype=int), np.array([c for _, c in cases], dtype=float)
-    chosen = chosen_cases(certainty, group, most)
+    group, truth_probability = np.array([g for g, _ in cases], dtype=int), np.array([c for _, c in cases], dtype=float)
+    chosen = chosen_cases(truth_probability, group, most)
     assert len(chosen) == len(set(chosen)) == min(most, len(cases))
-    assert certainty[chosen].tolist() == sorted(certainty[chosen])
+    assert truth_probability[chosen].tolist() == sorted(truth_probability[chosen])
     if most >= len(set(group.tolist())):
         assert set(group[chosen].tolist()) == set(group.tolist())
 
 
 def test_of_each_class_the_worst_and_others_up_to_the_best_are_chosen():
-    certainty, group = np.linspace(0, 1, 200), np.arange(200) % 2
-    chosen = chosen_cases(certainty, group, 20)
+    truth_probability, group = np.linspace(0, 1, 200), np.arange(200) % 2
+    chosen = chosen_cases(truth_probability, group, 20)
     for each in (0, 1):
         rows = [row for row in chosen if group[row] == each]
         assert len(rows) == 10
@@ -73,7 +73,7 @@ def test_a_map_that_says_nothing_is_transparent(values):
 
 
 def test_a_fine_map_is_made_coarser():
-    assert Image.open(BytesIO(map_layer(np.random.default_rng(0).random((300, 10))).content)).size == (2, MOST_CELLS)
+    assert Image.open(BytesIO(map_layer(np.random.default_rng(0).random((300, 10))).content)).size == (2, MAX_CELLS)
 
 
 def test_small_images_are_sent_without_loss_large_ones_small():
@@ -85,7 +85,7 @@ def test_small_images_are_sent_without_loss_large_ones_small():
     noise = rng.integers(0, 65535, (1536, 1280)).astype(np.uint16)  # nothing is harder to make small
     sent = xray(noise)
     assert sent.kind == "jpeg"
-    assert len(sent.content) <= MOST_BYTES
+    assert len(sent.content) <= MAX_BYTES
     assert Image.open(BytesIO(sent.content)).size == (640, LONGEST_PX)
 
 
@@ -95,7 +95,7 @@ def test_forty_large_cases_of_fourteen_classes_make_a_page_of_less_than_10_mb():
     noise = xray(rng.integers(0, 255, (1536, 1280)).astype(np.uint8))
     layers = map_layer(rng.random((64, 54)))
     cases = []
-    for number in range(MOST_CASES):
+    for number in range(MAX_CASES):
         case = gallery_case(number, names, xray=noise, gaze=layers)
         classes = tuple(replace(each, cam=layers) for each in case.classes)
         path = scanpath(Fixations.build(*rng.uniform(0, 1000, (2, 150))), Frame(1536, 1280))

@@ -176,7 +176,7 @@ def test_filters_filter(run, results):
 
 
 def test_the_worst_come_first_unless_another_order_is_chosen(run, results):
-    assert seen(run) == [case.name for case in sorted(results.gallery, key=lambda case: case.certainty)]
+    assert seen(run) == [case.name for case in sorted(results.gallery, key=lambda case: case.truth_probability)]
     choose(run, "order", "name")
     assert seen(run) == [f"case{i}" for i in range(CASES)]  # case2 before case10
     choose(run, "order", "agreement")

@@ -13,10 +13,10 @@ from ggcam.report.overlay import (
     draw_scanpath,
     enlarged,
     png_bytes,
+    save_png,
+    stretch_to_uint8,
     to_rgb,
-    to_uint8,
     unit_range,
-    write_png,
 )
 
 
@@ -72,9 +72,9 @@ def test_percentiles_keep_one_hot_cell_from_hiding_the_rest():
 
 def test_sixteen_bits_are_stretched_and_eight_stay():
     deep = np.linspace(1000, 3000, 64 * 48).reshape(64, 48).astype(np.uint16)
-    assert (to_uint8(deep).min(), to_uint8(deep).max()) == (0, 255)
-    np.testing.assert_array_equal(to_uint8(x_ray()), x_ray())
-    assert to_uint8(np.full((4, 4), 7, np.uint16)).max() == 0
+    assert (stretch_to_uint8(deep).min(), stretch_to_uint8(deep).max()) == (0, 255)
+    np.testing.assert_array_equal(stretch_to_uint8(x_ray()), x_ray())
+    assert stretch_to_uint8(np.full((4, 4), 7, np.uint16)).max() == 0
     assert cam_overlay(deep, np.eye(4)).dtype == np.uint8
 
 
@@ -119,7 +119,7 @@ def test_an_image_is_enlarged_by_whole_numbers_until_it_is_large_enough():
 def test_a_png_holds_the_colours_in_their_order(tmp_path):
     image = np.zeros((3, 2, 3), np.uint8)
     image[0, 0] = (255, 128, 1)
-    write_png(tmp_path / "a.png", image)
+    save_png(tmp_path / "a.png", image)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "a.png"))[:, :, ::-1], image)
     grey = cv2.imdecode(np.frombuffer(png_bytes(x_ray()), np.uint8), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(grey, x_ray())

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ggcam.report.gallery import MOST_CASES
+from ggcam.report.gallery import MAX_CASES
 from ggcam.report.run_page import RunResults, render_run_report, write_run_report
 from report.made_up import Page, run_results
 
@@ -70,7 +70,7 @@ def test_the_page_needs_no_network_and_follows_the_reader_s_light():
 
 
 def test_at_most_forty_cases_are_shown():
-    assert Page(render_run_report(run_results(gallery=MOST_CASES + 2))).count("figure", "case") == MOST_CASES == 40
+    assert Page(render_run_report(run_results(gallery=MAX_CASES + 2))).count("figure", "case") == MAX_CASES == 40
 
 
 def test_markup_in_a_name_stays_text():

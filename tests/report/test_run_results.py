@@ -11,8 +11,8 @@ import pytest
 
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import MissingFileError, RunFolderError
-from ggcam.report.cases import ShownCases, read_cams, read_predictions
-from ggcam.report.gallery import MOST_CASES
+from ggcam.report.cases import CaseReader, read_cams, read_predictions
+from ggcam.report.gallery import MAX_CASES
 from ggcam.report.run_page import render_run_report
 from ggcam.report.run_results import read_results
 from ggcam.run_folder import RunFolder, data_of, open_run_folder
@@ -43,11 +43,11 @@ def test_the_results_tell_what_the_run_is(trained):
 def test_the_gallery_shows_cases_of_every_class_the_worst_first(trained):
     results = read_results(open_run_folder(trained))
     gallery = results.gallery
-    assert 3 <= len(gallery) <= MOST_CASES
+    assert 3 <= len(gallery) <= MAX_CASES
     assert len(gallery) == results.of_cases  # there are fewer than could be shown
     assert {case.truth for case in gallery} == {("Normal",), ("CHF",), ("pneumonia",)}
     assert len({case.name for case in gallery}) == len(gallery)
-    assert [case.certainty for case in gallery] == sorted(case.certainty for case in gallery)
+    assert [case.truth_probability for case in gallery] == sorted(case.truth_probability for case in gallery)
     for case in gallery:
         assert 1 / 3 <= case.probability <= 1
         assert case.right == (case.truth == (case.predicted,))
@@ -77,7 +77,7 @@ def test_the_data_card_counts_what_is_there(trained, prepared):
 
 def test_a_case_is_shown_with_its_cam_gaze_and_findings(trained, prepared):
     run, data = open_run_folder(trained), load_prepared(prepared)
-    cases = ShownCases(run, data, read_cams(run))
+    cases = CaseReader(run, data, read_cams(run))
     arrays = np.load(run.cams)
     for number, case_id in enumerate(read_predictions(run)["case_id"]):
         shown = cases[case_id]
@@ -97,14 +97,14 @@ def test_a_run_without_its_history_still_has_a_page(run):
     assert read_results(run).charts.training == ()
 
 
-@pytest.mark.parametrize("name", ["metrics", "report", "predictions", "cams"])
+@pytest.mark.parametrize("name", ["metrics", "classification_report", "predictions", "cams"])
 def test_a_run_that_was_not_evaluated_says_so(run, name):
     getattr(run, name).unlink()
     with pytest.raises(MissingFileError, match=r"(?s)(missing|not been evaluated).*evaluate"):
         read_results(run)
 
 
-@pytest.mark.parametrize("name", ["metrics", "report", "predictions", "cams"])
+@pytest.mark.parametrize("name", ["metrics", "classification_report", "predictions", "cams"])
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe\x00 no file of ours"])
 def test_a_damaged_file_is_refused(run, name, content):
     getattr(run, name).write_bytes(content)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from ggcam.report.study_page import StudyResults, StudyRun, render_study_report
-from ggcam.report.study_tables import arm_tables, difference_row, figure_name, forest_tables, headline_rows, size_charts
+from ggcam.report.study_tables import (
+    arm_tables,
+    difference_row,
+    forest_tables,
+    headline_rows,
+    metric_label,
+    size_charts,
+)
 from report.made_up import Page, study_summary
 
 CONTROLS = frozenset({"ggcam-cc+centre"})
@@ -13,8 +20,8 @@ CONTROLS = frozenset({"ggcam-cc+centre"})
 
 def study(summary=None, **changes):
     summary = study_summary() if summary is None else summary
-    figure = {"value": 0.5, "low": 0.4, "high": None}
-    runs = (StudyRun("none-seed0", "runs/none-seed0/report.html", figure, figure),)
+    metric = {"value": 0.5, "low": 0.4, "high": None}
+    runs = (StudyRun("none-seed0", "runs/none-seed0/report.html", metric, metric),)
     return StudyResults(**{"name": "s", "summary": summary, "controls": CONTROLS, "runs": runs, **changes})
 
 
@@ -57,7 +64,7 @@ def test_every_kind_of_study_has_a_page(arms, sizes):
 
 
 def test_one_seed_leaves_the_interval_over_patients():
-    row = study_summary()["differences"][0] | {"low_with_seeds": None, "high_with_seeds": None}
+    row = study_summary()["differences"][0] | {"low_patients_seeds": None, "high_patients_seeds": None}
     found = difference_row(row)
     assert (found.low, found.high) == (row["low"], row["high"]) == tuple(found.patients.values())
 
@@ -89,7 +96,12 @@ def test_the_axis_of_a_forest_holds_zero_every_interval_and_every_seed():
     ],
 )
 def test_a_verdict_is_whether_the_interval_excludes_zero(low, high, verdict):
-    row = study_summary()["differences"][0] | {"low_with_seeds": low, "high_with_seeds": high, "low": low, "high": high}
+    row = study_summary()["differences"][0] | {
+        "low_patients_seeds": low,
+        "high_patients_seeds": high,
+        "low": low,
+        "high": high,
+    }
     assert verdict in difference_row(row).verdict
 
 
@@ -103,10 +115,10 @@ def test_small_data_curves_have_a_line_an_arm_and_a_band_a_guidance():
     assert [name for _, name in chart.names] == ["none", "ggcam-cc", "ggcam-cc+centre"]
     assert [shape.kind for shape in chart.shapes].count("band") == 2
     assert chart.x.ticks == (30, 60)
-    assert "ggcam-cc 0.600 at 30, 0.600 at 60" in chart.said
+    assert "ggcam-cc 0.600 at 30, 0.600 at 60" in chart.alt_text
 
 
 def test_figures_have_names():
-    assert figure_name("auroc/a/b") == "AUROC, a/b"
-    assert figure_name("anatomy/lung_interp_1/hit_rate") == "CAM peaks on the target, Pneumonia: in the lungs"
-    assert figure_name("something/new") == "something/new"
+    assert metric_label("auroc/a/b") == "AUROC, a/b"
+    assert metric_label("anatomy/lung_interp_1/hit_rate") == "CAM peaks on the target, Pneumonia: in the lungs"
+    assert metric_label("something/new") == "something/new"

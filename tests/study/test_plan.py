@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from ggcam.errors import ConfigError, RunFolderError
-from ggcam.study.plan import CONTROLS, Arm, StudyPlan, demand_same, plan_study, read_plan, write_plan
+from ggcam.study.plan import CONTROLS, Arm, StudyPlan, check_same, plan_study, read_plan, write_plan
 from ggcam.training.config import TrainConfig
 
 BASE = TrainConfig(backbone="test_resnet", epochs=3, seed=10)
@@ -28,14 +28,14 @@ def test_what_is_paired_differs_in_its_arm_alone():
     plan = plan_study(BASE, ["none", "ggcam", "ggcam-cc"], 2, folds=3, controls=True, train_cases=[20])
     pairs = defaultdict(list)
     for run in plan.runs:
-        assert (run.config.guidance, run.config.arrange.control) == (run.arm.guidance, run.arm.control)
+        assert (run.config.guidance, run.config.view.control) == (run.arm.guidance, run.arm.control)
         config = run.config
-        pairs[run.pair].append(replace(config, guidance="", arrange=replace(config.arrange, control="none")))
+        pairs[run.pair].append(replace(config, guidance="", view=replace(config.view, control="none")))
     assert len(pairs) == 6
     for configs in pairs.values():
         assert len(configs) == len(plan.arms)
         assert all(config == configs[0] for config in configs)
-        assert replace(configs[0], guidance=BASE.guidance, seed=BASE.seed, arrange=BASE.arrange) == BASE
+        assert replace(configs[0], guidance=BASE.guidance, seed=BASE.seed, view=BASE.view) == BASE
 
 
 def test_controls_stand_in_for_the_gaze_of_the_first_guidance_that_has_any():
@@ -82,13 +82,13 @@ def test_a_study_can_be_asked_for_more_but_not_for_something_else(tmp_path):
     path = tmp_path / "study.toml"
     plan = plan_study(BASE, ["none", "ggcam-cc"], 3)
     write_plan(path, plan, DATA)
-    demand_same(path, plan_study(replace(BASE, workers=1), ["none", "ggcam"], 9, folds=3, train_cases=[9]), DATA)
+    check_same(path, plan_study(replace(BASE, workers=1), ["none", "ggcam"], 9, folds=3, train_cases=[9]), DATA)
     for other, data, what in (
         (plan_study(replace(BASE, epochs=4, lr=0.1), ["none"], 3), DATA, "epochs, lr"),
         (plan, DATA | {"sha256": "1" * 64}, "the data"),
     ):
         with pytest.raises(RunFolderError, match=f"(?s)another study in the way.*differs in {what}"):
-            demand_same(path, other, data)
+            check_same(path, other, data)
 
 
 @pytest.mark.parametrize("text", ["", "data = ", "[train]\nepochs = 0\n", "[plan]\narms = []\n"])

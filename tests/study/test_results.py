@@ -1,4 +1,4 @@
-"""Figures by arm and their differences: against slow ones, and that nothing is found where there is nothing."""
+"""Metrics by arm and their differences: against slow ones, and that nothing is found where there is nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ggcam.measure import class_figures, leaves
-from ggcam.metrics.comparison import holm, seed_test
-from ggcam.metrics.weighted import weighted_auroc, weighted_mean
-from ggcam.study.figures import RunFigures
+from ggcam.evaluation.run_metrics import class_metrics, leaves
+from ggcam.metrics.bootstrap_statistics import weighted_auroc, weighted_mean
+from ggcam.metrics.significance import holm, seed_test
+from ggcam.study.metrics import RunMetrics
 from ggcam.study.plan import CONTROLS, Arm, StudyPlan, plan_study
 from ggcam.study.results import is_compared, resampled, summarise
 from ggcam.training.config import TrainConfig
@@ -17,10 +17,10 @@ from ggcam.training.config import TrainConfig
 CLASSES = ("Normal", "CHF", "pneumonia")
 
 
-def run_figures(labels: np.ndarray, probabilities: np.ndarray, hits: np.ndarray, cases: np.ndarray) -> RunFigures:
-    tree = dict(leaves(class_figures(probabilities, labels, CLASSES)))
+def run_figures(labels: np.ndarray, probabilities: np.ndarray, hits: np.ndarray, cases: np.ndarray) -> RunMetrics:
+    tree = dict(leaves(class_metrics(probabilities, labels, CLASSES)))
     table = pd.DataFrame({"case_id": [f"c{i}" for i in cases], "patient_id": [f"p{i // 2}" for i in cases]})
-    return RunFigures(table, tree | {"pointing_game/pneumonia/hit_rate": weighted_mean(hits)})
+    return RunMetrics(table, tree | {"pointing_game/pneumonia/hit_rate": weighted_mean(hits)})
 
 
 def slow_auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> float:
@@ -35,19 +35,19 @@ def made_up(plan: StudyPlan, rng: np.random.Generator, cases: int = 60, better: 
     fold = np.arange(cases) % max(1, plan.folds)
     runs = {}
     for run in plan.runs:
-        mine = np.flatnonzero(fold == run.config.arrange.fold)
+        mine = np.flatnonzero(fold == run.config.view.fold)
         known = (better or {}).get(run.arm.name, 0.3)
         raw = rng.gumbel(size=(len(mine), 3)) + known * np.eye(3)[labels[mine]]
         probabilities = np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
         hits = np.where(labels[mine] == 2, rng.random(len(mine)) < 0.3 + 0.1 * known, np.nan)
         runs[run.arm, run.pair] = run_figures(labels[mine], probabilities, hits, mine), probabilities, labels[mine]
-    return {key: figures for key, (figures, _, _) in runs.items()}, runs
+    return {key: metrics for key, (metrics, _, _) in runs.items()}, runs
 
 
 def test_figures_and_differences_equal_slow_ones():
     plan = plan_study(TrainConfig(), ["none", "ggcam", "ggcam-cc"], 3, folds=3)
-    figures, raw = made_up(plan, np.random.default_rng(0), cases=120, better={"ggcam-cc": 1.0})
-    found = resampled(figures, resamples=60)
+    metrics, raw = made_up(plan, np.random.default_rng(0), cases=120, better={"ggcam-cc": 1.0})
+    found = resampled(metrics, resamples=60)
     summary = summarise(plan, found)
 
     def auroc(arm: str, seed: int, weights: np.ndarray | None = None) -> list[float]:
@@ -60,8 +60,8 @@ def test_figures_and_differences_equal_slow_ones():
             each.append(np.mean([slow_auroc(p[:, k], y == k, w) for k in range(3)]))
         return each
 
-    arms = {row["arm"]: row for row in summary["arms"] if row["figure"] == "macro_auroc"}
-    differences = {row["arm"]: row for row in summary["differences"] if row["figure"] == "macro_auroc"}
+    arms = {row["arm"]: row for row in summary["arms"] if row["metric"] == "macro_auroc"}
+    differences = {row["arm"]: row for row in summary["differences"] if row["metric"] == "macro_auroc"}
     for arm in ("none", "ggcam", "ggcam-cc"):
         by_seed = {str(seed): np.mean(auroc(arm, seed)) for seed in range(3)}
         assert arms[arm]["by_seed"] == pytest.approx(by_seed)
@@ -71,7 +71,7 @@ def test_figures_and_differences_equal_slow_ones():
     rng, draws = np.random.default_rng(0), []
     chosen = rng.integers(0, 60, size=(60, 60))
     names = sorted(f"p{i}" for i in range(60))
-    order = list(figures.values())
+    order = list(metrics.values())
     first = pd.concat([run.cases for run in order]).drop_duplicates("case_id")
     for row in chosen:
         count = dict.fromkeys(names, 0)
@@ -96,7 +96,7 @@ def test_figures_and_differences_equal_slow_ones():
             weights[int(case["case_id"][1:])] = count[case["patient_id"]]
         with_seeds.append(np.mean([np.subtract(*(auroc(a, s, weights) for a in ("ggcam-cc", "none"))) for s in drawn]))
     ends = np.quantile(with_seeds, [0.025, 0.975])
-    assert (got["low_with_seeds"], got["high_with_seeds"]) == pytest.approx(tuple(ends))
+    assert (got["low_patients_seeds"], got["high_patients_seeds"]) == pytest.approx(tuple(ends))
     tail = min(np.sum(np.array(draws) <= 0), np.sum(np.array(draws) >= 0))
     assert got["p_patients"] == pytest.approx(min(1, 2 * (tail + 1) / 61))
     d = np.array([np.mean(auroc("ggcam-cc", s)) - np.mean(auroc("none", s)) for s in range(3)])
@@ -115,31 +115,31 @@ def test_none_against_none_finds_nothing_at_about_the_nominal_rate():
     cases = pd.DataFrame({"case_id": [f"c{i}" for i in range(80)], "patient_id": [f"p{i}" for i in range(80)]})
     found = {"macro_auroc": 0, "accuracy": 0}
     for _ in range(200):
-        figures = {}
+        metrics = {}
         for run in plan.runs:
             scores = labels + rng.normal(size=80)
             right = weighted_mean((scores > 0.5) == labels)
             statistics = {"macro_auroc": weighted_auroc(scores, labels), "accuracy": right}
-            figures[run.arm, run.pair] = RunFigures(cases, statistics)
-        drawn = resampled(figures, resamples=200, seed=int(rng.integers(2**31)))
+            metrics[run.arm, run.pair] = RunMetrics(cases, statistics)
+        drawn = resampled(metrics, resamples=200, seed=int(rng.integers(2**31)))
         for row in summarise(plan, drawn)["differences"]:
-            found[row["figure"]] += row["p_patients_holm"] < 0.05
+            found[row["metric"]] += row["p_patients_holm"] < 0.05
     assert all(0.015 <= count / 200 <= 0.1 for count in found.values()), found
 
 
 def test_an_arm_that_is_better_is_found_and_against_its_control_too():
     plan = plan_study(TrainConfig(), ["none", "ggcam-cc"], 6, controls=True)
-    figures, _ = made_up(plan, np.random.default_rng(2), cases=90, better={"ggcam-cc": 2.0})
-    rows = summarise(plan, resampled(figures, resamples=500))["differences"]
-    auroc = {(row["arm"], row["baseline"]): row for row in rows if row["figure"] == "macro_auroc"}
+    metrics, _ = made_up(plan, np.random.default_rng(2), cases=90, better={"ggcam-cc": 2.0})
+    rows = summarise(plan, resampled(metrics, resamples=500))["differences"]
+    auroc = {(row["arm"], row["baseline"]): row for row in rows if row["metric"] == "macro_auroc"}
     for baseline in ("none", *(f"ggcam-cc+{control}" for control in CONTROLS)):
         row = auroc["ggcam-cc", baseline]
         assert row["low"] > 0
-        assert row["low_with_seeds"] > 0
+        assert row["low_patients_seeds"] > 0
         assert row["p_patients_holm"] < 0.05
         assert row["p_seeds"] == 2 / 64
         assert row["p_seeds_holm"] == pytest.approx((5 if baseline == "none" else 4) * 2 / 64)
-    assert {row["figure"] for row in rows if row["baseline"] == "ggcam-cc+shuffled-gaze"} == {
+    assert {row["metric"] for row in rows if row["baseline"] == "ggcam-cc+shuffled-gaze"} == {
         *("macro_auroc", "accuracy", "pointing_game/pneumonia/hit_rate"),
         *(f"auroc/{name}" for name in CLASSES),
     }
@@ -148,10 +148,10 @@ def test_an_arm_that_is_better_is_found_and_against_its_control_too():
 
 def test_missing_runs_leave_their_pair_out():
     plan = plan_study(TrainConfig(), ["none", "ggcam"], 3)
-    figures, _ = made_up(plan, np.random.default_rng(3))
-    del figures[Arm("none"), (1, 0, None)]
-    found = resampled(figures, resamples=100)
-    row = next(row for row in summarise(plan, found)["differences"] if row["figure"] == "macro_auroc")
+    metrics, _ = made_up(plan, np.random.default_rng(3))
+    del metrics[Arm("none"), (1, 0, None)]
+    found = resampled(metrics, resamples=100)
+    row = next(row for row in summarise(plan, found)["differences"] if row["metric"] == "macro_auroc")
     assert row["runs"] == 2
     assert list(row["by_seed"]) == ["0", "2"]
     assert row["value"] == pytest.approx(np.mean(list(row["by_seed"].values())))
@@ -159,15 +159,15 @@ def test_missing_runs_leave_their_pair_out():
 
 def test_one_seed_has_no_test_and_a_note_and_one_patient_no_interval():
     plan = plan_study(TrainConfig(), ["none", "ggcam"], 1)
-    figures, _ = made_up(plan, np.random.default_rng(4))
-    summary = summarise(plan, resampled(figures, resamples=100))
-    without = ("p_seeds", "p_seeds_holm", "low_with_seeds", "high_with_seeds")
+    metrics, _ = made_up(plan, np.random.default_rng(4))
+    summary = summarise(plan, resampled(metrics, resamples=100))
+    without = ("p_seeds", "p_seeds_holm", "low_patients_seeds", "high_patients_seeds")
     assert all(np.isnan([row[name] for name in without]).all() for row in summary["differences"])
     assert "one seed" in summary["notes"][0]
-    alone = {key: RunFigures(each.cases.assign(patient_id="p"), each.statistics) for key, each in figures.items()}
+    alone = {key: RunMetrics(each.cases.assign(patient_id="p"), each.statistics) for key, each in metrics.items()}
     row = summarise(plan, resampled(alone))["differences"][0]
     assert np.isfinite(row["value"])
-    assert np.isnan([row["low"], row["high"], row["low_with_seeds"], row["p_patients"]]).all()
+    assert np.isnan([row["low"], row["high"], row["low_patients_seeds"], row["p_patients"]]).all()
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,10 @@ def test_a_note_tells_where_seeds_are_too_few_for_their_test(seeds, controls, no
 
 def test_each_number_of_training_cases_is_a_study_of_its_own():
     plan = plan_study(TrainConfig(), ["none", "ggcam"], 2, train_cases=[10, 20])
-    figures, _ = made_up(plan, np.random.default_rng(6))
-    rows = [r for r in summarise(plan, resampled(figures, resamples=50))["differences"] if r["figure"] == "macro_auroc"]
+    metrics, _ = made_up(plan, np.random.default_rng(6))
+    rows = [r for r in summarise(plan, resampled(metrics, resamples=50))["differences"] if r["metric"] == "macro_auroc"]
     assert [(row["train_cases"], row["runs"]) for row in rows] == [(10, 2), (20, 2)]
-    assert all(row["low"] < row["value"] < row["high"] and row["low_with_seeds"] < row["value"] for row in rows)
+    assert all(row["low"] < row["value"] < row["high"] and row["low_patients_seeds"] < row["value"] for row in rows)
     assert rows[0]["value"] != rows[1]["value"]
 
 

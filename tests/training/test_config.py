@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ggcam.data import toml
-from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.augment_config import AugmentConfig
+from ggcam.data.view_config import ViewConfig
 from ggcam.errors import ConfigError, MissingFileError
 from ggcam.training.config import TrainConfig, config_from_dict, read_train_config
+from ggcam.utils import toml
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -31,7 +31,7 @@ def test_a_config_survives_being_written_and_read(tmp_path):
         checkpointing=True,
         compile=True,
         augment=AugmentConfig(rotate_deg=5, zoom=0.1),
-        arrange=ArrangeConfig("centre", folds=5, fold=2, train_cases=100, arrange_seed=3),
+        view=ViewConfig("centre", folds=5, fold=2, train_cases=100, view_seed=3),
         workers=2,
     )
     table = asdict(config) | {"weights": "a/b.pth"}
@@ -68,11 +68,11 @@ def test_a_whole_number_will_do_for_a_float(tmp_path):
         ("weights = 5", "weights cannot be 5.*a path"),
         ("epoch = 3", "unknown key epoch.*backbone.*epochs"),
         ("augment = 3", "augment is a table"),
-        ("arrange = 3", r"arrange is a table.*\[train.arrange\]"),
-        ("arrange.flods = 3", "unknown key arrange.flods.*folds"),
-        ("arrange.folds = 2.5", "arrange.folds cannot be 2.5"),
-        ("arrange.folds = 2", "too few folds"),
-        ('arrange.control = "center"', "arrange.control cannot be 'center'.*'shuffled-gaze'"),
+        ("view = 3", r"view is a table.*\[train.view\]"),
+        ("view.flods = 3", "unknown key view.flods.*folds"),
+        ("view.folds = 2.5", "view.folds cannot be 2.5"),
+        ("view.folds = 2", "too few folds"),
+        ('view.control = "center"', "view.control cannot be 'center'.*'shuffled-gaze'"),
         ("augment.rotate = 3", "unknown key augment.rotate.*rotate_deg"),
         ('augment.zoom = "x"', "augment.zoom cannot be 'x'"),
         ("augment.zoom = -1", "zoom cannot be -1"),
@@ -115,7 +115,7 @@ def test_the_message_says_which_file(tmp_path):
         read_train_config(path)
 
 
-@pytest.mark.parametrize("name", ["sigma_deg", "sigma_px", "batch_size", "patience", "stop_after", "nodes"])
+@pytest.mark.parametrize("name", ["sigma_deg", "sigma_px", "batch_size", "patience", "early_stop_patience", "nodes"])
 @pytest.mark.parametrize("value", [0, -1, math.nan])
 def test_what_must_be_above_0_is(name, value):
     # An int field holds no NaN; whether it would be let through is asked all the same.

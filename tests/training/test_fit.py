@@ -14,17 +14,17 @@ import pandas as pd
 import pytest
 import torch
 
-from ggcam.data.arrange import with_train_cases
-from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.augment_config import AugmentConfig
 from ggcam.data.prepared import load_prepared
+from ggcam.data.view_config import ViewConfig
+from ggcam.data.views import with_train_cases
 from ggcam.errors import ConfigError, PreparedFolderError, RunFolderError
 from ggcam.guidance import GUIDANCES, Guidance
 from ggcam.models.cam import CAMClassifier, CAMHead
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
-from ggcam.training.description import load_model
 from ggcam.training.fit import fit, resume
+from ggcam.training.model_spec import load_model
 
 TINY = {"backbone": "test_resnet", "batch_size": 8}
 TINY_FLAGS = ("--backbone", "test_resnet", "--batch-size", "8", "--accelerator", "cpu")
@@ -38,7 +38,7 @@ def ggcam(*arguments: object, **options) -> subprocess.Popen:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return torch.load(open_run_folder(run).network, weights_only=True)
+    return torch.load(open_run_folder(run).weights, weights_only=True)
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -53,8 +53,8 @@ def test_a_run_folder_holds_the_files_that_the_original_wrote(prepared, tmp_path
     assert described["class_names"] == ["Normal", "CHF", "pneumonia"]
     assert "torch: " in (run.root / "QuickHelper_summary.txt").read_text()
     assert run.results.name.startswith("CAMClassifier_test_resnet_")
-    assert run.network.is_file()
-    assert run.curves.stat().st_size > 10_000
+    assert run.weights.is_file()
+    assert run.training_plot.stat().st_size > 10_000
     assert {path.name for path in run.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
     history = pd.read_csv(run.history)
     assert history["epoch"].tolist() == [0, 1]
@@ -76,13 +76,13 @@ def test_the_saved_network_is_that_of_the_best_epoch(prepared, tmp_path):
 
 def test_a_run_trains_on_its_arrangement_and_its_pair_on_the_same(prepared, tmp_path):
     data = load_prepared(prepared)
-    few = ArrangeConfig(train_cases=16, arrange_seed=2)
-    arranged = fit(data, TrainConfig(**TINY, epochs=1, arrange=few), tmp_path)
+    few = ViewConfig(train_cases=16, view_seed=2)
+    apply_view = fit(data, TrainConfig(**TINY, epochs=1, view=few), tmp_path)
     by_hand = fit(with_train_cases(data, 16, 2), TrainConfig(**TINY, epochs=1), tmp_path)
-    assert same(weights(arranged.root), weights(by_hand.root))
+    assert same(weights(apply_view.root), weights(by_hand.root))
     for guidance, alike in (("none", True), ("ggcam-cc", False)):
         runs = [
-            fit(data, TrainConfig(**TINY, epochs=1, guidance=guidance, arrange=ArrangeConfig(control)), tmp_path)
+            fit(data, TrainConfig(**TINY, epochs=1, guidance=guidance, view=ViewConfig(control)), tmp_path)
             for control in ("none", "shuffled-gaze")
         ]
         assert same(*(weights(run.root) for run in runs)) is alike
@@ -115,7 +115,7 @@ def test_guidance_alone_tells_two_arms_apart(prepared, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        {"guidance": "ggcam", "schedule": "plateau", "monitor": "loss", "stop_after": 1},
+        {"guidance": "ggcam", "schedule": "plateau", "monitor": "loss", "early_stop_patience": 1},
         {"guidance": "none", "schedule": "constant", "optimizer": "adam", "clip_norm": 0.0, "sigma_px": 4.0},
         {"backbone": "test_vit", "precision": "32", "cache": "none", "workers": 0},
         {"precision": "bf16", "clip_norm": 1.0, "checkpointing": True},
@@ -134,9 +134,9 @@ def test_a_compiled_network_learns_the_same_and_keeps_its_names(prepared, tmp_pa
         done = ggcam("train", prepared, *flags, *options)
         _, errors = done.communicate()
         assert done.returncode == 0, errors.decode()
-    plain, compiled = (pd.read_csv(tmp_path / name / "history.csv") for name in ("plain", "compiled"))
+    plain, compile_network = (pd.read_csv(tmp_path / name / "history.csv") for name in ("plain", "compiled"))
     for column in ("train_total", "valid_classification", "valid_guidance"):
-        assert compiled[column].to_numpy() == pytest.approx(plain[column].to_numpy(), rel=1e-3)
+        assert compile_network[column].to_numpy() == pytest.approx(plain[column].to_numpy(), rel=1e-3)
     assert set(weights(tmp_path / "compiled")) == set(weights(tmp_path / "plain"))
 
 
@@ -152,7 +152,7 @@ def test_a_run_killed_midway_goes_on_to_the_very_weights_of_an_uninterrupted_one
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert not open_run_folder(run).network.is_file()
+    assert not open_run_folder(run).weights.is_file()
     assert (run / "checkpoints" / "last.ckpt").is_file()
     for arguments in (("--resume", run), (prepared, *flags, tmp_path, "--name", "whole")):
         done = ggcam("train", *arguments)
@@ -172,7 +172,7 @@ def test_two_processes_give_the_metrics_of_one(prepared, tmp_path):
         process = ggcam("train", prepared, *flags, tmp_path, "--name", name, "--devices", devices, *strategy)
         _, errors = process.communicate()
         assert process.returncode == 0, errors.decode()
-    times = ["seconds", "wait_share"]
+    times = ["seconds", "data_wait_fraction"]
     histories = [pd.read_csv(tmp_path / name / "history.csv").drop(columns=times) for name in ("one", "two")]
     pd.testing.assert_frame_equal(*histories, rtol=1e-3)
     metrics = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two")]
@@ -180,9 +180,9 @@ def test_two_processes_give_the_metrics_of_one(prepared, tmp_path):
 
 
 def test_a_finished_run_is_left_as_it_is(trained):
-    before = open_run_folder(trained).network.stat().st_mtime_ns
+    before = open_run_folder(trained).weights.stat().st_mtime_ns
     resume(trained)
-    assert open_run_folder(trained).network.stat().st_mtime_ns == before
+    assert open_run_folder(trained).weights.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_taken_name_is_refused_and_what_is_there_stays(prepared, tmp_path):
 
 def test_a_resumed_run_whose_data_are_gone_says_so(prepared, tmp_path):
     run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=1), tmp_path, "mine")
-    run.network.unlink()
+    run.weights.unlink()
     config = run.root / "config.toml"
     config.write_text(config.read_text().replace(str(prepared.resolve()), str(tmp_path / "gone")))
     with pytest.raises(PreparedFolderError, match="gone"):

@@ -20,4 +20,6 @@ def test_the_share_of_waiting_is_the_time_between_steps(tmp_path, monkeypatch):
         history.on_train_batch_start(trainer, module, None, step)
         history.on_train_batch_end(trainer, module, None, None, step)
     history.on_train_epoch_end(trainer, module)
-    assert history.rows == [{"epoch": 0, "learning_rate": 0.1, "seconds": 11.0, "wait_share": pytest.approx(0.5)}]
+    assert history.rows == [
+        {"epoch": 0, "learning_rate": 0.1, "seconds": 11.0, "data_wait_fraction": pytest.approx(0.5)}
+    ]

@@ -15,7 +15,7 @@ from ggcam.data.prepared import load_prepared
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit, resume
-from ggcam.training.module import GuidedTraining
+from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.plateau import Plateau
 
 SCHEDULE = {"schedule": "plateau", "patience": 1, "optimizer": "adam", "lr": 1e-2}
@@ -37,11 +37,11 @@ def test_it_drops_when_torchs_own_would_and_survives_an_interruption(values, mod
     wanted = torch.optim.lr_scheduler.ReduceLROnPlateau(
         theirs, mode, factor=0.1, patience=patience, threshold=0, min_lr=1e-4, eps=0
     )
-    plateau = Plateau("valid/x", mode, patience, lowest_lr=1e-4)
+    plateau = Plateau("valid/x", mode, patience, min_lr=1e-4)
     for epoch, value in enumerate(values):
         if epoch == interrupted:
             kept = plateau.state_dict()
-            plateau = Plateau("valid/x", mode, patience, lowest_lr=1e-4)
+            plateau = Plateau("valid/x", mode, patience, min_lr=1e-4)
             plateau.load_state_dict(kept)
         trainer = Mock(lightning.Trainer, callback_metrics={"valid/x": torch.tensor(value)}, optimizers=[ours])
         plateau.on_train_epoch_end(trainer, Mock(lightning.LightningModule))
@@ -73,7 +73,7 @@ def test_a_drop_brings_back_the_best_epochs_weights_and_optimizer(prepared, tmp_
 
     monkeypatch.setattr(Plateau, "_drop", spy)
     worse = iter([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    monkeypatch.setattr("ggcam.training.targets.macro_auroc", lambda *_: next(worse))
+    monkeypatch.setattr("ggcam.training.losses.macro_auroc", lambda *_: next(worse))
     run = fit(load_prepared(prepared), config, tmp_path, "run")
     assert seen == pytest.approx([1e-3, 1e-4])
     assert pd.read_csv(run.history)["learning_rate"].tolist() == pytest.approx([1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-4])
@@ -92,7 +92,7 @@ def test_a_run_interrupted_around_a_drop_goes_on_to_the_very_state(prepared, tmp
     ended = GuidedTraining.on_validation_epoch_end
 
     def score(module):
-        monkeypatch.setattr("ggcam.training.targets.macro_auroc", lambda *_: scores[module.current_epoch])
+        monkeypatch.setattr("ggcam.training.losses.macro_auroc", lambda *_: scores[module.current_epoch])
         return ended(module)
 
     monkeypatch.setattr(GuidedTraining, "on_validation_epoch_end", score)

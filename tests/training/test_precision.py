@@ -9,11 +9,11 @@ import torch
 
 from ggcam.data.dataset import Batch
 from ggcam.guidance import create_guidance
-from ggcam.models import released
+from ggcam.models import original
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import checkpoint_gradients
 from ggcam.training.config import TrainConfig
-from ggcam.training.module import GuidedTraining
+from ggcam.training.lightning_module import GuidedTraining
 
 FRAME, STEPS = (64, 64), 3
 
@@ -21,7 +21,7 @@ FRAME, STEPS = (64, 64), 3
 @pytest.fixture(scope="module")
 def start() -> CAMClassifier:
     torch.manual_seed(0)
-    return released.create_classifier(released.NETWORKS["released-resnet-18"], num_classes=2)
+    return original.create_classifier(original.NETWORKS["original-resnet-18"], num_classes=2)
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from ggcam.cli import main
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import ConfigError, WeightsError
 from ggcam.guidance import create_guidance
-from ggcam.models import released
+from ggcam.models import original
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
-from ggcam.training.description import load_model
 from ggcam.training.fit import fit, start_guidance
-from ggcam.training.module import GuidedTraining
+from ggcam.training.lightning_module import GuidedTraining
+from ggcam.training.model_spec import load_model
 from ggcam.training.presets import PRESETS, preset_in
 
 
@@ -27,20 +27,20 @@ from ggcam.training.presets import PRESETS, preset_in
 def test_presets_hold_the_originals_schedule(name):
     config = PRESETS[name]
     assert (config.optimizer, config.batch_size, config.weight_decay, config.clip_norm) == ("adam", 4, 0, 0)
-    assert (config.schedule, config.patience, config.lowest_lr, config.reload_best) == ("plateau", 40, 1e-8, True)
-    assert (config.stop_after, config.epochs, config.max_hours) == (83, 1024, 23.5)
-    network = {"effnet": ("released-effnet-s", 6e-3), "resnet": ("released-resnet-50", 5e-3)}
+    assert (config.schedule, config.patience, config.min_lr, config.reload_best) == ("plateau", 40, 1e-8, True)
+    assert (config.early_stop_patience, config.epochs, config.max_hours) == (83, 1024, 23.5)
+    network = {"effnet": ("original-effnet-s", 6e-3), "resnet": ("original-resnet-50", 5e-3)}
     assert (config.backbone, config.lr) == network[name.split("-")[0]]
     assert not config.augment.active
     assert not config.pretrained
 
 
-def test_arms_differ_in_guidance_alone_but_for_the_released_one():
+def test_arms_differ_in_guidance_alone_but_for_the_original_one():
     for net in ("effnet", "resnet"):
-        corrected, baseline, old = (PRESETS[f"{net}-{arm}"] for arm in ("ggcam", "baseline", "released"))
+        corrected, baseline, old = (PRESETS[f"{net}-{arm}"] for arm in ("ggcam", "baseline", "original"))
         assert replace(corrected, guidance="none") == baseline
         assert (corrected.guidance, corrected.monitor) == ("ggcam", "auroc")
-        assert replace(corrected, guidance="released", monitor="total", precision="32") == old
+        assert replace(corrected, guidance="original", monitor="total", precision="32") == old
 
 
 def test_a_preset_is_found_wherever_it_stands_and_no_other_word_is_taken_for_one():
@@ -79,10 +79,10 @@ def test_other_flags_override_a_preset_even_with_a_value_that_is_the_default(pre
             "--no-reload-best",
         ]
     )
-    main(["train", str(prepared), "--preset", "effnet-released"])
+    main(["train", str(prepared), "--preset", "effnet-original"])
     main(["train", str(prepared)])
     wanted = replace(PRESETS["resnet-ggcam"], batch_size=default.batch_size, reload_best=False)
-    assert asked == [wanted, PRESETS["effnet-released"], default]
+    assert asked == [wanted, PRESETS["effnet-original"], default]
 
 
 def test_a_typo_lists_the_presets(prepared, capsys):
@@ -102,7 +102,7 @@ def test_a_preset_and_a_config_file_or_a_resumed_run_exclude_each_other(trained,
         assert flag[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["effnet-ggcam", "resnet-released"])
+@pytest.mark.parametrize("name", ["effnet-ggcam", "resnet-original"])
 def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, caplog):
     main(
         [
@@ -121,7 +121,7 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
         ]
     )
     run = open_run_folder(tmp_path / "a")
-    params, results = {"effnet-ggcam": ("EffCAMNet", "ENetCAM_S"), "resnet-released": ("ResCAMNet", "RNetCAM_50")}[name]
+    params, results = {"effnet-ggcam": ("EffCAMNet", "ENetCAM_S"), "resnet-original": ("ResCAMNet", "RNetCAM_50")}[name]
     assert run.results.name.rsplit("_", 1)[0] == results
     assert len(run.results.name.rsplit("_", 1)[1]) == 5
     files = {path.name for path in run.root.iterdir() if path.is_file()}
@@ -131,60 +131,60 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
     }
     assert json.loads((run.root / f"params_{params}_.txt").read_text())["reduction"] == "mean"
     assert sum("for comparison with old results" in record.message for record in caplog.records) == (
-        name == "resnet-released"
+        name == "resnet-original"
     )
     # The file is the original's, and it is the network that was evaluated.
-    ours, theirs = load_model(run), released.load(run.network)
-    assert released.recognise(released.read_state(run.network))[0].type == results.split("_")[1]
+    ours, theirs = load_model(run), original.load(run.weights)
+    assert original.recognise(original.read_state(run.weights))[0].type == results.split("_")[1]
     image = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(ours(image), theirs(image))
     best = torch.load(run.checkpoints / "best.ckpt", weights_only=False)["state_dict"]
-    scalars = released.scalars_of(torch.load(run.network))
+    scalars = original.scalars_of(torch.load(run.weights))
     assert scalars["lg_sigma_dissimilarity"] == best["guidance.log_sigma_guidance"]
     assert "valid_total" in pd.read_csv(run.history)
 
 
-@pytest.mark.parametrize("name", ["effnet-released", "resnet-ggcam", "effnet-baseline", "resnet-baseline"])
+@pytest.mark.parametrize("name", ["effnet-original", "resnet-ggcam", "effnet-baseline", "resnet-baseline"])
 def test_the_other_presets_train_a_small_network(prepared, tmp_path, name):
     run = fit(load_prepared(prepared), replace(PRESETS[name], backbone="test_resnet", epochs=1), tmp_path)
     assert load_model(run)(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).logits.isfinite().all()
 
 
 def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared, tmp_path):
-    network = released.NETWORKS["released-resnet-18"]
-    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(released.SCALARS)}
-    state = released.state_of(released.create_classifier(network), scalars)
+    network = original.NETWORKS["original-resnet-18"]
+    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original.SCALARS)}
+    state = original.state_of(original.create_classifier(network), scalars)
     torch.save(state, tmp_path / "old.pt")
     config = TrainConfig(
-        backbone="released-resnet-18",
-        guidance="released",
+        backbone="original-resnet-18",
+        guidance="original",
         weights=tmp_path / "old.pt",
         epochs=1,
         batch_size=16,
         lr=1e-12,
     )
     run = fit(load_prepared(prepared), config, tmp_path)
-    after = torch.load(run.network)
+    after = torch.load(run.weights)
     for key, value in state.items():
         if "running" not in key and "tracked" not in key:
             torch.testing.assert_close(after[key], value, msg=key)
 
 
 def test_no_other_loss_starts_from_the_scalars_of_one_that_drowns_the_classification(tmp_path):
-    model = released.create_classifier(released.NETWORKS["released-resnet-18"])
-    torch.save(released.state_of(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt")
-    for guidance, start in (("ggcam", math.log(0.1)), ("released", -23.0)):
+    model = original.create_classifier(original.NETWORKS["original-resnet-18"])
+    torch.save(original.state_of(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt")
+    for guidance, start in (("ggcam", math.log(0.1)), ("original", -23.0)):
         module = GuidedTraining(model, create_guidance(guidance), TrainConfig(), (64, 64))
         start_guidance(module, tmp_path / "old.pt")
         assert module.guidance.log_sigma_guidance.item() == pytest.approx(start)
 
 
 def test_weights_of_another_type_or_class_count_are_refused_before_anything_is_written(prepared, tmp_path):
-    network = released.NETWORKS["released-resnet-18"]
-    torch.save(released.state_of(released.create_classifier(network, 2)), tmp_path / "two.pt")
+    network = original.NETWORKS["original-resnet-18"]
+    torch.save(original.state_of(original.create_classifier(network, 2)), tmp_path / "two.pt")
     for backbone, message in (
-        ("released-resnet-18", r"linear.bias has shape \[2\]"),
-        ("released-effnet-s", "is missing"),
+        ("original-resnet-18", r"linear.bias has shape \[2\]"),
+        ("original-effnet-s", "is missing"),
     ):
         config = TrainConfig(backbone=backbone, weights=tmp_path / "two.pt")
         with pytest.raises(WeightsError, match=message):
@@ -195,14 +195,14 @@ def test_weights_of_another_type_or_class_count_are_refused_before_anything_is_w
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backbone": "released-resnet-51"}, "no released network"),
+        ({"backbone": "original-resnet-51"}, "no original network"),
         ({"reduction": "sum"}, "mean of channels"),
         ({"output_stride": 8}, "one stride"),
         ({"pretrained": True}, "no pretrained weights"),
     ],
 )
 def test_what_the_originals_networks_cannot_do_is_said(prepared, tmp_path, options, message):
-    config = TrainConfig(**{"backbone": "released-resnet-18", **options})
+    config = TrainConfig(**{"backbone": "original-resnet-18", **options})
     with pytest.raises(ConfigError, match=message):
         fit(load_prepared(prepared), config, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ggcam.commands.terminal import print_table
-from ggcam.commands.train import quieten_lightning
+from ggcam.commands.train import silence_lightning
 
 
 def demo(out: Path = Path("demo"), overwrite: bool = False, seed: int = 0) -> None:
@@ -19,9 +19,9 @@ def demo(out: Path = Path("demo"), overwrite: bool = False, seed: int = 0) -> No
         overwrite: replace an earlier demo's folder.
         seed: of everything.
     """
-    from ggcam.demo import run_demo
+    from ggcam.study.demo import run_demo
 
-    quieten_lightning()
+    silence_lightning()
     print("ggcam demo: does a classifier do better when it is shown where the reader looked? (simulated data)")
     result = run_demo(out, overwrite, seed, print, progress_bar=sys.stderr.isatty())
     print_table(result.head, result.rows)

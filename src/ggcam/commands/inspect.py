@@ -23,9 +23,9 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
         out: picture to write, with the page beside it; DATA-inspect.png and .html beside the folder by default.
         per_class: cases drawn of each class.
         seed: chooses them.
-        strict: end with exit code 1 when a finding is wrong.
+        strict: end with exit code 1 when a check finds an error.
     """
-    from ggcam.data.check.checker import check_data
+    from ggcam.data.checks.check import check_data
     from ggcam.data.prepared import load_prepared
     from ggcam.data.summary import summary_table
     from ggcam.report.check_page import write_check_page
@@ -45,14 +45,14 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
     print_table(
         ["level", "what", "found"],
         [
-            (finding.level, finding.name, finding.value + (f"\nto do: {finding.to_do}" if finding.to_do else ""))
-            for finding in check.findings
+            (result.level, result.name, result.value + (f"\nhint: {result.hint}" if result.hint else ""))
+            for result in check.results
         ],
     )
     contact_sheet(prepared, picture, per_class=per_class, seed=seed)
     page = write_check_page(prepared, check, picture.read_bytes(), picture.with_suffix(".html"))
-    print(f"{len(check.wrong)} wrong, {len(check.warnings)} to look at\n{picture}\n{page}")
-    if strict and check.wrong:
+    print(f"{len(check.errors)} errors, {len(check.warnings)} warnings\n{picture}\n{page}")
+    if strict and check.errors:
         sys.exit(1)
 
 

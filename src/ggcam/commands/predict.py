@@ -37,7 +37,7 @@ def predict(
         engine: torch: on any device. onnxruntime, openvino: on the CPU, through NET.onnx in the run folder.
             auto: torch on a GPU; on a CPU the fastest installed, once NET.onnx is there or images enough to write it.
     """
-    from ggcam.predict import predict as answer
+    from ggcam.inference.predict import predict as answer
 
     with progress_bar("predicting") as progress:
         predictions = answer(run, images, out, overlays, batch_size, device, progress, engine)

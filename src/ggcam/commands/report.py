@@ -27,6 +27,6 @@ def report(run: Positional[Annotated[Path, arg(metavar="RUN|STUDY")]], out: Path
         page = write_study_page(run, out)
     else:
         folder = open_run_folder(run)
-        page = out or folder.page
+        page = out or folder.html_report
         write_run_report(read_results(folder), page)
     print(page)

@@ -17,12 +17,12 @@ class SourceOptions:
             (siim_acr) the run-length table, by default train-rle.csv.
         fixations: (folder, table, siim_acr) the table of gaze, or for siim_acr its JSON or pickle.
         samples: (table) a raw recording, or a folder of them, in place of fixations.
-        recorder: (table) what made the recordings.
+        tracker: (table) what made the recordings.
         columns: (table) what your columns are called: image=FILE,x=GazeX,...
         units: (table) of x and y: pixels or shares, of the image or of the screen; px by default.
         time_unit: (table) of times and durations.
         screen: (table) WIDTHxHEIGHT of the screen in pixels.
-        shown_at: (table) left, top, right, bottom edge of the image on the screen; by default as large as it goes.
+        image_rect: (table) left, top, right, bottom edge of the image on the screen; by default as large as it goes.
         px_per_degree: (table) pixels per degree of visual angle.
         detect: (table, egd_cxr) how raw samples become fixations: by velocity, by dispersion, or each for itself. With
             it, egd_cxr reads eye_gaze.csv in place of fixations.csv.
@@ -31,26 +31,26 @@ class SourceOptions:
         minimum_fixation_s: (table, egd_cxr) shorter fixations are none (ivt, idt).
         axis_order: (siim_acr) which coordinate comes first in the gaze file; row-first by default, and verified.
         phases: (reflacx) which of the phases 1, 2 and 3 to read; all by default.
-        readings: (reflacx) together: one case of all readings of an image; apart: a case of each.
-        certainty: (reflacx) 1 to 5, from which on a finding is present; 3 by default.
+        readings: (reflacx) merged: one case for all readings of an image; separate: one case per reading.
+        min_certainty: (reflacx) 1 to 5, from which on a finding is present; 3 by default.
         dictation_window_s: (reflacx, egd_cxr) label each fixation with the finding that is named within so many seconds
             after it; off by default.
         vocabulary: (reflacx, egd_cxr) TOML file of finding = ["phrase", ...] to know findings by.
         viewing_distance_cm: (egd_cxr) assumed distance of the reader from the screen; 65 by default.
-        sampling_rate_hz: (released) gaze samples a second behind the counts of gaze_dot.pk; 60 by default.
-        blur: (released) which Down<d>_Blur<b> to read where there are several; 500 by default.
+        sampling_rate_hz: (original) gaze samples a second behind the counts of gaze_dot.pk; 60 by default.
+        blur: (original) which Down<d>_Blur<b> to read where there are several; 500 by default.
     """
 
     images: Path | None = None
     labels: Path | None = None
     fixations: Path | None = None
     samples: Path | None = None
-    recorder: Literal["auto", "eyelink", "gazepoint", "tobii", "generic"] | None = None
+    tracker: Literal["auto", "eyelink", "gazepoint", "tobii", "generic"] | None = None
     columns: str | None = None
     units: Literal["px", "fraction", "screen_px", "screen_fraction"] | None = None
     time_unit: Literal["s", "ms", "us"] | None = None
     screen: str | None = None
-    shown_at: tuple[float, float, float, float] | None = None
+    image_rect: tuple[float, float, float, float] | None = None
     px_per_degree: float | None = None
     detect: Literal["ivt", "idt", "dwell"] | None = None
     velocity_deg_per_s: float | None = None
@@ -58,8 +58,8 @@ class SourceOptions:
     minimum_fixation_s: float | None = None
     axis_order: Literal["row-first", "column-first"] | None = None
     phases: tuple[int, ...] | None = None
-    readings: Literal["together", "apart"] | None = None
-    certainty: int | None = None
+    readings: Literal["merged", "separate"] | None = None
+    min_certainty: int | None = None
     dictation_window_s: float | None = None
     vocabulary: Path | None = None
     viewing_distance_cm: float | None = None

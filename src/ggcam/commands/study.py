@@ -14,7 +14,7 @@ from tyro.conf import OmitArgPrefixes, arg
 from ggcam.commands.arguments import Data
 from ggcam.commands.study_options import StudyTraining, base_config, numbers, words
 from ggcam.commands.terminal import print_table
-from ggcam.commands.train import RELEASED_WARNING, quieten_lightning
+from ggcam.commands.train import ORIGINAL_WARNING, silence_lightning
 from ggcam.errors import ConfigError
 
 
@@ -35,7 +35,7 @@ def study(
 ) -> None:
     """Does guidance help, and how surely? Train several arms with several seeds, and test their differences.
 
-    Example: ggcam study DATA --guidance none,ggcam-cc --backbone resnet18 --levels 3 --seeds 6 --controls
+    Example: ggcam study DATA --guidance none,ggcam-cc --backbone resnet18 --num-stages 3 --seeds 6 --controls
 
     All arms of a seed share split, first weights and order of batches. A second call after an interruption keeps what
     is finished, and one that asks for more arms, seeds, folds or training cases adds them.
@@ -63,16 +63,16 @@ def study(
     from ggcam.study.plan import plan_study
     from ggcam.study.results import write_results
     from ggcam.study.run import Outcome
-    from ggcam.study.study import carry_out, checked
+    from ggcam.study.study import run_study, validate_plan
     from ggcam.training.config import read_train_config
 
-    quieten_lightning()
-    if "released" in words(guidance):
-        logging.getLogger(__name__).warning(RELEASED_WARNING)
+    silence_lightning()
+    if "original" in words(guidance):
+        logging.getLogger(__name__).warning(ORIGINAL_WARNING)
     if ray is not None and workers != 1:
         raise ConfigError("--workers are of this machine, --ray is another place to run", where="--workers")
     if gpus_per_run is not None and ray is None:
-        raise ConfigError("shares of a GPU are for a Ray cluster", where="--gpus-per-run", fix="choose --workers")
+        raise ConfigError("shares of a GPU are for a Ray cluster", where="--gpus-per-run", hint="choose --workers")
     for name, value in (("--workers", workers), ("--threads", threads)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} cannot be {value}", where=name, expected="1 or more")
@@ -81,7 +81,7 @@ def study(
     base = read_train_config(config_file)[1] if config_file is not None else base_config(training)
     plan = plan_study(base, words(guidance), seeds, folds, controls, numbers(train_cases, "--train-cases"))
     prepared = load_prepared(data)
-    plan = checked(prepared, plan)
+    plan = validate_plan(prepared, plan)
     done = 0
 
     def say(outcome: Outcome) -> None:
@@ -97,7 +97,7 @@ def study(
         executor = partial(run_on_ray, address=ray, gpus_per_run=gpus_per_run)
     else:
         executor = partial(run_locally, workers=workers)
-    result = carry_out(prepared, plan, out, executor, threads, quieten_lightning, say)
+    result = run_study(prepared, plan, out, executor, threads, silence_lightning, say)
     if result.kept:
         print(f"{result.kept:,} runs were there already")
     if len(result.failed) < len(plan.runs):
@@ -110,13 +110,13 @@ def study(
 
 
 def _print_summary(summary: Mapping[str, Any]) -> None:
-    """Two tables a figure: what each arm reaches, and how the arms differ."""
-    arms, differences = _by_figure(summary["arms"]), _by_figure(summary["differences"])
-    shown = _shown({figure for figure, _ in arms})
-    for (figure, size), rows in arms.items():
-        if figure not in shown:
+    """Two tables a metric: what each arm reaches, and how the arms differ."""
+    arms, differences = _by_metric(summary["arms"]), _by_metric(summary["differences"])
+    shown = _shown({metric for metric, _ in arms})
+    for (metric, size), rows in arms.items():
+        if metric not in shown:
             continue
-        name = figure if size is None else f"{figure}, {size:,} training cases"
+        name = metric if size is None else f"{metric}, {size:,} training cases"
         print_table(
             [name, "mean over runs [95 %]", "runs"], [[row["arm"], _interval(row), str(row["runs"])] for row in rows]
         )
@@ -126,7 +126,7 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
                 _interval(row, "+"),
                 *(_number(row[name]) for name in ("p_patients_holm", "p_seeds_holm")),
             ]
-            for row in differences.get((figure, size), [])
+            for row in differences.get((metric, size), [])
         ]
         if held:
             print_table([name, "difference [95 %]", "p patients", "p seeds"], held)
@@ -139,25 +139,25 @@ def _print_summary(summary: Mapping[str, Any]) -> None:
         print(f"note: {len(summary['missing_runs']):,} runs are missing; where one lacks, its pair is left out")
 
 
-def _by_figure(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int | None], list[Mapping[str, Any]]]:
-    """Rows of the summary by figure and number of training cases."""
+def _by_metric(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int | None], list[Mapping[str, Any]]]:
+    """Rows of the summary by metric and number of training cases."""
     found: dict[tuple[str, int | None], list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault((row["figure"], row["train_cases"]), []).append(row)
+        found.setdefault((row["metric"], row["train_cases"]), []).append(row)
     return found
 
 
-def _shown(figures: set[str]) -> set[str]:
+def _shown(metrics: set[str]) -> set[str]:
     """Few enough for a terminal; summary.json and the page have them all."""
     from ggcam.report.study_tables import is_main
 
-    main = set(filter(is_main, figures))
-    of_findings = {figure for figure in main if figure.startswith("pointing_game/")}
+    main = set(filter(is_main, metrics))
+    of_findings = {metric for metric in main if metric.startswith("pointing_game/")}
     return main - of_findings if len(of_findings) > 3 else main
 
 
 def _interval(row: Mapping[str, Any], sign: str = "") -> str:
-    """A figure with the interval to quote; alone where it has none."""
+    """A metric with the interval to quote; alone where it has none."""
     from ggcam.report.study_tables import quoted_ends
 
     low, high = quoted_ends(row)

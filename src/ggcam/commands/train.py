@@ -1,4 +1,4 @@
-"""`ggcam train` and `ggcam evaluate`: both end with the figures of a run."""
+"""`ggcam train` and `ggcam evaluate`: both end with the metrics of a run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ggcam.errors import ConfigError
 from ggcam.training.config import TrainConfig, read_train_config
 from ggcam.training.presets import Preset
 
-RELEASED_WARNING = (
-    "guidance released repeats the published code, defects included: it pulls the raw map of the first class towards "
+ORIGINAL_WARNING = (
+    "guidance original repeats the published code, defects included: it pulls the raw map of the first class towards "
     "the gaze on every image, with a weight that drowns the classification. It is for comparison with old results; "
     "use ggcam (the published method) or ggcam-cc for new ones."
 )
@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train a classifier on a prepared folder, evaluate it on the test split, and leave a run folder.
 
-    Example: ggcam train DATA --guidance ggcam-cc --backbone resnet18 --levels 3
+    Example: ggcam train DATA --guidance ggcam-cc --backbone resnet18 --num-stages 3
 
     The original GG-CAM's networks and schedule: ggcam train DATA --preset effnet-ggcam
 
@@ -51,17 +51,17 @@ def train(
         device: where to evaluate; a GPU if there is one.
     """
     from ggcam.data.prepared import load_prepared
-    from ggcam.models.inference import find_device
+    from ggcam.inference.probabilities import find_device
     from ggcam.training.fit import fit, is_first_process
     from ggcam.training.fit import resume as go_on
 
-    quieten_lightning()
+    silence_lightning()
     bar = sys.stderr.isatty()
     find_device(device)  # before the training, not after it
     if resume is not None:
         given = data or config_file or name is not None or preset or config != TrainConfig()
         if given:
-            raise ConfigError("a resumed run has its own data and config", where="--resume", fix="give nothing else")
+            raise ConfigError("a resumed run has its own data and config", where="--resume", hint="give nothing else")
         run = go_on(resume, _print_epoch, bar)
     else:
         if config_file is not None:
@@ -71,15 +71,15 @@ def train(
             data = data or found
         if data is None:
             raise ConfigError("no data to train on", where="ggcam train DATA", expected="a prepared folder")
-        if config.guidance == "released" and is_first_process():
-            logging.getLogger(__name__).warning(RELEASED_WARNING)
+        if config.guidance == "original" and is_first_process():
+            logging.getLogger(__name__).warning(ORIGINAL_WARNING)
         run = fit(load_prepared(data), config, out, name, _print_epoch, bar)
     if is_first_process():
         _evaluate(run.root, None, "test", device)
 
 
 def evaluate(
-    run: Run, data: Path | None = None, split: Split = "test", device: str | None = None, faithfulness: int = 0
+    run: Run, data: Path | None = None, split: Split = "test", device: str | None = None, faithfulness_cases: int = 0
 ) -> None:
     """Evaluate a trained run again, and write its report, metrics, predictions and page anew.
 
@@ -90,30 +90,30 @@ def evaluate(
         data: the prepared folder; by default the one the run was trained on.
         split: which part of it.
         device: where to run; a GPU if there is one.
-        faithfulness: measure also, of so many cases at most, whether the score goes and comes with what the CAM marks
+        faithfulness_cases: measure also, of so many cases at most, whether the score goes and comes with what the CAM marks
             (deletion and insertion); each takes as long as forty others.
     """
-    _evaluate(run, data, split, device, faithfulness)
+    _evaluate(run, data, split, device, faithfulness_cases)
 
 
-def _evaluate(root: Path, data: Path | None, split: Split, device: str | None, faithfulness: int = 0) -> None:
-    from ggcam.evaluate import evaluate as measure
-    from ggcam.evaluate import write_evaluation
+def _evaluate(root: Path, data: Path | None, split: Split, device: str | None, faithfulness_cases: int = 0) -> None:
+    from ggcam.evaluation.evaluate import evaluate as measure
+    from ggcam.evaluation.evaluate import write_evaluation
 
     with progress_bar("evaluating") as progress:
-        evaluation = measure(root, data, split, device, progress, faithfulness)
-    page = write_evaluation(root, evaluation).page
+        evaluation = measure(root, data, split, device, progress, faithfulness_cases)
+    page = write_evaluation(root, evaluation).html_report
     metrics = evaluation.metrics
 
     def number(value: float | None) -> str:
         return "-" if value is None else f"{value:.3f}"
 
-    def row(name: str, figure: Mapping[str, float], chance: Mapping[str, float] | None = None) -> list[str]:
-        interval = f"{figure['low']:.3f} to {figure['high']:.3f}" if figure["low"] is not None else "-"
-        return [name, number(figure["value"]), interval, "" if chance is None else number(chance["value"])]
+    def row(name: str, metric: Mapping[str, float], chance: Mapping[str, float] | None = None) -> list[str]:
+        interval = f"{metric['low']:.3f} to {metric['high']:.3f}" if metric["low"] is not None else "-"
+        return [name, number(metric["value"]), interval, "" if chance is None else number(chance["value"])]
 
     rows = [row("macro AUROC", metrics["macro_auroc"]), row("accuracy", metrics["accuracy"])]
-    rows += [row(f"AUROC {name}", figure) for name, figure in metrics["auroc"].items()]
+    rows += [row(f"AUROC {name}", metric) for name, metric in metrics["auroc"].items()]
     rows += [row(name, found["hit_rate"], found["chance"]) for name, found in metrics["anatomy"].items()]
     for name, found in metrics["pointing_game"].items():
         rows.append(row(f"CAM peaks on the finding, {name}", found["hit_rate"], found["chance"]))
@@ -135,7 +135,7 @@ def _print_epoch(row: Mapping[str, float]) -> None:
     )
 
 
-def quieten_lightning() -> None:
+def silence_lightning() -> None:
     """Keep its warnings, but neither what it announces at every start nor each line twice."""
     import lightning.pytorch  # noqa: F401  (importing it sets its level and its own handler)
 

@@ -31,7 +31,7 @@ _PAIRED = (
     "apical zone, clavicle, costophrenic angle, hemidiaphragm, hilar structures, lower lung zone, lung, mid lung zone, "
     "upper lung zone"
 )
-ANATOMY = frozenset(
+ANATOMY_REGIONS = frozenset(
     [*_UNPAIRED.split(", "), *(f"{side} {name}" for side in ("left", "right") for name in _PAIRED.split(", "))]
 )
 """Names of regions that every chest has: they say where a structure is, not that something is wrong."""
@@ -94,7 +94,7 @@ class Region:
     @property
     def is_finding(self) -> bool:
         """Whether it marks something wrong, rather than a structure that every chest has or a simulated marker."""
-        return self.name.lower() not in ANATOMY and self.name != SHORTCUT_MARKER
+        return self.name.lower() not in ANATOMY_REGIONS and self.name != SHORTCUT_MARKER
 
     def moved(self, affine: Affine) -> Region:
         """The region carried over into another image's coordinates."""
@@ -119,7 +119,7 @@ class Frame:
                 raise ConfigError(
                     f"a frame of {self.height_px}x{self.width_px} does not divide by {self.multiple}",
                     where="--size HEIGHTxWIDTH",
-                    fix=f"use {self._rounded(self.height_px)}x{self._rounded(self.width_px)}",
+                    hint=f"use {self._rounded(self.height_px)}x{self._rounded(self.width_px)}",
                 )
 
     @property

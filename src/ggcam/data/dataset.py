@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from ggcam.data.case import Split
-from ggcam.data.pixel_file import pixel_file
+from ggcam.data.pixel_cache import pixel_cache
 from ggcam.data.prepared import PreparedData
-from ggcam.data.processes import cores
 from ggcam.errors import ConfigError
+from ggcam.utils.parallel import cpu_count
 
 Cache = Literal["auto", "memory", "disk", "none"]
 
@@ -58,7 +58,7 @@ class PreparedDataset(Dataset[Batch]):
         data: the prepared folder.
         split: which part of it.
         cache: "memory" decodes every image once, "none" every time, "auto" chooses between them by size; "disk" keeps
-            the decoded images in a file beside the prepared ones, see :mod:`ggcam.data.pixel_file`.
+            the decoded images in a file beside the prepared ones, see :mod:`ggcam.data.pixel_cache`.
 
     Raises:
         PreparedFolderError: the file for "disk" cannot be written.
@@ -76,7 +76,7 @@ class PreparedDataset(Dataset[Batch]):
             cache == "auto" and len(self) * self.frame[0] * self.frame[1] <= AUTO_CACHE_BYTES
         )
         self._images = self._decode(range(len(self))) if in_memory and len(self) else None
-        self._file = pixel_file(data, self._case_ids) if cache == "disk" and len(self) else None
+        self._file = pixel_cache(data, self._case_ids) if cache == "disk" and len(self) else None
 
     def __len__(self) -> int:
         return len(self._case_ids)
@@ -118,7 +118,7 @@ class PreparedDataset(Dataset[Batch]):
         if get_worker_info() is not None:  # one of several processes, in which threads would be too many
             images = list(map(self._data.read_image, case_ids))
         else:
-            with ThreadPoolExecutor(min(8, cores())) as pool:  # decoding frees the interpreter's lock
+            with ThreadPoolExecutor(min(8, cpu_count())) as pool:  # decoding frees the interpreter's lock
                 images = list(pool.map(self._data.read_image, case_ids))
         # In a worker process this stacks them straight into the memory that it shares with the main one.
         return default_collate([torch.from_numpy(image)[None] for image in images])
@@ -155,7 +155,7 @@ class SeededBatches(Sampler[list[int]]):
             raise ConfigError(
                 f"a batch of {batch_size} cannot be shared by {world} processes",
                 where="--batch-size",
-                fix=f"use {batch_size // world * world or world}",
+                hint=f"use {batch_size // world * world or world}",
             )
         self.cases, self.batch_size, self.seed, self.rank, self.world = cases, batch_size, seed, rank, world
         self.epoch = 0
@@ -196,7 +196,7 @@ class PreparedDataModule(lightning.LightningDataModule):
         super().__init__()
         self.data, self.batch_size, self.seed = data, batch_size, seed
         self.cache: Cache = cache
-        self.workers = min(8, cores()) if workers is None else workers
+        self.workers = min(8, cpu_count()) if workers is None else workers
         self._datasets: dict[Split, PreparedDataset] = {}
 
     def dataset(self, split: Split) -> PreparedDataset:

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from ggcam.data import released_procedure
 from ggcam.data.case import Affine, Frame
 from ggcam.data.images import resize_mask, resize_to_frame, to_grey
+from ggcam.data.original import preprocessing
 
 FramingName = Literal["fitted", "strided"]
 """What dataset.toml and a run's description call it: a new image goes the way of the training's."""
@@ -45,7 +45,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Strided:
-    """Every second pixel of the image in the middle of a canvas: see :mod:`ggcam.data.released_procedure`."""
+    """Every second pixel of the image in the middle of a canvas: see :mod:`ggcam.data.original.preprocessing`."""
 
     frame: Frame
     name: ClassVar[FramingName] = "strided"
@@ -55,20 +55,20 @@ class Strided:
     )
 
     def place(self, height_px: int, width_px: int) -> Affine:
-        """Raw image of that size -> frame; see :func:`ggcam.data.released_procedure.place`."""
-        return released_procedure.place(self.frame, height_px, width_px)
+        """Raw image of that size -> frame; see :func:`ggcam.data.original.preprocessing.place`."""
+        return preprocessing.place(self.frame, height_px, width_px)
 
     def crops(self, height_px: int, width_px: int) -> bool:
         """Whether a raw image of that size loses its margins: when it is larger than the canvas."""
-        return released_procedure.crops(self.frame, height_px, width_px)
+        return preprocessing.crops(self.frame, height_px, width_px)
 
     def image(self, pixels: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "frame_h frame_w"]:
         """What :func:`ggcam.data.images.read_pixels` gives -> frame; white is the largest of the kept pixels."""
-        return to_grey(released_procedure.sample(pixels, self.frame).astype(np.float32))
+        return to_grey(preprocessing.sample(pixels, self.frame).astype(np.float32))
 
     def mask(self, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
         """Mask, true inside -> frame."""
-        return released_procedure.sample(mask, self.frame)
+        return preprocessing.sample(mask, self.frame)
 
 
 Framing = Fitted | Strided

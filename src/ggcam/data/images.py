@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float32, Shaped, UInt8
 from PIL import Image, ImageFile
 
 from ggcam.data.case import Frame, MaskName
-from ggcam.data.mistaken import mistaken_for
-from ggcam.data.safe_pickle import load_array
 from ggcam.errors import ImageError
+from ggcam.utils.safe_pickle import load_array
+from ggcam.utils.sniff import sniff_mistake
 
 Grey = Shaped[np.ndarray, "h w"]
 """One channel, uint8 (0..255) or uint16 (0..65535)."""
@@ -72,9 +72,9 @@ def read_pixels(path: Path) -> Shaped[np.ndarray, "h w"]:
         if kind == "pickle":
             return _checked_values(load_array(path), path)
         if kind == "pt":
-            from ggcam.data.released_file import read_released_pixels
+            from ggcam.data.original.pt_files import read_original_pixels
 
-            return _checked_values(read_released_pixels(path), path)
+            return _checked_values(read_original_pixels(path), path)
         if kind == "dicom":
             from ggcam.data.dicom import read_dicom, read_size
 
@@ -95,9 +95,9 @@ def read_mask(path: Path, name: MaskName) -> Bool[np.ndarray, "h w"]:
     """
     with _explained(path):
         if _kind(path) == "pt":
-            from ggcam.data.released_file import read_released
+            from ggcam.data.original.pt_files import read_original
 
-            return read_released(path).mask(name)
+            return read_original(path).mask(name)
     return read_pixels(path) != 0
 
 
@@ -120,7 +120,7 @@ def image_size(path: Path) -> tuple[int, int]:
             return _checked_size(image.height, image.width)
 
 
-def is_released_file(path: Path) -> bool:
+def is_original_file(path: Path) -> bool:
     """Whether it is a `.pt` file, whose image the original GG-CAM has already brought into its frame.
 
     Raises:
@@ -268,9 +268,9 @@ def _explained(path: Path) -> Iterator[None]:
     except IsADirectoryError:
         raise ImageError("an image file is expected here, not a folder", where=path) from None
     except Image.UnidentifiedImageError:
-        instead = mistaken_for(path)
+        instead = sniff_mistake(path)
         so = f"but {instead.what}" if instead else "or is cut off early"
         what = f"the file is none of PNG, JPEG, TIFF and DICOM, {so}"
-        raise ImageError(what, where=path, fix=instead and instead.fix) from None
+        raise ImageError(what, where=path, hint=instead and instead.hint) from None
     except Exception as error:
         raise ImageError("the image cannot be decoded", where=path, got=f"{error or type(error).__name__}") from error

@@ -43,7 +43,7 @@ def write_png(path: Path, pixels: Shaped[np.ndarray, "h w"]) -> None:
             "a prepared image cannot be written",
             where=path,
             got=error.strerror,
-            fix="make room, then run the same command again: it goes on from there",
+            hint="make room, then run the same command again: it goes on from there",
         ) from None
 
 

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
-from ggcam.data import toml
 from ggcam.data.case import MASK_BITS, Frame, MaskName, Region
 from ggcam.data.framing import FramingName
 from ggcam.data.png import read_png
 from ggcam.data.prepared_checks import check_cases, check_fixations, check_regions
-from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFolderError, TableError, listed
+from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFolderError, TableError, join_limited
 from ggcam.gaze.fixations import Fixations
+from ggcam.utils import toml
 
 SCHEMA_VERSION = 1
 
@@ -144,7 +144,7 @@ class PreparedData:
     @property
     def framing(self) -> FramingName:
         """How raw images came into the frame; a folder of an earlier version tells it by its preset."""
-        return self.meta.get("framing", "strided" if self.meta.get("preset") == "released" else "fitted")
+        return self.meta.get("framing", "strided" if self.meta.get("preset") == "original" else "fitted")
 
     @property
     def multi_label(self) -> bool:
@@ -215,7 +215,7 @@ class PreparedData:
                 where=path,
                 expected=f"one channel of {self.frame}",
                 got="no image" if image is None else f"an array of shape {image.shape}",
-                fix="prepare the data again with --overwrite",
+                hint="prepare the data again with --overwrite",
             )
         return image
 
@@ -245,7 +245,7 @@ def load_prepared(root: Path) -> PreparedData:
             "dataset.toml lacks class_names or a frame, or they are damaged",
             where=root / "dataset.toml",
             got=error,
-            fix="prepare the data again",
+            hint="prepare the data again",
         ) from None
     schema = cases_schema(class_names, bool(meta.get("multi_label", False)))
     cases = _read_table(root / "cases.parquet", schema)
@@ -263,43 +263,46 @@ def _read_meta(root: Path) -> dict[str, Any]:
     path = root / "dataset.toml"
     if not path.is_file():
         if partial_folder(root).is_dir() or root.name.endswith(".partial"):
-            what, fix = (
+            what, hint = (
                 "the prepared folder is half-written",
                 "run the same `ggcam prepare` again: it goes on from there",
             )
         elif root.is_dir():
-            what, fix = (
+            what, hint = (
                 "this is not a prepared folder: it has no dataset.toml",
                 "make one with `ggcam prepare SOURCE DATA`",
             )
         else:
-            what, fix = "the prepared folder does not exist", "make it with `ggcam prepare SOURCE DATA`"
-        raise PreparedFolderError(what, where=root, fix=fix)
+            what, hint = "the prepared folder does not exist", "make it with `ggcam prepare SOURCE DATA`"
+        raise PreparedFolderError(what, where=root, hint=hint)
     try:
         meta = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PreparedFolderError("dataset.toml is damaged", where=path, got=error, fix="prepare again") from None
+        raise PreparedFolderError("dataset.toml is damaged", where=path, got=error, hint="prepare again") from None
     if meta.get("schema_version") != SCHEMA_VERSION:
         raise PreparedFolderError(
             "the prepared folder is of another version",
             where=path,
             expected=f"schema_version = {SCHEMA_VERSION}",
             got=meta.get("schema_version", "none"),
-            fix="prepare the data again with this version of ggcam",
+            hint="prepare the data again with this version of ggcam",
         )
     return meta
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
     if not path.is_file():
-        raise MissingFileError("a table of the prepared folder is missing", where=path, fix="prepare the data again")
+        raise MissingFileError("a table of the prepared folder is missing", where=path, hint="prepare the data again")
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise TableError("not a Parquet table", where=path, got=str(error).splitlines()[0]) from None
     if missing := [name for name in schema.names if name not in table.column_names]:
         raise TableError(
-            "columns are missing", where=path, expected=listed(schema.names, 20), got=f"no {listed(missing)}"
+            "columns are missing",
+            where=path,
+            expected=join_limited(schema.names, 20),
+            got=f"no {join_limited(missing)}",
         )
     for field in schema:
         column = table.column(field.name)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ggcam.data.case import SPLITS
-from ggcam.errors import PreparedFolderError, TableError, listed
+from ggcam.errors import PreparedFolderError, TableError, join_limited
 
 
 def check_cases(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ def check_cases(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None
     first = np.zeros(len(ids), dtype=bool)
     first[np.unique(ids, return_index=True)[1]] = True
     _refuse(path, ~first, ids, "a case_id comes twice")
-    _refuse(path, _not_among(splits, SPLITS), splits, "unknown split", listed(SPLITS))
+    _refuse(path, _not_among(splits, SPLITS), splits, "unknown split", join_limited(SPLITS))
     _check_labels(path, cases, class_names)
     elsewhere = np.array([image != f"images/{case_id}.png" for case_id, image in zip(ids, images, strict=True)])
     _refuse(path, elsewhere, images, "an image in the wrong place", "images/<case_id>.png")
@@ -35,7 +35,7 @@ def check_cases(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None
 def _check_labels(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None:
     if "label" in cases.column_names:
         (labels,) = _columns(cases, "label")
-        known = f"0 to {len(class_names) - 1}: {listed(class_names)}"
+        known = f"0 to {len(class_names) - 1}: {join_limited(class_names)}"
         _refuse(path, (labels < 0) | (labels >= len(class_names)), labels, "a label without a class", known)
     for name in (name for name in cases.column_names if name.startswith("label_")):
         (values,) = _columns(cases, name)
@@ -49,8 +49,8 @@ def _check_files(root: Path, images: np.ndarray) -> None:
         raise PreparedFolderError(
             f"{len(missing):,} of {len(images):,} images are missing",
             where=root,
-            got=f"no {listed(missing)}",
-            fix="prepare the data again with --overwrite",
+            got=f"no {join_limited(missing)}",
+            hint="prepare the data again with --overwrite",
         )
 
 

@@ -11,12 +11,12 @@ from typing import Literal
 import numpy as np
 
 from ggcam.data.case import SPLITS, Case, Split
-from ggcam.data.dealing import check_fractions, split_by_patient, strata
 from ggcam.data.images import IMAGE_SUFFIXES
-from ggcam.data.prepare_config import FRACTIONS
-from ggcam.data.released_procedure import split_by_position
+from ggcam.data.original.preprocessing import split_by_position
+from ggcam.data.prepare.config import FRACTIONS
+from ggcam.data.stratify import check_fractions, split_by_patient, strata
 from ggcam.data.tables import column_names, read_table
-from ggcam.errors import ConfigError, DataError, TableError, listed
+from ggcam.errors import ConfigError, DataError, TableError, join_limited
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,13 @@ def read_split_file(path: Path) -> dict[str, Split]:
     table = read_table(path, ["split"], _ID_COLUMNS)
     id_column = next((name for name in _ID_COLUMNS if name in table), None)
     if id_column is None:
-        raise TableError("the split file has no column of ids", where=path, expected=f"one of {listed(_ID_COLUMNS)}")
+        raise TableError(
+            "the split file has no column of ids", where=path, expected=f"one of {join_limited(_ID_COLUMNS)}"
+        )
     ids, words = table[id_column], np.char.lower(table["split"])
     table.refuse(ids == "", "the id is empty", id_column)
     table.refuse(table.repeats(id_column), "an id comes twice", id_column)
-    table.refuse(~np.isin(words, list(_SPLIT_WORDS)), "unknown split", "split", expected=listed(SPLITS))
+    table.refuse(~np.isin(words, list(_SPLIT_WORDS)), "unknown split", "split", expected=join_limited(SPLITS))
     return {str(case_id): _SPLIT_WORDS[str(word)] for case_id, word in zip(ids, words, strict=True)}
 
 
@@ -72,7 +74,7 @@ def read_test_list(path: Path) -> frozenset[str] | None:
     table.refuse(table[header[0]] == "", "the id is empty", header[0])
     found = [_bare(name) for name in (ids if header[0] in _ID_COLUMNS else [header[0], *ids])]
     if twice := [name for name, count in Counter(found).items() if count > 1]:
-        raise TableError("an id comes twice", where=path, got=listed(twice))
+        raise TableError("an id comes twice", where=path, got=join_limited(twice))
     return frozenset(found)
 
 
@@ -91,11 +93,13 @@ def _from_test_list(
             "a test list names some of the cases, and this one names " + ("all" if known else "none"),
             where=where,
             expected=f"ids such as {cases[0].case_id}",
-            got=listed(sorted(test), 2),
+            got=join_limited(sorted(test), 2),
         )
     rest = fractions[0] + fractions[1]
     if rest <= 0:
-        raise ConfigError("no share is left for train and valid", where="--fractions", got=listed(fractions))
+        raise ConfigError(
+            "no share is left for train and valid", where="--split-fractions", got=join_limited(fractions)
+        )
     shares = (fractions[0] / rest, fractions[1] / rest, 0.0)
     dealt = _dealt(others, shares, seed)
     for case, split in zip(others, dealt, strict=True):
@@ -117,9 +121,9 @@ def assign_splits(
         how: "patient" deals the patients out, "position" takes the cases in their order and leaves out those beyond
             the fraction, "source" takes the cases' own splits, a path those of that file; of a bare list of ids it
             makes the test split, and deals out the other patients to train and valid.
-        fractions: see :func:`ggcam.data.dealing.split_by_patient`.
-        seed: see :func:`ggcam.data.dealing.split_by_patient`.
-        fraction: see :func:`ggcam.data.released_procedure.split_by_position`.
+        fractions: see :func:`ggcam.data.stratify.split_by_patient`.
+        seed: see :func:`ggcam.data.stratify.split_by_patient`.
+        fraction: see :func:`ggcam.data.original.preprocessing.split_by_position`.
 
     Raises:
         ConfigError: fractions that cannot be, or too few patients.
@@ -153,14 +157,14 @@ def assign_splits(
         raise DataError(
             f"{len(without):,} of {len(cases):,} cases have no split",
             where="--split source" if how == "source" else how,
-            got=listed(without, 10),
-            fix="give each case's split, or leave the option out to split by patient",
+            got=join_limited(without, 10),
+            hint="give each case's split, or leave the option out to split by patient",
         )
     splits: dict[str, Split] = {case.case_id: known[case.case_id] for case in cases}
     in_split = {(case.patient_id, splits[case.case_id]) for case in cases}
     counts = Counter(patient for patient, _ in in_split)
     if astray := sorted(patient for patient, count in counts.items() if count > 1):
-        log.warning("%d patients are in several splits, which flatters results: %s", len(astray), listed(astray))
+        log.warning("%d patients are in several splits, which flatters results: %s", len(astray), join_limited(astray))
     return splits, {**record, "patients_in_several_splits": len(astray)}
 
 

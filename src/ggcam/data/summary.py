@@ -10,7 +10,7 @@ from jaxtyping import Float
 from ggcam.data.case import SPLITS
 from ggcam.data.prepared import PreparedData
 
-MOST_COLUMNS = 6
+MAX_COLUMNS = 6
 """Classes that stand side by side in a summary."""
 
 
@@ -40,4 +40,4 @@ def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
             ]
             numbers = (*of_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
             rows.append((split, *(f"{number:,}" for number in numbers)))
-    return list(zip(*rows, strict=True)) if len(prepared.class_names) > MOST_COLUMNS else rows
+    return list(zip(*rows, strict=True)) if len(prepared.class_names) > MAX_COLUMNS else rows

@@ -15,8 +15,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int, Shaped
 
-from ggcam.data.mistaken import mistaken_for
 from ggcam.errors import MissingFileError, TableError
+from ggcam.utils.sniff import sniff_mistake
 
 _GZIP = b"\x1f\x8b"
 
@@ -160,8 +160,8 @@ def column_names(path: Path) -> list[str]:
 def _header(path: Path) -> list[str]:
     if not path.is_file():
         raise MissingFileError("there is no such table", where=path)
-    if instead := mistaken_for(path, admitted=_GZIP if path.suffix == ".gz" else b""):
-        raise TableError(f"this is no table but {instead.what}", where=path, fix=instead.fix)
+    if instead := sniff_mistake(path, admitted=_GZIP if path.suffix == ".gz" else b""):
+        raise TableError(f"this is no table but {instead.what}", where=path, hint=instead.hint)
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         if path.suffix == ".parquet":
@@ -169,8 +169,8 @@ def _header(path: Path) -> list[str]:
         with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
             return next(csv.reader(file, delimiter=_delimiter(path)), [])
     except gzip.BadGzipFile as error:
-        fix = "let its name end in .csv if it was unpacked already; or download it again"
-        raise TableError("the table cannot be read", where=path, got=error, fix=fix) from error
+        hint = "let its name end in .csv if it was unpacked already; or download it again"
+        raise TableError("the table cannot be read", where=path, got=error, hint=hint) from error
     except (pa.ArrowException, csv.Error, OSError, EOFError) as error:
         raise TableError("the table cannot be read", where=path, got=error) from error
 
@@ -189,7 +189,7 @@ def _names(path: Path, header: list[str], required: Sequence[str], optional: Seq
             where=path,
             expected=", ".join(required),
             got=", ".join(stripped) or "an empty file",
-            fix=_separated_otherwise(stripped, required),
+            hint=_separated_otherwise(stripped, required),
         )
     names = [name for name in (*required, *optional) if name in stripped]
     twice = [name for name in names if stripped.count(name) > 1]

@@ -22,7 +22,7 @@ VELOCITY_WINDOW_S = 0.02
 
 
 @dataclass(frozen=True)
-class Detection:
+class FixationDetection:
     """How raw samples become fixations.
 
     Attributes:
@@ -49,7 +49,7 @@ def detect_fixations(
     x_px: Float[np.ndarray, " n"],
     y_px: Float[np.ndarray, " n"],
     px_per_degree: tuple[float, float],
-    detection: Detection,
+    detection: FixationDetection,
 ) -> Fixations:
     """Find the fixations of one recording.
 
@@ -83,7 +83,7 @@ def detect_fixations(
         raise ConfigError(
             f"{detection.method} needs the pixels per degree of visual angle",
             where="--px-per-degree",
-            fix="give them, or take --detect dwell, which does without",
+            hint="give them, or take --detect dwell, which does without",
         )
     degrees = np.stack([x_px / px_per_degree[0], y_px / px_per_degree[1]], axis=1)
     found = [
@@ -112,7 +112,7 @@ def _runs(time_s: Float[np.ndarray, " n"], interval_s: float) -> Iterator[tuple[
 
 
 def _fixations_of_run(
-    time_s: Float[np.ndarray, " n"], degrees: Float[np.ndarray, "n 2"], interval_s: float, detection: Detection
+    time_s: Float[np.ndarray, " n"], degrees: Float[np.ndarray, "n 2"], interval_s: float, detection: FixationDetection
 ) -> Iterator[tuple[int, int]]:
     """Numbers of the first and the last sample of each fixation long enough."""
     from pymovements.events import idt, ivt

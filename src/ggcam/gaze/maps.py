@@ -30,7 +30,7 @@ def attention_maps(
     points_px: Float[Tensor, "b p 2"],
     weight: Float[Tensor, "b p"],
     sigma_px: Float[Tensor, "b p 2"] | float,
-    frame: tuple[int, int],
+    image_size: tuple[int, int],
     grid: tuple[int, int],
 ) -> Float[Tensor, "b h w"]:
     """Draw the attention maps of a batch, on the device that the points are on.
@@ -39,7 +39,7 @@ def attention_maps(
         points_px: (x_px, y_px) of each fixation in the frame; padding may hold anything finite.
         weight: of each fixation, >= 0: its duration in seconds, say; 0 for padding.
         sigma_px: standard deviation of the Gaussian in frame pixels, along x and y; one number stands for all.
-        frame: height and width of the frame in pixels.
+        image_size: height and width of the frame in pixels.
         grid: height and width of the map in cells.
 
     Returns:
@@ -50,7 +50,7 @@ def attention_maps(
     cases, points = weight.shape
     at_once = max(1, POINTS_AT_ONCE // max(1, points)) if points_px.is_cpu else max(1, cases)
     parts = zip(points_px.split(at_once), weight.split(at_once), sigma_px.split(at_once), strict=True)
-    return as_density(torch.cat([_mass(*part, frame, grid) for part in parts]))
+    return as_density(torch.cat([_mass(*part, image_size, grid) for part in parts]))
 
 
 class GazeBatch(NamedTuple):
@@ -60,7 +60,7 @@ class GazeBatch(NamedTuple):
         points_px: (b, p, 2), x_px and y_px in the frame; anything finite where padded.
         weight: (b, p), >= 0; 0 where padded.
         sigma_px: (b, p, 2), standard deviation of the Gaussian of each point.
-        frame: height and width in pixels.
+        image_size: height and width in pixels.
         label: (b, p), index of the class that each point belongs to, -1 where it belongs to none; None: none does.
         label_gaze: which points speak of a label: its "own", "all" of the case, or its own where it has any
             ("own-else-all").
@@ -69,15 +69,15 @@ class GazeBatch(NamedTuple):
     points_px: Float[Tensor, "b p 2"]
     weight: Float[Tensor, "b p"]
     sigma_px: Float[Tensor, "b p 2"]
-    frame: tuple[int, int]
+    image_size: tuple[int, int]
     label: Int[Tensor, "b p"] | None = None
     label_gaze: LabelGaze = "own-else-all"
 
     def density(self, grid: tuple[int, int]) -> Float[Tensor, "b h w"]:
         """Maps that sum to 1; all zero for a case without gaze."""
-        return attention_maps(self.points_px, self.weight, self.sigma_px, self.frame, grid)
+        return attention_maps(self.points_px, self.weight, self.sigma_px, self.image_size, grid)
 
-    def of_labels(self, case: Int[Tensor, " m"], label: Int[Tensor, " m"]) -> GazeBatch:
+    def for_labels(self, case: Int[Tensor, " m"], label: Int[Tensor, " m"]) -> GazeBatch:
         """The gaze that speaks of a label of a case, for m pairs of the place of a case in the batch and a class.
 
         Points that do not speak of the label keep their place and weigh 0.
@@ -95,11 +95,11 @@ def _mass(
     points_px: Float[Tensor, "b p 2"],
     weight: Float[Tensor, "b p"],
     sigma_px: Float[Tensor, "b p 2"],
-    frame: tuple[int, int],
+    image_size: tuple[int, int],
     grid: tuple[int, int],
 ) -> Float[Tensor, "b h w"]:
-    columns = _cell_integrals(points_px[..., 0], sigma_px[..., 0], frame[1], grid[1])
-    rows = _cell_integrals(points_px[..., 1], sigma_px[..., 1], frame[0], grid[0])
+    columns = _cell_integrals(points_px[..., 0], sigma_px[..., 0], image_size[1], grid[1])
+    rows = _cell_integrals(points_px[..., 1], sigma_px[..., 1], image_size[0], grid[0])
     return (rows * weight[..., None]).transpose(1, 2) @ columns
 
 
@@ -129,7 +129,7 @@ def sigma_in_px(
     return sigma_deg * torch.nan_to_num(px_per_degree, nan=fallback_px_per_degree)
 
 
-SCREEN_HEIGHT_DEG = 28.5
+FALLBACK_IMAGE_SIDE_DEG = 28.5
 """Visual angle that an image's longer side spans where nothing better is known: 1,024 lines of a 27-inch 1920x1080
 screen (0.311 mm each) seen from 65 cm, as in EGD-CXR; the distance is an assumption."""
 
@@ -137,7 +137,7 @@ screen (0.311 mm each) seen from 65 cm, as in EGD-CXR; the distance is an assump
 def attention_map(
     fixations: Fixations,
     grid: tuple[int, int],
-    frame: tuple[int, int],
+    image_size: tuple[int, int],
     sigma_px: float | None = None,
     sigma_deg: float = 1.0,
     kind: Kind = "peak",
@@ -148,7 +148,7 @@ def attention_map(
     Args:
         fixations: in pixels of the frame. Those off the frame contribute what of their Gaussian falls on it.
         grid: height and width of the map in cells.
-        frame: height and width of the frame in pixels.
+        image_size: height and width of the frame in pixels.
         sigma_px: standard deviation of the Gaussian in frame pixels; `sigma_deg` counts when it is None.
         sigma_deg: the same in degrees of visual angle, through each fixation's pixels per degree (where these are
             unknown, the frame's longer side is taken as 28.5 degrees).
@@ -160,7 +160,7 @@ def attention_map(
 
     Example:
         >>> gaze = Fixations.build(x_px=[96.0], y_px=[32.0], duration_s=[0.3])
-        >>> attention_map(gaze, grid=(2, 2), frame=(128, 128), sigma_px=8.0).round(3)
+        >>> attention_map(gaze, grid=(2, 2), image_size=(128, 128), sigma_px=8.0).round(3)
         array([[0., 1.],
                [0., 0.]])
     """
@@ -171,13 +171,13 @@ def attention_map(
         sigma = sigma_px
     else:
         per_degree = np.stack([fixations.px_per_degree_x, fixations.px_per_degree_y], axis=-1)
-        sigma = sigma_in_px(torch.tensor(per_degree)[None], sigma_deg, max(frame) / SCREEN_HEIGHT_DEG)
-    maps = attention_maps(points, weights, sigma, frame, grid)
+        sigma = sigma_in_px(torch.tensor(per_degree)[None], sigma_deg, max(image_size) / FALLBACK_IMAGE_SIDE_DEG)
+    maps = attention_maps(points, weights, sigma, image_size, grid)
     return (as_peak(maps) if kind == "peak" else maps)[0].numpy()
 
 
-def fixation_counts(
-    fixations: Fixations, grid: tuple[int, int], frame: tuple[int, int], weight: Weight = "count"
+def fixation_histogram(
+    fixations: Fixations, grid: tuple[int, int], image_size: tuple[int, int], weight: Weight = "count"
 ) -> Float[np.ndarray, "h w"]:
     """How many fixations, or seconds of them, fall into each cell, without any blur; shape `grid`.
 
@@ -186,12 +186,12 @@ def fixation_counts(
     Args:
         fixations: in pixels of the frame.
         grid: height and width of the map in cells.
-        frame: height and width of the frame in pixels.
+        image_size: height and width of the frame in pixels.
         weight: each fixation counts by its duration, or as one.
     """
-    kept = fixations.select(fixations.inside(*frame) & (fixations.duration_s > 0))
-    row = (kept.y_px * (grid[0] / frame[0])).astype(np.int64)
-    column = (kept.x_px * (grid[1] / frame[1])).astype(np.int64)
+    kept = fixations.select(fixations.inside(*image_size) & (fixations.duration_s > 0))
+    row = (kept.y_px * (grid[0] / image_size[0])).astype(np.int64)
+    column = (kept.x_px * (grid[1] / image_size[1])).astype(np.int64)
     counts = np.zeros(grid)
     # The last float below the frame's end may be rounded up to the end itself.
     cells = (np.minimum(row, grid[0] - 1), np.minimum(column, grid[1] - 1))
@@ -199,7 +199,7 @@ def fixation_counts(
     return counts
 
 
-def released_map(
+def original_map(
     rows: Int[np.ndarray, " n"],
     columns: Int[np.ndarray, " n"],
     count: Float[np.ndarray, " n"] | Int[np.ndarray, " n"],
@@ -226,19 +226,19 @@ def released_map(
     Returns:
         float64, maximum 1; all zero where the original would divide 0 by 0.
     """
-    row_kernel = _released_axis(raw_size[0], kernel_px, canvas[0], stride_px)[rows]
-    column_kernel = _released_axis(raw_size[1], kernel_px, canvas[1], stride_px)[columns]
+    row_kernel = _original_axis(raw_size[0], kernel_px, canvas[0], stride_px)[rows]
+    column_kernel = _original_axis(raw_size[1], kernel_px, canvas[1], stride_px)[columns]
     blurred = (row_kernel * count[:, None]).T @ column_kernel
     peak = blurred.max(initial=0.0)
     return blurred / peak if peak > 0 else blurred
 
 
 @lru_cache(maxsize=16)  # images come in few sizes
-def _released_axis(side_px: int, kernel_px: int, canvas_px: int, stride_px: int) -> Float[np.ndarray, "side cells"]:
+def _original_axis(side_px: int, kernel_px: int, canvas_px: int, stride_px: int) -> Float[np.ndarray, "side cells"]:
     """Response at each kept canvas pixel to a unit sample at each raw pixel: one axis of the released blur."""
     half = kernel_px // 2
     offsets = np.arange(-half, half + 1)
-    taps = np.exp(-(offsets**2) / (2 * released_sigma_px(kernel_px) ** 2))
+    taps = np.exp(-(offsets**2) / (2 * original_sigma_px(kernel_px) ** 2))
     # Canvas pixel -> raw pixel. Python's floor division is that of the original's padding, also when it is negative.
     kept = np.arange(0, canvas_px, stride_px) - (canvas_px - side_px) // 2
     # The pixel that each tap reads, mirrored at the border without repeating the edge.
@@ -253,7 +253,7 @@ def _released_axis(side_px: int, kernel_px: int, canvas_px: int, stride_px: int)
     return response
 
 
-def released_sigma_px(kernel_px: int) -> float:
+def original_sigma_px(kernel_px: int) -> float:
     """OpenCV's standard deviation for a kernel of that side, made odd: 30.5, 75.5, 120.5 px for 200, 500, 800."""
     odd = kernel_px // 2 * 2 + 1
     return 0.3 * ((odd - 1) * 0.5 - 1) + 0.8

@@ -6,7 +6,7 @@ from ggcam.errors import ConfigError
 from ggcam.guidance.base import Guidance, Losses
 from ggcam.guidance.correlation import CorrelationGuidance
 from ggcam.guidance.ggcam import GGCAMGuidance
-from ggcam.guidance.released import ReleasedGuidance
+from ggcam.guidance.original import OriginalGuidance
 
 __all__ = [
     "GUIDANCES",
@@ -14,7 +14,7 @@ __all__ = [
     "GGCAMGuidance",
     "Guidance",
     "Losses",
-    "ReleasedGuidance",
+    "OriginalGuidance",
     "create_guidance",
 ]
 
@@ -22,7 +22,7 @@ GUIDANCES: dict[str, type[Guidance]] = {
     "none": Guidance,
     "ggcam": GGCAMGuidance,
     "ggcam-cc": CorrelationGuidance,
-    "released": ReleasedGuidance,
+    "original": OriginalGuidance,
 }
 """Name on the command line -> method. A user's own method joins by an entry here."""
 

@@ -46,14 +46,14 @@ class Guidance(nn.Module):
     def attach(self, model: CAMClassifier) -> None:
         """Called once, before training: the place to add a head, or to change the model's pooling."""
 
-    def demand_several_labels(self) -> None:
+    def check_multilabel(self) -> None:
         """Raise a ConfigError if the method makes sense only where every case belongs to exactly one class."""
 
     def on_input(self, image: Shaped[Tensor, "b i H W"], gaze: GazeBatch) -> Shaped[Tensor, "b i H W"]:
         """The training images as the network shall see them."""
         return image
 
-    def divergence(
+    def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"] | None:
         """How far each case's CAM is from its gaze; None for a method that does not look at gaze.
@@ -92,11 +92,11 @@ class Guidance(nn.Module):
             ConfigError: a case may have several labels, which the method cannot guide.
         """
         if labels.ndim == 2:
-            self.demand_several_labels()
-        pairs = Pairs.of(output, labels, gaze)
+            self.check_multilabel()
+        pairs = Pairs.from_batch(output, labels, gaze)
         height, width = output.cam.shape[-2:]
         density = pairs.gaze.density((height, width))
-        per_pair = self.divergence(pairs.output, pairs.label, density)
+        per_pair = self.dissimilarity(pairs.output, pairs.label, density)
         if per_pair is None:
             return Losses(classification, classification.detach(), torch.zeros_like(classification))
         guidance = pairs.mean(per_pair, density.sum(dim=(1, 2)) > 0, len(labels))

@@ -24,7 +24,7 @@ class CorrelationGuidance(Guidance):
     Pearson's r is free of scale and shift, so the logit, which is the CAM's mean, stays the classifier's own.
     """
 
-    def divergence(
+    def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
         """0 (same pattern) to 2 (its negative) for each case."""

@@ -40,7 +40,7 @@ class GGCAMGuidance(UncertaintyGuidance):
         super().__init__(weight, math.log(sigma_classification), math.log(sigma_guidance), math.log(sharpness))
         self.shift = nn.Parameter(torch.tensor(shift))
 
-    def divergence(
+    def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
         """Mean squared error of each case over its grid, 0 to 1."""

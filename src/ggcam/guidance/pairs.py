@@ -31,7 +31,7 @@ class Pairs(NamedTuple):
     case: Int[Tensor, " m"]
 
     @classmethod
-    def of(cls, output: CAMOutput, labels: Labels, gaze: GazeBatch) -> Pairs:
+    def from_batch(cls, output: CAMOutput, labels: Labels, gaze: GazeBatch) -> Pairs:
         """Every case with its class, and its whole gaze; or with each of the labels that it certainly has.
 
         With several labels `gaze.label_gaze` decides which of a case's points guide which label's CAM. A case without
@@ -40,7 +40,7 @@ class Pairs(NamedTuple):
         if labels.ndim == 1:
             return cls(output, labels, gaze, torch.arange(len(labels), device=labels.device))
         case, label = torch.nonzero(labels == 1, as_tuple=True)
-        return cls(CAMOutput(*(part[case] for part in output)), label, gaze.of_labels(case, label), case)
+        return cls(CAMOutput(*(part[case] for part in output)), label, gaze.for_labels(case, label), case)
 
     def mean(self, values: Float[Tensor, " m"], counts: Bool[Tensor, " m"], cases: int) -> Float[Tensor, ""]:
         """Mean over `cases` cases of each one's mean over its pairs that count; 0 for a case without such a pair."""

@@ -1,4 +1,4 @@
-"""Two losses weighed by learned uncertainties: what `ggcam` and `released` have in common."""
+"""Two losses weighed by learned uncertainties: what `ggcam` and `original` have in common."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class UncertaintyGuidance(Guidance):
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """The total loss, with the two learned uncertainties."""
         a, b = self.log_sigma_classification, self.log_sigma_guidance
-        # exp(-2b) rather than 1 / sd^2: at the start value of `released`, the gradient of that overflows float32.
+        # exp(-2b) rather than 1 / sd^2: at the start value of `original`, the gradient of that overflows float32.
         return (
             classification * (-2 * a).exp()
             + torch.log1p(a.exp())

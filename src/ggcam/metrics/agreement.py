@@ -1,6 +1,6 @@
-"""All of `saliency`'s figures for a set of cases at once, with what they are to be read against.
+"""All of `saliency`'s metrics for a set of cases at once, with what they are to be read against.
 
-A figure alone says little: gaze on chest X-rays looks alike from case to case. So beside the CAM's own stand the gaze
+A metric alone says little: gaze on chest X-rays looks alike from case to case. So beside the CAM's own stand the gaze
 of other images (`shuffled_agreement`), maps that know no image (`centre_map`, a lung mask: hand them in as maps), and,
 as what can be reached, another reader of the same image (`reader_agreement`).
 """
@@ -24,7 +24,7 @@ from ggcam.metrics.saliency import (
     similarity,
 )
 
-FIGURES = ("nss", "cc", "kl", "sim", "auc_judd", "auc_shuffled", "information_gain")
+METRICS = ("nss", "cc", "kl", "sim", "auc_judd", "auc_shuffled", "information_gain")
 """What `agreement` measures. Higher is better, but for kl."""
 
 SHUFFLES = 20
@@ -32,7 +32,7 @@ SHUFFLES = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Gaze:
+class GazeMaps:
     """Where readers looked, a row a reading.
 
     Attributes:
@@ -48,12 +48,12 @@ class Gaze:
     others: Float[np.ndarray, "n h w"]
 
     @classmethod
-    def of(
+    def from_maps(
         cls,
         density: Float[np.ndarray, "n h w"],
         fixations: Float[np.ndarray, "n h w"],
         patients: Shaped[np.ndarray, " n"],
-    ) -> Gaze:
+    ) -> GazeMaps:
         """Collect readings; the attributes say of what shape."""
         names, patient = np.unique(patients, return_inverse=True)
         by_patient = np.zeros((len(names), *fixations.shape[1:]))
@@ -63,14 +63,14 @@ class Gaze:
     def __len__(self) -> int:
         return len(self.density)
 
-    def __getitem__(self, rows: Int[np.ndarray, " m"]) -> Gaze:
-        return Gaze(self.density[rows], self.fixations[rows], self.patients[rows], self.others[rows])
+    def __getitem__(self, rows: Int[np.ndarray, " m"]) -> GazeMaps:
+        return GazeMaps(self.density[rows], self.fixations[rows], self.patients[rows], self.others[rows])
 
 
 def agreement(
-    maps: Float[np.ndarray, "n h w"], gaze: Gaze, baseline: Float[np.ndarray, "h w"]
+    maps: Float[np.ndarray, "n h w"], gaze: GazeMaps, baseline: Float[np.ndarray, "h w"]
 ) -> dict[str, Float[np.ndarray, " n"]]:
-    """Every figure of `FIGURES` for each map and its gaze, shape (n,) each; NaN for a reading without gaze.
+    """Every metric of `METRICS` for each map and its gaze, shape (n,) each; NaN for a reading without gaze.
 
     Args:
         maps: shape (n, h, w), finite, a row a reading: the CAM of the image that was read, say.
@@ -96,7 +96,7 @@ def agreement(
 
 def shuffled_agreement(
     maps: Float[np.ndarray, "n h w"],
-    gaze: Gaze,
+    gaze: GazeMaps,
     baseline: Float[np.ndarray, "h w"],
     shuffles: int = SHUFFLES,
     seed: int | np.random.Generator = 0,
@@ -109,10 +109,10 @@ def shuffled_agreement(
     Raises:
         ValueError: a map has a cell that is not finite.
     """
-    found = {name: np.full(len(maps), np.nan) for name in FIGURES}
+    found = {name: np.full(len(maps), np.nan) for name in METRICS}
     seen = np.flatnonzero(gaze.density.any(axis=(1, 2)))
-    total = {name: np.zeros(len(seen)) for name in FIGURES}
-    count = {name: np.zeros(len(seen)) for name in FIGURES}
+    total = {name: np.zeros(len(seen)) for name in METRICS}
+    count = {name: np.zeros(len(seen)) for name in METRICS}
     for partners in shuffled_partners(len(seen), shuffles, seed):
         partner = gaze[seen[partners]]
         of_another = partner.patients != gaze.patients[seen]
@@ -120,14 +120,14 @@ def shuffled_agreement(
             known = of_another & ~np.isnan(values)
             total[name] += np.where(known, values, 0)
             count[name] += known
-    for name in FIGURES:
+    for name in METRICS:
         np.divide(total[name], count[name], out=total[name], where=count[name] > 0)
         found[name][seen] = np.where(count[name] > 0, total[name], np.nan)
     return found
 
 
 def reader_agreement(
-    gaze: Gaze, images: Shaped[np.ndarray, " n"], baseline: Float[np.ndarray, "h w"]
+    gaze: GazeMaps, images: Shaped[np.ndarray, " n"], baseline: Float[np.ndarray, "h w"]
 ) -> dict[str, Float[np.ndarray, " n"]]:
     """`agreement` of each reading with a map made of the other readings of its image: what a CAM can hope for.
 
@@ -143,7 +143,7 @@ def reader_agreement(
     np.add.at(together, image, gaze.density)
     readings = np.bincount(image, weights=gaze.density.any(axis=(1, 2)), minlength=len(names))
     shared = np.flatnonzero((readings[image] > 1) & gaze.density.any(axis=(1, 2)))
-    found = {name: np.full(len(gaze), np.nan) for name in FIGURES}
+    found = {name: np.full(len(gaze), np.nan) for name in METRICS}
     # Less one's own: rounding must not leave a speck below zero.
     maps = np.maximum(together[image[shared]] - gaze.density[shared], 0)
     for name, values in agreement(maps, gaze[shared], baseline).items():

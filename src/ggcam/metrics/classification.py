@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
 from scipy.stats import rankdata
 
-from ggcam.metrics.ranking import demand_order
+from ggcam.metrics.ranking import check_ordered
 
 
 def auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> float:
@@ -26,7 +26,7 @@ def auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> 
     Raises:
         ValueError: a score is NaN.
     """
-    demand_order(scores)
+    check_ordered(scores)
     positives = int(positive.sum())
     negatives = len(positive) - positives
     if not positives or not negatives:
@@ -109,7 +109,7 @@ def confusion_matrix(
 def classification_report(
     logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], class_names: Sequence[str]
 ) -> dict:
-    """All figures of a classifier, ready for JSON: undefined ones are None.
+    """All metrics of a classifier, ready for JSON: undefined ones are None.
 
     The upper part has the keys and numbers of the original GG-CAM's `classification_report.json`: precision, recall,
     F1 and support under "0.0", "1.0", ..., "macro avg" and "weighted avg", then "accuracy", "ROC_AUC_ovr" and
@@ -117,7 +117,7 @@ def classification_report(
     (the original fails) has support 0 and None for the rest, and stays out of every average.
 
     The part "ours" adds "macro_auroc", "macro_auprc", "balanced_accuracy", "cases", "confusion_matrix" (rows: true
-    class) and, under "classes", each class's figures by name, with its "auroc" and "auprc" against the rest.
+    class) and, under "classes", each class's metrics by name, with its "auroc" and "auprc" against the rest.
 
     Args:
         logits: shape (n, k), finite.
@@ -138,7 +138,7 @@ def classification_report(
     macro = {key: known_mean(np.array([row[key] for row in rows])) for key in rows[0] if key != "support"}
     weighted = {key: sum(row[key] * row["support"] for row in rows if row["support"]) / len(labels) for key in macro}
     cases = {"support": float(len(labels))}
-    return none_for_nan(
+    return nan_to_none(
         {f"{float(k)}": row for k, row in enumerate(rows)}
         | {
             "accuracy": float(np.trace(confusion) / len(labels)),
@@ -161,7 +161,7 @@ def classification_report(
     )
 
 
-def none_for_nan(tree: dict) -> dict:
+def nan_to_none(tree: dict) -> dict:
     """The same nested dictionary with None for NaN, which JSON does not know."""
 
     def plain(value: object) -> object:
@@ -189,9 +189,9 @@ def precision_recall(confusion: Int[np.ndarray, "k k"]) -> list[dict[str, float]
     """Precision, recall, F1 and support of each class of a confusion matrix; NaN for a class without cases."""
     rows = []
     for right, true, predicted in zip(np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0), strict=True):
-        figures = (right / max(predicted, 1), right / true, 2 * right / (true + predicted)) if true else (np.nan,) * 3
+        metrics = (right / max(predicted, 1), right / true, 2 * right / (true + predicted)) if true else (np.nan,) * 3
         rows.append(
-            dict(zip(("precision", "recall", "f1-score", "support"), map(float, (*figures, true)), strict=True))
+            dict(zip(("precision", "recall", "f1-score", "support"), map(float, (*metrics, true)), strict=True))
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves with a band, on a grid of their own that figures can draw.
+"""ROC and precision-recall curves with a band, on a grid of their own that metrics can draw.
 
 Of the points of a curve alone, `sklearn.metrics.roc_curve` and `precision_recall_curve` tell.
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from ggcam.metrics.bootstrap_statistics import WeightedCurve, weighted_precision_recall, weighted_roc
 from ggcam.metrics.intervals import Interval, bootstrap_draws
-from ggcam.metrics.weighted import WeightedCurve, weighted_precision_recall, weighted_roc
 
 GRID = np.linspace(0, 1, 101)
 """Where a curve is told: at 0, 0.01, ..., 1."""
@@ -76,5 +76,5 @@ def _band(
     values = curve(np.ones((len(patients), 1)))[0]
     draws = bootstrap_draws({"curve": curve}, patients, resamples=resamples, seed=seed)["curve"]
     of_points = draws.reshape(-1, len(GRID)).T
-    found = [Interval.of(float(value), drawn, level) for value, drawn in zip(values, of_points, strict=True)]
+    found = [Interval.from_draws(float(value), drawn, level) for value, drawn in zip(values, of_points, strict=True)]
     return CurveBand(GRID, values, np.array([each.low for each in found]), np.array([each.high for each in found]))

@@ -1,6 +1,6 @@
 """DeLong's variance of AUROCs and of their differences: no resampling, so it is exact to repeat and fast.
 
-The bootstrap of `intervals` handles any figure; this handles AUROCs of one class against the rest, by ranks as Sun and
+The bootstrap of `intervals` handles any metric; this handles AUROCs of one class against the rest, by ranks as Sun and
 Xu (2014) do, and cases that share a patient as Obuchowski (1997) does.
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from scipy.stats import norm, rankdata
 
-from ggcam.metrics.comparison import Difference
 from ggcam.metrics.intervals import Interval
+from ggcam.metrics.significance import Difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class DeLong:
     covariance: Float[np.ndarray, "m m"]
 
     @classmethod
-    def of(
+    def from_scores(
         cls,
         scores: Float[np.ndarray, "m n"],
         positive: Bool[np.ndarray, " n"],

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.integrate import trapezoid
 
-from ggcam.metrics.localisation import demand_finite
+from ggcam.metrics.localisation import check_finite
 
 Score = Callable[[Float[np.ndarray, "n *channels H W"]], Float[np.ndarray, " n"]]
 """Images -> the score of each, such as the probability of its class; batches and devices are its own affair."""
@@ -69,7 +69,7 @@ def deletion_insertion(
     Raises:
         ValueError: a CAM has a cell that is not finite, the grid is finer than the image, or there is no step.
     """
-    demand_finite(cam)
+    check_finite(cam)
     grid, size = cam.shape[1:], images.shape[-2:]
     if grid[0] > size[0] or grid[1] > size[1] or steps < 1:
         raise ValueError(f"{steps} steps over a grid of {grid} cells on images of {size} pixels cannot be made")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ggcam.metrics.weighted import WeightedCurve, WeightedStatistic
+from ggcam.metrics.bootstrap_statistics import WeightedCurve, WeightedStatistic
 
 CHUNK_ELEMENTS = 500_000
 """Weights held at once. A few such arrays of float64 stay in the processor's cache and far below any memory limit."""
 
 
-MOST_UNDEFINED = 0.1
+MAX_UNDEFINED = 0.1
 """Share of resamples that may leave a number undefined. More do where a class has one or two patients; the others, in
 which these always are, would make an interval that is too narrow, and beside the number."""
 
@@ -41,7 +41,7 @@ class Interval:
     dropped: int = 0
 
     @classmethod
-    def of(cls, value: float, draws: Float[np.ndarray, " r"], level: float) -> Interval:
+    def from_draws(cls, value: float, draws: Float[np.ndarray, " r"], level: float) -> Interval:
         """The percentile interval of a number's resamples, those left out that do not define it.
 
         Raises:
@@ -51,7 +51,7 @@ class Interval:
             raise ValueError(f"level must lie between 0 and 1, got {level}")
         kept = draws[~np.isnan(draws)]
         dropped = len(draws) - len(kept)
-        if not len(kept) or np.isnan(value) or dropped > MOST_UNDEFINED * len(draws):
+        if not len(kept) or np.isnan(value) or dropped > MAX_UNDEFINED * len(draws):
             return cls(value, np.nan, np.nan, level, 0, dropped)
         low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
         return cls(value, float(low), float(high), level, len(kept), dropped)
@@ -100,7 +100,9 @@ def bootstrap_intervals(
     """
     draws = bootstrap_draws(statistics, patients, resamples=resamples, seed=seed)
     all_cases = np.ones((len(patients), 1))
-    return {name: Interval.of(float(statistics[name](all_cases)[0]), found, level) for name, found in draws.items()}
+    return {
+        name: Interval.from_draws(float(statistics[name](all_cases)[0]), found, level) for name, found in draws.items()
+    }
 
 
 def bootstrap_draws(
@@ -159,11 +161,11 @@ def resampled_seeds(draws: Float[np.ndarray, "s r"], seed: int | np.random.Gener
     nothing of Student's t, so that with five of them, and most of the spread between them, a nominal 95 % are about 86.
 
     Args:
-        draws: shape (s, r), a figure of each seed's training in the same resamples of patients.
+        draws: shape (s, r), a metric of each seed's training in the same resamples of patients.
         seed: of the drawing of seeds, or the generator that does it.
 
     Returns:
-        NaN in a resample in which a drawn seed's figure is NaN, and throughout where there are fewer than two seeds.
+        NaN in a resample in which a drawn seed's metric is NaN, and throughout where there are fewer than two seeds.
     """
     seeds, resamples = draws.shape
     if seeds < 2:

@@ -18,8 +18,8 @@ from scipy.ndimage import maximum_filter
 RegionTuple = tuple[str, float, float, float, float]
 """Kind ("box" or "ellipse"), x0, y0, x1, y1 in continuous pixels of the frame; an ellipse is inscribed in its box."""
 
-ANATOMY = {"chf": "heart_interp_1", "pneumonia": "lung_interp_1"}
-"""Class name, lower case -> the original GG-CAM's name for the figure "its CAM peaks in the right organ"."""
+INTERPRETABILITY_NAMES = {"chf": "heart_interp_1", "pneumonia": "lung_interp_1"}
+"""Class name, lower case -> the original GG-CAM's name for the metric "its CAM peaks in the right organ"."""
 
 
 def peak_cell(cam: Float[np.ndarray, "n h w"]) -> Int[np.ndarray, "n 2"]:
@@ -28,12 +28,12 @@ def peak_cell(cam: Float[np.ndarray, "n h w"]) -> Int[np.ndarray, "n 2"]:
     Raises:
         ValueError: a cell is not finite.
     """
-    demand_finite(cam)
+    check_finite(cam)
     flat = cam.reshape(len(cam), math.prod(cam.shape[1:])).argmax(axis=1)
     return np.stack(np.unravel_index(flat, cam.shape[1:]), axis=1)
 
 
-def demand_finite(cam: Float[np.ndarray, "n h w"]) -> None:
+def check_finite(cam: Float[np.ndarray, "n h w"]) -> None:
     """Raise ValueError unless every cell of every CAM, or other map, is finite."""
     bad = np.flatnonzero(~np.isfinite(cam).all(axis=(1, 2)))
     if len(bad):
@@ -115,21 +115,21 @@ class Pointing:
     distance_px: Float[np.ndarray, " m"]
 
     @classmethod
-    def of(
+    def from_cams(
         cls,
         cam: Float[np.ndarray, "n h w"],
         truth: Bool[np.ndarray, "n h w"],
-        frame_px: tuple[int, int],
+        image_size: tuple[int, int],
         tolerance_cells: int = 1,
     ) -> Pointing:
-        """Judge the cases that have any truth; `frame_px` is the height and width of the frame under the grid.
+        """Judge the cases that have any truth; `image_size` is the height and width of the frame under the grid.
 
         Raises:
             ValueError: a CAM with a truth has a cell that is not finite.
         """
         case = np.flatnonzero(truth.any(axis=(1, 2)))
         cam, truth = cam[case], truth[case]
-        cell_px = (frame_px[0] / cam.shape[1], frame_px[1] / cam.shape[2])
+        cell_px = (image_size[0] / cam.shape[1], image_size[1] / cam.shape[2])
         return cls(
             case,
             pointing_game(cam, truth, tolerance_cells),
@@ -158,11 +158,11 @@ def anatomy_pointing(
     cam: Float[np.ndarray, "n h w"],
     labels: Int[np.ndarray, " n"],
     class_names: Sequence[str],
-    heart: Bool[np.ndarray, "n h w"],
+    mediastinum: Bool[np.ndarray, "n h w"],
     lung: Bool[np.ndarray, "n h w"],
-    frame_px: tuple[int, int],
+    image_size: tuple[int, int],
 ) -> dict[str, Pointing]:
-    """The original GG-CAM's interpretability figures, each with its chance level and distance beside it.
+    """The original GG-CAM's interpretability metrics, each with its chance level and distance beside it.
 
     `heart_interp_1`: among all cases whose true class is CHF, whatever was predicted, the share in which the peak of
     the true class's CAM has the mediastinum mask in its 3x3 neighbourhood (less at the border of the grid).
@@ -175,27 +175,27 @@ def anatomy_pointing(
         cam: shape (n, h, w), each case's CAM of its true class.
         labels: shape (n,).
         class_names: name of each label; upper and lower case are one.
-        heart: shape (n, h, w), mediastinum on the grid.
+        mediastinum: shape (n, h, w), mediastinum on the grid.
         lung: shape (n, h, w), both lungs on the grid.
-        frame_px: height and width of the frame.
+        image_size: height and width of the frame.
 
     Returns:
-        A figure for each of the two classes among `class_names`; `Pointing.case` are indices into the n cases.
+        A metric for each of the two classes among `class_names`; `Pointing.case` are indices into the n cases.
 
     Raises:
         ValueError: a CAM has a cell that is not finite.
     """
-    masks = {"heart_interp_1": heart, "lung_interp_1": lung}
-    figures = {}
+    masks = {"heart_interp_1": mediastinum, "lung_interp_1": lung}
+    metrics = {}
     for label, class_name in enumerate(class_names):
-        if name := ANATOMY.get(class_name.lower()):
+        if name := INTERPRETABILITY_NAMES.get(class_name.lower()):
             of_class = (labels == label)[:, None, None]
-            figures[name] = Pointing.of(cam, masks[name] & of_class, frame_px)
-    return figures
+            metrics[name] = Pointing.from_cams(cam, masks[name] & of_class, image_size)
+    return metrics
 
 
 def regions_to_mask(
-    regions: Sequence[RegionTuple], frame_px: tuple[int, int], grid: tuple[int, int]
+    regions: Sequence[RegionTuple], image_size: tuple[int, int], grid: tuple[int, int]
 ) -> Bool[np.ndarray, "h w"]:
     """Cells of the grid that any of the regions touches, shape `grid`.
 
@@ -203,7 +203,7 @@ def regions_to_mask(
 
     Args:
         regions: boxes and ellipses, each (kind, x0, y0, x1, y1) in continuous pixels of the frame.
-        frame_px: height and width of the frame.
+        image_size: height and width of the frame.
         grid: rows and columns of cells.
 
     Raises:
@@ -216,7 +216,7 @@ def regions_to_mask(
                 f"a region is a box or an ellipse with x0 <= x1 and y0 <= y1, got {(kind, x0, y0, x1, y1)}"
             )
         # From the region's centre to the nearest point of each row and column of cells, in half-axes.
-        down, across = _nearest(y0, y1, frame_px[0], grid[0])[:, None], _nearest(x0, x1, frame_px[1], grid[1])
+        down, across = _nearest(y0, y1, image_size[0], grid[0])[:, None], _nearest(x0, x1, image_size[1], grid[1])
         mask |= np.maximum(down, across) < 1 if kind == "box" else down**2 + across**2 < 1
     return mask
 
@@ -237,9 +237,9 @@ def _grown(mask: Bool[np.ndarray, "n h w"], cells: int) -> Bool[np.ndarray, "n h
     return maximum_filter(mask, size=(1, size, size), mode="constant", cval=0)
 
 
-def _nearest(low_px: float, high_px: float, frame_px: int, cells: int) -> Float[np.ndarray, " cells"]:
+def _nearest(low_px: float, high_px: float, image_size: int, cells: int) -> Float[np.ndarray, " cells"]:
     """Per cell of one axis: distance from the middle of [low, high] to the cell, in halves of its length."""
-    edges = np.linspace(0, frame_px, cells + 1)
+    edges = np.linspace(0, image_size, cells + 1)
     centre, half = (low_px + high_px) / 2, max((high_px - low_px) / 2, 1e-6)
     return np.abs(np.clip(centre, edges[:-1], edges[1:]) - centre) / half
 

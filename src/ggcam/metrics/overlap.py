@@ -1,6 +1,6 @@
 """How much of a CAM lies on its truth, cell by cell, where `localisation` asks about its peak alone.
 
-Every figure is a value per case, NaN where the truth is empty: `weighted.weighted_mean` leaves those out.
+Every metric is a value per case, NaN where the truth is empty: `weighted.weighted_mean` leaves those out.
 `shuffled_chance` tells what the same values in random cells would score.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ggcam.metrics.localisation import demand_finite
+from ggcam.metrics.localisation import check_finite
 from ggcam.metrics.ranking import tie_ends
 
 THRESHOLDS = np.linspace(0.05, 0.95, 19)
@@ -22,7 +22,7 @@ SIZES = ("small", "medium", "large")
 SIZE_EDGES = (0.015, 0.06)
 """Shares of the image's area up to which a finding is small, and medium."""
 
-OverlapFigure = Callable[[Float[np.ndarray, "n h w"], Bool[np.ndarray, "n h w"]], Float[np.ndarray, " n"]]
+OverlapMetric = Callable[[Float[np.ndarray, "n h w"], Bool[np.ndarray, "n h w"]], Float[np.ndarray, " n"]]
 
 
 def energy_inside(cam: Float[np.ndarray, "n h w"], truth: Bool[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
@@ -34,7 +34,7 @@ def energy_inside(cam: Float[np.ndarray, "n h w"], truth: Bool[np.ndarray, "n h 
     Raises:
         ValueError: a CAM has a cell that is not finite.
     """
-    demand_finite(cam)
+    check_finite(cam)
     evidence = np.maximum(cam, 0)
     inside, total = (evidence * truth).sum(axis=(1, 2)), evidence.sum(axis=(1, 2))
     share = np.divide(inside, total, out=np.zeros(len(cam)), where=total > 0)
@@ -54,7 +54,7 @@ def iou_curve(
     Raises:
         ValueError: a CAM has a cell that is not finite.
     """
-    demand_finite(cam)
+    check_finite(cam)
     low, high = cam.min(axis=(1, 2), keepdims=True), cam.max(axis=(1, 2), keepdims=True)
     # -1, below every threshold, for a constant CAM.
     height = np.divide(cam - low, high - low, out=np.full(cam.shape, -1.0), where=high > low)
@@ -87,7 +87,7 @@ def cell_average_precision(
     Raises:
         ValueError: a CAM has a cell that is not finite.
     """
-    demand_finite(cam)
+    check_finite(cam)
     cells = math.prod(cam.shape[1:])
     flat = cam.reshape(len(cam), cells)
     order = np.argsort(-flat, axis=1, kind="stable")
@@ -99,18 +99,18 @@ def cell_average_precision(
 
 
 def shuffled_chance(
-    figure: OverlapFigure,
+    metric: OverlapMetric,
     cam: Float[np.ndarray, "n h w"],
     truth: Bool[np.ndarray, "n h w"],
     shuffles: int = 20,
     seed: int | np.random.Generator = 0,
 ) -> Float[np.ndarray, " n"]:
-    """The figure of each CAM with its cells in random order, the mean over `shuffles` of them; shape (n,)."""
+    """The metric of each CAM with its cells in random order, the mean over `shuffles` of them; shape (n,)."""
     rng = np.random.default_rng(seed)
     flat = cam.reshape(len(cam), math.prod(cam.shape[1:]))
     total = np.zeros(len(cam))
     for _ in range(shuffles):
-        total += figure(rng.permuted(flat, axis=1).reshape(cam.shape), truth)
+        total += metric(rng.permuted(flat, axis=1).reshape(cam.shape), truth)
     return total / shuffles
 
 

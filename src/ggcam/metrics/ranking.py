@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 
-def demand_order(scores: Float[np.ndarray, " n"]) -> None:
+def check_ordered(scores: Float[np.ndarray, " n"]) -> None:
     """Raise ValueError where a score is NaN, which is neither above nor below another."""
     bad = np.flatnonzero(np.isnan(scores))
     if len(bad):

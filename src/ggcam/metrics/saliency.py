@@ -1,9 +1,9 @@
-"""How well a map, such as a CAM, agrees with where readers looked; every figure is a value per case, all at once.
+"""How well a map, such as a CAM, agrees with where readers looked; every metric is a value per case, all at once.
 
 Definitions are those of Bylinskii et al., "What do different evaluation metrics tell us about saliency models?" (2019),
 and of Kuemmerer et al., "Information-theoretic model comparison unifies saliency metrics" (2015) for the gain.
 
-A CAM is unbounded: its zero and its scale are the network's own affair. So every figure here ignores a positive affine
+A CAM is unbounded: its zero and its scale are the network's own affair. So every metric here ignores a positive affine
 change of the map. NSS, CC and the AUCs do so by themselves; KL, SIM and the gain need a density, which `map_density`
 makes: less the minimum, divided by the sum, and mixed with a little uniform so that no cell is impossible. (A softmax
 would let the CAM's scale decide how sharp the density is.) Floors and the other reader pass through the same door.
@@ -20,7 +20,7 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-from ggcam.metrics.localisation import demand_finite
+from ggcam.metrics.localisation import check_finite
 from ggcam.metrics.ranking import tie_ends
 
 UNIFORM_SHARE = 0.01
@@ -36,7 +36,7 @@ def map_density(maps: Float[np.ndarray, "n h w"], uniform_share: float = UNIFORM
     Raises:
         ValueError: a cell is not finite.
     """
-    demand_finite(maps)
+    check_finite(maps)
     above = maps - maps.min(axis=(1, 2), keepdims=True)
     total = above.sum(axis=(1, 2), keepdims=True)
     uniform = 1 / math.prod(maps.shape[1:])
@@ -81,8 +81,8 @@ def kl_divergence(density: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "
         density: shape (n, h, w), each sums to 1.
         gaze: shape (n, h, w), each sums to 1 or is all zero.
     """
-    demand_finite(density)
-    demand_finite(gaze)
+    check_finite(density)
+    check_finite(gaze)
     looked_at = gaze > 0
     with np.errstate(divide="ignore"):
         ratio = np.log(np.where(looked_at, gaze, 1)) - np.log(np.where(looked_at, density, 1))
@@ -94,8 +94,8 @@ def similarity(density: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "n h
 
     NaN without gaze. Arguments are those of `kl_divergence`.
     """
-    demand_finite(density)
-    demand_finite(gaze)
+    check_finite(density)
+    check_finite(gaze)
     return np.where(gaze.any(axis=(1, 2)), np.minimum(density, gaze).sum(axis=(1, 2)), np.nan)
 
 
@@ -111,8 +111,8 @@ def information_gain(
         fixations: as in `nss`.
         baseline: shape (n, h, w), likewise: the centre prior, say.
     """
-    demand_finite(density)
-    demand_finite(baseline)
+    check_finite(density)
+    check_finite(baseline)
     return _mean_at(np.log2(density) - np.log2(baseline), fixations)
 
 
@@ -134,7 +134,7 @@ def fixation_auc(
         ValueError: a map has a cell that is not finite.
     """
     for each in (maps, fixations, others):
-        demand_finite(each)
+        check_finite(each)
     flat = _flat(maps)
     order = np.argsort(flat, axis=1, kind="stable")
     first, last = tie_ends(np.take_along_axis(flat, order, axis=1))
@@ -160,7 +160,7 @@ def shuffled_partners(cases: int, shuffles: int, seed: int | np.random.Generator
 
 def _standardised(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
     """Mean 0 and standard deviation 1 over the cells; 0 for a constant map."""
-    demand_finite(maps)
+    check_finite(maps)
     # Exactly constant: a deviation of rounding errors is none.
     varies = maps.max(axis=(1, 2), keepdims=True) > maps.min(axis=(1, 2), keepdims=True)
     centred = maps - maps.mean(axis=(1, 2), keepdims=True)
@@ -170,7 +170,7 @@ def _standardised(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"
 
 def _mean_at(values: Float[np.ndarray, "n h w"], weights: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
     """Weighted mean over the cells; NaN where nothing weighs."""
-    demand_finite(weights)
+    check_finite(weights)
     total = weights.sum(axis=(1, 2))
     summed = (values * weights).sum(axis=(1, 2))
     return np.divide(summed, total, out=np.full(len(values), np.nan), where=total > 0)

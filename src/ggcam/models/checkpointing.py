@@ -25,7 +25,7 @@ def checkpoint_gradients(backbone: Any) -> None:
             "this network cannot compute its activations again",
             where="--checkpointing",
             got=str(error),
-            fix="leave it out, and make the batch or the frame smaller",
+            hint="leave it out, and make the batch or the frame smaller",
         ) from error
 
 

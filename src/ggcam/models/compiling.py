@@ -14,7 +14,7 @@ from ggcam.errors import ConfigError
 Output = TypeVar("Output")
 
 
-def compiled(model: Callable[[Tensor], Output]) -> Callable[[Tensor], Output]:
+def compile_network(model: Callable[[Tensor], Output]) -> Callable[[Tensor], Output]:
     """The same function of an image, whose first call compiles it. A module keeps its parameters and its names.
 
     Raises (at the first call):
@@ -31,7 +31,7 @@ def compiled(model: Callable[[Tensor], Output]) -> Callable[[Tensor], Output]:
                 "the network could not be compiled on this machine",
                 where="--compile",
                 got=lines[0][:300] if lines else type(error).__name__,
-                fix="on a CPU install a C++ compiler (g++ or clang); or leave the option out",
+                hint="on a CPU install a C++ compiler (g++ or clang); or leave the option out",
             ) from error
 
     return forward

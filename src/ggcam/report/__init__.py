@@ -1,1 +1,1 @@
-"""Results made visible: overlays, figures, and one page a run."""
+"""Results made visible: overlays, metrics, and one page a run."""

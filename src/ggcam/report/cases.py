@@ -23,7 +23,7 @@ FINE_CELLS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Predicted:
+class PredictionTable:
     """What predictions.parquet says.
 
     Attributes:
@@ -43,7 +43,7 @@ class Predicted:
     several: bool
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> Predicted:
+    def from_table(cls, table: pd.DataFrame) -> PredictionTable:
         """From the table.
 
         Raises:
@@ -61,7 +61,7 @@ class Predicted:
         )
 
     @property
-    def certainty(self) -> Float[np.ndarray, " n"]:
+    def truth_probability(self) -> Float[np.ndarray, " n"]:
         """Probability that each case's truth got; of several labels, that of the one it was most wrong about."""
         given = np.where(self.truth == 1, self.probabilities, 1 - self.probabilities)
         known = np.isfinite(self.truth) if self.several else self.truth == 1
@@ -76,7 +76,7 @@ class Predicted:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class CaseView:
     """One evaluated case as pictures are made of it.
 
     Attributes:
@@ -98,7 +98,7 @@ class Shown:
     markers: tuple[Region, ...] = ()
 
 
-class ShownCases:
+class CaseReader:
     """The evaluated cases of a run, one by one.
 
     Args:
@@ -112,7 +112,7 @@ class ShownCases:
         self._data = data
         self._blur = {name: run.settings["train"].get(name) for name in ("sigma_px", "sigma_deg")}
 
-    def __getitem__(self, case_id: str) -> Shown:
+    def __getitem__(self, case_id: str) -> CaseView:
         """The case of this id."""
         cam, frame = self._cams[case_id], self._data.frame
         gaze, fine = None, None
@@ -121,7 +121,7 @@ class ShownCases:
             gaze = self._map(case_id, cam.shape[1:])
             fine = self._map(case_id, (round(frame.height_px * finer), round(frame.width_px * finer)))
         regions = self._data.boxes.get(case_id, ())
-        return Shown(
+        return CaseView(
             image=self._data.read_image(case_id),
             findings=tuple(region for region in regions if region.is_finding),
             gaze=gaze,
@@ -143,7 +143,7 @@ def read_predictions(run: RunFolder) -> pd.DataFrame:
         MissingFileError: the run has not been evaluated.
         RunFolderError: the table is damaged.
     """
-    _demand(run, run.predictions)
+    _check_file(run, run.predictions)
     try:
         table = pd.read_parquet(run.predictions)
         table[["case_id", "patient_id", "predicted"]]
@@ -159,7 +159,7 @@ def read_cams(run: RunFolder) -> dict[str, Float[np.ndarray, "k h w"]]:
         MissingFileError: the run has not been evaluated.
         RunFolderError: the file is damaged.
     """
-    _demand(run, run.cams)
+    _check_file(run, run.cams)
     try:
         with np.load(run.cams) as arrays:
             return dict(zip(arrays["case_id"].tolist(), arrays["cam"].astype(np.float32), strict=True))
@@ -167,9 +167,9 @@ def read_cams(run: RunFolder) -> dict[str, Float[np.ndarray, "k h w"]]:
         raise _damaged(run, run.cams, error) from error
 
 
-def _demand(run: RunFolder, path: Path) -> None:
+def _check_file(run: RunFolder, path: Path) -> None:
     if not path.is_file():
-        raise MissingFileError("the run has not been evaluated", where=path, fix=f"ggcam evaluate {run.root}")
+        raise MissingFileError("the run has not been evaluated", where=path, hint=f"ggcam evaluate {run.root}")
 
 
 def _damaged(run: RunFolder, path: Path, error: Exception) -> RunFolderError:
@@ -177,5 +177,5 @@ def _damaged(run: RunFolder, path: Path, error: Exception) -> RunFolderError:
         "the run's predictions or CAMs are damaged",
         where=path,
         got=error,
-        fix=f"evaluate the run again: ggcam evaluate {run.root}",
+        hint=f"evaluate the run again: ggcam evaluate {run.root}",
     )

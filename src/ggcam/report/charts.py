@@ -101,7 +101,7 @@ class Chart:
     Attributes:
         title: above it.
         note: below the title, such as an area under the curve.
-        said: what it shows in words, for who does not see it.
+        alt_text: what it shows in words, for who does not see it.
         x: the lower axis.
         y: the left axis.
         shapes: from back to front.
@@ -111,7 +111,7 @@ class Chart:
 
     title: str
     note: str
-    said: str
+    alt_text: str
     x: Axis
     y: Axis
     shapes: tuple[Shape, ...]

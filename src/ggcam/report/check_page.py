@@ -9,16 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ggcam.data.check.checker import DataCheck
-from ggcam.data.check.pixels import THUMBNAIL_PX
+from ggcam.data.checks.check import DataCheck
+from ggcam.data.checks.pixels import THUMBNAIL_PX
 from ggcam.data.prepared import PreparedData
-from ggcam.report.overlay import cam_overlay, enlarged, png_bytes, to_uint8
+from ggcam.report.overlay import cam_overlay, enlarged, png_bytes, stretch_to_uint8
 from ggcam.report.render import render, write_page
 
 BINS = 24
 """Bars of a histogram, at most."""
 
-COPIES_MOST = 6
+MAX_COPIES = 6
 """Pictures shown of those that come more than once."""
 
 PICTURE_PX = 320
@@ -67,7 +67,7 @@ def write_check_page(prepared: PreparedData, check: DataCheck, contact_sheet: by
         counts=histogram(check.counts),
         durations=histogram(check.durations_s, digits=2),
         everything=_pooled(prepared, check),
-        copies=[_shown(prepared, group) for group in check.copies[:COPIES_MOST]],
+        copies=[_shown(prepared, group) for group in check.copies[:MAX_COPIES]],
         contact_sheet=contact_sheet,
     )
     write_page(page, out_html)
@@ -110,7 +110,7 @@ def _pooled(prepared: PreparedData, check: DataCheck) -> list[tuple[str, bytes]]
 
 
 def _shown(prepared: PreparedData, group: Sequence[str]) -> Copies:
-    image = to_uint8(prepared.read_image(group[0]))
+    image = stretch_to_uint8(prepared.read_image(group[0]))
     times = PICTURE_PX / 2 / max(image.shape)
     small = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_AREA) if times < 1 else image
     return Copies(", ".join(group), png_bytes(enlarged(small, 64)))

@@ -15,8 +15,8 @@ from ggcam.data.prepared import PreparedData
 from ggcam.errors import ConfigError
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
-from ggcam.report.figures import GREY, empty_figure, save_figure
 from ggcam.report.overlay import ORANGE, SKY, YELLOW, Colour, cam_overlay, draw_regions, draw_scanpath, to_rgb
+from ggcam.report.plots import GREY, empty_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,7 +151,7 @@ def _resized(image: np.ndarray, times: float) -> np.ndarray:
 def _attention(gaze: Fixations, size: tuple[int, ...]) -> np.ndarray:
     height, width = size
     cell_px = max(size) / MAP_CELLS
-    return attention_map(gaze, grid=(round(height / cell_px), round(width / cell_px)), frame=(height, width))
+    return attention_map(gaze, grid=(round(height / cell_px), round(width / cell_px)), image_size=(height, width))
 
 
 def _name(axes: Axes, findings: Sequence[Region], size: tuple[int, ...]) -> None:

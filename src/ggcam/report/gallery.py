@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from ggcam.data.case import Frame
-from ggcam.data.dealing import strata
 from ggcam.data.prepared import PreparedData
+from ggcam.data.stratify import strata
 from ggcam.metrics.saliency import correlation
-from ggcam.report.cases import Predicted, Shown, ShownCases
+from ggcam.report.cases import CaseReader, CaseView, PredictionTable
 from ggcam.report.layers import (
     GAZE_COLOUR_MAP,
     Picture,
@@ -24,10 +24,10 @@ from ggcam.report.layers import (
     xray,
 )
 
-MOST_CASES = 40
+MAX_CASES = 40
 """Gallery cases, at most."""
 
-MOST_CLASSES = 14
+MAX_CLASSES = 14
 """Classes whose CAM a case is shown with, at most: the true ones, and the most probable of the others."""
 
 NO_LABEL = "none of the labels"
@@ -63,7 +63,7 @@ class GalleryCase:
         truth: names of its true classes; none where it has no label.
         predicted: name of the most probable class.
         probability: of that class.
-        certainty: probability that the truth got: the lower, the worse.
+        truth_probability: probability that the truth got: the lower, the worse.
         agreement: correlation of the CAM that is shown first with the gaze map, -1 to 1; None without gaze.
         shown: number of the class whose CAM is shown first.
         classes: its CAMs.
@@ -82,7 +82,7 @@ class GalleryCase:
     truth: tuple[str, ...]
     predicted: str
     probability: float
-    certainty: float
+    truth_probability: float
     agreement: float | None
     shown: int
     classes: tuple[ClassMap, ...]
@@ -96,16 +96,16 @@ class GalleryCase:
     markers: tuple[RegionMark, ...] = ()
 
 
-def gallery_cases(shown: ShownCases, data: PreparedData, predicted: Predicted) -> tuple[GalleryCase, ...]:
-    """Up to `MOST_CASES` cases of the run, the worst first: see `chosen_cases`."""
+def gallery_cases(shown: CaseReader, data: PreparedData, predicted: PredictionTable) -> tuple[GalleryCase, ...]:
+    """Up to `MAX_CASES` cases of the run, the worst first: see `chosen_cases`."""
     group = strata(predicted.truth)
     return tuple(
         _case(predicted, row, int(group[row]), shown[str(predicted.case_ids[row])], data.frame)
-        for row in chosen_cases(predicted.certainty, group, MOST_CASES)
+        for row in chosen_cases(predicted.truth_probability, group, MAX_CASES)
     )
 
 
-def chosen_cases(certainty: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"], most: int) -> list[int]:
+def chosen_cases(truth_probability: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"], most: int) -> list[int]:
     """Rows to show, the least certain of the truth first.
 
     Every group gets the same number, as far as it has so many: half of them its worst, the others evenly spaced from
@@ -116,14 +116,14 @@ def chosen_cases(certainty: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"
     for number, (size, each) in enumerate(sizes):
         quota = min(size, (most - len(chosen)) // (len(sizes) - number))
         rows = np.flatnonzero(group == each)
-        rows = rows[np.argsort(certainty[rows], kind="stable")]
+        rows = rows[np.argsort(truth_probability[rows], kind="stable")]
         worst, rest = rows[: quota // 2], rows[quota // 2 :]
         spaced = np.rint(np.linspace(0, len(rest) - 1, quota - len(worst))).astype(int)
         chosen += [*worst.tolist(), *rest[spaced].tolist()]
-    return sorted(chosen, key=lambda row: (certainty[row], row))
+    return sorted(chosen, key=lambda row: (truth_probability[row], row))
 
 
-def _case(predicted: Predicted, row: int, group: int, shown: Shown, frame: Frame) -> GalleryCase:
+def _case(predicted: PredictionTable, row: int, group: int, shown: CaseView, frame: Frame) -> GalleryCase:
     probabilities, truth, names = predicted.probabilities[row], predicted.truth[row], predicted.class_names
     top = int(probabilities.argmax())
     first = group if group < len(names) else top
@@ -137,7 +137,7 @@ def _case(predicted: Predicted, row: int, group: int, shown: Shown, frame: Frame
         truth=tuple(name for name, value in zip(names, truth, strict=True) if value == 1),
         predicted=names[top],
         probability=float(probabilities[top]),
-        certainty=float(predicted.certainty[row]),
+        truth_probability=float(predicted.truth_probability[row]),
         agreement=agreement,
         shown=first,
         classes=tuple(
@@ -158,7 +158,7 @@ def _case(predicted: Predicted, row: int, group: int, shown: Shown, frame: Frame
 def _mapped(probabilities: Shaped[np.ndarray, " k"], truth: Shaped[np.ndarray, " k"]) -> Sequence[int]:
     """Classes to show, in their order."""
     order = np.argsort(-(probabilities + 2 * (truth == 1)), kind="stable")
-    return sorted(order[:MOST_CLASSES].tolist())
+    return sorted(order[:MAX_CLASSES].tolist())
 
 
 def _word(truth: float) -> str:

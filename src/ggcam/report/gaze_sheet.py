@@ -10,8 +10,8 @@ import numpy as np
 from ggcam.data.sources.axis_order import Points
 from ggcam.errors import ConfigError
 from ggcam.gaze.fixations import Fixations
-from ggcam.report.figures import BLUE, GREY, empty_figure, save_figure
 from ggcam.report.overlay import draw_scanpath
+from ggcam.report.plots import BLUE, GREY, empty_figure, save_figure
 
 COLUMNS = 6
 FRAME_PX = 384

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ggcam.data.case import Frame, Region
 from ggcam.gaze.fixations import Fixations
-from ggcam.report.overlay import COLOUR_MAP, png_bytes, to_uint8, unit_range
+from ggcam.report.overlay import COLOUR_MAP, png_bytes, stretch_to_uint8, unit_range
 
 GAZE_COLOUR_MAP = "viridis"
 """Another one than the CAM's, so that the two are never mistaken for each other; even and safe for the colour-blind."""
@@ -24,7 +24,7 @@ LOSSLESS_PX = 256
 LONGEST_PX = 768
 """Longer side of an X-ray on the page, at most."""
 
-MOST_BYTES = 110_000
+MAX_BYTES = 110_000
 """Of one X-ray on the page. Forty of them, with fourteen maps each, make a page of less than 10 MB."""
 
 QUALITIES = (90, 82, 72, 60, 45, 30)
@@ -33,7 +33,7 @@ QUALITIES = (90, 82, 72, 60, 45, 30)
 LEVELS = 64
 """Steps of a map's colours: few make small files, and more are not seen."""
 
-MOST_CELLS = 64
+MAX_CELLS = 64
 """Of a map's longer side."""
 
 LINES = 28
@@ -90,8 +90,8 @@ class RegionMark:
 
 
 def xray(image: np.ndarray) -> Picture:
-    """An X-ray for the page: small ones without loss, large ones brought to `LONGEST_PX` and `MOST_BYTES`."""
-    grey = to_uint8(image)
+    """An X-ray for the page: small ones without loss, large ones brought to `LONGEST_PX` and `MAX_BYTES`."""
+    grey = stretch_to_uint8(image)
     longer = max(grey.shape)
     if longer <= LOSSLESS_PX:
         return Picture(png_bytes(grey), "png")
@@ -103,7 +103,7 @@ def xray(image: np.ndarray) -> Picture:
         buffer = BytesIO()
         Image.fromarray(grey).save(buffer, "JPEG", quality=quality, optimize=True)
         content = buffer.getvalue()
-        if len(content) <= MOST_BYTES:
+        if len(content) <= MAX_BYTES:
             break
     return Picture(content, "jpeg")
 
@@ -111,8 +111,8 @@ def xray(image: np.ndarray) -> Picture:
 def map_layer(values: Float[np.ndarray, "h w"], colour_map: str = COLOUR_MAP) -> Picture:
     """A map on its own grid, a pixel a cell, from its lowest value (transparent) to its highest (opaque)."""
     longer = max(values.shape)
-    if longer > MOST_CELLS:
-        rows, columns = (max(1, round(cells * MOST_CELLS / longer)) for cells in values.shape)
+    if longer > MAX_CELLS:
+        rows, columns = (max(1, round(cells * MAX_CELLS / longer)) for cells in values.shape)
         values = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
     steps = np.rint(unit_range(values.astype(np.float64)) * (LEVELS - 1)).astype(np.uint8)
     image = Image.fromarray(steps, "P")

@@ -25,7 +25,7 @@ COLOUR_MAP = "inferno"
 """Perceptually even and readable by the colour-blind; its dark end fades into the X-ray."""
 
 
-def to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W"]:
+def stretch_to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W"]:
     """An X-ray as 8-bit grey: 8 bits unchanged, 16 bits stretched between the 0.5th and 99.5th percentile."""
     if image.dtype == np.uint8:
         return image
@@ -36,7 +36,7 @@ def to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W"]:
 
 def to_rgb(image: np.ndarray) -> RGB:
     """A grey image of 8 or 16 bits as RGB, shape (H, W, 3)."""
-    return np.repeat(to_uint8(image)[:, :, None], 3, axis=2)
+    return np.repeat(stretch_to_uint8(image)[:, :, None], 3, axis=2)
 
 
 def unit_range(
@@ -146,7 +146,7 @@ def png_bytes(image: np.ndarray) -> bytes:
     return data.tobytes()
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
+def save_png(path: Path, image: np.ndarray) -> None:
     """Write an RGB or grey image; the folder must exist."""
     path.write_bytes(png_bytes(image))
 

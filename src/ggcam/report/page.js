@@ -54,7 +54,7 @@
   };
 
   const orders = {
-    certainty: (a, b) => a.dataset.certainty - b.dataset.certainty,
+    truth_probability: (a, b) => a.dataset.truthProbability - b.dataset.truthProbability,
     agreement: (a, b) => (a.dataset.agreement === "") - (b.dataset.agreement === "") || a.dataset.agreement - b.dataset.agreement,
     name: (a, b) => a.dataset.name.localeCompare(b.dataset.name, undefined, { numeric: true }),
   };

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ggcam.whole_files import write_whole
+from ggcam.utils.atomic import atomic_write
 
 if TYPE_CHECKING:
     from ggcam.report.layers import Picture
@@ -43,16 +43,16 @@ def render(template: str, **values: object) -> str:
 def write_page(page: str, out_html: Path) -> None:
     """Write a page, whole or not at all. Its folder is made if need be."""
     out_html.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out_html, page)
+    atomic_write(out_html, page)
 
 
 def _point(value: float | Mapping[str, float | None] | None) -> float | None:
-    """A number, or that of a figure with an interval."""
+    """A number, or that of a metric with an interval."""
     return value["value"] if isinstance(value, Mapping) else value
 
 
 def _number(value: float | Mapping[str, float | None] | None, digits: int = 3) -> str:
-    """A number (or that of a figure) with so many decimals; a dash where undefined."""
+    """A number (or that of a metric) with so many decimals; a dash where undefined."""
     number = _point(value)
     return "–" if number is None else f"{number:.{digits}f}".replace("-", MINUS)
 

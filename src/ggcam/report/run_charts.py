@@ -11,9 +11,9 @@ import pandas as pd
 
 from ggcam.metrics.calibration import reliability_curve, top_label
 from ggcam.metrics.curves import CurveBand, precision_recall_band, roc_band
-from ggcam.report.cases import Predicted
+from ggcam.report.cases import PredictionTable
 from ggcam.report.charts import Axis, Chart, Dot, Shape, band, line, x_of, y_of
-from ggcam.report.figures import best_epoch
+from ggcam.report.plots import best_epoch
 
 RESAMPLES = 500
 """Of patients, behind each band."""
@@ -32,7 +32,9 @@ class RunCharts:
     training: tuple[Chart, ...] = ()
 
 
-def run_charts(predicted: Predicted | None, history: pd.DataFrame | None, metrics: Mapping[str, Any]) -> RunCharts:
+def run_charts(
+    predicted: PredictionTable | None, history: pd.DataFrame | None, metrics: Mapping[str, Any]
+) -> RunCharts:
     """All charts for which there are numbers; a class without both kinds of cases has no curves."""
     training = training_charts(history) if history is not None else ()
     if predicted is None or not len(predicted.truth):
@@ -57,7 +59,7 @@ def _roc(name: str, curve: CurveBand, metrics: Mapping[str, Any]) -> Chart:
     return Chart(
         title=name,
         note=_area(metrics, "auroc", name, "AUROC"),
-        said=f"ROC curve of {name}: " + _points(curve, "sensitivity", "at a false positive rate of"),
+        alt_text=f"ROC curve of {name}: " + _points(curve, "sensitivity", "at a false positive rate of"),
         x=x,
         y=y,
         shapes=(
@@ -73,7 +75,7 @@ def _precision_recall(name: str, curve: CurveBand, share: float, metrics: Mappin
     return Chart(
         title=name,
         note=_area(metrics, "auprc", name, "AUPRC"),
-        said=f"Precision-recall curve of {name}: " + _points(curve, "precision", "at a recall of"),
+        alt_text=f"Precision-recall curve of {name}: " + _points(curve, "precision", "at a recall of"),
         x=x,
         y=y,
         shapes=(
@@ -84,8 +86,8 @@ def _precision_recall(name: str, curve: CurveBand, share: float, metrics: Mappin
     )
 
 
-def _area(metrics: Mapping[str, Any], figure: str, name: str, words: str) -> str:
-    found = metrics.get(figure, {}).get(name, {})
+def _area(metrics: Mapping[str, Any], metric: str, name: str, words: str) -> str:
+    found = metrics.get(metric, {}).get(name, {})
     if found.get("value") is None:
         return ""
     low, high = found.get("low"), found.get("high")
@@ -97,7 +99,7 @@ def _points(curve: CurveBand, what: str, where: str) -> str:
     return "; ".join(f"{what} {y:.2f} {where} {x:.2f}" for x, y in chosen)
 
 
-def _calibration(predicted: Predicted) -> Chart:
+def _calibration(predicted: PredictionTable) -> Chart:
     """Confidence against how often it is right: of the predicted class; of several labels, of every known entry."""
     if predicted.several:
         known = np.isfinite(predicted.truth)
@@ -117,7 +119,7 @@ def _calibration(predicted: Predicted) -> Chart:
     return Chart(
         title="Reliability",
         note="",
-        said="Reliability curve: " + "; ".join(dot.text for dot in dots),
+        alt_text="Reliability curve: " + "; ".join(dot.text for dot in dots),
         x=x,
         y=y,
         shapes=(line(x, y, ends, ends, kind="guide"), line(x, y, middle, share)),
@@ -158,7 +160,7 @@ def _over_epochs(
     return Chart(
         title=title,
         note=note,
-        said=f"{title} over the epochs: "
+        alt_text=f"{title} over the epochs: "
         + "; ".join(f"{_words(name)} from {each[0]:.3g} to {each[-1]:.3g}" for name, each in values.items()),
         x=x,
         y=y,

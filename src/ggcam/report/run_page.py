@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ggcam.report.data_card import DataCard
-from ggcam.report.gallery import MOST_CASES, NO_LABEL, GalleryCase
+from ggcam.report.gallery import MAX_CASES, NO_LABEL, GalleryCase
 from ggcam.report.layers import GAZE_COLOUR_MAP, legend, line_px
 from ggcam.report.overlay import COLOUR_MAP
 from ggcam.report.render import render, write_page
@@ -30,13 +30,13 @@ class RunResults:
 
     Attributes:
         run_id: the run's name.
-        metrics: content of metrics.json. "macro_auroc", which makes the headline, and all other figures are
+        metrics: content of metrics.json. "macro_auroc", which makes the headline, and all other metrics are
             {"value", "low", "high"}; "interval" says of what kind the interval is. None is undefined, and every part
             may be absent.
         report: content of classification_report.json.
         summary: short facts for the top of the page, such as {"Guidance": "ggcam-cc", "Test cases": "220"}.
         charts: what is drawn of its predictions and its training.
-        gallery: cases to show; the first `MOST_CASES` are.
+        gallery: cases to show; the first `MAX_CASES` are.
         of_cases: how many cases they were chosen from.
         data_card: of the data; None where they are gone.
         missing: what is not on the page for want of data, and why; "" where nothing is.
@@ -84,7 +84,7 @@ def render_run_report(results: RunResults) -> str:
         shortcut=metrics.get("shortcut"),
         ours=ours,
         several=has_several_labels(ours),
-        gallery=results.gallery[:MOST_CASES],
+        gallery=results.gallery[:MAX_CASES],
         no_label=NO_LABEL,
         class_names=list(ours["classes"]),
         cam_colours=legend(COLOUR_MAP),
@@ -94,19 +94,19 @@ def render_run_report(results: RunResults) -> str:
 
 
 def _class_rows(metrics: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Class -> its figures; those of classification_report.json alone have no interval."""
+    """Class -> its metrics; those of classification_report.json alone have no interval."""
 
-    def figure(kind: str, name: str, otherwise: float | None) -> Mapping[str, Any]:
+    def metric(kind: str, name: str, otherwise: float | None) -> Mapping[str, Any]:
         return metrics.get(kind, {}).get(name, {"value": otherwise})
 
     return {
         name: {
             **row,
             "f1": row["f1-score"],
-            "auroc": figure("auroc", name, row["auroc"]),
-            "delong": figure("auroc_delong", name, None),
-            "auprc": figure("auprc", name, row["auprc"]),
-            "sensitivity": figure("sensitivity_at_90_specificity", name, None),
+            "auroc": metric("auroc", name, row["auroc"]),
+            "delong": metric("auroc_delong", name, None),
+            "auprc": metric("auprc", name, row["auprc"]),
+            "sensitivity": metric("sensitivity_at_90_specificity", name, None),
         }
         for name, row in ours["classes"].items()
     }

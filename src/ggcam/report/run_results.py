@@ -10,13 +10,13 @@ import pandas as pd
 
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import DataError, RunFolderError
-from ggcam.report.cases import Predicted, ShownCases, read_cams, read_predictions
+from ggcam.report.cases import CaseReader, PredictionTable, read_cams, read_predictions
 from ggcam.report.data_card import data_card
 from ggcam.report.gallery import gallery_cases
 from ggcam.report.run_charts import run_charts
 from ggcam.report.run_page import RunResults
 from ggcam.run_folder import RunFolder, data_of, read_json
-from ggcam.versions import versions
+from ggcam.utils.versions import versions
 
 PACKAGES = ("ggcam", "torch", "timm", "lightning", "numpy")
 
@@ -28,8 +28,8 @@ def read_results(run: RunFolder) -> RunResults:
         MissingFileError: the run has not been evaluated.
         RunFolderError: what the evaluation left is damaged.
     """
-    measured = _demand_keys(run.metrics, "data", "split", "patients")
-    report = _demand_keys(run.report, "ours")
+    measured = _check_keys(run.metrics, "data", "split", "patients")
+    report = _check_keys(run.classification_report, "ours")
     table, cams = read_predictions(run), read_cams(run)
     predicted = _predicted(run, table)
     data, missing = _data_or_reason(run, Path(measured["data"]), predicted)
@@ -39,7 +39,7 @@ def read_results(run: RunFolder) -> RunResults:
         report=report,
         summary=_summary(run, measured, data),
         charts=run_charts(predicted, _history(run), measured),
-        gallery=gallery_cases(ShownCases(run, data, cams), data, predicted) if data is not None else (),
+        gallery=gallery_cases(CaseReader(run, data, cams), data, predicted) if data is not None else (),
         of_cases=len(table),
         data_card=data_card(data) if data is not None else None,
         missing=missing,
@@ -51,7 +51,7 @@ def read_results(run: RunFolder) -> RunResults:
 
 def _summary(run: RunFolder, measured: Mapping[str, Any], data: PreparedData | None) -> dict[str, str]:
     train = run.settings["train"]
-    arrange = train.get("arrange", {})
+    view = train.get("view", {})
     facts = {
         "Guidance": str(train.get("guidance", "unknown")),
         "Network": str(run.description.get("backbone", run.description["type"])),
@@ -62,28 +62,28 @@ def _summary(run: RunFolder, measured: Mapping[str, Any], data: PreparedData | N
     }
     if data is not None:
         facts["Frame"] = str(data.frame)
-    if arrange.get("control", "none") != "none":
-        facts["In the place of gaze"] = str(arrange["control"])
-    if arrange.get("folds"):
-        facts["Fold"] = f"{arrange.get('fold', 0)} of {arrange['folds']}"
-    if arrange.get("train_cases"):
-        facts["Training cases"] = f"{arrange['train_cases']:,}"
+    if view.get("control", "none") != "none":
+        facts["In the place of gaze"] = str(view["control"])
+    if view.get("folds"):
+        facts["Fold"] = f"{view.get('fold', 0)} of {view['folds']}"
+    if view.get("train_cases"):
+        facts["Training cases"] = f"{view['train_cases']:,}"
     return facts
 
 
-def _predicted(run: RunFolder, table: pd.DataFrame) -> Predicted:
+def _predicted(run: RunFolder, table: pd.DataFrame) -> PredictionTable:
     try:
-        return Predicted.of(table)
+        return PredictionTable.from_table(table)
     except (KeyError, ValueError, IndexError) as error:
         raise RunFolderError(
             "the run's predictions are damaged",
             where=run.predictions,
             got=error,
-            fix=f"evaluate the run again: ggcam evaluate {run.root}",
+            hint=f"evaluate the run again: ggcam evaluate {run.root}",
         ) from error
 
 
-def _data_or_reason(run: RunFolder, root: Path, predicted: Predicted) -> tuple[PreparedData | None, str]:
+def _data_or_reason(run: RunFolder, root: Path, predicted: PredictionTable) -> tuple[PreparedData | None, str]:
     """The run's data, or why there are none to show."""
     try:
         data = data_of(run, root)
@@ -109,11 +109,11 @@ def _made(run: RunFolder) -> dict[str, str]:
     return {name: value for name, _, value in (line.partition(": ") for line in lines) if value}
 
 
-def _demand_keys(path: Path, *keys: str) -> dict[str, Any]:
+def _check_keys(path: Path, *keys: str) -> dict[str, Any]:
     content = read_json(path)
     missing = [key for key in keys if key not in content]
     if missing:
         raise RunFolderError(
-            f"a file of the run lacks {', '.join(missing)}", where=path, fix="evaluate the run again: ggcam evaluate"
+            f"a file of the run lacks {', '.join(missing)}", where=path, hint="evaluate the run again: ggcam evaluate"
         )
     return content

@@ -1,4 +1,4 @@
-"""The tables of a run: metrics.json in rows, each figure beside its interval and what it is to be read against."""
+"""The tables of a run: metrics.json in rows, each metric beside its interval and what it is to be read against."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from ggcam.report.charts import Axis
 
 Metric = Mapping[str, Any]
-"""A figure: value, low and high, each None where undefined."""
+"""A metric: value, low and high, each None where undefined."""
 
 ANATOMY_NAMES: Mapping[str, str] = {
     "heart_interp_1": "CHF: in the heart",
     "lung_interp_1": "Pneumonia: in the lungs",
 }
-"""The original GG-CAM's name for an anatomy figure -> what it says."""
+"""The original GG-CAM's name for an anatomy metric -> what it says."""
 
 OVERALL: Mapping[str, tuple[str, str]] = {
     "macro_auroc": ("Macro AUROC", "mean over the classes, each against the rest"),
@@ -27,9 +27,9 @@ OVERALL: Mapping[str, tuple[str, str]] = {
     "macro_f1": ("Macro F1", "mean over the classes"),
     "mcc": ("Matthews correlation", "−1 to 1"),
     "brier": ("Brier score", "squared distance from the truth; lower is better"),
-    "calibration_error": ("Expected calibration error", "gap between confidence and truth; lower is better"),
+    "ece": ("Expected calibration error", "gap between confidence and truth; lower is better"),
 }
-"""Figure of metrics.json -> its name and what it is."""
+"""Metric of metrics.json -> its name and what it is."""
 
 AGREEMENT: Mapping[str, tuple[str, str]] = {
     "nss": ("NSS", "mean of the standardised CAM where the reader fixated; 0 is chance"),
@@ -58,8 +58,8 @@ OVERLAP: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class FigureRow:
-    """A figure, what it is, and what guessing would reach (None where that is not plain)."""
+class MetricRow:
+    """A metric, what it is, and what guessing would reach (None where that is not plain)."""
 
     name: str
     what: str
@@ -80,7 +80,7 @@ class OverlapRow:
     """An overlap of the CAM with the finding of a class, beside that of the same cells in random order."""
 
     class_name: str
-    figure: str
+    metric: str
     cases: int
     cam: Metric
     chance: Metric
@@ -89,13 +89,13 @@ class OverlapRow:
 
 @dataclass(frozen=True)
 class AgreementRow:
-    """A figure of agreement with gaze: of the CAM, of each floor, of the ceiling, on one axis.
+    """A metric of agreement with gaze: of the CAM, of each floor, of the ceiling, on one axis.
 
     Attributes:
-        name: of the figure.
+        name: of the metric.
         what: it is.
         cam: the CAM's.
-        against: name of a floor or of the ceiling -> its figure.
+        against: name of a floor or of the ceiling -> its metric.
         gained: the CAM's above that of shuffled gaze.
         axis: on which all of them fit.
     """
@@ -108,8 +108,8 @@ class AgreementRow:
     axis: Axis
 
 
-def overall_rows(metrics: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[FigureRow, ...]:
-    """The figures of all classes together that a run has; chance where it is plain."""
+def overall_rows(metrics: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[MetricRow, ...]:
+    """The metrics of all classes together that a run has; chance where it is plain."""
     several = has_several_labels(ours)
     chance: dict[str, float] = dict.fromkeys(("macro_auroc", "macro_auroc_ovo", "micro_auroc"), 0.5) | {"mcc": 0.0}
     support = [row["support"] for row in ours["classes"].values()]
@@ -118,7 +118,7 @@ def overall_rows(metrics: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[F
         chance["accuracy"] = max(support) / sum(support)
         chance["balanced_accuracy"] = chance["macro_auprc"] = 1 / len(present)
     return tuple(
-        FigureRow(*OVERALL[name], metrics[name], chance.get(name)) for name in OVERALL if _is_figure(metrics.get(name))
+        MetricRow(*OVERALL[name], metrics[name], chance.get(name)) for name in OVERALL if _is_metric(metrics.get(name))
     )
 
 
@@ -149,14 +149,14 @@ def size_rows(metrics: Mapping[str, Any]) -> tuple[tuple[str, str, Mapping[str, 
 
 
 def agreement_rows(metrics: Mapping[str, Any]) -> tuple[AgreementRow, ...]:
-    """Agreement with gaze, a row a figure; none without gaze."""
+    """Agreement with gaze, a row a metric; none without gaze."""
     of_gaze = metrics.get("gaze_agreement", {})
     rows: list[AgreementRow] = []
     for key, (name, what) in AGREEMENT.items():
         found = of_gaze.get(key, {})
-        if not _is_figure(found.get("cam")):
+        if not _is_metric(found.get("cam")):
             continue
-        against = {words: found[source] for source, words in READ_AGAINST.items() if _is_figure(found.get(source))}
+        against = {words: found[source] for source, words in READ_AGAINST.items() if _is_metric(found.get(source))}
         # The lung mask is no density where readers look beside it: it may lie far off, and is drawn at the end then.
         near = [each for words, each in against.items() if words != READ_AGAINST["lungs"]]
         values = [each[end] for each in (found["cam"], *near) for end in ("value", "low", "high")]
@@ -173,5 +173,5 @@ def _overlaps(class_name: str, found: Mapping[str, Any]) -> Iterator[OverlapRow]
             yield OverlapRow(class_name, words, found["cases"], of["cam"], of["chance"], of["cam_minus_chance"])
 
 
-def _is_figure(found: Any) -> bool:
+def _is_metric(found: Any) -> bool:
     return isinstance(found, Mapping) and "value" in found

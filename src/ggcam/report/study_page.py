@@ -71,8 +71,8 @@ def render_study_report(results: StudyResults) -> str:
         summary=summary,
         headlines=headline_rows(summary, controls),
         tables=arm_tables(summary, controls),
-        forests=[table for table in forests if is_main(table.figure)],
-        further=[table for table in forests if not is_main(table.figure)],
+        forests=[table for table in forests if is_main(table.metric)],
+        further=[table for table in forests if not is_main(table.metric)],
         size_charts=size_charts(summary, controls),
         unfinished=[(name, results.failed.get(name, "not begun, or interrupted")) for name in summary["missing_runs"]],
     )

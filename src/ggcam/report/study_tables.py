@@ -12,23 +12,23 @@ from ggcam.report.charts import STYLES, Axis, Chart, Dot, Shape, band, line, x_o
 from ggcam.report.run_tables import ANATOMY_NAMES, OVERALL
 
 NAMES: Mapping[str, str] = {
-    **{figure: name for figure, (name, _) in OVERALL.items()},
+    **{metric: name for metric, (name, _) in OVERALL.items()},
     "shortcut/hit_rate": "CAM peaks on the simulated marker (lower is better)",
     "shortcut/energy_inside/cam": "Share of the CAM on the simulated marker (lower is better)",
     "gaze_agreement/cc/cam": "CC of CAM and gaze",
     "gaze_agreement/nss/cam": "NSS of CAM and gaze",
     "gaze_agreement/cc/cam_minus_shuffled_gaze": "CC with gaze, above that with other patients’ gaze",
 }
-"""Figure of summary.json -> what it says."""
+"""Metric of summary.json -> what it says."""
 
 PATTERNS: Mapping[tuple[str, str], str] = {
     ("auroc/", ""): "AUROC, {}",
     ("pointing_game/", "/hit_rate"): "CAM peaks on the finding, {}",
     ("overlap/", "/average_precision/cam"): "Average precision of the CAM on the finding, {}",
 }
-"""Beginning and end of a figure by class -> what it says."""
+"""Beginning and end of a metric by class -> what it says."""
 
-ENDS = ("value", "low", "high", "low_with_seeds", "high_with_seeds")
+ENDS = ("value", "low", "high", "low_patients_seeds", "high_patients_seeds")
 
 GROUPS = (
     "Guidance against the baseline",
@@ -39,7 +39,7 @@ GROUPS = (
 
 @dataclass(frozen=True)
 class DifferenceRow:
-    """A difference between two arms in one figure.
+    """A difference between two arms in one metric.
 
     Attributes:
         label: the two arms, and the number of training cases where there are several.
@@ -72,9 +72,9 @@ class DifferenceRow:
 
 @dataclass(frozen=True)
 class ForestTable:
-    """All differences in one figure, on one axis: (title of a group, its rows)."""
+    """All differences in one metric, on one axis: (title of a group, its rows)."""
 
-    figure: str
+    metric: str
     name: str
     axis: Axis
     groups: tuple[tuple[str, tuple[DifferenceRow, ...]], ...]
@@ -82,29 +82,29 @@ class ForestTable:
 
 @dataclass(frozen=True)
 class ArmTable:
-    """Figures by arm: rows of (name of the figure, one arm's row of summary.json or None for each arm)."""
+    """Metrics by arm: rows of (name of the metric, one arm's row of summary.json or None for each arm)."""
 
     train_cases: int | None
     arms: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Mapping[str, Any] | None, ...]], ...]
 
 
-def figure_name(figure: str) -> str:
-    """What a figure says, in words."""
-    if figure in NAMES:
-        return NAMES[figure]
-    if figure.startswith("anatomy/"):
-        target = figure.removeprefix("anatomy/").removesuffix("/hit_rate")
+def metric_label(metric: str) -> str:
+    """What a metric says, in words."""
+    if metric in NAMES:
+        return NAMES[metric]
+    if metric.startswith("anatomy/"):
+        target = metric.removeprefix("anatomy/").removesuffix("/hit_rate")
         return f"CAM peaks on the target, {ANATOMY_NAMES.get(target, target)}"
     for (start, end), words in PATTERNS.items():
-        if figure.startswith(start) and figure.endswith(end):
-            return words.format(figure.removeprefix(start).removesuffix(end))
-    return figure
+        if metric.startswith(start) and metric.endswith(end):
+            return words.format(metric.removeprefix(start).removesuffix(end))
+    return metric
 
 
-def is_main(figure: str) -> bool:
-    """Whether a figure is shown at once; the others are folded away."""
-    return figure in ("macro_auroc", "gaze_agreement/cc/cam") or figure.startswith("pointing_game/")
+def is_main(metric: str) -> bool:
+    """Whether a metric is shown at once; the others are folded away."""
+    return metric in ("macro_auroc", "gaze_agreement/cc/cam") or metric.startswith("pointing_game/")
 
 
 def arm_tables(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[ArmTable, ...]:
@@ -112,19 +112,19 @@ def arm_tables(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[Ar
     arms = tuple(sorted(summary["arms_compared"], key=lambda arm: arm in controls))
     tables: list[ArmTable] = []
     for size in reversed(summary["train_cases"] or [None]):
-        found = {(row["figure"], row["arm"]): row for row in summary["arms"] if row["train_cases"] == size}
-        figures = dict.fromkeys(figure for figure, _ in found)
-        rows = tuple((figure_name(name), tuple(found.get((name, arm)) for arm in arms)) for name in figures)
+        found = {(row["metric"], row["arm"]): row for row in summary["arms"] if row["train_cases"] == size}
+        metrics = dict.fromkeys(metric for metric, _ in found)
+        rows = tuple((metric_label(name), tuple(found.get((name, arm)) for arm in arms)) for name in metrics)
         if rows:
             tables.append(ArmTable(size, arms, rows))
     return tuple(tables)
 
 
 def forest_tables(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[ForestTable, ...]:
-    """One a figure, in the order of the summary."""
+    """One a metric, in the order of the summary."""
     tables: list[ForestTable] = []
-    for figure in dict.fromkeys(row["figure"] for row in summary["differences"]):
-        rows = [row for row in summary["differences"] if row["figure"] == figure]
+    for metric in dict.fromkeys(row["metric"] for row in summary["differences"]):
+        rows = [row for row in summary["differences"] if row["metric"] == metric]
         values = [0.0, *(row.get(end) for row in rows for end in ENDS), *(_seeds(rows))]
         groups = tuple(
             (title, tuple(difference_row(row) for row in rows if _group(row, controls) == number))
@@ -132,7 +132,7 @@ def forest_tables(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple
         )
         axis = Axis.around("difference", [value for value in values if value is not None], pad=0.08)
         filled = tuple((title, of_group) for title, of_group in groups if of_group)
-        tables.append(ForestTable(figure, figure_name(figure), axis, filled))
+        tables.append(ForestTable(metric, metric_label(metric), axis, filled))
     return tuple(tables)
 
 
@@ -142,7 +142,7 @@ def headline_rows(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple
     return tuple(
         difference_row(row)
         for row in summary["differences"]
-        if row["figure"] == "macro_auroc" and row["train_cases"] == size and _group(row, controls) == 0
+        if row["metric"] == "macro_auroc" and row["train_cases"] == size and _group(row, controls) == 0
     )
 
 
@@ -163,23 +163,23 @@ def difference_row(row: Mapping[str, Any]) -> DifferenceRow:
 
 
 def size_charts(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[Chart, ...]:
-    """Main figures over the number of training cases, a line an arm; none where there are not several numbers."""
+    """Main metrics over the number of training cases, a line an arm; none where there are not several numbers."""
     sizes: list[int] = summary["train_cases"]
     if len(sizes) < 2:
         return ()
-    figures = dict.fromkeys(row["figure"] for row in summary["arms"] if is_main(row["figure"]))
-    return tuple(_size_chart(summary, controls, figure, sizes) for figure in figures)
+    metrics = dict.fromkeys(row["metric"] for row in summary["arms"] if is_main(row["metric"]))
+    return tuple(_size_chart(summary, controls, metric, sizes) for metric in metrics)
 
 
-def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], figure: str, sizes: Sequence[int]) -> Chart:
-    rows = [row for row in summary["arms"] if row["figure"] == figure]
+def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], metric: str, sizes: Sequence[int]) -> Chart:
+    rows = [row for row in summary["arms"] if row["metric"] == metric]
     ends = [row[end] for row in rows for end in ENDS if row.get(end) is not None]
     around = Axis.around("training cases", sizes, pad=0.06)
     x, y = Axis(around.label, around.low, around.high, tuple(sizes)), Axis.around("", ends)
     shapes: list[Shape] = []
     dots: list[Dot] = []
     names: list[tuple[int, str]] = []
-    said: list[str] = []
+    described: list[str] = []
     for style, arm in enumerate(summary["arms_compared"]):
         of_arm = {row["train_cases"]: row for row in rows if row["arm"] == arm}
         at = np.array(sorted(of_arm), dtype=np.float64)
@@ -197,12 +197,12 @@ def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], figure: st
             if np.isfinite(b)
         ]
         names.append((style % STYLES, arm))
-        said.append(f"{arm} " + ", ".join(f"{b:.3f} at {a:.0f}" for a, b in zip(at, value, strict=True)))
-    name = figure_name(figure)
+        described.append(f"{arm} " + ", ".join(f"{b:.3f} at {a:.0f}" for a, b in zip(at, value, strict=True)))
+    name = metric_label(metric)
     return Chart(
         title=name,
         note="",
-        said=f"{name} by number of training cases: " + "; ".join(said),
+        alt_text=f"{name} by number of training cases: " + "; ".join(described),
         x=x,
         y=y,
         shapes=tuple(shapes),
@@ -213,7 +213,7 @@ def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], figure: st
 
 def quoted_ends(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
     """Of the interval to quote: over patients and trainings; over patients alone where there is one training."""
-    with_seeds = row.get("low_with_seeds"), row.get("high_with_seeds")
+    with_seeds = row.get("low_patients_seeds"), row.get("high_patients_seeds")
     return (row["low"], row["high"]) if None in with_seeds else with_seeds
 
 

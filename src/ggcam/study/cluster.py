@@ -35,7 +35,7 @@ def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None =
             "there is no Ray cluster to be reached",
             where="--ray",
             got=f"{address}: {str(error).splitlines()[0]}",
-            fix="start one: ray start --head",
+            hint="start one: ray start --head",
         ) from error
     try:
         yield from _carry_out(ray, tasks, gpus_per_run)
@@ -46,7 +46,7 @@ def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None =
 def _carry_out(ray: Any, tasks: Sequence[Task], gpus_per_run: float | None) -> Iterator[Outcome]:
     machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
     gpus = float(any(machine.get("GPU") for machine in machines)) if gpus_per_run is None else gpus_per_run
-    _demand_room(machines, max(task.threads or 1 for task in tasks), gpus)
+    _check_room(machines, max(task.threads or 1 for task in tasks), gpus)
     waiting: dict[Any, Task] = {}
     for task in tasks:
         task = replace(task, threads=task.threads or 1)
@@ -62,7 +62,7 @@ def _carry_out(ray: Any, tasks: Sequence[Task], gpus_per_run: float | None) -> I
             yield Outcome(task.run.name, reason, 0.0)
 
 
-def _demand_room(machines: Sequence[dict[str, float]], threads: int, gpus: float) -> None:
+def _check_room(machines: Sequence[dict[str, float]], threads: int, gpus: float) -> None:
     """Without it Ray would wait for such a machine for ever."""
     if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
         raise ConfigError(
@@ -82,5 +82,5 @@ def _ray() -> Any:
         import ray
         import ray.exceptions
     except ImportError as error:
-        raise ConfigError("Ray is not installed", where="--ray", fix="pip install 'ggcam[ray]'") from error
+        raise ConfigError("Ray is not installed", where="--ray", hint="pip install 'ggcam[ray]'") from error
     return ray

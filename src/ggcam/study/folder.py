@@ -5,8 +5,8 @@ STUDY/runs/<name>/         finished runs: trained, evaluated, whole
 STUDY/partial/<code>/      runs that are being made; each becomes runs/<name> by a rename, at the end
 STUDY/lock                 held by the `ggcam study` that is at work
 STUDY/errors.json          name of each run that failed in the last call -> why
-STUDY/study.parquet        a row a run and figure
-STUDY/summary.json         figures by arm, and differences between arms
+STUDY/study.parquet        a row a run and metric
+STUDY/summary.json         metrics by arm, and differences between arms
 STUDY/report.html          the page
 """
 
@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import RunFolderError
 from ggcam.run_folder import RunFolder, open_run_folder
-from ggcam.study.plan import PlannedRun, StudyPlan, demand_same, read_plan, write_plan
+from ggcam.study.plan import PlannedRun, StudyPlan, check_same, read_plan, write_plan
 
 TABLES = ("dataset.toml", "cases.parquet", "fixations.parquet", "regions.parquet")
 """What of a prepared folder says whether it is still the same."""
@@ -61,16 +61,16 @@ class StudyFolder:
 
     @property
     def table(self) -> Path:
-        """A row a run and figure."""
+        """A row a run and metric."""
         return self.root / "study.parquet"
 
     @property
     def summary(self) -> Path:
-        """Figures by arm, and differences between arms."""
+        """Metrics by arm, and differences between arms."""
         return self.root / "summary.json"
 
     @property
-    def page(self) -> Path:
+    def html_report(self) -> Path:
         """The report, to open in a browser."""
         return self.root / "report.html"
 
@@ -96,12 +96,12 @@ def begun_study(root: Path, plan: StudyPlan, data: PreparedData) -> Iterator[Stu
     """
     study = StudyFolder(root)
     if not study.plan.is_file() and root.exists() and (not root.is_dir() or {*root.iterdir()} - {study.lock}):
-        raise RunFolderError("there is something in the way that is no study", where=root, fix="choose another --out")
+        raise RunFolderError("there is something in the way that is no study", where=root, hint="choose another --out")
     root.mkdir(parents=True, exist_ok=True)
     with _alone_in(study):
         identity = {"root": str(data.root.resolve()), "sha256": fingerprint(data.root)}
         if study.plan.is_file():
-            demand_same(study.plan, plan, identity)
+            check_same(study.plan, plan, identity)
             shutil.rmtree(study.partial, ignore_errors=True)
             for run in plan.runs:
                 if not study.finished(run):
@@ -120,7 +120,7 @@ def _alone_in(study: StudyFolder) -> Iterator[None]:
         raise RunFolderError(
             "another `ggcam study` is at work in this folder",
             where=study.root,
-            fix="wait until it is finished, or choose another --out",
+            hint="wait until it is finished, or choose another --out",
         ) from None
     except NotImplementedError:  # a file system without locks
         pass

@@ -9,8 +9,8 @@ from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from ggcam.data.processes import cores, start_worker
 from ggcam.study.run import Outcome, Task, run_one
+from ggcam.utils.parallel import cpu_count, start_worker
 
 
 def run_locally(tasks: Sequence[Task], workers: int = 1) -> Iterator[Outcome]:
@@ -23,7 +23,7 @@ def run_locally(tasks: Sequence[Task], workers: int = 1) -> Iterator[Outcome]:
     if workers == 1:
         yield from map(run_one, tasks)
         return
-    share = max(1, cores() // workers)
+    share = max(1, cpu_count() // workers)
     waiting = [task if task.threads else replace(task, threads=share) for task in reversed(tasks)]
     gpus = _gpus()
     free = [gpus[slot % len(gpus)] if gpus else None for slot in range(workers)]

@@ -10,14 +10,14 @@ import pandas as pd
 
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import DataError, MissingFileError, RunFolderError
-from ggcam.metrics.classification import none_for_nan
+from ggcam.metrics.classification import nan_to_none
 from ggcam.report.data_card import DataCard, data_card
 from ggcam.report.run_results import PACKAGES
 from ggcam.report.study_page import StudyResults, StudyRun, write_study_report
 from ggcam.run_folder import read_json
 from ggcam.study.folder import StudyFolder, open_study
 from ggcam.study.plan import read_plan
-from ggcam.versions import versions
+from ggcam.utils.versions import versions
 
 
 def write_study_page(root: Path, out_html: Path | None = None) -> Path:
@@ -32,7 +32,7 @@ def write_study_page(root: Path, out_html: Path | None = None) -> Path:
         MissingFileError: its results are not there.
     """
     results = read_study(root)
-    page = out_html or StudyFolder(root).page
+    page = out_html or StudyFolder(root).html_report
     write_study_report(results, page)
     return page
 
@@ -47,7 +47,7 @@ def read_study(root: Path) -> StudyResults:
     study, plan = open_study(root)
     for path in (study.summary, study.table):
         if not path.is_file():
-            raise MissingFileError("the study has no results", where=path, fix="run the same `ggcam study` again")
+            raise MissingFileError("the study has no results", where=path, hint="run the same `ggcam study` again")
     summary = read_json(study.summary)
     card, missing = _card_or_reason(Path(read_plan(study.plan)[1]["root"]))
     return StudyResults(
@@ -79,11 +79,11 @@ def _runs(study: StudyFolder) -> tuple[StudyRun, ...]:
         )
     except (ValueError, OSError, KeyError) as error:
         raise RunFolderError(
-            "the study's table is damaged", where=study.table, got=error, fix="run the same `ggcam study` again"
+            "the study's table is damaged", where=study.table, got=error, hint="run the same `ggcam study` again"
         ) from error
 
 
 def _figure(of_run: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """A figure of a run's rows; None where it is undefined or not there."""
+    """A metric of a run's rows; None where it is undefined or not there."""
     values = {end: dict(zip(of_run["metric"], of_run[end], strict=True)) for end in ("value", "low", "high")}
-    return none_for_nan({end: float(of_end.get(metric, math.nan)) for end, of_end in values.items()})
+    return nan_to_none({end: float(of_end.get(metric, math.nan)) for end, of_end in values.items()})

@@ -9,12 +9,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
-from ggcam.data import toml
-from ggcam.data.arrange_config import ArrangeConfig, Control
-from ggcam.errors import ConfigError, GGCamError, RunFolderError, listed
+from ggcam.data.view_config import Control, ViewConfig
+from ggcam.errors import ConfigError, GGCamError, RunFolderError, join_limited
 from ggcam.run_folder import plain
 from ggcam.training.config import TrainConfig, config_from_dict
-from ggcam.whole_files import write_whole
+from ggcam.utils import toml
+from ggcam.utils.atomic import atomic_write
 
 UNGUIDED = "none"
 """The guidance that does not look at gaze, and the arm that others are compared with."""
@@ -22,7 +22,7 @@ UNGUIDED = "none"
 CONTROLS: tuple[Control, ...] = tuple(name for name in get_args(Control) if name != "none")
 """What can take the place of the gaze."""
 
-VARIED = ("guidance", "seed", "arrange")
+VARIED = ("guidance", "seed", "view")
 """What a study decides for each of its runs; all else of their configs is shared."""
 
 OF_THE_MACHINE = ("devices", "nodes", "strategy", "workers")
@@ -57,15 +57,15 @@ class PlannedRun:
     @property
     def pair(self) -> tuple[int, int, int | None]:
         """Seed, fold and number of training cases: runs that share them differ in their arm alone."""
-        arrange = self.config.arrange
-        return self.config.seed, arrange.fold, arrange.train_cases
+        view = self.config.view
+        return self.config.seed, view.fold, view.train_cases
 
     @property
     def name(self) -> str:
         """Of its folder, such as "ggcam-cc+centre-n100-fold2of5-seed3"."""
-        arrange = self.config.arrange
-        cases = f"-n{arrange.train_cases}" if arrange.train_cases is not None else ""
-        fold = f"-fold{arrange.fold}of{arrange.folds}" if arrange.folds else ""
+        view = self.config.view
+        cases = f"-n{view.train_cases}" if view.train_cases is not None else ""
+        fold = f"-fold{view.fold}of{view.folds}" if view.folds else ""
         return f"{self.arm.name}{cases}{fold}-seed{self.config.seed}"
 
 
@@ -107,8 +107,8 @@ class StudyPlan:
         return tuple(self._run(*each) for each in every)
 
     def _run(self, seed: int, fold: int, train_cases: int | None, arm: Arm) -> PlannedRun:
-        arrange = ArrangeConfig(arm.control, self.folds, fold, train_cases, arrange_seed=seed)
-        return PlannedRun(arm, replace(self.base, guidance=arm.guidance, seed=seed, arrange=arrange))
+        view = ViewConfig(arm.control, self.folds, fold, train_cases, view_seed=seed)
+        return PlannedRun(arm, replace(self.base, guidance=arm.guidance, seed=seed, view=view))
 
     @property
     def baseline(self) -> Arm:
@@ -182,7 +182,7 @@ def write_plan(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:
         },
         "train": plan.shared(),
     }
-    write_whole(path, toml.dumps(table))
+    atomic_write(path, toml.dumps(table))
 
 
 def read_plan(path: Path) -> tuple[StudyPlan, dict[str, str]]:
@@ -206,7 +206,7 @@ def read_plan(path: Path) -> tuple[StudyPlan, dict[str, str]]:
         ) from error
 
 
-def demand_same(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:
+def check_same(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:
     """Demand that the study of `path` can be gone on with: the same data, and the same training of its runs.
 
     Arms, seeds, folds and numbers of training cases are part of the names of runs, so a study may be asked for more.
@@ -223,6 +223,6 @@ def demand_same(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:
         raise RunFolderError(
             "there is another study in the way",
             where=path.parent,
-            got=f"it differs in {listed(other)}",
-            fix="choose another --out, or ask for what that one was asked for",
+            got=f"it differs in {join_limited(other)}",
+            hint="choose another --out, or ask for what that one was asked for",
         )

@@ -1,4 +1,4 @@
-"""What a study shows: every figure of every run, figures by arm, and differences between arms with their tests."""
+"""What a study shows: every metric of every run, metrics by arm, and differences between arms with their tests."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import pandas as pd
 from jaxtyping import Float
 
 from ggcam.errors import RunFolderError
-from ggcam.metrics.classification import none_for_nan
-from ggcam.metrics.comparison import Difference, holm, seed_test
+from ggcam.metrics.bootstrap_statistics import WeightedStatistic, on_cases
+from ggcam.metrics.classification import nan_to_none
 from ggcam.metrics.intervals import Interval, bootstrap_draws, resampled_seeds
-from ggcam.metrics.weighted import WeightedStatistic, on_cases
+from ggcam.metrics.significance import Difference, holm, seed_test
 from ggcam.run_folder import write_json
-from ggcam.study.figures import RunFigures, metric_rows, read_figures
 from ggcam.study.folder import StudyFolder, open_study
+from ggcam.study.metrics import RunMetrics, metric_rows, read_metrics
 from ggcam.study.plan import Arm, PlannedRun, StudyPlan
 
 RESAMPLES = 2000
 """Of the bootstrap behind every interval and every p_patients, which is therefore never below 0.001."""
 
 EXPLAINED = {
-    "figures": "an arm's figure is the mean over its runs, seeds and folds alike",
+    "metrics": "an arm's metric is the mean over its runs, seeds and folds alike",
     "low, high": f"95 %, percentile bootstrap over patients, {RESAMPLES:,} resamples, the same for all runs: where the "
-    "figure would lie for other patients under these very trainings",
-    "low_with_seeds, high_with_seeds": "95 %, percentile bootstrap over patients and seeds: where it would lie for "
+    "metric would lie for other patients under these very trainings",
+    "low_patients_seeds, high_patients_seeds": "95 %, percentile bootstrap over patients and seeds: where it would lie for "
     "other patients and other trainings; none with one seed, and too narrow with few",
     "p_patients": "paired bootstrap: would other patients show no difference between these very trainings?",
     "p_seeds": "sign-flip test of the differences by seed, mean over folds: would other trainings show none?",
@@ -39,7 +39,7 @@ EXPLAINED = {
 COMPARED = ("macro_auroc", "accuracy", "auroc/*", "pointing_game/*/hit_rate", "anatomy/*/hit_rate", "shortcut/hit_rate")
 COMPARED += tuple(f"gaze_agreement/{name}" for name in ("cc/cam", "nss/cam", "cc/cam_minus_shuffled_gaze"))
 COMPARED += ("overlap/*/average_precision/cam", "shortcut/energy_inside/cam", "faithfulness/*/cam_minus_chance")
-"""Figures of metrics.json that arms are compared by; * is a class or, of faithfulness, a figure."""
+"""Metrics of metrics.json that arms are compared by; * is a class or, of faithfulness, a metric."""
 
 Pair = tuple[int, int, int | None]
 """Seed, fold and number of training cases of a run."""
@@ -47,14 +47,14 @@ Pair = tuple[int, int, int | None]
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A figure of one run: on all of its cases, and on each resample of patients, NaN where that does not define it."""
+    """A metric of one run: on all of its cases, and on each resample of patients, NaN where that does not define it."""
 
     value: float
     draws: Float[np.ndarray, " r"]
 
 
-Figures = Mapping[tuple[Arm, Pair], Mapping[str, Resampled]]
-"""Run -> figure -> its value and resamples."""
+Metrics = Mapping[tuple[Arm, Pair], Mapping[str, Resampled]]
+"""Run -> metric -> its value and resamples."""
 
 
 def write_results(root: Path) -> dict[str, Any]:
@@ -67,11 +67,11 @@ def write_results(root: Path) -> dict[str, Any]:
     study, plan = open_study(root)
     finished = [run for run in plan.runs if study.finished(run)]
     if not finished:
-        raise RunFolderError("no run of the study is finished", where=root, fix="run the same `ggcam study` again")
+        raise RunFolderError("no run of the study is finished", where=root, hint="run the same `ggcam study` again")
     run_table(study, finished).to_parquet(study.table, index=False)
-    figures = resampled({(run.arm, run.pair): read_figures(study.open(run)) for run in finished})
+    metrics = resampled({(run.arm, run.pair): read_metrics(study.open(run)) for run in finished})
     missing = [run.name for run in plan.runs if run not in finished]
-    summary = none_for_nan({**summarise(plan, figures), "missing_runs": missing})
+    summary = nan_to_none({**summarise(plan, metrics), "missing_runs": missing})
     write_json(study.summary, summary)
     return summary
 
@@ -88,20 +88,20 @@ def run_table(study: StudyFolder, runs: list[PlannedRun]) -> pd.DataFrame:
 
 
 def resampled(
-    runs: Mapping[tuple[Arm, Pair], RunFigures], resamples: int = RESAMPLES, seed: int = 0
+    runs: Mapping[tuple[Arm, Pair], RunMetrics], resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[tuple[Arm, Pair], dict[str, Resampled]]:
-    """The compared figures of all runs, under one bootstrap over all patients that any run was tested on."""
+    """The compared metrics of all runs, under one bootstrap over all patients that any run was tested on."""
     cases = pd.concat([run.cases for run in runs.values()]).drop_duplicates("case_id")
     place = pd.Series(np.arange(len(cases)), index=cases["case_id"])
     statistics: dict[str, WeightedStatistic] = {}
     found: dict[tuple[Arm, Pair], dict[str, Resampled]] = {run: {} for run in runs}
     keys: dict[str, tuple[tuple[Arm, Pair], str]] = {}
-    for number, (run, figures) in enumerate(runs.items()):
-        rows = place.loc[figures.cases["case_id"]].to_numpy()
-        for name in filter(is_compared, figures.statistics):
+    for number, (run, metrics) in enumerate(runs.items()):
+        rows = place.loc[metrics.cases["case_id"]].to_numpy()
+        for name in filter(is_compared, metrics.statistics):
             key = f"{number} {name}"
             keys[key] = (run, name)
-            statistics[key] = on_cases(rows, figures.statistics[name])
+            statistics[key] = on_cases(rows, metrics.statistics[name])
     patients = cases["patient_id"].to_numpy(np.str_)
     draws = bootstrap_draws(statistics, patients, resamples=resamples, seed=seed)
     all_cases = np.ones((len(cases), 1))
@@ -111,7 +111,7 @@ def resampled(
 
 
 def is_compared(name: str) -> bool:
-    """Whether arms are compared by this figure; not by those of small, medium or large findings alone."""
+    """Whether arms are compared by this metric; not by those of small, medium or large findings alone."""
     if "/by_size/" in name:
         return False
     for pattern in COMPARED:
@@ -121,8 +121,8 @@ def is_compared(name: str) -> bool:
     return False
 
 
-def summarise(plan: StudyPlan, figures: Figures) -> dict[str, Any]:
-    """Content of summary.json: what was asked, "arms" with their figures, "differences" with their tests, "notes"."""
+def summarise(plan: StudyPlan, metrics: Metrics) -> dict[str, Any]:
+    """Content of summary.json: what was asked, "arms" with their metrics, "differences" with their tests, "notes"."""
     sizes = plan.train_cases or (None,)
     return {
         "arms_compared": [arm.name for arm in plan.arms],
@@ -132,9 +132,9 @@ def summarise(plan: StudyPlan, figures: Figures) -> dict[str, Any]:
         "train_cases": list(plan.train_cases),
         "explained": EXPLAINED,
         "notes": _notes(plan),
-        "arms": [row for size in sizes for arm in plan.arms for row in _arm_rows(figures, arm, size)],
+        "arms": [row for size in sizes for arm in plan.arms for row in _arm_rows(metrics, arm, size)],
         "differences": [
-            row for size in sizes for family in plan.comparisons for row in _difference_rows(figures, family, size)
+            row for size in sizes for family in plan.comparisons for row in _difference_rows(metrics, family, size)
         ],
     }
 
@@ -163,19 +163,19 @@ def _too_few_seeds(seeds: int, comparisons: int) -> list[str]:
     ]
 
 
-def _runs_of(figures: Figures, arm: Arm, size: int | None) -> dict[Pair, Mapping[str, Resampled]]:
-    return {pair: of_run for (its_arm, pair), of_run in figures.items() if its_arm == arm and pair[2] == size}
+def _runs_of(metrics: Metrics, arm: Arm, size: int | None) -> dict[Pair, Mapping[str, Resampled]]:
+    return {pair: of_run for (its_arm, pair), of_run in metrics.items() if its_arm == arm and pair[2] == size}
 
 
-def _arm_rows(figures: Figures, arm: Arm, size: int | None) -> list[dict[str, Any]]:
-    runs = _runs_of(figures, arm, size)
+def _arm_rows(metrics: Metrics, arm: Arm, size: int | None) -> list[dict[str, Any]]:
+    runs = _runs_of(metrics, arm, size)
     rows: list[dict[str, Any]] = []
     for name in _names(runs):
         having = {pair: of_run[name] for pair, of_run in runs.items() if name in of_run}
-        interval = Interval.of(*_mean(list(having.values())), 0.95)
+        interval = Interval.from_draws(*_mean(list(having.values())), 0.95)
         by_seed = _by_seed({pair: found.value for pair, found in having.items()})
         rows.append(
-            {"arm": arm.name, "train_cases": size, "figure": name, "runs": len(having)}
+            {"arm": arm.name, "train_cases": size, "metric": name, "runs": len(having)}
             | {"value": interval.value, "low": interval.low, "high": interval.high}
             | _with_seeds(interval.value, {pair: found.draws for pair, found in having.items()})
             | {"by_seed": by_seed}
@@ -183,10 +183,10 @@ def _arm_rows(figures: Figures, arm: Arm, size: int | None) -> list[dict[str, An
     return rows
 
 
-def _difference_rows(figures: Figures, family: tuple[tuple[Arm, Arm], ...], size: int | None) -> list[dict[str, Any]]:
+def _difference_rows(metrics: Metrics, family: tuple[tuple[Arm, Arm], ...], size: int | None) -> list[dict[str, Any]]:
     """Of each arm to its baseline, over the runs that both have; p-values are adjusted for the family's size."""
     runs = [
-        (arm, baseline, _runs_of(figures, arm, size), _runs_of(figures, baseline, size)) for arm, baseline in family
+        (arm, baseline, _runs_of(metrics, arm, size), _runs_of(metrics, baseline, size)) for arm, baseline in family
     ]
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys(name for *_, theirs in runs for name in _names(theirs)):
@@ -196,7 +196,7 @@ def _difference_rows(figures: Figures, family: tuple[tuple[Arm, Arm], ...], size
             if both:
                 pairs = {pair: (ours[pair][name], theirs[pair][name]) for pair in both}
                 of_name.append(
-                    {"arm": arm.name, "baseline": baseline.name, "train_cases": size, "figure": name, "runs": len(both)}
+                    {"arm": arm.name, "baseline": baseline.name, "train_cases": size, "metric": name, "runs": len(both)}
                     | _difference(pairs)
                 )
         for which in ("p_patients", "p_seeds"):
@@ -208,7 +208,7 @@ def _difference_rows(figures: Figures, family: tuple[tuple[Arm, Arm], ...], size
 
 def _difference(pairs: Mapping[Pair, tuple[Resampled, Resampled]]) -> dict[str, Any]:
     (value, draws), (other, other_draws) = (_mean(list(side)) for side in zip(*pairs.values(), strict=True))
-    found = Difference.of(value - other, draws - other_draws)
+    found = Difference.from_draws(value - other, draws - other_draws)
     by_seed = _by_seed({pair: ours.value - theirs.value for pair, (ours, theirs) in pairs.items()})
     known = np.array([each for each in by_seed.values() if np.isfinite(each)])
     return {
@@ -226,8 +226,8 @@ def _with_seeds(value: float, draws: Mapping[Pair, Float[np.ndarray, " r"]]) -> 
     """The interval over patients and seeds of a mean over runs."""
     seeds = sorted({seed for seed, _, _ in draws})
     by_seed = [np.mean([drawn for pair, drawn in draws.items() if pair[0] == seed], axis=0) for seed in seeds]
-    interval = Interval.of(value, resampled_seeds(np.stack(by_seed)), 0.95)
-    return {"low_with_seeds": interval.low, "high_with_seeds": interval.high}
+    interval = Interval.from_draws(value, resampled_seeds(np.stack(by_seed)), 0.95)
+    return {"low_patients_seeds": interval.low, "high_patients_seeds": interval.high}
 
 
 def _mean(runs: list[Resampled]) -> tuple[float, Float[np.ndarray, " r"]]:

@@ -74,7 +74,7 @@ def _carry_out(task: Task) -> None:
     import torch
 
     from ggcam.data.prepared import load_prepared
-    from ggcam.evaluate import evaluate, write_evaluation
+    from ggcam.evaluation.evaluate import evaluate, write_evaluation
     from ggcam.training.fit import fit
 
     config = replace(task.run.config, devices="1", nodes=1, strategy="auto")

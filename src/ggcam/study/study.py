@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ggcam.data.arrange import arranged
-from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.case import SPLITS
 from ggcam.data.prepared import PreparedData, label_matrix
+from ggcam.data.view_config import ViewConfig
+from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError
 from ggcam.guidance import create_guidance
 from ggcam.run_folder import write_json
 from ggcam.study.folder import StudyFolder, begun_study
 from ggcam.study.plan import UNGUIDED, Arm, StudyPlan
 from ggcam.study.run import Outcome, Task
-from ggcam.training.description import ModelDescription
+from ggcam.training.model_spec import ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class StudyResult:
     failed: dict[str, str]
 
 
-def carry_out(
+def run_study(
     data: PreparedData,
     plan: StudyPlan,
     out: Path,
@@ -58,7 +58,7 @@ def carry_out(
 
     Args:
         data: the prepared folder.
-        plan: what to do; see `checked`.
+        plan: what to do; see `validate_plan`.
         out: the study folder to make, or to go on with.
         executor: who does it.
         threads: of each run.
@@ -83,7 +83,7 @@ def carry_out(
     return StudyResult(study, plan, len(plan.runs) - len(missing), failed)
 
 
-def checked(data: PreparedData, plan: StudyPlan) -> StudyPlan:
+def validate_plan(data: PreparedData, plan: StudyPlan) -> StudyPlan:
     """The plan, once everything has been found possible that can be tried without training.
 
     The control lung-mask is left out, with a warning, where a guided case has no mask of its lungs.
@@ -94,26 +94,26 @@ def checked(data: PreparedData, plan: StudyPlan) -> StudyPlan:
     for arm in plan.arms:
         guidance = create_guidance(arm.guidance)
         if data.multi_label:
-            guidance.demand_several_labels()
-    ModelDescription.asked(plan.base, data).build(weights=plan.base.weights)
+            guidance.check_multilabel()
+    ModelSpec.from_config(plan.base, data).build(weights=plan.base.weights)
     for run in plan.runs:
         if run.arm == plan.arms[0] and run.config.seed == plan.seeds[0]:
-            _check_cases(data, run.config.arrange, guided=any(arm.guidance != UNGUIDED for arm in plan.arms))
+            _check_cases(data, run.config.view, guided=any(arm.guidance != UNGUIDED for arm in plan.arms))
     return replace(plan, arms=tuple(arm for arm in plan.arms if _possible(data, plan, arm)))
 
 
-def _check_cases(data: PreparedData, arrange: ArrangeConfig, guided: bool) -> None:
-    whole = arranged(data, replace(arrange, control="none", train_cases=None)).cases
+def _check_cases(data: PreparedData, view: ViewConfig, guided: bool) -> None:
+    whole = apply_view(data, replace(view, control="none", train_cases=None)).cases
     for split in SPLITS:
         if split not in set(whole["split"]):
-            raise ConfigError(f"there are no {split} cases", where=data.root, fix="ask for --folds, or prepare again")
-    cases = arranged(data, replace(arrange, control="none")).cases
+            raise ConfigError(f"there are no {split} cases", where=data.root, hint="ask for --folds, or prepare again")
+    cases = apply_view(data, replace(view, control="none")).cases
     train, all_train = (table.loc[table["split"] == "train"] for table in (cases, whole))
-    if arrange.train_cases is not None and not (
-        arrange.train_cases <= len(all_train) and _classes(data, train) == _classes(data, all_train)
+    if view.train_cases is not None and not (
+        view.train_cases <= len(all_train) and _classes(data, train) == _classes(data, all_train)
     ):
         raise ConfigError(
-            f"{arrange.train_cases} training cases cannot be chosen",
+            f"{view.train_cases} training cases cannot be chosen",
             where="--train-cases",
             expected=f"enough for one of each class, and {len(all_train)} at most",
         )
@@ -134,7 +134,7 @@ def _possible(data: PreparedData, plan: StudyPlan, arm: Arm) -> bool:
     first = next(run for run in plan.runs if run.arm == arm)
     try:
         if arm.control != "none":
-            arranged(data, first.config.arrange)
+            apply_view(data, first.config.view)
     except ConfigError as error:
         if arm.control != "lung-mask":  # what only some data can have is no reason to refuse the other controls
             raise

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ggcam.data.arrange_config import ArrangeConfig
 from ggcam.data.augment_config import AugmentConfig
+from ggcam.data.view_config import ViewConfig
 from ggcam.errors import ConfigError, MissingFileError
 
-LARGEST_SEED = 2**32 - 1
+MAX_SEED = 2**32 - 1
 """Seed and epoch together must fit the 64 bits of torch's generator."""
 
 
@@ -23,18 +23,18 @@ class TrainConfig:
     """A training run.
 
     Attributes:
-        guidance: how gaze enters: none, ggcam (the published method), ggcam-cc (correlation; recommended), released
+        guidance: how gaze enters: none, ggcam (the published method), ggcam-cc (correlation; recommended), original
             (the published code, defects included).
         guidance_weight: of the guidance term in the loss.
         sigma_deg: blur of the gaze map in degrees of visual angle.
         sigma_px: the same in pixels of the prepared frame; overrides sigma_deg.
         label_gaze: where a case may have several labels, which gaze guides the CAM of each that it has: own (the
             fixations that name it), all (the whole gaze of the case), or own-else-all (its own where it has any).
-        backbone: any timm network; or one of the original GG-CAM's: released-resnet-18, -34, -50, -101, -152,
-            released-effnet-s, -m, -l, -xl.
+        backbone: any timm network; or one of the original GG-CAM's: original-resnet-18, -34, -50, -101, -152,
+            original-effnet-s, -m, -l, -xl.
         reduction: of channels in the CAM: sum, or mean as in GG-CAM; None takes the network's own (timm: sum).
         output_stride: 8 or 16 give a CNN's CAM a finer grid than its native stride of 32.
-        levels: keep so many of the levels of features that timm counts (of ResNet-18's 5, 4 end with its third stage; a
+        num_stages: keep so many of the levels of features that timm counts (of ResNet-18's 5, 4 end with its third stage; a
             transformer's are its blocks); None keeps all. Fewer make a smaller network, and a CNN's grid finer.
         pretrained: start from the weights that timm names (needs a network connection).
         weights: start from a local file of such weights; for a network of the original's, from its NET.pt.
@@ -47,9 +47,9 @@ class TrainConfig:
         schedule: cosine (with a short warm-up), plateau (a tenth after more than `patience` epochs without gain), or
             constant.
         patience: epochs without gain that the plateau schedule lets pass before it drops the rate.
-        lowest_lr: the plateau schedule goes no lower.
+        min_lr: the plateau schedule goes no lower.
         reload_best: when the rate drops, the plateau schedule goes back to the best epoch's weights and optimizer.
-        stop_after: epochs without gain before training stops; None goes on to the end.
+        early_stop_patience: epochs without gain before training stops; None goes on to the end.
         monitor: which epoch is best, on validation: highest macro AUROC, lowest classification loss, or lowest total
             loss (as the original: where a guidance learns weights of its own, that moves with these alone).
         clip_norm: largest norm of the gradient; 0 leaves it alone.
@@ -59,7 +59,7 @@ class TrainConfig:
         compile: compile the network for training: a minute or more at the first step, then about a sixth less time a
             step where images are large. On a CPU that takes a C++ compiler.
         augment: how images and gaze may be changed together.
-        arrange: another split, fewer training cases, or something else in the place of gaze.
+        view: another split, fewer training cases, or something else in the place of gaze.
         seed: decides weights, order and augmentation.
         accelerator: auto, cpu, gpu, ... as Lightning knows them.
         devices: how many, or auto.
@@ -78,7 +78,7 @@ class TrainConfig:
     backbone: str = "resnet18"
     reduction: Literal["sum", "mean"] | None = None
     output_stride: int | None = None
-    levels: int | None = None
+    num_stages: int | None = None
     pretrained: bool = False
     weights: Path | None = None
     epochs: int = 25
@@ -89,16 +89,16 @@ class TrainConfig:
     weight_decay: float = 0.05
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     patience: int = 10
-    lowest_lr: float = 0.0
+    min_lr: float = 0.0
     reload_best: bool = False
-    stop_after: int | None = None
+    early_stop_patience: int | None = None
     monitor: Literal["auroc", "loss", "total"] = "auroc"
     clip_norm: float = 1.0
     precision: Literal["auto", "bf16", "32"] = "auto"
     checkpointing: bool = False
     compile: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    arrange: ArrangeConfig = field(default_factory=ArrangeConfig)
+    view: ViewConfig = field(default_factory=ViewConfig)
     seed: int = 0
     accelerator: str = "auto"
     devices: str = "auto"
@@ -108,9 +108,18 @@ class TrainConfig:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        positive = ("sigma_deg", "sigma_px", "epochs", "max_hours", "batch_size", "lr", "patience", "stop_after")
-        positive += ("nodes", "levels")
-        not_negative = ("guidance_weight", "weight_decay", "lowest_lr", "clip_norm", "seed", "workers")
+        positive = (
+            "sigma_deg",
+            "sigma_px",
+            "epochs",
+            "max_hours",
+            "batch_size",
+            "lr",
+            "patience",
+            "early_stop_patience",
+        )
+        positive += ("nodes", "num_stages")
+        not_negative = ("guidance_weight", "weight_decay", "min_lr", "clip_norm", "seed", "workers")
         for name in positive + not_negative:
             value = getattr(self, name)
             if value is not None and not (
@@ -121,10 +130,8 @@ class TrainConfig:
                     where=f"--{name.replace('_', '-')}",
                     expected="a number above 0" if name in positive else "0 or more",
                 )
-        if self.seed > LARGEST_SEED:
-            raise ConfigError(
-                "the seed is too large", where="--seed", expected=f"{LARGEST_SEED} at most", got=self.seed
-            )
+        if self.seed > MAX_SEED:
+            raise ConfigError("the seed is too large", where="--seed", expected=f"{MAX_SEED} at most", got=self.seed)
 
     @property
     def monitored(self) -> str:

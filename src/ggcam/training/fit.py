@@ -18,24 +18,24 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from ggcam.data.arrange import arranged
 from ggcam.data.dataset import PreparedDataModule
 from ggcam.data.prepared import PreparedData
+from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError
-from ggcam.guidance import ReleasedGuidance, create_guidance
-from ggcam.guidance.released import start_from
-from ggcam.models import released
+from ggcam.guidance import OriginalGuidance, create_guidance
+from ggcam.guidance.original import start_from
+from ggcam.models import original
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import checkpoint_gradients
-from ggcam.report.figures import training_process
+from ggcam.report.plots import training_process
 from ggcam.run_folder import RunFolder, create_run_folder, data_of, open_run_folder, write_summary
-from ggcam.seeding import local_seed
 from ggcam.training.config import TrainConfig, config_from_dict
-from ggcam.training.description import ModelDescription, network_file
 from ggcam.training.history import History
-from ggcam.training.module import GuidedTraining
+from ggcam.training.lightning_module import GuidedTraining
+from ggcam.training.model_spec import ModelSpec, network_file
 from ggcam.training.plateau import BEST, Plateau
-from ggcam.whole_files import written_aside
+from ggcam.utils.atomic import atomic_path
+from ggcam.utils.seeding import local_seed
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +67,11 @@ def fit(
     """
     guidance = create_guidance(config.guidance)
     if data.multi_label:
-        guidance.demand_several_labels()
-    data = arranged(data, config.arrange)
+        guidance.check_multilabel()
+    data = apply_view(data, config.view)
     _check(data, config.guidance)
     _trainer(**_machine(config), logger=False, enable_checkpointing=False, enable_model_summary=False)
-    description = ModelDescription.asked(config, data)
+    description = ModelSpec.from_config(config, data)
     model = _network(description, config)
     # Only now: an option that cannot work shall not leave a folder behind.
     if is_first_process():
@@ -92,12 +92,12 @@ def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = Fal
         PreparedFolderError: its data are gone.
     """
     run = open_run_folder(root)
-    if run.network.is_file():
+    if run.weights.is_file():
         return run
     config = config_from_dict(run.settings["train"], where=run.root / "config.toml")
-    data = arranged(data_of(run), config.arrange)
-    description = ModelDescription.of(run)
-    description.demand_match(data)
+    data = apply_view(data_of(run), config.view)
+    description = ModelSpec.from_run(run)
+    description.check_match(data)
     model = _network(description, config, begun=run.last_checkpoint.is_file())
     return _train(run, model, data, config, on_epoch, progress_bar)
 
@@ -105,12 +105,14 @@ def resume(root: Path, on_epoch: OnEpoch | None = None, progress_bar: bool = Fal
 def _check(data: PreparedData, guidance: str) -> None:
     for split in ("train", "valid"):
         if split not in set(data.cases["split"]):
-            raise ConfigError(f"there are no {split} cases", where=data.root, fix="prepare the data with another split")
+            raise ConfigError(
+                f"there are no {split} cases", where=data.root, hint="prepare the data with another split"
+            )
     if guidance != "none" and not data.cases.loc[data.cases["split"] == "train", "has_gaze"].any():
         log.warning("no training case has gaze, so that guidance %s adds nothing: %s", guidance, data.root)
 
 
-def _network(description: ModelDescription, config: TrainConfig, begun: bool = False) -> CAMClassifier:
+def _network(description: ModelSpec, config: TrainConfig, begun: bool = False) -> CAMClassifier:
     """As training starts. Once begun, a checkpoint has the weights, and a file to start from may be gone."""
     with local_seed(config.seed):
         model = description.build(config.pretrained and not begun, None if begun else config.weights)
@@ -144,13 +146,13 @@ def _train(
     last = ModelCheckpoint(run.checkpoints, filename=run.last_checkpoint.stem, enable_version_counter=False)
     history = History(run.history, on_epoch)
     callbacks: list[lightning.Callback] = [history, best, last]  # the first checkpoint's state is part of the second
-    if config.stop_after is not None:
-        callbacks.append(EarlyStopping(config.monitored, mode=config.monitor_mode, patience=config.stop_after))
+    if config.early_stop_patience is not None:
+        callbacks.append(EarlyStopping(config.monitored, mode=config.monitor_mode, patience=config.early_stop_patience))
     if config.max_hours is not None:
         callbacks.append(Timer(timedelta(hours=config.max_hours), interval="epoch", verbose=False))
     if config.schedule == "plateau":
         callbacks.append(
-            Plateau(config.monitored, config.monitor_mode, config.patience, config.lowest_lr, config.reload_best)
+            Plateau(config.monitored, config.monitor_mode, config.patience, config.min_lr, config.reload_best)
         )
     with warnings.catch_warnings():
         # Lightning advises more worker processes, which images in memory do not need, and finer logging.
@@ -177,15 +179,15 @@ def _train(
     if trainer.is_global_zero:
         write_summary(run, sum(row["seconds"] for row in history.rows), str(trainer.strategy.root_device))
         metric = config.monitored.replace("/", "_")
-        training_process(pd.DataFrame(history.rows), run.curves, metric=metric, mode=config.monitor_mode)
+        training_process(pd.DataFrame(history.rows), run.training_plot, metric=metric, mode=config.monitor_mode)
         _keep_best(run, module)
     return trainer.strategy.broadcast(run)
 
 
 def start_guidance(module: GuidedTraining, weights: Path) -> None:
     """A file of the original's holds the scalars of its loss too, which only this loss starts from."""
-    if isinstance(module.guidance, ReleasedGuidance) and released.is_released(module.model):
-        start_from(module.guidance, released.scalars_of(released.read_state(weights)))
+    if isinstance(module.guidance, OriginalGuidance) and original.is_original(module.model):
+        start_from(module.guidance, original.scalars_of(original.read_state(weights)))
 
 
 def is_first_process() -> bool:
@@ -219,17 +221,17 @@ def _keep_best(run: RunFolder, module: GuidedTraining) -> None:
     """`NET.pt` from the best checkpoint; its presence says that training has finished."""
     state = torch.load(run.checkpoints / BEST, map_location="cpu", weights_only=False)["state_dict"]
     module.cpu().load_state_dict(state)
-    with written_aside(run.network) as aside:
+    with atomic_path(run.weights) as aside:
         torch.save(network_file(module.model, module.guidance), aside)
 
 
 def _precision(config: TrainConfig) -> Any:
     if config.precision == "auto":
-        return "bf16-mixed" if gains_from_bf16(config.accelerator) else "32-true"
+        return "bf16-mixed" if bf16_is_faster(config.accelerator) else "32-true"
     return {"bf16": "bf16-mixed", "32": "32-true"}[config.precision]
 
 
-def gains_from_bf16(accelerator: str = "auto") -> bool:
+def bf16_is_faster(accelerator: str = "auto") -> bool:
     """Whether the device computes in bfloat16 faster than in float32, rather than by emulating it."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)

@@ -10,13 +10,13 @@ from typing import Any
 import lightning
 import pandas as pd
 
-from ggcam.whole_files import write_whole
+from ggcam.utils.atomic import atomic_write
 
 
 class History(lightning.Callback):
     """Collects a row an epoch and writes `history.csv` as it goes.
 
-    Columns: epoch (from 0), learning_rate, seconds (of the epoch), wait_share (of the time spent in training steps, the
+    Columns: epoch (from 0), learning_rate, seconds (of the epoch), data_wait_fraction (of the time spent in training steps, the
     part in which the next batch was awaited, 0 to 1; a GPU may still be at work meanwhile), train_total,
     train_classification, train_guidance, valid_total, valid_classification, valid_guidance, valid_macro_auroc,
     valid_accuracy.
@@ -57,12 +57,12 @@ class History(lightning.Callback):
         """Add the epoch's row. Lightning validates before this, and saves checkpoints after it."""
         seconds = time.perf_counter() - self._started
         row = {"epoch": trainer.current_epoch, "learning_rate": self._rate, "seconds": seconds}
-        row["wait_share"] = self._waited / (self._last - self._started)
+        row["data_wait_fraction"] = self._waited / (self._last - self._started)
         logged = trainer.callback_metrics.items()
         row |= {name.replace("/", "_"): float(value) for name, value in logged if "/" in name}
         self.rows.append(row)
         if trainer.is_global_zero:
-            write_whole(self.path, pd.DataFrame(self.rows).to_csv(index=False))
+            atomic_write(self.path, pd.DataFrame(self.rows).to_csv(index=False))
             if self._on_epoch is not None:
                 self._on_epoch(row)
 

@@ -29,7 +29,7 @@ class Plateau(lightning.Callback):
         metric: name of the validation metric.
         mode: whether more or less of it is better.
         patience: epochs that may pass.
-        lowest_lr: the rate drops no further.
+        min_lr: the rate drops no further.
         reload_best: go back, at a drop, to the weights and the optimizer of the best epoch's checkpoint.
     """
 
@@ -38,10 +38,10 @@ class Plateau(lightning.Callback):
         metric: str,
         mode: Literal["max", "min"],
         patience: int,
-        lowest_lr: float = 0.0,
+        min_lr: float = 0.0,
         reload_best: bool = False,
     ):
-        self._metric, self._patience, self._lowest_lr, self._reload = metric, patience, lowest_lr, reload_best
+        self._metric, self._patience, self._lowest_lr, self._reload = metric, patience, min_lr, reload_best
         self._better = operator.gt if mode == "max" else operator.lt
         self._best = -math.inf if mode == "max" else math.inf
         self._waited = 0

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from ggcam.training.config import TrainConfig
 
 Preset = Literal[
-    "effnet-ggcam", "resnet-ggcam", "effnet-released", "resnet-released", "effnet-baseline", "resnet-baseline"
+    "effnet-ggcam", "resnet-ggcam", "effnet-original", "resnet-original", "effnet-baseline", "resnet-baseline"
 ]
 
 _ORIGINAL = TrainConfig(
@@ -22,28 +22,28 @@ _ORIGINAL = TrainConfig(
     weight_decay=0.0,
     schedule="plateau",
     patience=40,
-    lowest_lr=1e-8,
+    min_lr=1e-8,
     reload_best=True,
-    stop_after=83,
+    early_stop_patience=83,
     clip_norm=0.0,
 )
 """What all six share."""
 
 _NETWORKS: Mapping[str, TrainConfig] = {
-    "effnet": replace(_ORIGINAL, backbone="released-effnet-s", lr=6e-3),
-    "resnet": replace(_ORIGINAL, backbone="released-resnet-50", lr=5e-3),
+    "effnet": replace(_ORIGINAL, backbone="original-effnet-s", lr=6e-3),
+    "resnet": replace(_ORIGINAL, backbone="original-resnet-50", lr=5e-3),
 }
 
 
 def _preset(name: str) -> TrainConfig:
     network, arm = name.split("-")
-    if arm == "released":
-        return replace(_NETWORKS[network], guidance="released", monitor="total", precision="32")
+    if arm == "original":
+        return replace(_NETWORKS[network], guidance="original", monitor="total", precision="32")
     return replace(_NETWORKS[network], guidance="none" if arm == "baseline" else arm)
 
 
 PRESETS: Mapping[str, TrainConfig] = {name: _preset(name) for name in get_args(Preset)}
-"""Name -> config. `ggcam`: the published method, corrected; `released`: the published code, defects included (its loss,
+"""Name -> config. `ggcam`: the published method, corrected; `original`: the published code, defects included (its loss,
 and that it follows the total loss); `baseline`: no guidance, and nothing else changed."""
 
 

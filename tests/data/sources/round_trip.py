@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ggcam.data.case import Source
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.gaze.maps import attention_map
 
 FRAME = (192, 160)
@@ -20,13 +20,13 @@ def spot(height: int, width: int, row: int, column: int, half: int = 4) -> np.nd
     return image
 
 
-def demand_gaze_on_spots(source: Source, out: Path) -> int:
+def check_gaze_on_spots(source: Source, out: Path) -> int:
     """Prepare, and compare each case's fixations with its spot, in the frame and in the CAM's grid; how many they were.
 
     To half a pixel in the frame; the same cell of the grid.
     """
     size = f"{FRAME[0]}x{FRAME[1]}"
-    data = prepare(source, out, PrepareConfig(size=size, workers=1, fractions=(1.0, 0.0, 0.0)))
+    data = prepare(source, out, PrepareConfig(size=size, workers=1, split_fractions=(1.0, 0.0, 0.0)))
     for case_id, gaze in data.gaze.items():
         image = data.read_image(case_id).astype(float)
         rows, columns = np.indices(image.shape)

@@ -1,7 +1,7 @@
 """Every way that a place takes from a raw file to a cell of the CAM, against an oracle or there and back.
 
 Elsewhere: raw image -> frame (test_images, test_case), run lengths -> mask -> box (test_siim_acr), the released
-procedure (test_released_procedure), augmentation (test_augment), the simulator's screens (test_screen,
+procedure (test_original_procedure), augmentation (test_augment), the simulator's screens (test_screen,
 test_reflacx_layout), and whole files with a bright spot for each source (the tests of the sources).
 """
 
@@ -15,12 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.sources.round_trip import demand_gaze_on_spots, spot
+from data.sources.round_trip import check_gaze_on_spots, spot
 from data.sources.siim_fixture import Siim
 from data.sources.test_folder import write_text
 from ggcam.data import sources
 from ggcam.data.case import Affine, Frame, Region
-from ggcam.data.simulate.screen import Screen as ReleasedScreen
 from ggcam.data.sources import siim_acr
 from ggcam.data.sources.egd_screen import EgdScreen
 from ggcam.data.sources.readings import pixel_centre
@@ -29,6 +28,7 @@ from ggcam.data.sources.screen import Screen
 from ggcam.data.tables import Table
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
+from ggcam.simulate.screen import SimulatedScreen
 
 SIDES = st.integers(200, 4000)
 SHARES = st.floats(0.001, 0.999)
@@ -41,19 +41,19 @@ def test_a_whole_number_names_a_pixel_and_becomes_its_centre(pixel):
 
 
 @given(SIDES, SIDES, SHARES, SHARES, st.booleans())
-def test_egd_cxr_places_shares_of_the_screen_where_the_released_pixels_are(height, width, across, down, with_pads):
-    released = ReleasedScreen(height, width)
+def test_egd_cxr_places_shares_of_the_screen_where_the_original_pixels_are(height, width, across, down, with_pads):
+    simulated = SimulatedScreen(height, width)
     x, y = np.array([across * width]), np.array([down * height])
-    fpogx, fpogy = released.to_fractions(x, y)
+    fpogx, fpogy = simulated.to_fractions(x, y)
     names = ("image_top_pad", "image_bottom_pad", "image_left_pad", "image_right_pad")
-    pads = {name: np.array([str(pad)]) for name, pad in zip(names, released.pads, strict=True)}
+    pads = {name: np.array([str(pad)]) for name, pad in zip(names, simulated.pads, strict=True)}
     sheet = Table(Path("sheet"), pads if with_pads else {}, np.array([2]))
-    screen = EgdScreen.of(sheet, np.array([[height, width]]), 65.0)
+    screen = EgdScreen.from_pads(sheet, np.array([[height, width]]), 65.0)
     x_px, y_px = screen.to_image(np.zeros(1, int), fpogx, fpogy)
     # Fractions have five digits: 0.01 pixels of the screen at most, which may be shown three times smaller or more.
     coarse = 0.011 * screen.magnification[0]
     np.testing.assert_allclose((x_px[0], y_px[0]), (x[0], y[0]), atol=coarse.max())
-    pixel_x, pixel_y = released.to_original(fpogx, fpogy)
+    pixel_x, pixel_y = simulated.to_original(fpogx, fpogy)
     assert abs(x_px[0] - (pixel_x[0] + 0.5)) <= 0.5 + coarse[0]
     assert abs(y_px[0] - (pixel_y[0] + 0.5)) <= 0.5 + coarse[1]
 
@@ -156,4 +156,4 @@ def test_points_of_a_folder_end_in_the_right_pixel_and_cell(tmp_path):
         cv2.imwrite(str(root / name), spot(height, width, row, column))
         rows.append(f"{name},{column + 0.5},{row + 0.5}")
     write_text(root / "fixations.csv", "image,x_px,y_px", *rows)
-    assert demand_gaze_on_spots(sources.read(root, "folder"), tmp_path / "out") == 2
+    assert check_gaze_on_spots(sources.read(root, "folder"), tmp_path / "out") == 2

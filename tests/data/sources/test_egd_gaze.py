@@ -11,13 +11,13 @@ import pytest
 
 from data.dicom_fixture import write_dicom
 from data.sources.egd_fixture import Egd, three_cases
-from data.sources.round_trip import demand_gaze_on_spots, spot
+from data.sources.round_trip import check_gaze_on_spots, spot
 from ggcam.data import sources
 from ggcam.data.sources import egd_cxr, egd_gaze
 from ggcam.data.sources.egd_gaze import CaseIds, read_samples
 from ggcam.data.sources.egd_screen import EgdScreen
 from ggcam.errors import ConfigError, DataError, GGCamError, MissingFileError, TableError
-from ggcam.gaze.events import Detection
+from ggcam.gaze.events import FixationDetection
 
 SPOTS = ((20, 60, 200, 160), (150, 30, 180, 300), (99, 99, 128, 128))
 
@@ -57,7 +57,7 @@ def raw(tmp_path):
 @pytest.mark.parametrize("method", ["ivt", "idt", "dwell"])
 def test_samples_end_in_the_right_pixel_and_cell(tmp_path, raw, method):
     source = egd_cxr.read(raw.write(), detect=method)
-    assert demand_gaze_on_spots(source, tmp_path / "out") == 3
+    assert check_gaze_on_spots(source, tmp_path / "out") == 3
     for case in source.cases:
         gaze = case.readings["1"]
         assert len(gaze) == (32 if method == "dwell" else 1)
@@ -75,7 +75,7 @@ def test_cases_handed_out_in_parts_and_done_in_any_order_give_the_same(raw, monk
         return reversed([pickle.loads(pickle.dumps(work(pickle.loads(pickle.dumps(task))))) for task in tasks])
 
     monkeypatch.setattr(egd_gaze, "SAMPLES_A_TASK", 10)
-    monkeypatch.setattr(egd_gaze, "in_parallel", backwards)
+    monkeypatch.setattr(egd_gaze, "parallel_map", backwards)
     apart = egd_cxr.read(root, detect="idt")
     assert handed_out == [(3, 0)]
     for one, other in zip(together.cases, apart.cases, strict=True):
@@ -86,7 +86,7 @@ def test_cases_handed_out_in_parts_and_done_in_any_order_give_the_same(raw, monk
 def test_fixations_end_in_the_right_pixel_and_cell(tmp_path, raw):
     for record, (row, column, _, _) in zip(raw.records, SPOTS, strict=True):
         raw.look(record["dicom_id"], column, row)
-    assert demand_gaze_on_spots(egd_cxr.read(raw.write()), tmp_path / "out") == 3
+    assert check_gaze_on_spots(egd_cxr.read(raw.write()), tmp_path / "out") == 3
 
 
 def test_samples_of_no_case_are_counted_apart(tmp_path):
@@ -135,7 +135,7 @@ def test_many_samples_are_read_in_little_time(tmp_path):
     screen = EgdScreen(np.zeros((100, 2)), np.full((100, 2), 2.5), np.full((100, 2), 90.0))
     case_ids = CaseIds({name: at for at, name in enumerate(ids)}, frozenset(ids), 44)
     begin = time.process_time()
-    found = read_samples(path, case_ids, screen, Detection("ivt"), Counter())
+    found = read_samples(path, case_ids, screen, FixationDetection("ivt"), Counter())
     took = time.process_time() - begin
     assert len(found.rows.case) == pytest.approx(1000, rel=0.02)
     assert took < 5

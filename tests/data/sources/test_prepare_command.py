@@ -32,7 +32,7 @@ def raw(tmp_path):
 
 def test_reflacx_is_prepared_inspected_and_trained_on(raw, tmp_path, capsys):
     out = tmp_path / "out"
-    assert run("prepare", raw, out, "--phases", 2, 3, "--readings", "apart", "--certainty", 4, *SMALL) == 0
+    assert run("prepare", raw, out, "--phases", 2, 3, "--readings", "separate", "--min-certainty", 4, *SMALL) == 0
     assert "Atelectasis" in capsys.readouterr().out
     assert load_prepared(out).label_matrix[:, 2].tolist() == [0, 0, 1, 0, 0, 1]
     assert run("inspect", out, "--out", tmp_path / "sheet.png", "--per-class", 1) == 0
@@ -49,7 +49,7 @@ def test_a_table_is_prepared_by_its_flags(tmp_path):
     rows = [f"{name},130,220" for name in names]
     table = write_text(tmp_path / "gaze.csv", "file,GX,GY", *rows)
     flags = ["--fixations", table, "--columns", "image=file,x=GX,y=GY", "--units", "screen_px"]
-    flags += ["--shown-at", 100, 200, 160, 280, "--px-per-degree", 36]
+    flags += ["--image-rect", 100, 200, 160, 280, "--px-per-degree", 36]
     assert run("prepare", tmp_path / "raw", tmp_path / "out", "--source", "table", *flags, *SMALL) == 0
     data = load_prepared(tmp_path / "out")
     case = data.cases.iloc[0]

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from data.sources.reflacx_fixture import Reflacx
-from data.sources.round_trip import demand_gaze_on_spots, spot
+from data.sources.round_trip import check_gaze_on_spots, spot
 from ggcam.data import sources
 from ggcam.data.case import Region
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.sources import reflacx
 from ggcam.data.sources.reflacx_labels import CLASS_NAMES
 from ggcam.errors import ConfigError, DataError, GGCamError, ImageError, MissingFileError, TableError
@@ -91,11 +91,11 @@ def test_phase_1_is_brought_to_the_labels_of_the_others(data):
     ("certainty", "expected"), [(1, {"Enlarged hilum", "Pneumothorax"}), (3, {"Enlarged hilum"}), (4, set())]
 )
 def test_the_threshold_of_certainty_may_be_chosen(data, certainty, expected):
-    assert present(reflacx.read(data.write(), certainty=certainty).cases[1]) == expected
+    assert present(reflacx.read(data.write(), min_certainty=certainty).cases[1]) == expected
 
 
 def test_readings_may_be_cases_of_their_own(data):
-    source = reflacx.read(data.write(), readings="apart")
+    source = reflacx.read(data.write(), readings="separate")
     assert [case.case_id for case in source.cases] == ["P101R000001", "P102R000002", "P203R000003", "P300R000004"]
     assert [case.patient_id[-1] for case in source.cases] == ["1", "1", "2", "3"]
     assert [set(case.readings) for case in source.cases[:2]] == [{"P101R000001"}, {"P102R000002"}]
@@ -132,7 +132,7 @@ def test_points_end_in_the_right_pixel_and_cell_under_zoom_and_pan(tmp_path):
         data.look(reading_id, column - 25, row, start=4, end=5, **zoom)
     source = reflacx.read(data.write())
     assert source.dropped["fixation off the part of the image that was shown"] == 3
-    assert demand_gaze_on_spots(source, tmp_path / "out") == 3
+    assert check_gaze_on_spots(source, tmp_path / "out") == 3
 
 
 def test_half_a_degree_off_what_was_shown_is_still_meant_for_it(data):
@@ -296,7 +296,7 @@ def test_broken_input_is_refused_with_place_and_reason(data, spoil, kind, messag
 def test_options_that_cannot_be_are_refused(data, tmp_path):
     root = data.write()
     with pytest.raises(ConfigError, match="a certainty is 1 to 5"):
-        reflacx.read(root, certainty=0)
+        reflacx.read(root, min_certainty=0)
     with pytest.raises(ConfigError, match="0 s or more"):
         reflacx.read(root, dictation_window_s=-1)
     with pytest.raises(MissingFileError, match="no such vocabulary"):

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from data.sources.round_trip import demand_gaze_on_spots, spot
+from data.sources.round_trip import check_gaze_on_spots, spot
 from data.sources.siim_fixture import Siim, encode
 from ggcam.data import sources
 from ggcam.data.case import Region
-from ggcam.data.prepare import prepare
-from ggcam.data.prepare_config import PrepareConfig
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.sources import siim_acr
 from ggcam.data.sources.axis_order import on_lesion, on_lungs
 from ggcam.data.sources.siim_gaze import read_clusters
@@ -84,7 +84,7 @@ def test_points_end_in_the_right_pixel_and_cell(tmp_path, order):
         share = ((row + 0.5) / height, (column + 0.5) / width)
         siim.case(spot(height, width, row, column), clusters=[(*(share if order == "row-first" else share[::-1]), 9)])
     source = siim_acr.read(siim.write(), axis_order=order)
-    assert demand_gaze_on_spots(source, tmp_path / "out") == 3
+    assert check_gaze_on_spots(source, tmp_path / "out") == 3
 
 
 @settings(max_examples=60, deadline=None)

@@ -60,12 +60,12 @@ def test_the_docs_list_every_option_with_the_sources_that_take_it():
     text = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
     head, _, *rows = text[text.index("| option |") :].split("\n\n")[0].splitlines()
     columns = [cell.strip() for cell in head.split("|")[2:-2]]
-    listed = {name: set() for name in columns}
+    join_limited = {name: set() for name in columns}
     for row in rows:
         cells = [cell.strip() for cell in row.split("|")[1:-1]]
         for flag in re.findall(r"--([a-z0-9-]+)", cells[0]):
             for name, cell in zip(columns, cells[1:-1], strict=True):
-                listed[name] |= {flag.replace("-", "_")} if cell == "x" else set()
-    assert listed == {
+                join_limited[name] |= {flag.replace("-", "_")} if cell == "x" else set()
+    assert join_limited == {
         name: set(list(inspect.signature(reader.read).parameters)[1:]) for name, reader in sources.READERS.items()
     }

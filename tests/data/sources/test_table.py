@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.sources.round_trip import demand_gaze_on_spots, spot
+from data.sources.round_trip import check_gaze_on_spots, spot
 from data.sources.test_folder import add_image, write_text
 from ggcam.data import sources
 from ggcam.data.sources import table
@@ -46,7 +46,7 @@ def test_points_end_in_the_right_pixel_and_cell(tmp_path, units):
     screen = "1920x1080" if units.startswith("screen") else None
     source = sources.read(root, units=units, screen=screen)
     assert source.name == "table"
-    assert demand_gaze_on_spots(source, tmp_path / "out") == 3
+    assert check_gaze_on_spots(source, tmp_path / "out") == 3
 
 
 def samples(units, *shape, rate=100, seconds=0.5):
@@ -124,7 +124,7 @@ def test_a_rest_in_raw_samples_ends_in_the_right_pixel_and_cell(tmp_path, write,
         (gaze,) = case.readings.values()
         assert len(gaze) == 1
         assert gaze.duration_s[0] == pytest.approx(0.48, abs=0.03)
-    assert demand_gaze_on_spots(source, tmp_path / "out") == 3
+    assert check_gaze_on_spots(source, tmp_path / "out") == 3
 
 
 def test_pixels_per_degree_grow_with_the_image(tmp_path):
@@ -183,7 +183,7 @@ def test_several_labels_an_image_are_read(tmp_path):
 def test_the_place_on_the_screen_may_be_given(tmp_path):
     add_image(tmp_path, "x/a.png", "y/b.png", height=20, width=30)
     path = write_text(tmp_path / "gaze.csv", "image,x,y", "a,130,220")
-    source = table.read(tmp_path, fixations=path, units="screen_px", shown_at=(100, 200, 160, 240))
+    source = table.read(tmp_path, fixations=path, units="screen_px", image_rect=(100, 200, 160, 240))
     gaze = source.cases[0].fixations
     assert (gaze.x_px[0], gaze.y_px[0]) == (15, 10)
 
@@ -237,10 +237,15 @@ BROKEN = {
     "far off": (points("image,x,y", *["a,500,600"] * 20), {}, DataError, "100% of the fixations"),
     "no screen": (points("image,x,y", "a,1,1"), {"units": "screen_px"}, ConfigError, "give it, as 1920x1080"),
     "no size": (points("image,x,y"), {"units": "screen_px", "screen": "wide"}, ConfigError, "WIDTHxHEIGHT"),
-    "a place without a screen": (points("image,x,y"), {"shown_at": (0.0, 0.0, 1.0, 1.0)}, ConfigError, "--shown-at"),
+    "a place without a screen": (
+        points("image,x,y"),
+        {"image_rect": (0.0, 0.0, 1.0, 1.0)},
+        ConfigError,
+        "--image-rect",
+    ),
     "a place without area": (
         points("image,x,y"),
-        {"units": "screen_px", "shown_at": (5.0, 0.0, 1.0, 1.0)},
+        {"units": "screen_px", "image_rect": (5.0, 0.0, 1.0, 1.0)},
         ConfigError,
         "no area",
     ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ggcam.data.case import Source
-from ggcam.data.sources import egd_cxr, folder, reflacx, released, siim_acr, table
+from ggcam.data.sources import egd_cxr, folder, original, reflacx, siim_acr, table
 from ggcam.errors import ConfigError, DataError, MissingFileError
 
 __all__ = ["READERS", "Reader", "detect", "read"]
@@ -31,7 +31,7 @@ class Reader:
 
 READERS: Mapping[str, Reader] = {
     module.NAME: Reader(module.NEEDS, module.recognises, module.read)
-    for module in (egd_cxr, released, reflacx, siim_acr, table, folder)
+    for module in (egd_cxr, original, reflacx, siim_acr, table, folder)
 }
 """Name -> reader, the particular formats before the general one."""
 

@@ -13,7 +13,7 @@ from ggcam.errors import DataError
 
 log = logging.getLogger(__name__)
 
-FEWEST = 20
+MIN_READINGS = 20
 """With fewer readings than these the two orders cannot be told apart. On the gaze of 125 chest X-rays of SIIM-ACR,
 samples of 20 decided for the right order in 99.97 % of the draws."""
 
@@ -67,14 +67,14 @@ def check_axis_order(
         lungs.append((on_lungs(points), on_lungs(swapped)))
         if lesion is not None:
             lesions.append((on_lesion(points, lesion), on_lesion(swapped, lesion)))
-    _demand(lungs, "the lungs", "share of the time on the lungs", where, option)
+    _check_scores(lungs, "the lungs", "share of the time on the lungs", where, option)
     if lesions:
-        _demand(lesions, "the lesions", "density on the lesions, in units of the mean", where, option)
+        _check_scores(lesions, "the lesions", "density on the lesions, in units of the mean", where, option)
 
 
-def _demand(scores: list[tuple[float, float]], what: str, unit: str, where: Path, option: str) -> None:
+def _check_scores(scores: list[tuple[float, float]], what: str, unit: str, where: Path, option: str) -> None:
     known = np.array([pair for pair in scores if np.isfinite(pair).all()]).reshape(-1, 2)
-    if len(known) < FEWEST:
+    if len(known) < MIN_READINGS:
         log.warning("%s: %d readings are too few to tell by %s whether the axes are in order", where, len(known), what)
         return
     as_read, transposed = known.mean(axis=0)
@@ -84,5 +84,5 @@ def _demand(scores: list[tuple[float, float]], what: str, unit: str, where: Path
             where=where,
             expected=f"{unit} above {transposed:.2f}, that of the transpose",
             got=f"{as_read:.2f}",
-            fix=option,
+            hint=option,
         )

@@ -24,7 +24,7 @@ from ggcam.data.sources.image_files import read_sizes
 from ggcam.data.sources.readings import group_readings
 from ggcam.data.tables import Table, read_table
 from ggcam.errors import ConfigError, TableError
-from ggcam.gaze.events import Detection, Method
+from ggcam.gaze.events import FixationDetection, Method
 
 NAME = "egd_cxr"
 NEEDS = "master_sheet.csv and fixations.csv, as in the root of the EGD-CXR download"
@@ -56,9 +56,9 @@ def read(
     images: Path | None = None,
     viewing_distance_cm: float = 65.0,
     detect: Method | None = None,
-    velocity_deg_per_s: float = Detection.velocity_deg_per_s,
-    dispersion_deg: float = Detection.dispersion_deg,
-    minimum_fixation_s: float = Detection.minimum_s,
+    velocity_deg_per_s: float = FixationDetection.velocity_deg_per_s,
+    dispersion_deg: float = FixationDetection.dispersion_deg,
+    minimum_fixation_s: float = FixationDetection.minimum_s,
     dictation_window_s: float | None = None,
     vocabulary: Path | None = None,
     skip_missing: bool = False,
@@ -99,7 +99,7 @@ def read(
     """
     if not viewing_distance_cm > 0:
         raise ConfigError("the viewing distance must be above 0 cm", got=viewing_distance_cm)
-    detection = detect and Detection(detect, velocity_deg_per_s, dispersion_deg, minimum_fixation_s)
+    detection = detect and FixationDetection(detect, velocity_deg_per_s, dispersion_deg, minimum_fixation_s)
     words = None if dictation_window_s is None else read_vocabulary(vocabulary, NAME)
     dropped: Counter[str] = Counter()
     sheet = _read_sheet(root / "master_sheet.csv", dropped)
@@ -107,7 +107,7 @@ def read(
     position = {dicom_id: at for at, dicom_id in enumerate(cases["dicom_id"].tolist())}
     mimic.check_original_sizes(images or root, list(position), sizes)
     splits = mimic.official_splits(images or root)
-    screen = EgdScreen.of(cases, sizes, viewing_distance_cm)
+    screen = EgdScreen.from_pads(cases, sizes, viewing_distance_cm)
     ids = CaseIds(position, frozenset(sheet["dicom_id"].tolist()), ID_LENGTH)
     path = _table_path(root, "eye_gaze" if detection else "fixations")
     if detection:
@@ -184,7 +184,7 @@ def _find_cases(
     labels = _labels(sheet, dropped)
     sheet, labels = sheet.select(labels >= 0), labels[labels >= 0]
     files = mimic.find_images(base, [PurePosixPath(path) for path in sheet["path"].tolist()])
-    sizes = read_sizes(files, skip_missing, dropped, fix="say with --images where the files/ of MIMIC-CXR lies")
+    sizes = read_sizes(files, skip_missing, dropped, hint="say with --images where the files/ of MIMIC-CXR lies")
     usable = sizes[:, 0] > 0
     if not usable.any():
         raise TableError("not one record makes a case", where=sheet.path, got=dict(dropped))

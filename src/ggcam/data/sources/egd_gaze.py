@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from ggcam.data.processes import in_parallel
 from ggcam.data.sources.dictation import Vocabulary, Word, find_mentions, label_fixations
 from ggcam.data.sources.egd_screen import EgdScreen
 from ggcam.data.sources.readings import GazeRows, pixel_centre
 from ggcam.data.tables import read_chunks, read_table
 from ggcam.errors import TableError
-from ggcam.gaze.events import Detection, detect_fixations
+from ggcam.gaze.events import FixationDetection, detect_fixations
+from ggcam.utils.parallel import parallel_map
 
 READING_ID = "1"
 """One radiologist read each image once."""
@@ -42,7 +42,7 @@ class CaseIds:
     """
 
     position: Mapping[str, int]
-    listed: frozenset[str]
+    join_limited: frozenset[str]
     length: int
 
     def count(self, what: str, ids: Mapping[str, int], dropped: Counter[str]) -> None:
@@ -50,7 +50,7 @@ class CaseIds:
         for dicom_id, rows in ids.items():
             if len(dicom_id) != self.length:
                 dropped[f"{what} on a calibration image"] += rows
-            elif dicom_id not in self.listed:
+            elif dicom_id not in self.join_limited:
                 dropped[f"{what} on an image that the master sheet lacks"] += rows
             elif dicom_id not in self.position:
                 dropped[f"{what} on an image left out"] += rows
@@ -97,7 +97,9 @@ def read_fixations(path: Path, ids: CaseIds, screen: EgdScreen, dropped: Counter
     return EgdGaze(rows, end_s - duration_s)
 
 
-def read_samples(path: Path, ids: CaseIds, screen: EgdScreen, detection: Detection, dropped: Counter[str]) -> EgdGaze:
+def read_samples(
+    path: Path, ids: CaseIds, screen: EgdScreen, detection: FixationDetection, dropped: Counter[str]
+) -> EgdGaze:
     """Fixations found in the raw samples, or the samples themselves; read in chunks, since the table has 400 MB.
 
     Raises:
@@ -121,7 +123,7 @@ def read_samples(path: Path, ids: CaseIds, screen: EgdScreen, detection: Detecti
     x_px, y_px = (pixel_centre(x), pixel_centre(y)) if dwell else screen.to_image(case, x, y)
     recordings = _recordings(case, time_s, x_px, y_px, screen)
     # I-DT alone is a loop over samples, worth the two seconds that a process takes to start.
-    found = in_parallel(partial(_detect, detection), recordings, workers=0 if detection.method == "idt" else 1)
+    found = parallel_map(partial(_detect, detection), recordings, workers=0 if detection.method == "idt" else 1)
     parts = sorted((part for of_task in found for part in of_task), key=lambda part: part[0])
     together = GazeRows.concatenate([rows for _, rows in parts])
     return EgdGaze(together, together.start_s)
@@ -157,12 +159,12 @@ def _recordings(
     return parts
 
 
-def _detect(detection: Detection, recordings: Sequence[_Recording]) -> list[tuple[int, GazeRows]]:
+def _detect(detection: FixationDetection, recordings: Sequence[_Recording]) -> list[tuple[int, GazeRows]]:
     """Number of each case and its fixations."""
     return [
         (
             each.case,
-            GazeRows.of(
+            GazeRows.from_fixations(
                 each.case,
                 READING_ID,
                 detect_fixations(each.time_s, each.x_px, each.y_px, each.px_per_degree, detection),

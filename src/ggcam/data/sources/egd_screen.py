@@ -41,7 +41,7 @@ class EgdScreen:
     px_per_degree: Float[np.ndarray, "cases 2"]
 
     @classmethod
-    def of(cls, cases: Table, sizes: Int[np.ndarray, "cases 2"], viewing_distance_cm: float) -> EgdScreen:
+    def from_pads(cls, cases: Table, sizes: Int[np.ndarray, "cases 2"], viewing_distance_cm: float) -> EgdScreen:
         """Work it out from the master sheet; where that has no pads, from the rule by which the images were padded.
 
         One degree at the centre of the view spans 2 d tan(0.5 deg) on the screen.

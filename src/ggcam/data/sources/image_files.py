@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ggcam.data.images import IMAGE_SUFFIXES, image_size
-from ggcam.errors import ImageError, MissingFileError, listed
+from ggcam.errors import ImageError, MissingFileError, join_limited
 
 
 def check_present(
-    images: Sequence[Path], skip_missing: bool, dropped: Counter[str], fix: str
+    images: Sequence[Path], skip_missing: bool, dropped: Counter[str], hint: str
 ) -> Bool[np.ndarray, " n"]:
     """True for each image that is there, shape (n,).
 
@@ -22,7 +22,7 @@ def check_present(
         images: where each image should be.
         skip_missing: count the missing ones in `dropped` rather than raise.
         dropped: reason -> count, added to.
-        fix: what the user can do, for the message.
+        hint: what the user can do, for the message.
 
     Raises:
         MissingFileError: names the first missing ones and says how many they are.
@@ -32,21 +32,21 @@ def check_present(
     if missing and not skip_missing:
         raise MissingFileError(
             f"{len(missing):,} of {len(images):,} images are missing",
-            where=listed(missing, most=3),
-            fix=f"{fix}; or leave them out with --skip-missing",
+            where=join_limited(missing, most=3),
+            hint=f"{hint}; or leave them out with --skip-missing",
         )
     dropped["case whose image is missing"] += len(missing)
     return present
 
 
-def read_sizes(images: Sequence[Path], skip_missing: bool, dropped: Counter[str], fix: str) -> Int[np.ndarray, "n 2"]:
+def read_sizes(images: Sequence[Path], skip_missing: bool, dropped: Counter[str], hint: str) -> Int[np.ndarray, "n 2"]:
     """Height and width of each image in pixels, from the headers; (0, 0) where there is none and that is admitted.
 
     Args:
         images: where each image should be.
         skip_missing: count the missing and the unreadable ones in `dropped` rather than raise.
         dropped: reason -> count, added to.
-        fix: what the user can do about missing ones, for the message.
+        hint: what the user can do about missing ones, for the message.
 
     Raises:
         MissingFileError: names the first missing ones and says how many they are.
@@ -54,7 +54,7 @@ def read_sizes(images: Sequence[Path], skip_missing: bool, dropped: Counter[str]
     """
     sizes = np.zeros((len(images), 2), dtype=np.int64)
     unreadable: list[ImageError] = []
-    for at in np.flatnonzero(check_present(images, skip_missing, dropped, fix)).tolist():
+    for at in np.flatnonzero(check_present(images, skip_missing, dropped, hint)).tolist():
         try:
             sizes[at] = image_size(images[at])
         except ImageError as error:
@@ -79,7 +79,7 @@ def count_unreadable(errors: Sequence[ImageError], of: int, what: str, skip_miss
         shown = "\n".join(str(error) for error in errors[:3])
         raise ImageError(
             f"{len(errors):,} of {of:,} {what} cannot be read; the first:\n{shown}",
-            fix="mend or replace the files; or leave them out with --skip-missing",
+            hint="mend or replace the files; or leave them out with --skip-missing",
         )
     return len(errors)
 

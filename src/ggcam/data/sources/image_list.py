@@ -13,7 +13,7 @@ import numpy as np
 from ggcam.data.case import Case, Label, Source, Split
 from ggcam.data.sources.image_files import check_present, images_below, is_image
 from ggcam.data.tables import Table, column_names, read_table
-from ggcam.errors import DataError, MissingFileError, listed
+from ggcam.errors import DataError, MissingFileError, join_limited
 from ggcam.gaze.fixations import Fixations
 
 SPLIT_NAMES: dict[str, Split | None] = {
@@ -143,8 +143,8 @@ def _listed_cases(root: Path, path: Path, several: list[str], skip_missing: bool
         known = np.isin(np.char.lower(table["split"]), list(SPLIT_NAMES))
         table.refuse(~known, "unknown split", "split", "train, valid, test or nothing")
     files = [root / image for image in table["image"].tolist()]
-    fix = f"give paths inside {root} in the column image"
-    table = table.select(check_present(files, skip_missing, dropped, fix))
+    hint = f"give paths inside {root} in the column image"
+    table = table.select(check_present(files, skip_missing, dropped, hint))
     unlisted = set(images_below(root)) - set(table["image"].tolist())
     dropped[f"image that {path.name} does not list"] += len(unlisted)
     return table
@@ -159,8 +159,8 @@ def _cases_by_folder(root: Path, dropped: Counter[str]) -> Table:
             "no images in class folders",
             where=root,
             expected="<class>/<image>, or a labels.csv",
-            got=f"images elsewhere: {listed(images, most=2)}" if images else "no image at all",
-            fix="name the folder that holds the class folders, or write a labels.csv" if images else None,
+            got=f"images elsewhere: {join_limited(images, most=2)}" if images else "no image at all",
+            hint="name the folder that holds the class folders, or write a labels.csv" if images else None,
         )
     labels = [image.split("/")[0] for image in direct]
     folders = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
@@ -174,7 +174,7 @@ def _class_names(labels: np.ndarray, where: Path) -> tuple[str, ...]:
     if all(re.fullmatch(r"-?\d+", name) for name in names):
         names.sort(key=int)
     if len(names) < 2:
-        raise DataError("a classifier needs two classes or more", where=where, got=listed(names) or "none")
+        raise DataError("a classifier needs two classes or more", where=where, got=join_limited(names) or "none")
     return tuple(names)
 
 
@@ -186,7 +186,7 @@ def _case_ids(images: np.ndarray) -> list[str]:
             raise DataError(
                 f"two images would share the case id {case_id}",
                 where=f"{made[case_id]}, {image}",
-                fix="rename one, so that they differ in letters, digits, '.', '_' or '-' before the ending",
+                hint="rename one, so that they differ in letters, digits, '.', '_' or '-' before the ending",
             )
         made[case_id] = image
     return list(made)
@@ -194,7 +194,7 @@ def _case_ids(images: np.ndarray) -> list[str]:
 
 def _several_labels(table: Table, columns: list[str]) -> tuple[tuple[int | None, ...], ...]:
     if len(columns) < 2:
-        raise DataError("several labels need two columns or more", where=table.path, got=listed(columns))
+        raise DataError("several labels need two columns or more", where=table.path, got=join_limited(columns))
     values = []
     for column in columns:
         numbers = table.numbers(column, blank=True)

@@ -14,7 +14,7 @@ from jaxtyping import Int
 from ggcam.data.case import Split
 from ggcam.data.sources.image_list import SPLIT_NAMES
 from ggcam.data.tables import read_table
-from ggcam.errors import DataError, MissingFileError, listed
+from ggcam.errors import DataError, MissingFileError, join_limited
 
 _SUFFIXES = (".dcm", ".jpg", ".jpeg", ".png")
 
@@ -81,10 +81,10 @@ def check_original_sizes(root: Path, dicom_ids: Sequence[str], sizes: Int[np.nda
     )
     known = {dicom_id: (int(height), int(width)) for dicom_id, height, width in rows}
     expected = np.array([known.get(each, tuple(size)) for each, size in zip(dicom_ids, sizes.tolist(), strict=True)])
-    demand_sizes(dicom_ids, sizes, expected.reshape(-1, 2), path)
+    check_sizes(dicom_ids, sizes, expected.reshape(-1, 2), path)
 
 
-def demand_sizes(
+def check_sizes(
     names: Sequence[str], sizes: Int[np.ndarray, "n 2"], expected: Int[np.ndarray, "n 2"], where: Path
 ) -> None:
     """Demand that images have the size in which they were looked at.
@@ -97,9 +97,9 @@ def demand_sizes(
         raise DataError(
             f"{len(wrong):,} of {len(names):,} images have another size than the originals",
             where=where,
-            expected=listed((f"{names[at]}: {'x'.join(map(str, expected[at]))}" for at in wrong.tolist()), 2),
-            got=listed(("x".join(map(str, sizes[at])) for at in wrong.tolist()), 2),
-            fix="use the images of MIMIC-CXR or MIMIC-CXR-JPG as they are",
+            expected=join_limited((f"{names[at]}: {'x'.join(map(str, expected[at]))}" for at in wrong.tolist()), 2),
+            got=join_limited(("x".join(map(str, sizes[at])) for at in wrong.tolist()), 2),
+            hint="use the images of MIMIC-CXR or MIMIC-CXR-JPG as they are",
         )
 
 

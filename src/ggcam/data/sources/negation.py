@@ -71,14 +71,14 @@ def negated(tokens: Sequence[Token], begin: int, end: int) -> bool:
 
 
 def _before(tokens: Sequence[Token], begin: int) -> bool:
-    listed = False
+    join_limited = False
     for at in range(begin - 1, -1, -1):
         word, mark = tokens[at]
-        listed = listed or bool(mark)
+        join_limited = join_limited or bool(mark)
         if mark in (".", "?") or word in TURNS or _begins_a_clause(tokens, at):
             return False
         # "Resolved edema, new effusion" says nothing against the effusion.
-        if word in BEFORE and not (word in GONE and listed) and not _of_what_came_before(tokens, at):
+        if word in BEFORE and not (word in GONE and join_limited) and not _of_what_came_before(tokens, at):
             return not any(token.text in CHANGE for token in tokens[at + 1 : min(begin, at + 4)])
     return False
 

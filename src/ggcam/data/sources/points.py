@@ -12,10 +12,10 @@ from jaxtyping import Float, Int, Shaped
 
 from ggcam.data.sources.image_files import read_sizes
 from ggcam.data.sources.image_list import ImageList, with_tidy_paths
-from ggcam.data.sources.readings import FEW, GazeRows, group_readings
+from ggcam.data.sources.readings import MIN_FIXATIONS, GazeRows, group_readings
 from ggcam.data.sources.screen import Screen
 from ggcam.data.tables import read_table
-from ggcam.errors import ConfigError, TableError, listed
+from ggcam.errors import ConfigError, TableError, join_limited
 from ggcam.gaze.fixations import Fixations
 
 TimeUnit = Literal["s", "ms", "us"]
@@ -89,7 +89,7 @@ def read_points(
         return table[columns[name]] if columns[name] in table else np.full(len(table), "")
 
     x, y = (table.numbers(columns[name], blank=True) for name in ("x", "y"))
-    _demand_units(x, y, screen, path)
+    _check_units(x, y, screen, path)
     x_px, y_px, px_per_degree = screen.to_image(x, y, sizes[case])
     reader = words("reader")
     rows = GazeRows.build(
@@ -133,7 +133,7 @@ def match_images(
             "not one image of the fixations is among the cases",
             where=where,
             expected=f"paths such as {images.images[0]}",
-            got=listed(dict.fromkeys(names.tolist()), most=2),
+            got=join_limited(dict.fromkeys(names.tolist()), most=2),
         )
     return case
 
@@ -145,23 +145,23 @@ def sizes_of(images: ImageList, case: Int[np.ndarray, " n"]) -> Int[np.ndarray, 
     """
     looked_at = np.unique(case[case >= 0])
     sizes = np.zeros((len(images.images), 2), dtype=np.int64)
-    sizes[looked_at] = read_sizes([images.files[at] for at in looked_at], True, Counter(), fix="")
+    sizes[looked_at] = read_sizes([images.files[at] for at in looked_at], True, Counter(), hint="")
     return sizes
 
 
-def _demand_units(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], screen: Screen, where: Path) -> None:
+def _check_units(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], screen: Screen, where: Path) -> None:
     """Refuse shares that were taken for pixels, and pixels that were taken for shares."""
     largest = np.nanmax(np.concatenate([x, y]), initial=-np.inf)
     shares = screen.units.endswith("fraction")
-    if len(x) >= FEW and not shares and 0 < largest <= 1.1:
+    if len(x) >= MIN_FIXATIONS and not shares and 0 < largest <= 1.1:
         raise ConfigError(
             "these coordinates are no pixels: not one is above 1.1",
             where=f"{where}, --units {screen.units}",
-            fix=f"say --units {'screen_fraction' if screen.units == 'screen_px' else 'fraction'}",
+            hint=f"say --units {'screen_fraction' if screen.units == 'screen_px' else 'fraction'}",
         )
     if len(x) and shares and np.nanmedian(np.abs(np.concatenate([x, y]))) > 2:
         raise ConfigError(
             "these coordinates are no shares: most are above 2",
             where=f"{where}, --units {screen.units}",
-            fix=f"say --units {'screen_px' if screen.units == 'screen_fraction' else 'px'}",
+            hint=f"say --units {'screen_px' if screen.units == 'screen_fraction' else 'px'}",
         )

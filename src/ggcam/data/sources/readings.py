@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from ggcam.errors import DataError
 from ggcam.gaze.fixations import Fixations
 
-FEW, MOST = 20, 0.5
+MIN_FIXATIONS, MAX_OFF_IMAGE = 20, 0.5
 """From this many fixations on, a larger share than this off the image is a fault of the data and not of the reader."""
 
 Column = Float[np.ndarray, " n"]
@@ -72,7 +72,7 @@ class GazeRows:
         )
 
     @classmethod
-    def of(cls, case: int, reading_id: str, fixations: Fixations) -> GazeRows:
+    def from_fixations(cls, case: int, reading_id: str, fixations: Fixations) -> GazeRows:
         """The fixations of one reading."""
         columns = {field.name: getattr(fixations, field.name) for field in fields(Fixations)}
         number, name = np.full(len(fixations), case), np.full(len(fixations), reading_id)
@@ -116,12 +116,12 @@ def group_readings(
     inside = (rows.x_px >= 0) & (rows.x_px < width) & (rows.y_px >= 0) & (rows.y_px < height)
     off = ~unknown & ~inside
     instant = inside & (rows.duration_s <= 0)
-    if len(off) >= FEW and off.mean() > MOST:
+    if len(off) >= MIN_FIXATIONS and off.mean() > MAX_OFF_IMAGE:
         raise DataError(
             f"{off.mean():.0%} of the fixations lie off their images",
             where=where,
             expected="positions in pixels of the images as they are",
-            fix="use the images in the size in which they were looked at, not resized ones",
+            hint="use the images in the size in which they were looked at, not resized ones",
         )
     for reason, which in (
         ("fixation without position or duration", unknown),

@@ -14,9 +14,9 @@ from jaxtyping import Float, Shaped
 from ggcam.data.sources.points import SECONDS, TimeUnit
 from ggcam.data.sources.screen import Units
 from ggcam.data.tables import Table, column_names, read_table
-from ggcam.errors import DataError, MissingFileError, TableError, listed
+from ggcam.errors import DataError, MissingFileError, TableError, join_limited
 
-Recorder = Literal["auto", "eyelink", "gazepoint", "tobii", "generic"]
+Tracker = Literal["auto", "eyelink", "gazepoint", "tobii", "generic"]
 
 SUFFIXES = (".asc", ".csv", ".tsv", ".gz", ".parquet")
 COLUMNS = ("t", "x", "y", "image", "reader")
@@ -47,12 +47,12 @@ class Recording:
     screen_px: tuple[int, int] | None = None
 
 
-def read_recordings(path: Path, recorder: Recorder, columns: Mapping[str, str], time_unit: TimeUnit) -> list[Recording]:
+def read_recordings(path: Path, tracker: Tracker, columns: Mapping[str, str], time_unit: TimeUnit) -> list[Recording]:
     """Read one file, or all files of a folder.
 
     Args:
         path: the file or the folder.
-        recorder: what made them; "auto" tells by the ending (.asc) and the columns.
+        tracker: what made them; "auto" tells by the ending (.asc) and the columns.
         columns: of a plain table: name among `COLUMNS` -> name in the file.
         time_unit: of a plain table.
 
@@ -65,10 +65,12 @@ def read_recordings(path: Path, recorder: Recorder, columns: Mapping[str, str], 
     else:
         files = [path]
     if not files or not files[0].is_file():
-        raise MissingFileError("there is no recording", where=path, expected=f"files ending in {listed(SUFFIXES)}")
+        raise MissingFileError(
+            "there is no recording", where=path, expected=f"files ending in {join_limited(SUFFIXES)}"
+        )
     found = []
     for file in files:
-        made_by = _recorder(file) if recorder == "auto" else recorder
+        made_by = _recorder(file) if tracker == "auto" else tracker
         if made_by == "eyelink":
             found += _read_eyelink(file)
         elif made_by == "gazepoint":
@@ -80,7 +82,7 @@ def read_recordings(path: Path, recorder: Recorder, columns: Mapping[str, str], 
     return found
 
 
-def _recorder(path: Path) -> Recorder:
+def _recorder(path: Path) -> Tracker:
     if path.suffix == ".asc":
         return "eyelink"
     names = column_names(path)
@@ -143,7 +145,7 @@ def _read_gazepoint(path: Path) -> Iterator[Recording]:
 def _read_tobii(path: Path) -> Iterator[Recording]:
     """Tobii Pro Lab and Studio: gaze point in pixels of the screen, blank where it was lost or nothing was sampled."""
     names = column_names(path)
-    time, x, y = (_demand_like(path, names, word) for word in ("recordingtimestamp", "gazepointx", "gazepointy"))
+    time, x, y = (_check_like(path, names, word) for word in ("recordingtimestamp", "gazepointx", "gazepointy"))
     image = _like(names, "presentedmedianame") or _like(names, "presentedstimulusname") or _like(names, "medianame")
     reader, sensor = _like(names, "participantname"), _like(names, "sensor")
     table = read_table(path, [time, x, y], [name for name in (image, reader, sensor) if name])
@@ -164,10 +166,10 @@ def _like(names: list[str], word: str) -> str | None:
     return next((name for name in names if re.sub(r"[^a-z]", "", name.lower()).startswith(word)), None)
 
 
-def _demand_like(path: Path, names: list[str], word: str) -> str:
+def _check_like(path: Path, names: list[str], word: str) -> str:
     found = _like(names, word)
     if found is None:
-        raise TableError(f"the table has no column like {word}", where=path, got=listed(names, 12))
+        raise TableError(f"the table has no column like {word}", where=path, got=join_limited(names, 12))
     return found
 
 

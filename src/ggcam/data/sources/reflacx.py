@@ -25,12 +25,12 @@ from ggcam.data.sources.image_list import SPLIT_NAMES
 from ggcam.data.sources.readings import GazeRows, group_readings
 from ggcam.data.sources.reflacx_labels import CLASS_NAMES, certainties, columns_of, flags
 from ggcam.data.tables import read_table
-from ggcam.errors import ConfigError, MissingFileError, TableError, listed
+from ggcam.errors import ConfigError, MissingFileError, TableError, join_limited
 
 NAME = "reflacx"
 NEEDS = "main_data/metadata_phase_1.csv, _2 or _3, as in the REFLACX download"
 
-Readings = Literal["together", "apart"]
+Readings = Literal["merged", "separate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +57,15 @@ def read(
     root: Path,
     images: Path | None = None,
     phases: tuple[int, ...] = (1, 2, 3),
-    readings: Readings = "together",
-    certainty: int = 3,
+    readings: Readings = "merged",
+    min_certainty: int = 3,
     dictation_window_s: float | None = None,
     vocabulary: Path | None = None,
     skip_missing: bool = False,
 ) -> Source:
     """Read images with certainties turned into labels, gaze, ellipses and the box of the chest.
 
-    A multi-label source: a case belongs to each class whose certainty is at least `certainty` (the authors count 3,
+    A multi-label source: a case belongs to each class whose certainty is at least `min_certainty` (the authors count 3,
     "possibly", as present). The phases' labels are brought to one set; see :mod:`ggcam.data.sources.reflacx_labels`.
 
     A fixation is kept when it is on the image, lasts for any time and lies on the part of the image that was shown or
@@ -76,10 +76,10 @@ def read(
         root: the folder of main_data, or any folder up to two levels above the metadata.
         images: any folder above the images of MIMIC-CXR or MIMIC-CXR-JPG; `root` by default.
         phases: which of the three to read.
-        readings: "together" makes one case of all readings of an image, each with its own reading_id; it belongs to a
-            class when at least half of the readings that speak of it say so. "apart" makes a case of each reading;
+        readings: "merged" makes one case of all readings of an image, each with its own reading_id; it belongs to a
+            class when at least half of the readings that speak of it say so. "separate" makes a case of each reading;
             those of one image are of one patient, and so never fall into different splits.
-        certainty: 1 to 5, from which on a class is present; and below which an ellipse is left out.
+        min_certainty: 1 to 5, from which on a class is present; and below which an ellipse is left out.
         dictation_window_s: label each fixation with the finding that is named while it lasts or within so many seconds
             after it; None does not.
         vocabulary: TOML file of `finding = ["phrase", ...]`, in place of the one that comes along.
@@ -93,7 +93,7 @@ def read(
         MissingFileError, TableError, ImageError: files that are not there, or hold what they must not.
         DataError: images were resized, or most fixations lie off them.
     """
-    _check_options(phases, certainty)
+    _check_options(phases, min_certainty)
     words = None if dictation_window_s is None else read_vocabulary(vocabulary, NAME)
     dropped: Counter[str] = Counter()
     tables = {phase: path for phase, path in _metadata(root).items() if phase in phases}
@@ -104,13 +104,13 @@ def read(
     groups = _grouped(records, readings)
     firsts = [group[0] for group in groups.values()]
     files = mimic.find_images(images or root, [record.path for record in firsts])
-    sizes = read_sizes(files, skip_missing, dropped, fix="say with --images where the files/ of MIMIC-CXR lies")
+    sizes = read_sizes(files, skip_missing, dropped, hint="say with --images where the files/ of MIMIC-CXR lies")
     usable = np.flatnonzero(sizes[:, 0]).tolist()
     if not usable:
         raise TableError("not one record makes a case", where=root, got=dict(dropped))
     expected = np.array([firsts[at].size for at in usable])
     folder = next(iter(tables.values())).parent
-    mimic.demand_sizes([firsts[at].dicom_id for at in usable], sizes[usable], expected, folder)
+    mimic.check_sizes([firsts[at].dicom_id for at in usable], sizes[usable], expected, folder)
 
     kept = [list(groups.values())[at] for at in usable]
     rows = _read_gaze(kept, folder, skip_missing, dropped, words, dictation_window_s or 0.0)
@@ -121,10 +121,10 @@ def read(
         Case(
             case_id=names[at],
             patient_id=group[0].patient_id,
-            label=_label(group, certainty),
+            label=_label(group, min_certainty),
             image=files[at],
             readings=of_case,
-            regions=reflacx_readings.regions([(folder / r.reading_id, r.phase) for r in group], certainty, dropped),
+            regions=reflacx_readings.regions([(folder / r.reading_id, r.phase) for r in group], min_certainty, dropped),
             split=group[0].split,
         )
         for at, group, of_case in zip(usable, kept, gaze, strict=True)
@@ -141,11 +141,11 @@ def _metadata(root: Path) -> dict[int, Path]:
     return {}
 
 
-def _check_options(phases: Sequence[int], certainty: int) -> None:
+def _check_options(phases: Sequence[int], min_certainty: int) -> None:
     if not phases or not set(phases) <= {1, 2, 3}:
-        raise ConfigError("there are the phases 1, 2 and 3", where="--phases", got=listed(phases) or "none")
-    if not 1 <= certainty <= 5:
-        raise ConfigError("a certainty is 1 to 5", where="--certainty", got=certainty)
+        raise ConfigError("there are the phases 1, 2 and 3", where="--phases", got=join_limited(phases) or "none")
+    if not 1 <= min_certainty <= 5:
+        raise ConfigError("a certainty is 1 to 5", where="--min-certainty", got=min_certainty)
 
 
 def _read_records(path: Path, phase: int) -> list[_Record]:
@@ -194,7 +194,7 @@ def _check_records(records: Sequence[_Record], where: Path) -> None:
     """Each reading once, and the readings of one image agree on whose it is."""
     twice = [name for name, count in Counter(record.reading_id for record in records).items() if count > 1]
     if twice:
-        raise TableError("readings stand in two phases", where=where, got=listed(twice))
+        raise TableError("readings stand in two phases", where=where, got=join_limited(twice))
     said: dict[str, tuple[object, ...]] = {}
     for record in records:
         facts = (record.patient_id, record.split, record.size)
@@ -211,14 +211,14 @@ def _grouped(records: Sequence[_Record], readings: Readings) -> dict[str, list[_
     """Case id -> its records."""
     groups: dict[str, list[_Record]] = {}
     for record in records:
-        groups.setdefault(record.dicom_id if readings == "together" else record.reading_id, []).append(record)
+        groups.setdefault(record.dicom_id if readings == "merged" else record.reading_id, []).append(record)
     return groups
 
 
-def _label(group: Sequence[_Record], certainty: int) -> tuple[int | None, ...]:
+def _label(group: Sequence[_Record], min_certainty: int) -> tuple[int | None, ...]:
     """1 for each class that at least half of the readings which speak of it call present."""
     said = np.stack([record.certainty for record in group])
-    votes = [column[~np.isnan(column)] >= certainty for column in said.T]
+    votes = [column[~np.isnan(column)] >= min_certainty for column in said.T]
     return tuple(int(2 * vote.sum() >= len(vote)) if len(vote) else None for vote in votes)
 
 
@@ -239,8 +239,8 @@ def _read_gaze(
         raise MissingFileError(
             f"{len(missing):,} of {len(wanted):,} readings have no fixations.csv",
             where=folder,
-            got=listed(missing),
-            fix="complete the download; or leave them out with --skip-missing",
+            got=join_limited(missing),
+            hint="complete the download; or leave them out with --skip-missing",
         )
     dropped["reading without fixations.csv"] += len(missing)
     return GazeRows.concatenate(

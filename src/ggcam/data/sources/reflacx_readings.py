@@ -81,12 +81,12 @@ def _read_words(folder: Path) -> list[Word]:
     return [Word(text, start, end) for text, start, end in zip(table["word"].tolist(), *times, strict=True)]
 
 
-def regions(folders: Sequence[tuple[Path, int]], certainty: int, dropped: Counter[str]) -> tuple[Region, ...]:
+def regions(folders: Sequence[tuple[Path, int]], min_certainty: int, dropped: Counter[str]) -> tuple[Region, ...]:
     """Ellipses of all readings of an image, a region for each of their labels; and the mean of their chest boxes.
 
     Args:
         folders: of the readings, with their phase. Files that are not there say nothing.
-        certainty: ellipses below it are left out and counted.
+        min_certainty: ellipses below it are left out and counted.
         dropped: reason -> count, added to.
 
     Raises:
@@ -96,7 +96,7 @@ def regions(folders: Sequence[tuple[Path, int]], certainty: int, dropped: Counte
     chests: list[Float[np.ndarray, " 4"]] = []
     for folder, phase in folders:
         if (folder / "anomaly_location_ellipses.csv").is_file():
-            found += _ellipses(folder / "anomaly_location_ellipses.csv", phase, certainty, dropped)
+            found += _ellipses(folder / "anomaly_location_ellipses.csv", phase, min_certainty, dropped)
         if (folder / "chest_bounding_box.csv").is_file():
             chests += list(_corners(read_table(folder / "chest_bounding_box.csv", _CORNERS)))
     if chests:
@@ -105,7 +105,7 @@ def regions(folders: Sequence[tuple[Path, int]], certainty: int, dropped: Counte
     return tuple(found)
 
 
-def _ellipses(path: Path, phase: int, certainty: int, dropped: Counter[str]) -> list[Region]:
+def _ellipses(path: Path, phase: int, min_certainty: int, dropped: Counter[str]) -> list[Region]:
     asked = columns_of(phase)
     # An ellipse is never of a whole image's qualities, and some tables leave out labels that nobody drew.
     table = read_table(path, [*_CORNERS, "certainty"], sorted({name for names in asked.values() for name in names}))
@@ -115,9 +115,9 @@ def _ellipses(path: Path, phase: int, certainty: int, dropped: Counter[str]) -> 
         for name, columns in asked.items()
         if any(column in table for column in columns)
     }
-    low = sure < certainty
+    low = sure < min_certainty
     nameless = ~np.any(list(named.values()), axis=0) if named else np.ones(len(table), dtype=bool)
-    dropped[f"ellipse of a certainty below {certainty}"] += int(low.sum())
+    dropped[f"ellipse of a certainty below {min_certainty}"] += int(low.sum())
     dropped["ellipse without a label of the classes"] += int((nameless & ~low).sum())
     return [
         Region(name, "ellipse", *corners[at].tolist())

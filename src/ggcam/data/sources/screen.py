@@ -20,31 +20,31 @@ class Screen:
 
     Attributes:
         units: of the coordinates.
-        size_px: width and height of the screen; needed for shares of it, and where `shown_at` is not given.
-        shown_at: left, top, right and bottom edge of the image on the screen, in its pixels; by default the image is
+        size_px: width and height of the screen; needed for shares of it, and where `image_rect` is not given.
+        image_rect: left, top, right and bottom edge of the image on the screen, in its pixels; by default the image is
             taken to be as large as it goes, in the middle.
         px_per_degree: pixels per degree of visual angle; of the screen where the units are, else of the image.
     """
 
     units: Units = "px"
     size_px: tuple[int, int] | None = None
-    shown_at: tuple[float, float, float, float] | None = None
+    image_rect: tuple[float, float, float, float] | None = None
     px_per_degree: float = np.nan
 
     def __post_init__(self) -> None:
         on_screen = self.units.startswith("screen")
-        if on_screen and not self.size_px and (not self.shown_at or self.units == "screen_fraction"):
+        if on_screen and not self.size_px and (not self.image_rect or self.units == "screen_fraction"):
             raise ConfigError(
                 f"coordinates in {self.units} need the size of the screen",
                 where="--screen",
-                fix="give it, as 1920x1080" + ("" if self.units == "screen_fraction" else "; or --shown-at"),
+                hint="give it, as 1920x1080" + ("" if self.units == "screen_fraction" else "; or --image-rect"),
             )
-        if self.shown_at and not on_screen:
+        if self.image_rect and not on_screen:
             raise ConfigError(
-                "a place on the screen says nothing about coordinates on the image", where="--shown-at, --units"
+                "a place on the screen says nothing about coordinates on the image", where="--image-rect, --units"
             )
-        if self.shown_at and (self.shown_at[2] <= self.shown_at[0] or self.shown_at[3] <= self.shown_at[1]):
-            raise ConfigError("the image has no area there", where="--shown-at", expected="left top right bottom")
+        if self.image_rect and (self.image_rect[2] <= self.image_rect[0] or self.image_rect[3] <= self.image_rect[1]):
+            raise ConfigError("the image has no area there", where="--image-rect", expected="left top right bottom")
         if self.px_per_degree <= 0:
             raise ConfigError("pixels per degree must be above 0", where="--px-per-degree", got=self.px_per_degree)
 
@@ -93,8 +93,8 @@ class Screen:
         self, width_height: Float[np.ndarray, "n 2"]
     ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
         """Upper left corner, and width and height, of each image on the screen."""
-        if self.shown_at:
-            edges = np.broadcast_to(np.array(self.shown_at, dtype=np.float64), (len(width_height), 4))
+        if self.image_rect:
+            edges = np.broadcast_to(np.array(self.image_rect, dtype=np.float64), (len(width_height), 4))
             return edges[:, :2], edges[:, 2:] - edges[:, :2]
         screen = np.array(self.size_px, dtype=np.float64)
         shown = width_height * (screen / width_height).min(axis=1, keepdims=True)

@@ -19,7 +19,7 @@ from ggcam.data.sources.image_files import images_by_id, read_sizes
 from ggcam.data.sources.readings import GazeRows, group_readings
 from ggcam.data.sources.siim_gaze import read_clusters
 from ggcam.data.sources.siim_lesions import Lesions, box_of, decode_runs, read_lesions
-from ggcam.errors import ConfigError, DataError, MissingFileError, listed
+from ggcam.errors import ConfigError, DataError, MissingFileError, join_limited
 from ggcam.gaze.fixations import Fixations
 
 NAME = "siim_acr"
@@ -79,7 +79,7 @@ def read(
     found = images_by_id(images or root, dropped)
     ids = list(lesions)
     files = [found.get(image_id, (images or root) / f"{image_id}.dcm") for image_id in ids]
-    sizes = read_sizes(files, skip_missing, dropped, fix="say with --images where dicom-images-train lies")
+    sizes = read_sizes(files, skip_missing, dropped, hint="say with --images where dicom-images-train lies")
     usable = np.flatnonzero(sizes[:, 0]).tolist()
     ids, files, sizes = [ids[at] for at in usable], [files[at] for at in usable], sizes[usable]
     if not ids:
@@ -117,10 +117,12 @@ def _find_gaze(root: Path) -> Path:
         path for folder in folders for path in folder.glob("*gaze*") if path.suffix in (".json", ".pkl", ".pickle")
     )
     if len(found) > 1:
-        raise ConfigError("there are several gaze files", where=root, got=listed(found), fix="name one: --fixations")
+        raise ConfigError(
+            "there are several gaze files", where=root, got=join_limited(found), hint="name one: --fixations"
+        )
     if not found:
         raise MissingFileError(
-            "there is no gaze file", where=root, expected="*gaze*.json or *gaze*.pkl", fix="name it: --fixations FILE"
+            "there is no gaze file", where=root, expected="*gaze*.json or *gaze*.pkl", hint="name it: --fixations FILE"
         )
     return found[0]
 

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
-from ggcam.data.mistaken import mistaken_for
-from ggcam.errors import DataError, MissingFileError, TableError, listed
+from ggcam.errors import DataError, MissingFileError, TableError, join_limited
+from ggcam.utils.sniff import sniff_mistake
 
 Clusters = Mapping[str, Float[np.ndarray, "n 3"]]
 """Image id (SOPInstanceUID) -> first and second coordinate as the file has them, 0 to 1 on the image, and samples."""
@@ -40,8 +40,8 @@ def read_clusters(path: Path) -> Clusters:
     """
     if not path.is_file():
         raise MissingFileError("there is no such gaze file", where=path)
-    if instead := mistaken_for(path):
-        raise DataError(f"this is no gaze file but {instead.what}", where=path, fix=instead.fix)
+    if instead := sniff_mistake(path):
+        raise DataError(f"this is no gaze file but {instead.what}", where=path, hint=instead.hint)
     entries = _from_json(path) if path.suffix == ".json" else _from_pickle(path)
     found: dict[str, Float[np.ndarray, "n 3"]] = {}
     for place, key, clusters in entries:
@@ -68,13 +68,13 @@ def _from_json(path: Path) -> list[tuple[str, object, object]]:
     for at, entry in enumerate(content):
         missing = [name for name in ("image_id", *_FIELDS) if not isinstance(entry, dict) or name not in entry]
         if missing:
-            raise TableError("an entry lacks a field", where=f"{path}: entry {at}", got=f"no {listed(missing)}")
+            raise TableError("an entry lacks a field", where=f"{path}: entry {at}", got=f"no {join_limited(missing)}")
         columns = [entry[name] for name in _FIELDS]
         if not all(isinstance(column, list) for column in columns) or len({len(column) for column in columns}) > 1:
             raise TableError(
                 "gaze_x, gaze_y and time are not three lists of one length",
                 where=f"{path}: entry {at}",
-                got=listed(len(column) if isinstance(column, list) else repr(column) for column in columns),
+                got=join_limited(len(column) if isinstance(column, list) else repr(column) for column in columns),
             )
         entries.append((f"entry {at}", entry["image_id"], list(zip(*columns, strict=True))))
     return entries
@@ -88,7 +88,7 @@ def _from_pickle(path: Path) -> list[tuple[str, object, object]]:
             "the pickle holds more than containers, words and numbers, and is not opened",
             where=path,
             got=f"the object {error}",
-            fix="take the JSON form, or write one from a machine where you trust the file",
+            hint="take the JSON form, or write one from a machine where you trust the file",
         ) from None
     except Exception as error:  # a damaged pickle may raise anything
         raise DataError("the gaze file is no whole pickle", where=path, got=error or type(error).__name__) from None

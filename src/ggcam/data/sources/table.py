@@ -13,10 +13,10 @@ from ggcam.data.sources import recordings
 from ggcam.data.sources.image_list import ImageList, list_images
 from ggcam.data.sources.points import COLUMNS, TimeUnit, match_images, parse_columns, read_points, sizes_of
 from ggcam.data.sources.readings import GazeRows, group_readings
-from ggcam.data.sources.recordings import Recorder, Recording, read_recordings
+from ggcam.data.sources.recordings import Recording, Tracker, read_recordings
 from ggcam.data.sources.screen import Screen, Units
 from ggcam.errors import ConfigError
-from ggcam.gaze.events import Detection, Method, detect_fixations
+from ggcam.gaze.events import FixationDetection, Method, detect_fixations
 from ggcam.gaze.fixations import Fixations
 
 NAME = "table"
@@ -38,13 +38,13 @@ def read(
     units: Units | None = None,
     time_unit: TimeUnit = "s",
     screen: str | None = None,
-    shown_at: tuple[float, float, float, float] | None = None,
+    image_rect: tuple[float, float, float, float] | None = None,
     px_per_degree: float = np.nan,
-    recorder: Recorder = "auto",
+    tracker: Tracker = "auto",
     detect: Method = "ivt",
-    velocity_deg_per_s: float = Detection.velocity_deg_per_s,
-    dispersion_deg: float = Detection.dispersion_deg,
-    minimum_fixation_s: float = Detection.minimum_s,
+    velocity_deg_per_s: float = FixationDetection.velocity_deg_per_s,
+    dispersion_deg: float = FixationDetection.dispersion_deg,
+    minimum_fixation_s: float = FixationDetection.minimum_s,
     skip_missing: bool = False,
 ) -> Source:
     """Read images with labels, and points or raw samples of gaze.
@@ -64,9 +64,9 @@ def read(
         units: of x and y; "px" by default, or what the recorder writes.
         time_unit: of start and duration, or of t.
         screen: WIDTHxHEIGHT in pixels, where the units are of the screen.
-        shown_at: left, top, right, bottom edge of the image on the screen; by default as large as it goes, centred.
+        image_rect: left, top, right, bottom edge of the image on the screen; by default as large as it goes, centred.
         px_per_degree: pixels per degree of visual angle, of the screen where the units are, else of the image.
-        recorder: what made the recordings.
+        tracker: what made the recordings.
         detect: how samples become fixations.
         velocity_deg_per_s: see :class:`Detection`.
         dispersion_deg: see :class:`Detection`.
@@ -83,13 +83,13 @@ def read(
     images = list_images(root, labels, skip_missing, dropped)
     size_px = Screen.parse_size(screen) if screen else None
     if samples:
-        found = read_recordings(samples, recorder, parse_columns(columns, recordings.COLUMNS), time_unit)
-        detection = Detection(detect, velocity_deg_per_s, dispersion_deg, minimum_fixation_s)
-        asked = (units, size_px, shown_at, px_per_degree)
+        found = read_recordings(samples, tracker, parse_columns(columns, recordings.COLUMNS), time_unit)
+        detection = FixationDetection(detect, velocity_deg_per_s, dispersion_deg, minimum_fixation_s)
+        asked = (units, size_px, image_rect, px_per_degree)
         readings = _from_samples(found, images, detection, asked, dropped, samples)
     else:
         path = fixations or next((root / name for name in _POINTS if (root / name).is_file()), root / _POINTS[0])
-        place = Screen(units or "px", size_px, shown_at, px_per_degree)
+        place = Screen(units or "px", size_px, image_rect, px_per_degree)
         readings = read_points(path, images, dropped, parse_columns(columns, COLUMNS), place, time_unit, by_name=True)
     dropped["case without gaze (kept)"] = sum(not of_case for of_case in readings)
     return images.source(NAME, readings, dropped)
@@ -98,7 +98,7 @@ def read(
 def _from_samples(
     found: list[Recording],
     images: ImageList,
-    detection: Detection,
+    detection: FixationDetection,
     asked: tuple[Units | None, tuple[int, int] | None, tuple[float, float, float, float] | None, float],
     dropped: Counter[str],
     where: Path,
@@ -107,18 +107,18 @@ def _from_samples(
     names = np.array([recording.image for recording in found], dtype=np.str_)
     case = match_images(names, images, where, by_name=True)
     sizes = sizes_of(images, case)
-    units, size_px, shown_at, px_per_degree = asked
+    units, size_px, image_rect, px_per_degree = asked
     rows: list[GazeRows] = []
     for at, recording in zip(case.tolist(), found, strict=True):
         if at < 0 or not sizes[at, 0]:
             dropped["sample on an image that is no case or cannot be read"] += len(recording.time_s)
             continue
         meant = units or recording.units or "px"
-        place = Screen(meant, size_px or recording.screen_px, shown_at, px_per_degree)
+        place = Screen(meant, size_px or recording.screen_px, image_rect, px_per_degree)
         of_sample = np.broadcast_to(sizes[at], (len(recording.time_s), 2))
         x_px, y_px, degrees = place.to_image(recording.x, recording.y, of_sample)
         dropped["sample in which the eye was lost"] += int(np.isnan(x_px + y_px).sum())
         seen = detect_fixations(recording.time_s, x_px, y_px, (float(degrees[0, 0]), float(degrees[0, 1])), detection)
         since_first = replace(seen, start_s=seen.start_s - recording.time_s[0])
-        rows.append(GazeRows.of(at, recording.reader, since_first))
+        rows.append(GazeRows.from_fixations(at, recording.reader, since_first))
     return group_readings(GazeRows.concatenate(rows), sizes, dropped, where)

@@ -1,0 +1,1 @@
+"""The studies behind docs/evidence.md: each is a command, and long."""

@@ -1,0 +1,103 @@
+"""All checks of a prepared folder together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ggcam.data.checks.coordinates import gaze_points
+from ggcam.data.checks.gaze import check_gaze
+from ggcam.data.checks.pixels import THUMBNAIL_PX, check_pixels, copies, look
+from ggcam.data.checks.result import CheckResult
+from ggcam.data.checks.tables import check_tables, dropped_rows
+from ggcam.data.prepared import PreparedData
+from ggcam.gaze.fixations import Fixations
+
+
+@dataclass(frozen=True)
+class ClassGaze:
+    """How much gaze a class has; medians over its cases with gaze, NaN without any."""
+
+    class_name: str
+    cases: int
+    with_gaze: int
+    fixations: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class DataCheck:
+    """What was found in a prepared folder.
+
+    Attributes:
+        results: in a fixed order.
+        classes: in the order of the labels.
+        dropped: reason and number of what preparation left out.
+        counts: fixations of each case with gaze.
+        durations_s: of every fixation.
+        copies: ids of cases whose images are equal, one group a picture.
+        mean_image: mean of all images, each brought to a square, 0 to 255.
+        gaze_sum: seconds of gaze in each cell of that square.
+    """
+
+    results: tuple[CheckResult, ...]
+    classes: tuple[ClassGaze, ...]
+    dropped: tuple[tuple[str, int], ...]
+    counts: Int[np.ndarray, " n"]
+    durations_s: Float[np.ndarray, " m"]
+    copies: tuple[tuple[str, ...], ...]
+    mean_image: Float[np.ndarray, "side side"]
+    gaze_sum: Float[np.ndarray, "side side"]
+
+    @property
+    def errors(self) -> tuple[CheckResult, ...]:
+        """The results that spoil results."""
+        return tuple(result for result in self.results if result.level == "error")
+
+    @property
+    def warnings(self) -> tuple[CheckResult, ...]:
+        """The results that deserve a look."""
+        return tuple(result for result in self.results if result.level == "warning")
+
+
+def check_data(prepared: PreparedData, progress: Callable[[int, int], None] | None = None) -> DataCheck:
+    """Look at the tables, every image and all gaze of a prepared folder.
+
+    Args:
+        prepared: the data.
+        progress: called with the number of images seen and of all, after each.
+
+    Raises:
+        ImageError: an image is damaged or of another size than the frame.
+    """
+    points = gaze_points(prepared)
+    seen = look(prepared, points, progress)
+    together = np.concatenate([np.zeros((0, 3)), *points.values()])
+    gaze_sum, _, _ = np.histogram2d(
+        together[:, 0], together[:, 1], bins=THUMBNAIL_PX, range=[[0, 1], [0, 1]], weights=together[:, 2]
+    )
+    return DataCheck(
+        results=(*check_tables(prepared), *check_pixels(prepared, seen), *check_gaze(prepared, points, seen)),
+        classes=tuple(_class_gaze(prepared, label) for label in range(len(prepared.class_names))),
+        dropped=tuple(dropped_rows(prepared)),
+        counts=np.array([len(gaze) for gaze in points.values()], dtype=np.int64),
+        durations_s=prepared.fixations["duration_s"].to_numpy(np.float64),
+        copies=copies(seen),
+        mean_image=np.mean([each.thumbnail for each in seen], axis=0),
+        gaze_sum=gaze_sum,
+    )
+
+
+def _class_gaze(prepared: PreparedData, label: int) -> ClassGaze:
+    rows = prepared.cases[prepared.label_matrix[:, label] == 1]
+    gaze = [prepared.gaze.get(case_id, Fixations.empty()) for case_id in rows.loc[rows["has_gaze"], "case_id"]]
+    return ClassGaze(
+        prepared.class_names[label],
+        cases=len(rows),
+        with_gaze=len(gaze),
+        fixations=float(np.median([len(each) for each in gaze])) if gaze else float("nan"),
+        seconds=float(np.median([each.total_s for each in gaze])) if gaze else float("nan"),
+    )

@@ -1,0 +1,1 @@
+"""The original GG-CAM's data files and preprocessing."""

@@ -1,0 +1,1 @@
+"""Raw data set -> prepared folder: parallel, atomic and resumable."""

@@ -1,0 +1,1 @@
+"""Every metric of a trained run, with its interval."""

@@ -1,0 +1,184 @@
+"""How well probabilities tell who has a label from who has not, where a case may have several labels, or none.
+
+Labels are (n, k): 1, 0 or NaN, which is unknown. Every label is judged on the cases of which it is known, alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.special import expit
+
+from ggcam.metrics.bootstrap_statistics import (
+    WeightedStatistic,
+    mean_of_defined,
+    on_cases,
+    weighted_auprc,
+    weighted_auroc,
+    weighted_ece,
+    weighted_mean,
+    weighted_reliability,
+    weighted_sensitivity,
+)
+from ggcam.metrics.calibration import BINS
+from ggcam.metrics.classification import auroc, known_mean, nan_to_none, precision_recall
+
+Metric = Callable[[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]], WeightedStatistic]
+"""Scores and who is positive -> a statistic of case weights."""
+
+
+def auroc_per_label(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
+    """AUROC of each label, shape (k,); NaN for one of which not both values are known.
+
+    Raises:
+        ValueError: no cases, a score that is not finite, or labels that are not 1, 0 or NaN for each score.
+    """
+    check_labels(scores, labels)
+    known = np.isfinite(labels)
+    return np.array([auroc(scores[on, k], labels[on, k] == 1) for k, on in enumerate(known.T)])
+
+
+def macro_auroc_multilabel(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]) -> float:
+    """Mean AUROC over the labels that have one; NaN, without a warning, when none has.
+
+    Raises:
+        ValueError: as in `auroc_per_label`.
+    """
+    return known_mean(auroc_per_label(scores, labels))
+
+
+def multilabel_report(
+    logits: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"], class_names: Sequence[str]
+) -> dict:
+    """`classification.classification_report` for several labels a case; undefined metrics are None.
+
+    Under the same keys, each label's precision, recall, F1 and support (cases that have it) at a probability of 0.5;
+    "accuracy" is the share of all known entries that are right, "ROC_AUC_ovr" the mean AUROC over the labels, and
+    "ROC_AUC_ovo" None. "ours" has no confusion matrix of classes, but each label's "confusion_matrix" (rows: absent,
+    present) and number of "known" cases; its "balanced_accuracy" is the mean over labels of half of recall and
+    specificity together. A label that no case has stays out of every average.
+
+    Args:
+        logits: shape (n, k), finite.
+        labels: shape (n, k), 1, 0 or NaN.
+        class_names: k names.
+
+    Raises:
+        ValueError: as in `auroc_per_label`, or the names do not fit.
+    """
+    areas = auroc_per_label(logits, labels)
+    if len(class_names) != logits.shape[1]:
+        raise ValueError(f"{len(class_names)} class names for {logits.shape[1]} logits")
+    probabilities = expit(logits.astype(np.float64))
+    precisions = auprc_per_label(probabilities, labels)
+    known, present, predicted = np.isfinite(labels), labels == 1, logits > 0
+    rows, more, halves = [], [], []
+    for k in range(logits.shape[1]):
+        on = known[:, k]
+        confusion = np.bincount(2 * present[on, k] + predicted[on, k], minlength=4).reshape(2, 2)
+        absent_row, row = precision_recall(confusion)
+        rows.append(row)
+        halves.append((row["recall"] + absent_row["recall"]) / 2)
+        metrics = {"auroc": float(areas[k]), "auprc": float(precisions[k]), "known": int(on.sum())}
+        more.append(row | metrics | {"confusion_matrix": confusion.tolist()})
+    keys = [key for key in rows[0] if key != "support"]
+    all_present = float(present.sum())
+    macro = {key: known_mean(np.array([row[key] for row in rows])) for key in keys}
+    weighted = {
+        key: sum(row[key] * row["support"] for row in rows if row["support"]) / all_present if all_present else np.nan
+        for key in keys
+    }
+    support = {"support": all_present}
+    return nan_to_none(
+        {f"{float(k)}": row for k, row in enumerate(rows)}
+        | {
+            "accuracy": known_mean((predicted == present)[known].astype(np.float64)),
+            "macro avg": macro | support,
+            "weighted avg": weighted | support,
+            "ROC_AUC_ovr": known_mean(areas),
+            "ROC_AUC_ovo": None,
+            "ours": {
+                "macro_auroc": known_mean(areas),
+                "macro_auprc": known_mean(precisions),
+                "balanced_accuracy": known_mean(np.array(halves)),
+                "cases": len(labels),
+                "classes": dict(zip(class_names, more, strict=True)),
+            },
+        }
+    )
+
+
+def auprc_per_label(
+    probabilities: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]
+) -> Float[np.ndarray, " k"]:
+    """Average precision of each label, shape (k,); NaN for one that no case has.
+
+    Raises:
+        ValueError: as in `auroc_per_label`.
+    """
+    check_labels(probabilities, labels)
+    all_cases = np.ones((len(labels), 1))
+    columns = zip(probabilities.T, labels.T, strict=True)
+    return np.array([on_known(weighted_auprc, *column)(all_cases)[0] for column in columns])
+
+
+def on_known(metric: Metric, scores: Float[np.ndarray, " n"], labels: Float[np.ndarray, " n"]) -> WeightedStatistic:
+    """A metric of one label, over the cases of which it is known, as a statistic of all cases."""
+    known = np.isfinite(labels)
+    return on_cases(known, metric(scores[known], labels[known] == 1))
+
+
+def label_metrics(
+    probabilities: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"], class_names: Sequence[str]
+) -> dict:
+    """What metrics.json says of several labels, as functions of case weights.
+
+    Means over the labels, in a resample over those that it defines, as it easily loses a rare one: macro_auroc,
+    macro_auprc. Of all known entries in one pool: micro_auroc, accuracy (at a probability of 0.5), brier (0 to 1),
+    ece (of the probability that the label is present), and by bin of that probability reliability, whose
+    "accuracy" is the share of present ones. By label: auroc, auprc, sensitivity_at_90_specificity; and as numbers of
+    cases "known" and "present". A label of which not both values are known is in these numbers and in the pool alone.
+
+    Raises:
+        ValueError: as in `auroc_per_label`.
+    """
+    areas = auroc_per_label(probabilities, labels)
+    columns = dict(zip(class_names, zip(probabilities.T, labels.T, strict=True), strict=True))
+    judged = {name: column for (name, column), area in zip(columns.items(), areas, strict=True) if np.isfinite(area)}
+
+    def by_label(metric: Metric) -> dict[str, WeightedStatistic]:
+        return {name: on_known(metric, *column) for name, column in judged.items()}
+
+    case, label = np.nonzero(np.isfinite(labels))
+    probability, present = probabilities[case, label], labels[case, label] == 1
+    aurocs, auprcs = by_label(weighted_auroc), by_label(weighted_auprc)
+    return {
+        "macro_auroc": mean_of_defined(list(aurocs.values())),
+        "micro_auroc": on_cases(case, weighted_auroc(probability, present)),
+        "macro_auprc": mean_of_defined(list(auprcs.values())),
+        "accuracy": on_cases(case, weighted_mean((probability > 0.5) == present)),
+        "brier": on_cases(case, weighted_mean((probability - present) ** 2)),
+        "ece": on_cases(case, weighted_ece(probability, present, BINS)),
+        "reliability": {
+            name: found | {key: on_cases(case, found[key]) for key in ("confidence", "accuracy")}
+            for name, found in weighted_reliability(probability, present).items()
+        },
+        "auroc": aurocs,
+        "auprc": auprcs,
+        "sensitivity_at_90_specificity": by_label(weighted_sensitivity),
+        "known": {name: int(np.isfinite(labels[:, k]).sum()) for k, name in enumerate(class_names)},
+        "present": {name: int((labels[:, k] == 1).sum()) for k, name in enumerate(class_names)},
+    }
+
+
+def check_labels(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]) -> None:
+    """Raise ValueError unless there are cases, every score is finite and every label is 1, 0 or NaN."""
+    if not len(labels):
+        raise ValueError("there are no cases to judge")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
+    odd = labels[~np.isnan(labels) & (labels != 0) & (labels != 1)]
+    if len(odd):
+        raise ValueError(f"a label is 1, 0 or NaN, got {odd[0]}")

@@ -1,0 +1,60 @@
+"""REFLACX's screen: which part of an image a reader had before them, zoomed and panned, and where on the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.random import Generator
+
+from ggcam.simulate.scanpath import LONGER_SIDE_DEG, SimulatedGaze
+
+LEFT_PX, RIGHT_PX, HEIGHT_PX = 660, 3180, 2160
+"""The image's part of a screen of 3840x2160; buttons beside it."""
+
+PX_PER_DEGREE = HEIGHT_PX / LONGER_SIDE_DEG
+"""Of the screen."""
+
+ZOOMS = (1.5, 2.0, 3.0)
+ZOOMED_SHARE = 0.3
+"""Probability that a fixation begins a time of zooming; a few fixations long."""
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What was shown during each fixation.
+
+    Attributes:
+        shown_px: left, top, right, bottom of the part of the image, in its pixels, shape (n, 4).
+        screen_px: the same of where it stood on the screen, shape (n, 4).
+    """
+
+    shown_px: Int[np.ndarray, "n 4"]
+    screen_px: Int[np.ndarray, "n 4"]
+
+    @property
+    def px_per_degree(self) -> Float[np.ndarray, "n 2"]:
+        """Image pixels per degree of visual angle at that zoom, to the right and downwards."""
+        sides = (rectangle[:, 2:] - rectangle[:, :2] for rectangle in (self.shown_px, self.screen_px))
+        shown, screen = sides
+        return PX_PER_DEGREE * shown / screen
+
+
+def draw_views(gaze: SimulatedGaze, height_px: int, width_px: int, rng: Generator) -> Views:
+    """Let the reader zoom in now and then, and pan so that what is looked at is shown."""
+    zoom = np.ones(len(gaze.x_px))
+    for first in np.flatnonzero(rng.random(len(zoom)) < ZOOMED_SHARE / 5).tolist():
+        zoom[first : first + rng.integers(3, 9)] = rng.choice(ZOOMS)
+    size, area = np.array([width_px, height_px]), np.array([RIGHT_PX - LEFT_PX, HEIGHT_PX])
+    scale = (area / size).min() * zoom[:, None]
+    extent = np.minimum(area, size * scale)
+    shown = np.clip(np.rint(extent / scale), 1, size)
+    looked_at = np.stack([gaze.x_px, gaze.y_px], axis=1)
+    corner = np.rint(looked_at - shown * rng.uniform(0.3, 0.7, (len(zoom), 2)))
+    corner = np.clip(corner, 0, size - shown)
+    on_screen = np.array([LEFT_PX, 0]) + (area - extent) / 2
+    return Views(
+        np.concatenate([corner, corner + shown], axis=1).astype(np.int64),
+        np.rint(np.concatenate([on_screen, on_screen + extent], axis=1)).astype(np.int64),
+    )

@@ -1,0 +1,1 @@
+"""Files, processes, seeds and versions: nothing that knows about images or gaze."""

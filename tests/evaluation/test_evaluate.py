@@ -1,0 +1,338 @@
+"""Evaluation of a trained run: its metrics against slow ones, and every file that it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from ast import literal_eval
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
+
+from ggcam.data.case import Frame
+from ggcam.data.prepared import REGIONS, PreparedData, load_prepared
+from ggcam.errors import ConfigError, MissingFileError, PreparedFolderError, RunFolderError
+from ggcam.evaluation.cam_metrics import CaseMasks, localisation_metrics
+from ggcam.evaluation.evaluate import evaluate, outputs_table, write_evaluation
+from ggcam.evaluation.run_metrics import with_intervals
+from ggcam.metrics.localisation import regions_to_mask
+from ggcam.run_folder import open_run_folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run, to damage."""
+    return Path(shutil.copytree(trained, tmp_path / trained.name))
+
+
+@pytest.fixture(scope="module")
+def predictions(trained: Path) -> pd.DataFrame:
+    return pd.read_parquet(open_run_folder(trained).predictions)
+
+
+@pytest.fixture(scope="module")
+def metrics(trained: Path) -> dict:
+    return json.loads(open_run_folder(trained).metrics.read_text())
+
+
+@pytest.fixture(scope="module")
+def probabilities(predictions: pd.DataFrame) -> np.ndarray:
+    return predictions.filter(like="probability_").to_numpy()
+
+
+def test_every_file_of_the_run_folder_is_there_and_not_empty(trained):
+    net = next(trained.glob("CAMClassifier_test_resnet_*")).name
+    files = [
+        "params_NetLearn_.txt",
+        "params_CAMClassifier_.txt",
+        "QuickHelper_summary.txt",
+        "config.toml",
+        "metrics.json",
+        "predictions.parquet",
+        "cams.npz",
+        "report.html",
+        "history.csv",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        f"{net}/classification_report.json",
+        f"{net}/classification_results.csv",
+        f"{net}/NET.pt",
+        f"{net}/training_process.png",
+    ]
+    assert [name for name in files if not (trained / name).is_file() or not (trained / name).stat().st_size] == []
+    assert not list(trained.rglob("*.part*"))
+
+
+def test_predictions_are_the_test_cases_in_the_order_of_the_table(predictions, prepared):
+    cases = load_prepared(prepared).cases.query("split == 'test'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        predictions[["case_id", "patient_id", "split", "label"]], cases[["case_id", "patient_id", "split", "label"]]
+    )
+    assert list(predictions)[:7] == [
+        "case_id", "patient_id", "split", "label", "predicted", "cam_peak_row", "cam_peak_column",
+    ]  # fmt: skip
+
+
+def test_macro_auroc_and_accuracy_equal_scikit_learns(metrics, predictions, probabilities):
+    labels = predictions["label"].to_numpy()
+    assert metrics["macro_auroc"]["value"] == pytest.approx(
+        roc_auc_score(labels, probabilities.astype(float), multi_class="ovr", average="macro"), abs=1e-6
+    )
+    assert metrics["accuracy"]["value"] == pytest.approx(accuracy_score(labels, probabilities.argmax(axis=1)))
+    for k, name in enumerate(("Normal", "CHF", "pneumonia")):
+        assert metrics["auroc"][name]["value"] == pytest.approx(roc_auc_score(labels == k, probabilities[:, k]))
+    assert metrics["cases"] == len(predictions)
+    assert metrics["patients"] == predictions["patient_id"].nunique()
+    for metric in (metrics["macro_auroc"], metrics["accuracy"], *metrics["auroc"].values()):
+        assert 0 <= metric["low"] <= metric["high"] <= 1
+
+
+def test_probabilities_are_the_softmax_of_the_logits(predictions, probabilities):
+    logits = predictions.filter(like="logit_").to_numpy(float)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    assert (predictions["predicted"] == probabilities.argmax(axis=1)).all()
+
+
+def test_the_pointing_game_equals_a_loop(metrics, predictions, trained, prepared):
+    data, cams = load_prepared(prepared), np.load(open_run_folder(trained).cams)["cam"]
+    grid, frame = cams.shape[2:], (data.frame.height_px, data.frame.width_px)
+    for label, name in enumerate(data.class_names):
+        hits = []
+        for row in predictions[predictions["label"] == label].itertuples():
+            findings = [r for r in data.boxes.get(row.case_id, ()) if r.is_finding]
+            if not findings:
+                continue
+            boxes = [(r.kind, r.x0_px, r.y0_px, r.x1_px, r.y1_px) for r in findings]
+            truth = regions_to_mask(boxes, frame, grid)
+            near = [
+                truth[v, u]
+                for v in range(grid[0])
+                for u in range(grid[1])
+                if abs(v - row.cam_peak_row) <= 1 and abs(u - row.cam_peak_column) <= 1
+            ]
+            hits.append(any(near))
+        found = metrics["pointing_game"].get(name)
+        assert (found is None) == (not hits)
+        if hits:
+            assert found["cases"] == len(hits)
+            assert found["hit_rate"]["value"] == pytest.approx(np.mean(hits))
+            assert 0 <= found["chance"]["low"] <= found["chance"]["value"] <= found["chance"]["high"] <= 1
+    assert "pneumonia" in metrics["pointing_game"]
+    assert set(metrics["anatomy"]) == {"heart_interp_1", "lung_interp_1"}
+
+
+def test_the_cams_agree_with_the_peaks_of_the_table(predictions, trained):
+    arrays = np.load(open_run_folder(trained).cams)
+    assert arrays["case_id"].tolist() == predictions["case_id"].tolist()
+    own = arrays["cam"][np.arange(len(predictions)), predictions["label"]]
+    peaks = own[np.arange(len(own)), predictions["cam_peak_row"], predictions["cam_peak_column"]]
+    np.testing.assert_array_equal(peaks, own.max(axis=(1, 2)))
+
+
+def test_the_report_has_the_keys_and_figures_of_the_original(predictions, probabilities, trained):
+    report = json.loads(open_run_folder(trained).classification_report.read_text())
+    assert set(report) == {
+        "0.0", "1.0", "2.0", "accuracy", "macro avg", "weighted avg", "ROC_AUC_ovr", "ROC_AUC_ovo", "ours",
+    }  # fmt: skip
+    labels, predicted = predictions["label"], probabilities.argmax(axis=1)
+    expected = precision_recall_fscore_support(labels, predicted, labels=[0, 1, 2], zero_division=0)
+    for k in range(3):
+        row = report[f"{float(k)}"]
+        assert [row[key] for key in ("precision", "recall", "f1-score", "support")] == pytest.approx(
+            [values[k] for values in expected]
+        )
+    assert report["ROC_AUC_ovo"] == pytest.approx(
+        roc_auc_score(labels, probabilities.astype(float), multi_class="ovo"), abs=1e-6
+    )
+    assert report["ours"]["confusion_matrix"] == confusion_matrix(labels, predicted, labels=[0, 1, 2]).tolist()
+
+
+def test_the_outputs_have_the_columns_of_the_original(predictions, probabilities, trained):
+    text = open_run_folder(trained).results_csv.read_text()
+    assert text.startswith(",Y,Y_pred,")
+    table = pd.read_csv(open_run_folder(trained).results_csv, index_col=0)
+    assert [literal_eval(value) for value in table["Y"]] == [[label] for label in predictions["label"]]
+    np.testing.assert_allclose([literal_eval(value) for value in table["Y_pred"]], probabilities, atol=1e-7)
+    assert table["case_id"].tolist() == predictions["case_id"].tolist()
+
+
+def test_the_outputs_are_those_of_the_original_letter_by_letter(golden):
+    recorded = np.load(golden / "evaluate.npz")
+    probabilities = torch.from_numpy(recorded["logits"]).softmax(dim=1).numpy()
+    table = outputs_table(probabilities, recorded["y"], [f"case{number}" for number in range(200)])
+    assert table.drop(columns="case_id").to_csv() == (golden / "classification_results.csv").read_text()
+
+
+class Recorded(PreparedData):
+    """A prepared folder whose masks are the recorded ones, two pixels by four a cell."""
+
+    def read_masks(self, case_id: str) -> dict:
+        masks = {"mediastinum": self.meta["heart"], "left_lung": self.meta["lung"]}
+        return {name: np.kron(cells[int(case_id)], np.ones((2, 4), bool)) for name, cells in masks.items()}
+
+
+def test_the_anatomy_figures_from_prepared_masks_are_those_of_the_original(golden):
+    recorded = np.load(golden / "evaluate.npz")
+    regions = pd.DataFrame(columns=REGIONS.names)
+    data = Recorded(
+        golden, ("Normal", "CHF", "pneumonia"), Frame(96, 160), pd.DataFrame(), pd.DataFrame(), regions, dict(recorded)
+    )
+    ids = [str(number) for number in range(200)]
+    cam = np.zeros((200, 48, 40))
+    cam[np.arange(200), *recorded["cam_argmax"].T] = 1
+    places = CaseMasks.from_data(data, pd.DataFrame({"case_id": ids}), (48, 40))
+    tree = localisation_metrics(cam, recorded["y"], data.class_names, places)
+    found = with_intervals({"anatomy": tree["anatomy"]}, np.array(ids))["anatomy"]
+    for name in ("heart_interp_1", "lung_interp_1"):
+        assert found[name]["hit_rate"]["value"] == pytest.approx(float(recorded[name]), rel=1e-12)
+
+
+def test_evaluating_again_gives_identical_files(run):
+    def sums(root: Path) -> dict[str, str]:
+        files = (path for path in root.rglob("*") if path.is_file() and path.name != "report.html")
+        return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    before = sums(run)
+    page = (run / "report.html").read_text()
+    write_evaluation(run, evaluate(run))
+    assert sums(run) == before
+    assert (run / "report.html").read_text() == page
+
+
+def test_another_split_can_be_measured_and_nothing_is_written_before(run):
+    before = (run / "metrics.json").read_bytes()
+    evaluation = evaluate(run, split="valid")
+    assert set(evaluation.cases["split"]) == {"valid"}
+    assert (run / "metrics.json").read_bytes() == before
+    write_evaluation(run, evaluation)
+    assert json.loads((run / "metrics.json").read_text())["split"] == "valid"
+
+
+def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
+    from ggcam.inference.backends import TorchEngine
+    from ggcam.inference.probabilities import Predictor, find_device
+    from ggcam.metrics.faithfulness import deletion_insertion
+    from ggcam.training.model_spec import load_model
+
+    calls: list[tuple[int, int]] = []
+    evaluation = evaluate(run, faithfulness_cases=3, progress=lambda done, total: calls.append((done, total)))
+    of_class, cams = evaluation.labels, evaluation.cam
+    assert calls[-1] == (len(of_class) + 3, len(of_class) + 3)
+    folder = write_evaluation(run, evaluation)
+    found = json.loads(folder.metrics.read_text())["faithfulness"]
+    table = pd.read_parquet(folder.case_metrics)
+    rows = np.flatnonzero(table["faithfulness/deletion_auc/cam"].notna())
+    assert len(rows) == found["cases"] == 3
+    assert evaluate(run, faithfulness_cases=3).per_case.equals(evaluation.per_case)
+    predictor, data = Predictor(TorchEngine(load_model(folder), find_device("cpu"))), load_prepared(prepared)
+    for i in rows:
+        image = torch.from_numpy(data.read_image(table["case_id"][i]) / 255).float()[None, None]
+        few = image[0, 0].reshape(8, 8, 8, 8).mean(dim=(1, 3))[None, None]
+        blank = torch.nn.functional.interpolate(few, (64, 64), mode="bilinear")
+
+        def score(images, k=of_class[i]):
+            return predictor(torch.from_numpy(images)).probabilities[:, k]
+
+        curves = deletion_insertion(image.numpy(), cams[i, of_class[i]][None].astype(float), score, blank.numpy(), 10)
+        assert table["faithfulness/deletion_auc/cam"][i] == pytest.approx(curves.deletion_auc[0], abs=1e-5)
+        assert table["faithfulness/insertion_auc/cam"][i] == pytest.approx(curves.insertion_auc[0], abs=1e-5)
+    for name in ("deletion_auc", "insertion_auc"):
+        known = table[[f"faithfulness/{name}/{source}" for source in ("cam", "chance", "cam_minus_chance")]].dropna()
+        assert list(known.mean()) == pytest.approx([each["value"] for each in found[name].values()])
+        assert all(each["low"] <= each["value"] <= each["high"] for each in found[name].values())
+        assert (known.iloc[:, 0] - known.iloc[:, 1]).to_numpy() == pytest.approx(known.iloc[:, 2].to_numpy())
+    with pytest.raises(ConfigError, match=r"(?s)no such number of cases.*--faithfulness-cases.*-1"):
+        evaluate(run, faithfulness_cases=-1)
+
+
+def test_progress_ends_with_all_cases(trained, predictions):
+    calls: list[tuple[int, int]] = []
+    evaluate(trained, progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (len(predictions), len(predictions))
+    assert calls == sorted(calls)
+
+
+def moved_away(run: Path, elsewhere: Path) -> None:
+    """Let the run believe that its data lie elsewhere."""
+    config = run / "config.toml"
+    old = open_run_folder(run).settings["data"]
+    config.write_text(config.read_text().replace(old, str(elsewhere)))
+
+
+def test_data_that_have_moved_can_be_named(run, prepared, tmp_path):
+    moved_away(run, tmp_path / "gone")
+    with pytest.raises(PreparedFolderError, match=r"not where they were(?s:.*)gone(?s:.*)--data DATA"):
+        evaluate(run)
+    write_evaluation(run, evaluate(run, prepared))
+    assert json.loads((run / "metrics.json").read_text())["data"] == str(prepared.resolve())
+
+
+def copied(prepared: Path, folder: Path, old: str, new: str) -> Path:
+    """The prepared folder, as a copy with another text in its dataset.toml."""
+    shutil.copytree(prepared, folder)
+    text = (folder / "dataset.toml").read_text()
+    assert old in text
+    (folder / "dataset.toml").write_text(text.replace(old, new))
+    return folder
+
+
+def test_data_of_other_classes_or_another_frame_are_refused(trained, prepared, tmp_path):
+    classes = copied(prepared, tmp_path / "classes", "CHF", "COPD")
+    with pytest.raises(RunFolderError, match=r"differ in their classes(?s:.*)CHF(?s:.*)COPD"):
+        evaluate(trained, classes)
+    frame = copied(prepared, tmp_path / "frame", "width_px = 64", "width_px = 96")
+    with pytest.raises(RunFolderError, match=r"differ in their frame(?s:.*)64x64(?s:.*)64x96"):
+        evaluate(trained, frame)
+
+
+def test_a_split_without_cases_is_refused(trained, prepared, tmp_path):
+    folder = Path(shutil.copytree(prepared, tmp_path / "data"))
+    cases = pd.read_parquet(folder / "cases.parquet")
+    cases["split"] = cases["split"].replace("test", "train")
+    data = replace(load_prepared(folder), cases=cases)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from ggcam.data.prepared import CASES
+
+    pq.write_table(pa.Table.from_pandas(data.cases, preserve_index=False).cast(CASES), folder / "cases.parquet")
+    with pytest.raises(PreparedFolderError, match="no test cases"):
+        evaluate(trained, folder)
+
+
+def test_an_unfinished_run_is_refused(run):
+    open_run_folder(run).weights.unlink()
+    with pytest.raises(RunFolderError, match="no trained network yet"):
+        evaluate(run)
+
+
+def test_damaged_weights_are_refused(run):
+    network = open_run_folder(run).weights
+    network.write_bytes(network.read_bytes()[:1000])
+    with pytest.raises(RunFolderError, match=r"weights cannot be read(?s:.*)NET.pt"):
+        evaluate(run)
+
+
+def test_a_damaged_config_is_refused(run):
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace("batch_size = 8", "batch_sise = 8"))
+    with pytest.raises(ConfigError, match="unknown key batch_sise"):
+        evaluate(run)
+
+
+def test_a_device_that_is_not_there_is_refused(trained):
+    with pytest.raises(ConfigError, match="no device 'gpux'"):
+        evaluate(trained, device="gpux")
+
+
+def test_a_folder_that_is_no_run_or_none_is_refused(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises((RunFolderError, MissingFileError), match="run folder"):
+            evaluate(folder)

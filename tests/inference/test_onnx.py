@@ -1,0 +1,152 @@
+"""A classifier as an ONNX file: the same answers from every engine, notes that suffice, and refusals."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from ggcam.errors import ConfigError, WeightsError
+from ggcam.inference.backends import ONNX_ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine, TorchEngine
+from ggcam.inference.int8 import quantise
+from ggcam.inference.onnx import TOLERANCE, check_packages, check_parity, onnx_file, read_notes
+from ggcam.models.backbones import create_backbone
+from ggcam.models.cam import CAMClassifier
+from ggcam.models.original import create_classifier, named
+
+FRAME = (64, 32)
+
+
+def classifier(backbone: str) -> CAMClassifier:
+    """With batch norms whose running metrics matter, and a head large enough that a mistake would show."""
+    torch.manual_seed(0)
+    model = CAMClassifier(create_backbone(backbone, FRAME), 3)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d) and layer.running_mean is not None:
+            torch.nn.init.normal_(layer.running_mean, std=0.1)
+    torch.nn.init.normal_(model.head.weight)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> CAMClassifier:
+    return classifier("test_resnet")
+
+
+@pytest.fixture(scope="module")
+def content(model) -> bytes:
+    return onnx_file(model, FRAME, {"class_names": ["a", "b", "ç"]})
+
+
+def images(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 1, *FRAME), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def assert_equal(engine: Engine, model: CAMClassifier, image: torch.Tensor) -> None:
+    expected, found = TorchEngine(model, torch.device("cpu"))(image), engine(image)
+    for ours, theirs in zip(expected, found, strict=True):
+        assert ours.shape == theirs.shape
+        assert ours.dtype == theirs.dtype == np.float32
+        assert np.abs(ours).max() > 0.01
+        np.testing.assert_allclose(theirs, ours, atol=TOLERANCE * max(1.0, float(np.abs(ours).max())))
+
+
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_every_engine_answers_as_torch_does_whatever_the_size_of_the_batch(model, content, name):
+    engine = ONNX_ENGINES[name](content)
+    for count in (1, 5, 2):
+        assert_equal(engine, model, images(count, count))
+
+
+def test_an_answer_is_not_overwritten_by_the_next_one(content):
+    engine = OpenVinoEngine(content)
+    first = engine(images(2))
+    kept = [part.copy() for part in first]
+    engine(images(2, 1))
+    for now, before in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(now, before)
+
+
+@pytest.mark.parametrize(("backbone", "pixels"), [("test_efficientnet", "uint16"), ("test_vit", "uint8")])
+def test_other_kinds_of_networks_are_written_too_and_16_bits_have_their_own_white(backbone, pixels):
+    model = classifier(backbone)
+    content = onnx_file(model, FRAME, {}, pixels)
+    for kind in ONNX_ENGINES.values():
+        assert_equal(kind(content), model, images(3))
+
+
+def test_an_original_network_sees_the_white_of_each_image():
+    network = named("ResCAMNet", "18")
+    assert network is not None
+    model = create_classifier(network).eval()
+    torch.nn.init.normal_(model.head.weight, std=3000.0)
+    dark = images(2) // 3
+    dark[1] = 0  # whose white is 0 as well
+    assert_equal(OpenVinoEngine(onnx_file(model, FRAME, {})), model, dark)
+
+
+def test_the_notes_say_what_was_noted_and_what_the_file_takes(content):
+    notes = read_notes(content)
+    assert notes == {"class_names": ["a", "b", "ç"], "pixels": "uint8", "size": list(FRAME)}
+    graph = onnx.load_model_from_string(content).graph
+    assert [value.name for value in (*graph.input, *graph.output)] == ["image", "logits", "cam"]
+    batch, *rest = graph.input[0].type.tensor_type.shape.dim
+    assert batch.dim_param
+    assert [dimension.dim_value for dimension in rest] == [1, *FRAME]
+
+
+def test_a_file_that_answers_otherwise_is_refused(model, content):
+    other = classifier("test_resnet")
+    with torch.no_grad():
+        other.head.weight[0, 0] += 0.01
+    example = images(2)
+    check_parity(content, model, example)
+    with pytest.raises(ConfigError, match=r"this network differs? from torch's(?s:.*)a difference below 0\.0001"):
+        check_parity(content, other, example)
+
+
+def test_a_network_that_onnx_lacks_is_refused_with_its_reason():
+    class Odd(torch.nn.Module):
+        num_features = 1
+
+        def forward(self, image):
+            return image if image.sum().item() > 0 else -image  # depends on the values
+
+    with pytest.raises(ConfigError, match=r"cannot be written as ONNX(?s:.*)--engine torch"):
+        onnx_file(CAMClassifier(Odd(), 2), FRAME, {})
+
+
+def test_files_of_others_are_told_from_ours():
+    with pytest.raises(WeightsError, match="no ONNX file, or a damaged one"):
+        read_notes(b"\x80no protobuf")
+    with pytest.raises(WeightsError, match="no notes of ggcam's"):
+        read_notes(onnx.ModelProto(ir_version=10).SerializeToString())
+
+
+def test_a_missing_package_is_named_with_what_installs_it(content, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else real(name))
+    check_packages("onnx", where="--engine")
+    with pytest.raises(ConfigError, match=r"needs openvino, which is not(?s:.*)pip install 'ggcam\[onnx\]'"):
+        OpenVinoEngine(content)
+
+
+def test_only_bytes_are_taken(content):
+    with pytest.raises(TypeError, match=r"uint8, not of torch\.float32"):
+        OnnxRuntimeEngine(content)(images(1).float())
+
+
+def test_integers_answer_nearly_the_same_and_the_notes_stay(model, content):
+    small = quantise(content, (images(2, seed).numpy() for seed in range(4)))
+    assert len(small) < 0.6 * len(content)
+    assert read_notes(small) == read_notes(content)
+    operations = {node.op_type for node in onnx.load_model_from_string(small).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= operations
+    exact = TorchEngine(model, torch.device("cpu"))(images(4, 9))
+    for kind in ONNX_ENGINES.values():
+        found = kind(small)(images(4, 9))
+        change = np.abs(found.cam - exact.cam).max()
+        assert 0 < change < 0.1 * np.abs(exact.cam).max()

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ggcam.errors import ConfigError
+from ggcam.simulate import SimulationConfig
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"cases": 11}, "--cases"),
+        ({"seed": -1}, "--seed"),
+        ({"shortcut": 1.2}, "--shortcut"),
+        ({"inattentive_prob": -0.1}, "--inattentive-prob"),
+        ({"no_gaze_prob": float("nan")}, "--no-gaze-prob"),
+        ({"gaze_noise_deg": -1.0}, "--gaze-noise\n"),
+        ({"workers": -2}, "--workers"),
+        ({"size": "256"}, "such as 256x208"),
+        ({"size": "256x"}, "such as 256x208"),
+        ({"size": "256x-208"}, "such as 256x208"),
+        ({"size": "32x32"}, "sides from 64 to 4096 pixels"),
+        ({"size": "8192x8192"}, "sides from 64 to 4096 pixels"),
+        ({"size": "512x128"}, "at most twice"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused_with_its_option(values: dict, message: str):
+    with pytest.raises(ConfigError) as caught:
+        SimulationConfig(**values)
+    assert message in str(caught.value)
+    assert repr(next(iter(values.values()))) in str(caught.value)
+
+
+def test_the_size_is_height_times_width():
+    config = SimulationConfig(size="320X256")
+    assert (config.height_px, config.width_px) == (320, 256)
+
+
+def test_the_configuration_is_light_enough_for_a_command_line():
+    heavy = ("cv2", "pydicom", "torch", "pandas")
+    code = f"import sys, ggcam.simulate as s; s.SimulationConfig(); print([m for m in {heavy} if m in sys.modules])"
+    source = Path(__file__).parents[2] / "src"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=source)
+    assert done.stdout.strip() == "[]"
