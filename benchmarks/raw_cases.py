@@ -10,8 +10,8 @@ from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.sources import egd_cxr
-from ggcam.simulate.config import MIN_CASES, SimulationConfig
-from ggcam.simulate.simulator import simulate
+from ggcam.simulation.config import MIN_CASES, SimulationConfig
+from ggcam.simulation.simulator import simulate
 
 RAW_SIZE, SHORT_SIZE = "3056x2544", "192x160"
 """Of a radiograph of MIMIC-CXR, and of one that takes no time."""

@@ -20,7 +20,7 @@ from benchmarks.raw_cases import prepared_cases
 
 from ggcam.commands.train import silence_lightning
 from ggcam.data.prepared import PreparedData
-from ggcam.simulate.config import SimulationConfig
+from ggcam.simulation.config import SimulationConfig
 from ggcam.study.local import run_locally
 from ggcam.study.plan import CONTROLS, Arm, StudyPlan
 from ggcam.study.results import write_results

@@ -22,7 +22,7 @@ from benchmarks.raw_cases import prepared_cases
 from ggcam.data.prepared import PreparedData
 from ggcam.evaluation.evaluate import evaluate, write_evaluation
 from ggcam.run_folder import open_run_folder
-from ggcam.simulate.config import SimulationConfig
+from ggcam.simulation.config import SimulationConfig
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit, resume
 

@@ -44,8 +44,8 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small simulated data set in EGD-CXR's raw layout; every tenth case has no gaze."""
-    from ggcam.simulate.config import SimulationConfig
-    from ggcam.simulate.simulator import simulate
+    from ggcam.simulation.config import SimulationConfig
+    from ggcam.simulation.simulator import simulate
 
     root = tmp_path_factory.mktemp("simulated") / "raw"
     simulate(root, SimulationConfig(cases=60, size="96x80", no_gaze_prob=0.1, seed=3, workers=1))

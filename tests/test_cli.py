@@ -11,7 +11,7 @@ import pytest
 
 from commands.calling import call, refused
 from ggcam import cli
-from ggcam.simulate import simulator
+from ggcam.simulation import simulator
 
 COMMANDS = ("simulate", "prepare", "inspect", "train", "evaluate", "predict", "study", "report", "export", "demo")
 

@@ -6,7 +6,7 @@ from tyro.conf import OmitArgPrefixes
 
 from ggcam.commands.arguments import Out
 from ggcam.commands.terminal import print_table, progress_bar
-from ggcam.simulate.config import SimulationConfig
+from ggcam.simulation.config import SimulationConfig
 
 
 def simulate(
@@ -21,7 +21,7 @@ def simulate(
         out: folder to make.
         config: what to draw.
     """
-    from ggcam.simulate.simulator import simulate as run
+    from ggcam.simulation.simulator import simulate as run
 
     with progress_bar("simulating") as progress:
         summary = run(out, config, progress)

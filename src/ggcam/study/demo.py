@@ -20,8 +20,8 @@ from ggcam.inference.predict import predict
 from ggcam.report.cases import CaseReader, read_cams, read_predictions
 from ggcam.report.plots import ComparisonCase, comparison
 from ggcam.run_folder import PROBABILITY, RunFolder, open_run_folder
-from ggcam.simulate.config import SimulationConfig
-from ggcam.simulate.simulator import simulate
+from ggcam.simulation.config import SimulationConfig
+from ggcam.simulation.simulator import simulate
 from ggcam.training.config import TrainConfig
 from ggcam.training.fit import fit
 

@@ -17,8 +17,8 @@ from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import load_prepared
 from ggcam.data.sources import egd_cxr
-from ggcam.simulate.config import SimulationConfig
-from ggcam.simulate.simulator import simulate
+from ggcam.simulation.config import SimulationConfig
+from ggcam.simulation.simulator import simulate
 from small_source import small_source
 
 Damage = Callable[[Path], object]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from ggcam.errors import DataError, ImageError, MissingFileError
-from ggcam.simulate import SimulationConfig
-from ggcam.simulate.backgrounds import find_backgrounds, photographed_chest
-from ggcam.simulate.canvas import Canvas
-from ggcam.simulate.simulator import simulate
+from ggcam.simulation import SimulationConfig
+from ggcam.simulation.backgrounds import find_backgrounds, photographed_chest
+from ggcam.simulation.canvas import Canvas
+from ggcam.simulation.simulator import simulate
 
 
 def write_x_ray(folder: Path, name: str, size: tuple[int, int] = (120, 110)) -> None:

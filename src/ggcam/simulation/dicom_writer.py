@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.random import Generator
 
-from ggcam.simulate.plan import CasePlan
+from ggcam.simulation.plan import CasePlan
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset

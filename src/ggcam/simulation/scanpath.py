@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.random import Generator
 
-from ggcam.simulate.anatomy import Box, Chest
-from ggcam.simulate.findings import Finding
+from ggcam.simulation.anatomy import Box, Chest
+from ggcam.simulation.findings import Finding
 
 Column = Float[np.ndarray, " n"]
 

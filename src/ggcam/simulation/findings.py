@@ -10,8 +10,8 @@ import numpy as np
 from numpy.random import Generator
 
 from ggcam.data.case import Region
-from ggcam.simulate.anatomy import SIDES, Box, Chest, Mask, box_of, vessels
-from ggcam.simulate.canvas import Canvas, Layer, blur
+from ggcam.simulation.anatomy import SIDES, Box, Chest, Mask, box_of, vessels
+from ggcam.simulation.canvas import Canvas, Layer, blur
 
 CLASS_NAMES = ("Normal", "CHF", "pneumonia")
 """In the order of EGD-CXR's columns; a case's label is an index into it."""

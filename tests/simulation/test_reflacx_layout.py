@@ -17,11 +17,11 @@ from ggcam.data.case import Region
 from ggcam.data.sources import reflacx
 from ggcam.data.sources.reflacx_labels import CLASS_NAMES
 from ggcam.gaze.fixations import Fixations
-from ggcam.simulate import SimulationConfig
-from ggcam.simulate.reflacx_screen import HEIGHT_PX, LEFT_PX, RIGHT_PX, draw_views
-from ggcam.simulate.scanpath import SimulatedGaze
-from ggcam.simulate.simulator import SimulationSummary, simulate
-from simulate.test_simulator import digests
+from ggcam.simulation import SimulationConfig
+from ggcam.simulation.reflacx_screen import HEIGHT_PX, LEFT_PX, RIGHT_PX, draw_views
+from ggcam.simulation.scanpath import SimulatedGaze
+from ggcam.simulation.simulator import SimulationSummary, simulate
+from simulation.test_simulator import digests
 
 CONFIG = SimulationConfig(cases=45, layout="reflacx", size="96x80", seed=3, no_gaze_prob=0.02, workers=1)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ggcam.simulate.anatomy import Box, Chest
-from ggcam.simulate.canvas import Canvas, Layer
-from ggcam.simulate.findings import Finding
+from ggcam.simulation.anatomy import Box, Chest
+from ggcam.simulation.canvas import Canvas, Layer
+from ggcam.simulation.findings import Finding
 
 
 @dataclass(frozen=True, eq=False)

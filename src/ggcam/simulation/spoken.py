@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ggcam.simulate.findings import Finding
+from ggcam.simulation.findings import Finding
 
 _PHRASES = {
     "consolidation": "There is a patchy opacity in the {side} lung, concerning for pneumonia.",

@@ -17,16 +17,16 @@ from numpy import random
 from numpy.random import SeedSequence, default_rng
 
 from ggcam.errors import DataError
-from ggcam.simulate import egd_layout, reflacx_layout
-from ggcam.simulate.anatomy import Chest
-from ggcam.simulate.appearance import expose, lay_devices, lay_marker
-from ggcam.simulate.backgrounds import Background, find_backgrounds, photographed_chest
-from ggcam.simulate.canvas import Canvas
-from ggcam.simulate.config import SimulationConfig
-from ggcam.simulate.findings import CLASS_NAMES, cardiothoracic_ratio, lay_decoys, lay_findings
-from ggcam.simulate.layout import Scene, Written
-from ggcam.simulate.phantom import Body, Pose, draw_phantom
-from ggcam.simulate.plan import CasePlan, draw_plan, with_readings
+from ggcam.simulation import egd_layout, reflacx_layout
+from ggcam.simulation.anatomy import Chest
+from ggcam.simulation.appearance import expose, lay_devices, lay_marker
+from ggcam.simulation.backgrounds import Background, find_backgrounds, photographed_chest
+from ggcam.simulation.canvas import Canvas
+from ggcam.simulation.config import SimulationConfig
+from ggcam.simulation.findings import CLASS_NAMES, cardiothoracic_ratio, lay_decoys, lay_findings
+from ggcam.simulation.layout import Scene, Written
+from ggcam.simulation.phantom import Body, Pose, draw_phantom
+from ggcam.simulation.plan import CasePlan, draw_plan, with_readings
 from ggcam.utils.parallel import cpu_count, start_worker
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ import pydicom
 import pytest
 
 from ggcam.errors import DataError
-from ggcam.simulate import SimulationConfig, columns
-from ggcam.simulate.screen import SimulatedScreen
-from ggcam.simulate.simulator import SimulationSummary, simulate
+from ggcam.simulation import SimulationConfig, columns
+from ggcam.simulation.screen import SimulatedScreen
+from ggcam.simulation.simulator import SimulationSummary, simulate
 
 CONFIG = SimulationConfig(cases=60, size="128x104", seed=3, shortcut=0.8, no_gaze_prob=0.1, workers=1)
 HEIGHT, WIDTH = 128, 104

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ggcam.simulate import findings as f
-from ggcam.simulate.anatomy import SIDES, Chest
-from ggcam.simulate.canvas import Canvas
-from ggcam.simulate.phantom import Body, Pose, draw_phantom
+from ggcam.simulation import findings as f
+from ggcam.simulation.anatomy import SIDES, Chest
+from ggcam.simulation.canvas import Canvas
+from ggcam.simulation.phantom import Body, Pose, draw_phantom
 
 CANVAS = Canvas(256, 208)
 

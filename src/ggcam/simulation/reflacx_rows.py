@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from ggcam.simulate.anatomy import Box, Chest
-from ggcam.simulate.findings import Finding
-from ggcam.simulate.reflacx_columns import LABELS
-from ggcam.simulate.reflacx_screen import Views
-from ggcam.simulate.scanpath import SimulatedGaze
-from ggcam.simulate.spoken import spoken_phrases
+from ggcam.simulation.anatomy import Box, Chest
+from ggcam.simulation.findings import Finding
+from ggcam.simulation.reflacx_columns import LABELS
+from ggcam.simulation.reflacx_screen import Views
+from ggcam.simulation.scanpath import SimulatedGaze
+from ggcam.simulation.spoken import spoken_phrases
 
 _LABEL_OF: Mapping[str, str] = {
     "consolidation": "Consolidation",

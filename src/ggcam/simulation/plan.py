@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import Generator
 
 from ggcam.data.case import SPLITS, Split
-from ggcam.simulate.appearance import MARKERS
-from ggcam.simulate.findings import CLASS_NAMES
+from ggcam.simulation.appearance import MARKERS
+from ggcam.simulation.findings import CLASS_NAMES
 
 SPLIT_SHARES = (0.7, 0.1, 0.2)
 SECOND_IMAGE = 0.05

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.random import Generator
 
 from ggcam.errors import DataError, ImageError, MissingFileError, join_limited
-from ggcam.simulate.anatomy import SIDES, Chest, Mask, Side, box_of
-from ggcam.simulate.canvas import Canvas, Layer, blur
-from ggcam.simulate.findings import CTR_NORMAL
+from ggcam.simulation.anatomy import SIDES, Chest, Mask, Side, box_of
+from ggcam.simulation.canvas import Canvas, Layer, blur
+from ggcam.simulation.findings import CTR_NORMAL
 
 MIN_BACKGROUNDS = 3
 HEART_FROM = 0.45

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ggcam.simulate.appearance import MARKER_OPACITY, MARKERS, lay_marker
-from ggcam.simulate.canvas import Canvas
+from ggcam.simulation.appearance import MARKER_OPACITY, MARKERS, lay_marker
+from ggcam.simulation.canvas import Canvas
 
 CANVAS = Canvas(128, 104)
 

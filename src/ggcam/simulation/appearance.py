@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from ggcam.simulate.anatomy import Box, Chest
-from ggcam.simulate.canvas import Canvas, Layer, Points, blur, curve, inside
+from ggcam.simulation.anatomy import Box, Chest
+from ggcam.simulation.canvas import Canvas, Layer, Points, blur, curve, inside
 
 NOISE = (0.008, 0.022)
 """Range of the standard deviation of the detector's noise, on an image of 0 to 1."""

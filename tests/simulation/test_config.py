@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ggcam.errors import ConfigError
-from ggcam.simulate import SimulationConfig
+from ggcam.simulation import SimulationConfig
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_the_size_is_height_times_width():
 
 def test_the_configuration_is_light_enough_for_a_command_line():
     heavy = ("cv2", "pydicom", "torch", "pandas")
-    code = f"import sys, ggcam.simulate as s; s.SimulationConfig(); print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, ggcam.simulation as s; s.SimulationConfig(); print([m for m in {heavy} if m in sys.modules])"
     source = Path(__file__).parents[2] / "src"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=source)
     assert done.stdout.strip() == "[]"

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ggcam.simulate.plan import CasePlan, draw_plan
+from ggcam.simulation.plan import CasePlan, draw_plan
 
 
 def plan(cases: int = 1090, shortcut: float = 0.0, seed: int = 0, **rest) -> tuple[CasePlan, ...]:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from ggcam.simulate import columns
-from ggcam.simulate.anatomy import Box
-from ggcam.simulate.findings import CLASS_NAMES, Finding
-from ggcam.simulate.plan import CasePlan
-from ggcam.simulate.scanpath import SimulatedGaze
-from ggcam.simulate.screen import SCREEN_HEIGHT, SCREEN_WIDTH, SimulatedScreen
-from ggcam.simulate.spoken import spoken_phrases
+from ggcam.simulation import columns
+from ggcam.simulation.anatomy import Box
+from ggcam.simulation.findings import CLASS_NAMES, Finding
+from ggcam.simulation.plan import CasePlan
+from ggcam.simulation.scanpath import SimulatedGaze
+from ggcam.simulation.screen import SCREEN_HEIGHT, SCREEN_WIDTH, SimulatedScreen
+from ggcam.simulation.spoken import spoken_phrases
 
 SAMPLES_PER_S = 60
 IMAGES_PER_SESSION, CALIBRATED_EVERY = 29, 20

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.random import Generator
 
-from ggcam.simulate.canvas import Canvas, Layer, blur
+from ggcam.simulation.canvas import Canvas, Layer, blur
 
 Mask = Bool[np.ndarray, "height width"]
 Side = Literal["left", "right"]

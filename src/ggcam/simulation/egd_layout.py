@@ -11,15 +11,15 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from ggcam.simulate import columns, egd_rows, layout
-from ggcam.simulate.anatomy import Chest
-from ggcam.simulate.appearance import detect
-from ggcam.simulate.config import SimulationConfig
-from ggcam.simulate.dicom_writer import write_dicom
-from ggcam.simulate.layout import Scene, Written, csv_lines
-from ggcam.simulate.plan import CasePlan
-from ggcam.simulate.scanpath import draw_gaze
-from ggcam.simulate.screen import SimulatedScreen
+from ggcam.simulation import columns, egd_rows, layout
+from ggcam.simulation.anatomy import Chest
+from ggcam.simulation.appearance import detect
+from ggcam.simulation.config import SimulationConfig
+from ggcam.simulation.dicom_writer import write_dicom
+from ggcam.simulation.layout import Scene, Written, csv_lines
+from ggcam.simulation.plan import CasePlan
+from ggcam.simulation.scanpath import draw_gaze
+from ggcam.simulation.screen import SimulatedScreen
 
 _PNG_OPTIONS = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 """Six times as fast as OpenCV's own, and no larger."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from ggcam.simulate.anatomy import SIDES, Chest, Mask, Side, vessels
-from ggcam.simulate.canvas import Canvas, Layer, Points, blur, curve, inside
+from ggcam.simulation.anatomy import SIDES, Chest, Mask, Side, vessels
+from ggcam.simulation.canvas import Canvas, Layer, Points, blur, curve, inside
 
 # Outlines as (share of the half-width of the thorax, share of the height from apex to diaphragm).
 _LUNG = np.array(

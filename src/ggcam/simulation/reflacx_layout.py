@@ -11,15 +11,15 @@ from pathlib import Path
 
 from numpy.random import Generator
 
-from ggcam.simulate import layout, reflacx_rows
-from ggcam.simulate.appearance import detect
-from ggcam.simulate.config import SimulationConfig
-from ggcam.simulate.dicom_writer import write_dicom
-from ggcam.simulate.layout import Scene, Written, csv_lines
-from ggcam.simulate.plan import CasePlan
-from ggcam.simulate.reflacx_columns import CORNERS, FIXATIONS, LABELS, METADATA, WORDS
-from ggcam.simulate.reflacx_screen import draw_views
-from ggcam.simulate.scanpath import draw_gaze
+from ggcam.simulation import layout, reflacx_rows
+from ggcam.simulation.appearance import detect
+from ggcam.simulation.config import SimulationConfig
+from ggcam.simulation.dicom_writer import write_dicom
+from ggcam.simulation.layout import Scene, Written, csv_lines
+from ggcam.simulation.plan import CasePlan
+from ggcam.simulation.reflacx_columns import CORNERS, FIXATIONS, LABELS, METADATA, WORDS
+from ggcam.simulation.reflacx_screen import draw_views
+from ggcam.simulation.scanpath import draw_gaze
 
 _MAIN = "main_data"
 _SPLITS = {"train": "train", "valid": "validate", "test": "test"}

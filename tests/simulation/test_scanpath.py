@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from ggcam.data.case import Region
-from ggcam.simulate import scanpath
-from ggcam.simulate.anatomy import Chest
-from ggcam.simulate.canvas import Canvas
-from ggcam.simulate.findings import Finding
-from ggcam.simulate.phantom import Body, Pose, draw_phantom
-from ggcam.simulate.scanpath import SimulatedGaze, draw_gaze
+from ggcam.simulation import scanpath
+from ggcam.simulation.anatomy import Chest
+from ggcam.simulation.canvas import Canvas
+from ggcam.simulation.findings import Finding
+from ggcam.simulation.phantom import Body, Pose, draw_phantom
+from ggcam.simulation.scanpath import SimulatedGaze, draw_gaze
 
 CANVAS = Canvas(256, 208)
 

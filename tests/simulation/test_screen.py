@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ggcam.simulate.screen import SimulatedScreen
+from ggcam.simulation.screen import SimulatedScreen
 
 SIZES = [(256, 208), (208, 256), (3056, 2544), (2544, 3056), (512, 512)]
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.random import Generator
 
-from ggcam.simulate.scanpath import LONGER_SIDE_DEG, SimulatedGaze
+from ggcam.simulation.scanpath import LONGER_SIDE_DEG, SimulatedGaze
 
 LEFT_PX, RIGHT_PX, HEIGHT_PX = 660, 3180, 2160
 """The image's part of a screen of 3840x2160; buttons beside it."""
