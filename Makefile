@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check bench bench-smoke .venv clean
+.PHONY: demo test check docs bench bench-smoke .venv clean
 
 demo: $(READY)
 	$(BIN)/ggcam demo --out demo --overwrite
@@ -16,6 +16,12 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/python docs/check_links.py
+	$(MAKE) docs
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+	@echo docs/_build/index.html
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks --json bench.json
@@ -33,4 +39,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo docs/_build
