@@ -60,10 +60,10 @@ def _inspect_gaze(path: Path, out: Path, most: int, seed: int) -> None:
     import numpy as np
 
     from ggcam.data.sources.axis_order import check_axis_order, on_lungs
-    from ggcam.data.sources.siim_gaze import read_clusters
+    from ggcam.data.sources.siim_gaze import read_gaze_clusters
     from ggcam.report.gaze_sheet import gaze_sheet
 
-    readings = read_clusters(path)
+    readings = read_gaze_clusters(path)
     check_axis_order(((points, None) for points in readings.values()), path, "read it with --axis-order column-first")
     seen = [points for points in readings.values() if points[:, 2].sum() > 0]
     lungs, turned = (

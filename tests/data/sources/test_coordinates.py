@@ -22,9 +22,9 @@ from ggcam.data import sources
 from ggcam.data.case import Affine, Frame, Region
 from ggcam.data.sources import siim_acr
 from ggcam.data.sources.egd_screen import EgdScreen
-from ggcam.data.sources.readings import pixel_centre
+from ggcam.data.sources.fixation_rows import pixel_centre
 from ggcam.data.sources.reflacx_readings import NEAR_DEGREES, _near
-from ggcam.data.sources.screen import Screen
+from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.data.tables import Table
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
@@ -80,7 +80,7 @@ def test_a_table_s_coordinates_lead_back_whatever_their_units(size, at, units, g
         "screen_px": (x, y),
         "screen_fraction": (x / screen[0], y / screen[1]),
     }[units]
-    place = Screen(units, screen, shown)
+    place = CoordinateSystem(units, screen, shown)
     back = place.to_image(np.array([recorded[0]]), np.array([recorded[1]]), np.array([size]))
     np.testing.assert_allclose((back[0][0], back[1][0]), (x_px, y_px), atol=1e-6)
 

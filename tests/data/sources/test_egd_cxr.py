@@ -153,7 +153,7 @@ def test_line_breaks_in_quotes_split_no_record(tmp_path, newline):
 def test_a_zipped_table_of_fixations_is_read(tmp_path):
     egd, _ = three_cases(tmp_path)
     root = egd.write(zipped=True)
-    assert egd_cxr.recognises(root)
+    assert egd_cxr.can_read(root)
     assert [len(case.fixations) for case in egd_cxr.read(root).cases] == [1, 1, 1]
 
 

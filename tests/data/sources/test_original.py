@@ -294,6 +294,6 @@ def test_both_layouts_are_recognised_and_nothing_else(tmp_path, pt, cases):
     assert sources.detect(write_raw(tmp_path / "raw", cases)) == "original"
     assert sources.detect(pt) == sources.detect(pt / "Down2_Blur500") == "original"
     (tmp_path / "other" / "Down2_Blur500").mkdir(parents=True)
-    assert not original.recognises(tmp_path / "other")
+    assert not original.can_read(tmp_path / "other")
     with pytest.raises(GGCamError, match="none of the original's layouts"):
         original.read(tmp_path / "other")

@@ -18,8 +18,8 @@ from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.sources import siim_acr
 from ggcam.data.sources.axis_order import on_lesion, on_lungs
-from ggcam.data.sources.siim_gaze import read_clusters
-from ggcam.data.sources.siim_lesions import box_of, decode_runs
+from ggcam.data.sources.siim_gaze import read_gaze_clusters
+from ggcam.data.sources.siim_lesions import bounding_box, decode_run_lengths
 from ggcam.errors import ConfigError, DataError, GGCamError, MissingFileError, TableError
 from ggcam.report.contact_sheet import contact_sheet
 
@@ -92,9 +92,9 @@ def test_points_end_in_the_right_pixel_and_cell(tmp_path, order):
 def test_a_mask_comes_back_from_its_runs(mask):
     runs = encode(mask)
     if runs:
-        np.testing.assert_array_equal(decode_runs(runs, *mask.shape, "here"), mask)
+        np.testing.assert_array_equal(decode_run_lengths(runs, *mask.shape, "here"), mask)
         rows, columns = np.nonzero(mask)
-        assert box_of(mask) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert bounding_box(mask) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
 
 def test_a_run_of_no_length_is_no_lesion(siim):
@@ -174,7 +174,7 @@ def test_density_on_a_lesion_is_in_units_of_the_mean():
 
 
 def test_real_gaze_has_the_marginals_of_rows_first(real_data):
-    clusters = read_clusters(real_data / "siim_gaze" / "siim_acr_gaze_125.json")
+    clusters = read_gaze_clusters(real_data / "siim_gaze" / "siim_acr_gaze_125.json")
     first, second, samples = np.concatenate(list(clusters.values())).T
     assert (len(clusters), len(samples), samples.sum()) == (125, 5286, 6710)
     down = np.histogram(first, 10, (0, 1), weights=samples)[0]

@@ -29,7 +29,7 @@ def test_a_folder_of_no_known_format_is_told_what_each_needs(tmp_path):
     with pytest.raises(DataError, match="no known format") as caught:
         sources.detect(tmp_path)
     for name, reader in sources.READERS.items():
-        assert f"{name}: {reader.needs}" in str(caught.value)
+        assert f"{name}: {reader.expected_files}" in str(caught.value)
 
 
 def test_a_missing_folder_is_told(tmp_path):

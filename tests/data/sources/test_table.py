@@ -8,7 +8,7 @@ from data.sources.round_trip import check_gaze_on_spots, spot
 from data.sources.test_folder import add_image, write_text
 from ggcam.data import sources
 from ggcam.data.sources import table
-from ggcam.data.sources.screen import Screen
+from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.errors import ConfigError, DataError, GGCamError, MissingFileError, TableError
 
 SPOTS = {"x/a.png": (200, 160, 20, 60), "y/b.png": (180, 300, 150, 30), "y/c.png": (128, 128, 99, 99)}
@@ -195,7 +195,7 @@ def test_the_place_on_the_screen_may_be_given(tmp_path):
     st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
 def test_the_image_fills_its_place_on_the_screen_and_keeps_its_aspect(size, screen, at):
-    place = Screen("screen_px", size_px=screen, px_per_degree=40.0)
+    place = CoordinateSystem("screen_px", size_px=screen, px_per_degree=40.0)
     x, y = np.array([at[0] * screen[0], screen[0] / 2]), np.array([at[1] * screen[1], screen[1] / 2])
     x_px, y_px, degrees = place.to_image(x, y, np.array([size, size]))
     np.testing.assert_allclose((x_px[1], y_px[1]), (size[1] / 2, size[0] / 2))

@@ -10,6 +10,7 @@ from pathlib import Path
 from ggcam.data.case import Source
 from ggcam.data.sources import egd_cxr, folder, original, reflacx, siim_acr, table
 from ggcam.errors import ConfigError, DataError, MissingFileError
+from ggcam.utils.aliases import canonical_name
 
 __all__ = ["READERS", "Reader", "detect", "read"]
 
@@ -24,13 +25,13 @@ class Reader:
         read: folder and the format's own options -> Source.
     """
 
-    needs: str
-    recognises: Callable[[Path], bool]
+    expected_files: str
+    can_read: Callable[[Path], bool]
     read: Callable[..., Source]
 
 
 READERS: Mapping[str, Reader] = {
-    module.NAME: Reader(module.NEEDS, module.recognises, module.read)
+    module.NAME: Reader(module.EXPECTED_FILES, module.can_read, module.read)
     for module in (egd_cxr, original, reflacx, siim_acr, table, folder)
 }
 """Name -> reader, the particular formats before the general one."""
@@ -46,10 +47,10 @@ def detect(root: Path) -> str:
     if not root.is_dir():
         raise MissingFileError("there is no such folder", where=root)
     for name, reader in READERS.items():
-        if reader.recognises(root):
+        if reader.can_read(root):
             return name
-    needs = "".join(f"\n    {name}: {reader.needs}" for name, reader in READERS.items())
-    raise DataError("the folder is of no known format", where=root, expected=f"one of{needs}")
+    expected_files = "".join(f"\n    {name}: {reader.expected_files}" for name, reader in READERS.items())
+    raise DataError("the folder is of no known format", where=root, expected=f"one of{expected_files}")
 
 
 def read(root: Path, source: str = "auto", **options: object) -> Source:
@@ -64,7 +65,7 @@ def read(root: Path, source: str = "auto", **options: object) -> Source:
         ConfigError: there is no such format, or it has no such option; the message lists those there are.
         GGCamError: whatever the reader finds.
     """
-    name = detect(root) if source == "auto" else source
+    name = detect(root) if source == "auto" else canonical_name(source)
     if name not in READERS:
         raise ConfigError("unknown source", where="--source", got=name, expected=", ".join(["auto", *READERS]))
     reader = READERS[name]

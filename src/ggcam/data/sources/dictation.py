@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ggcam.data.sources.negation import negated, tokens_of
+from ggcam.data.sources.negation import is_negated, tokenize
 from ggcam.errors import ConfigError, MissingFileError
 
 VOCABULARY = Path(__file__).with_name("vocabulary.toml")
@@ -68,14 +68,14 @@ def find_mentions(words: Sequence[Word], vocabulary: Vocabulary) -> list[Mention
 
     What counts as a negation is told in :mod:`ggcam.data.sources.negation`.
     """
-    tokens = tokens_of([word.text for word in words])
+    tokens = tokenize([word.text for word in words])
     spoken = [token.text for token in tokens]
     found = [
         Mention(finding, words[at].start_s, words[at + len(phrase) - 1].end_s)
         for finding, phrases in vocabulary.items()
         for phrase in (text.lower().split() for text in phrases)
         for at in range(len(words) - len(phrase) + 1)
-        if all(map(_matches, phrase, spoken[at : at + len(phrase)])) and not negated(tokens, at, at + len(phrase))
+        if all(map(_matches, phrase, spoken[at : at + len(phrase)])) and not is_negated(tokens, at, at + len(phrase))
     ]
     return sorted(found, key=lambda mention: (mention.start_s, mention.end_s, mention.finding))
 

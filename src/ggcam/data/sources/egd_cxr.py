@@ -16,18 +16,18 @@ import numpy as np
 from jaxtyping import Int
 
 from ggcam.data.case import Case, MaskName, Region, Source
-from ggcam.data.sources import mimic
+from ggcam.data.sources import mimic_cxr
 from ggcam.data.sources.dictation import read_vocabulary
 from ggcam.data.sources.egd_gaze import CaseIds, label_by_transcripts, read_fixations, read_samples
 from ggcam.data.sources.egd_screen import PAD_COLUMNS, EgdScreen
 from ggcam.data.sources.image_files import read_sizes
-from ggcam.data.sources.readings import group_readings
+from ggcam.data.sources.fixation_rows import group_readings
 from ggcam.data.tables import Table, read_table
 from ggcam.errors import ConfigError, TableError
 from ggcam.gaze.events import FixationDetection, Method
 
 NAME = "egd_cxr"
-NEEDS = "master_sheet.csv and fixations.csv, as in the root of the EGD-CXR download"
+EXPECTED_FILES = "master_sheet.csv and fixations.csv, as in the root of the EGD-CXR download"
 CLASS_NAMES = ("Normal", "CHF", "pneumonia")
 ID_LENGTH = 44
 """Shorter ids in the gaze table belong to calibration images: a dot on an empty screen."""
@@ -46,7 +46,7 @@ _BOX_COLUMNS = ("bbox_name", "x1", "y1", "x2", "y2")
 _FINDING_COLUMNS = ("name", "x0_px", "y0_px", "x1_px", "y1_px")
 
 
-def recognises(root: Path) -> bool:
+def can_read(root: Path) -> bool:
     """Whether the folder holds the two tables that make it EGD-CXR."""
     return (root / "master_sheet.csv").is_file() and _table_path(root, "fixations").is_file()
 
@@ -105,8 +105,8 @@ def read(
     sheet = _read_sheet(root / "master_sheet.csv", dropped)
     cases, labels, files, sizes = _find_cases(sheet, images or root, skip_missing, dropped)
     position = {dicom_id: at for at, dicom_id in enumerate(cases["dicom_id"].tolist())}
-    mimic.check_original_sizes(images or root, list(position), sizes)
-    splits = mimic.official_splits(images or root)
+    mimic_cxr.check_original_sizes(images or root, list(position), sizes)
+    splits = mimic_cxr.official_splits(images or root)
     screen = EgdScreen.from_pads(cases, sizes, viewing_distance_cm)
     ids = CaseIds(position, frozenset(sheet["dicom_id"].tolist()), ID_LENGTH)
     path = _table_path(root, "eye_gaze" if detection else "fixations")
@@ -183,7 +183,7 @@ def _find_cases(
     """The records that are cases; their labels, image files, and heights and widths in pixels."""
     labels = _labels(sheet, dropped)
     sheet, labels = sheet.select(labels >= 0), labels[labels >= 0]
-    files = mimic.find_images(base, [PurePosixPath(path) for path in sheet["path"].tolist()])
+    files = mimic_cxr.find_images(base, [PurePosixPath(path) for path in sheet["path"].tolist()])
     sizes = read_sizes(files, skip_missing, dropped, hint="say with --images where the files/ of MIMIC-CXR lies")
     usable = sizes[:, 0] > 0
     if not usable.any():

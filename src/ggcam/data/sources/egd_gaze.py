@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from ggcam.data.sources.dictation import Vocabulary, Word, find_mentions, label_fixations
 from ggcam.data.sources.egd_screen import EgdScreen
-from ggcam.data.sources.readings import GazeRows, pixel_centre
+from ggcam.data.sources.fixation_rows import FixationRows, pixel_centre
 from ggcam.data.tables import read_chunks, read_table
 from ggcam.errors import TableError
 from ggcam.gaze.events import FixationDetection, detect_fixations
@@ -65,7 +65,7 @@ class EgdGaze:
         begin_s: shape (n,), seconds since the image came up; NaN where unknown.
     """
 
-    rows: GazeRows
+    rows: FixationRows
     begin_s: Float[np.ndarray, " n"]
 
 
@@ -83,7 +83,7 @@ def read_fixations(path: Path, ids: CaseIds, screen: EgdScreen, dropped: Counter
     keep = (case >= 0) & valid
     table, case = table.select(keep), case[keep]
     duration_s = table.numbers("FPOGD", blank=True)
-    rows = GazeRows.build(
+    rows = FixationRows.build(
         case=case,
         x_px=pixel_centre(table.numbers("X_ORIGINAL", blank=True)),
         y_px=pixel_centre(table.numbers("Y_ORIGINAL", blank=True)),
@@ -125,7 +125,7 @@ def read_samples(
     # I-DT alone is a loop over samples, worth the two seconds that a process takes to start.
     found = parallel_map(partial(_detect, detection), recordings, workers=0 if detection.method == "idt" else 1)
     parts = sorted((part for of_task in found for part in of_task), key=lambda part: part[0])
-    together = GazeRows.concatenate([rows for _, rows in parts])
+    together = FixationRows.concatenate([rows for _, rows in parts])
     return EgdGaze(together, together.start_s)
 
 
@@ -159,12 +159,12 @@ def _recordings(
     return parts
 
 
-def _detect(detection: FixationDetection, recordings: Sequence[_Recording]) -> list[tuple[int, GazeRows]]:
+def _detect(detection: FixationDetection, recordings: Sequence[_Recording]) -> list[tuple[int, FixationRows]]:
     """Number of each case and its fixations."""
     return [
         (
             each.case,
-            GazeRows.from_fixations(
+            FixationRows.from_fixations(
                 each.case,
                 READING_ID,
                 detect_fixations(each.time_s, each.x_px, each.y_px, each.px_per_degree, detection),

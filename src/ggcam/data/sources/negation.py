@@ -56,7 +56,7 @@ class Token(NamedTuple):
     mark: str
 
 
-def tokens_of(words: Sequence[str]) -> list[Token]:
+def tokenize(words: Sequence[str]) -> list[Token]:
     """One for each word, of lower-case letters and digits; empty for a mark that stands alone."""
     return [Token(re.sub(r"[^a-z0-9.-]", "", word.lower()).strip("."), _mark(word)) for word in words]
 
@@ -65,7 +65,7 @@ def _mark(word: str) -> str:
     return word[-1] if word.endswith((".", ",", ";", "?")) else ""
 
 
-def negated(tokens: Sequence[Token], begin: int, end: int) -> bool:
+def is_negated(tokens: Sequence[Token], begin: int, end: int) -> bool:
     """Whether the finding that tokens `begin` up to `end` name is said to be absent."""
     return _before(tokens, begin) or _after(tokens, end)
 

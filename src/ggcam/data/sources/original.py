@@ -30,7 +30,7 @@ from ggcam.utils.safe_pickle import load_array
 log = logging.getLogger(__name__)
 
 NAME = "original"
-NEEDS = "data_summary.csv and D_0000/*.pk; or Down<d>_Blur<b>/{Train,Valid,Test}/*.pt, as the original GG-CAM has them"
+EXPECTED_FILES = "data_summary.csv and D_0000/*.pk; or Down<d>_Blur<b>/{Train,Valid,Test}/*.pt, as the original GG-CAM has them"
 CLASS_NAMES = ("Normal", "CHF", "pneumonia")
 READING_ID = "1"
 
@@ -50,7 +50,7 @@ _USED_BLUR = 500
 Result = TypeVar("Result")
 
 
-def recognises(root: Path) -> bool:
+def can_read(root: Path) -> bool:
     """Whether the folder holds the raw layout, or is or holds a folder of the prepared one."""
     return (root / "data_summary.csv").is_file() or bool(_prepared_folders(root))
 
@@ -208,7 +208,7 @@ def _choose(root: Path, blur: int | None) -> Path:
         path: int(match[1]) for path in _prepared_folders(root) if (match := _FOLDER.fullmatch(path.resolve().name))
     }
     if not found:
-        raise MissingFileError("the folder holds none of the original's layouts", where=root, expected=NEEDS)
+        raise MissingFileError("the folder holds none of the original's layouts", where=root, expected=EXPECTED_FILES)
     wanted = blur if blur is not None else _USED_BLUR if len(found) > 1 else next(iter(found.values()))
     chosen = [path for path, each in found.items() if each == wanted]
     if len(chosen) != 1:

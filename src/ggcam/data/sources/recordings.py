@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ggcam.data.sources.points import SECONDS, TimeUnit
-from ggcam.data.sources.screen import Units
+from ggcam.data.sources.fixation_table import SECONDS, TimeUnit
+from ggcam.data.sources.coordinates import Units
 from ggcam.data.tables import Table, column_names, read_table
 from ggcam.errors import DataError, MissingFileError, TableError, join_limited
 

@@ -18,17 +18,17 @@ import numpy as np
 from jaxtyping import Float
 
 from ggcam.data.case import Case, Source, Split
-from ggcam.data.sources import mimic, reflacx_readings
+from ggcam.data.sources import mimic_cxr, reflacx_readings
 from ggcam.data.sources.dictation import read_vocabulary
 from ggcam.data.sources.image_files import read_sizes
-from ggcam.data.sources.image_list import SPLIT_NAMES
-from ggcam.data.sources.readings import GazeRows, group_readings
-from ggcam.data.sources.reflacx_labels import CLASS_NAMES, certainties, columns_of, flags
+from ggcam.data.sources.labelled_images import SPLIT_NAMES
+from ggcam.data.sources.fixation_rows import FixationRows, group_readings
+from ggcam.data.sources.reflacx_labels import CLASS_NAMES, read_certainties, columns_by_class, flags
 from ggcam.data.tables import read_table
 from ggcam.errors import ConfigError, MissingFileError, TableError, join_limited
 
 NAME = "reflacx"
-NEEDS = "main_data/metadata_phase_1.csv, _2 or _3, as in the REFLACX download"
+EXPECTED_FILES = "main_data/metadata_phase_1.csv, _2 or _3, as in the REFLACX download"
 
 Readings = Literal["merged", "separate"]
 
@@ -48,7 +48,7 @@ class _Record:
     certainty: Float[np.ndarray, " classes"]
 
 
-def recognises(root: Path) -> bool:
+def can_read(root: Path) -> bool:
     """Whether there is metadata of a phase in the folder, or up to two levels below it."""
     return bool(_metadata(root))
 
@@ -98,19 +98,19 @@ def read(
     dropped: Counter[str] = Counter()
     tables = {phase: path for phase, path in _metadata(root).items() if phase in phases}
     if not tables:
-        raise MissingFileError("there is no metadata of these phases", where=root, expected=NEEDS)
+        raise MissingFileError("there is no metadata of these phases", where=root, expected=EXPECTED_FILES)
     records = [record for phase, path in tables.items() for record in _read_records(path, phase)]
     _check_records(records, next(iter(tables.values())).parent)
     groups = _grouped(records, readings)
     firsts = [group[0] for group in groups.values()]
-    files = mimic.find_images(images or root, [record.path for record in firsts])
+    files = mimic_cxr.find_images(images or root, [record.path for record in firsts])
     sizes = read_sizes(files, skip_missing, dropped, hint="say with --images where the files/ of MIMIC-CXR lies")
     usable = np.flatnonzero(sizes[:, 0]).tolist()
     if not usable:
         raise TableError("not one record makes a case", where=root, got=dict(dropped))
     expected = np.array([firsts[at].size for at in usable])
     folder = next(iter(tables.values())).parent
-    mimic.check_sizes([firsts[at].dicom_id for at in usable], sizes[usable], expected, folder)
+    mimic_cxr.check_sizes([firsts[at].dicom_id for at in usable], sizes[usable], expected, folder)
 
     kept = [list(groups.values())[at] for at in usable]
     rows = _read_gaze(kept, folder, skip_missing, dropped, words, dictation_window_s or 0.0)
@@ -149,7 +149,7 @@ def _check_options(phases: Sequence[int], min_certainty: int) -> None:
 
 
 def _read_records(path: Path, phase: int) -> list[_Record]:
-    labels = sorted({column for columns in columns_of(phase).values() for column in columns})
+    labels = sorted({column for columns in columns_by_class(phase).values() for column in columns})
     fixed = ["id", "split", "eye_tracking_data_discarded", "image", "dicom_id", "subject_id"]
     table = read_table(path, [*fixed, "image_size_x", "image_size_y", *labels])
     for column in ("id", "dicom_id"):
@@ -177,7 +177,7 @@ def _read_records(path: Path, phase: int) -> list[_Record]:
             heights,
             widths,
             flags(table, "eye_tracking_data_discarded").tolist(),
-            certainties(table, phase),
+            read_certainties(table, phase),
             strict=True,
         )
     ]
@@ -229,7 +229,7 @@ def _read_gaze(
     dropped: Counter[str],
     words: reflacx_readings.Vocabulary | None,
     window_s: float,
-) -> GazeRows:
+) -> FixationRows:
     wanted = [(at, record) for at, group in enumerate(groups) for record in group if not record.discarded]
     dropped["reading whose gaze was discarded by the authors (boxes kept)"] += sum(map(len, groups)) - len(wanted)
     missing = [
@@ -243,7 +243,7 @@ def _read_gaze(
             hint="complete the download; or leave them out with --skip-missing",
         )
     dropped["reading without fixations.csv"] += len(missing)
-    return GazeRows.concatenate(
+    return FixationRows.concatenate(
         [
             reflacx_readings.gaze(folder / record.reading_id, at, dropped, words, window_s)
             for at, record in wanted

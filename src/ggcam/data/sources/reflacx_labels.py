@@ -55,12 +55,12 @@ _PHASE_1: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def columns_of(phase: int) -> Mapping[str, tuple[str, ...]]:
+def columns_by_class(phase: int) -> Mapping[str, tuple[str, ...]]:
     """Class -> the phase's columns that speak of it; a class that the phase did not ask for is not there."""
     return _PHASE_1 if phase == 1 else _SAME
 
 
-def certainties(table: Table, phase: int) -> Float[np.ndarray, "n classes"]:
+def read_certainties(table: Table, phase: int) -> Float[np.ndarray, "n classes"]:
     """Certainty of each class in each record of a metadata table: 0 (absent) to 5; NaN where it was not asked for.
 
     Booleans, as Support devices has them, count as 0 and 5.
@@ -68,7 +68,7 @@ def certainties(table: Table, phase: int) -> Float[np.ndarray, "n classes"]:
     Raises:
         TableError: a value is none of these; with its row.
     """
-    asked = columns_of(phase)
+    asked = columns_by_class(phase)
     found = np.full((len(table), len(CLASS_NAMES)), np.nan)
     for at, name in enumerate(CLASS_NAMES):
         if name in asked:

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float
 
 from ggcam.data.case import Region
 from ggcam.data.sources.dictation import Vocabulary, Word, find_mentions, label_fixations
-from ggcam.data.sources.readings import GazeRows, pixel_centre
-from ggcam.data.sources.reflacx_labels import columns_of, flags
+from ggcam.data.sources.fixation_rows import FixationRows, pixel_centre
+from ggcam.data.sources.reflacx_labels import columns_by_class, flags
 from ggcam.data.tables import Table, read_table
 from ggcam.errors import TableError
 
@@ -26,7 +26,7 @@ _SHOWN = tuple(f"{edge}_shown_from_image" for edge in ("xmin", "ymin", "xmax", "
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def gaze(folder: Path, case: int, dropped: Counter[str], words: Vocabulary | None, window_s: float) -> GazeRows:
+def gaze(folder: Path, case: int, dropped: Counter[str], words: Vocabulary | None, window_s: float) -> FixationRows:
     """Fixations of a reading, in pixels of the original image; times are those of the audio.
 
     Args:
@@ -52,7 +52,7 @@ def gaze(folder: Path, case: int, dropped: Counter[str], words: Vocabulary | Non
     label = np.full(len(table), "", dtype=np.str_)
     if words is not None:
         label = label_fixations(start_s, end_s, find_mentions(_read_words(folder), words), window_s)
-    rows = GazeRows.build(
+    rows = FixationRows.build(
         case=np.full(len(table), case),
         x_px=pixel_centre(x),
         y_px=pixel_centre(y),
@@ -106,7 +106,7 @@ def regions(folders: Sequence[tuple[Path, int]], min_certainty: int, dropped: Co
 
 
 def _ellipses(path: Path, phase: int, min_certainty: int, dropped: Counter[str]) -> list[Region]:
-    asked = columns_of(phase)
+    asked = columns_by_class(phase)
     # An ellipse is never of a whole image's qualities, and some tables leave out labels that nobody drew.
     table = read_table(path, [*_CORNERS, "certainty"], sorted({name for names in asked.values() for name in names}))
     corners, sure = _corners(table), table.numbers("certainty")

@@ -16,14 +16,14 @@ from jaxtyping import Bool, Float, Int
 from ggcam.data.case import Case, Region, Source
 from ggcam.data.sources.axis_order import Points, check_axis_order
 from ggcam.data.sources.image_files import images_by_id, read_sizes
-from ggcam.data.sources.readings import GazeRows, group_readings
-from ggcam.data.sources.siim_gaze import read_clusters
-from ggcam.data.sources.siim_lesions import Lesions, box_of, decode_runs, read_lesions
+from ggcam.data.sources.fixation_rows import FixationRows, group_readings
+from ggcam.data.sources.siim_gaze import read_gaze_clusters
+from ggcam.data.sources.siim_lesions import Lesions, bounding_box, decode_run_lengths, read_lesions
 from ggcam.errors import ConfigError, DataError, MissingFileError, join_limited
 from ggcam.gaze.fixations import Fixations
 
 NAME = "siim_acr"
-NEEDS = "train-rle.csv and one *gaze*.json or *gaze*.pkl, beside dicom-images-train"
+EXPECTED_FILES = "train-rle.csv and one *gaze*.json or *gaze*.pkl, beside dicom-images-train"
 CLASS_NAMES = ("no pneumothorax", "pneumothorax")
 LESION = "pneumothorax"
 SAMPLES_PER_S = 60.0
@@ -31,7 +31,7 @@ SAMPLES_PER_S = 60.0
 AxisOrder = Literal["row-first", "column-first"]
 
 
-def recognises(root: Path) -> bool:
+def can_read(root: Path) -> bool:
     """Whether the folder holds the run-length table."""
     return (root / "train-rle.csv").is_file()
 
@@ -75,7 +75,7 @@ def read(
     dropped: Counter[str] = Counter()
     lesions = read_lesions(labels or root / "train-rle.csv")
     gaze_path = fixations or _find_gaze(root)
-    gaze = read_clusters(gaze_path)
+    gaze = read_gaze_clusters(gaze_path)
     found = images_by_id(images or root, dropped)
     ids = list(lesions)
     files = [found.get(image_id, (images or root) / f"{image_id}.dcm") for image_id in ids]
@@ -143,7 +143,7 @@ def _readings(
     counts = [len(points.get(image_id, ())) for image_id in ids]
     case = np.repeat(np.arange(len(ids)), counts)
     row, column, samples = np.concatenate([np.empty((0, 3)), *(points[i] for i in ids if i in points)]).T
-    rows = GazeRows.build(
+    rows = FixationRows.build(
         case=case,
         x_px=column * sizes[case, 1],
         y_px=row * sizes[case, 0],
@@ -154,11 +154,11 @@ def _readings(
 
 def _lesion(lesions: Lesions, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"] | None:
     """All lesions of an image together; None if it has none."""
-    masks = [decode_runs(runs, height_px, width_px, where) for where, runs in lesions]
+    masks = [decode_run_lengths(runs, height_px, width_px, where) for where, runs in lesions]
     return np.logical_or.reduce(masks) if masks else None
 
 
 def _boxes(lesions: Lesions, height_px: int, width_px: int, dropped: Counter[str]) -> tuple[Region, ...]:
-    boxes = [box_of(decode_runs(runs, height_px, width_px, where)) for where, runs in lesions]
+    boxes = [bounding_box(decode_run_lengths(runs, height_px, width_px, where)) for where, runs in lesions]
     dropped["lesion without area"] += boxes.count(None)
     return tuple(Region(LESION, "box", *box) for box in boxes if box is not None)

@@ -14,14 +14,14 @@ from jaxtyping import Float
 from ggcam.errors import DataError, MissingFileError, TableError, join_limited
 from ggcam.utils.sniff import sniff_mistake
 
-Clusters = Mapping[str, Float[np.ndarray, "n 3"]]
+GazeClusters = Mapping[str, Float[np.ndarray, "n 3"]]
 """Image id (SOPInstanceUID) -> first and second coordinate as the file has them, 0 to 1 on the image, and samples."""
 
 _ADMITTED = frozenset({"list", "tuple", "dict", "set", "frozenset", "int", "float", "bool", "str", "complex"})
 _FIELDS = ("gaze_x", "gaze_y", "time")
 
 
-def read_clusters(path: Path) -> Clusters:
+def read_gaze_clusters(path: Path) -> GazeClusters:
     """Read `<source>_gaze_data.pkl` or its JSON form.
 
     The pickle: {"<StudyUID>/<SeriesUID>/<SOPUID>.dcm" or "<SOPUID>": [(first, second, samples), ...]}. The JSON: a list

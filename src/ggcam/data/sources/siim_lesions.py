@@ -45,7 +45,7 @@ def read_lesions(path: Path) -> Mapping[str, Lesions]:
     }
 
 
-def decode_runs(runs: str, height_px: int, width_px: int, where: str) -> Bool[np.ndarray, "h w"]:
+def decode_run_lengths(runs: str, height_px: int, width_px: int, where: str) -> Bool[np.ndarray, "h w"]:
     """Mask of one lesion.
 
     Each start counts from the *end* of the run before, and pixels are numbered down the columns, one after the other:
@@ -75,7 +75,7 @@ def decode_runs(runs: str, height_px: int, width_px: int, where: str) -> Bool[np
     return change[:-1].cumsum(dtype=np.int8).astype(bool).reshape(width_px, height_px).T
 
 
-def box_of(mask: Bool[np.ndarray, "h w"]) -> tuple[float, float, float, float] | None:
+def bounding_box(mask: Bool[np.ndarray, "h w"]) -> tuple[float, float, float, float] | None:
     """x0, y0, x1, y1 of the smallest box around a mask, in continuous pixels; None around nothing."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):

@@ -10,21 +10,21 @@ import numpy as np
 
 from ggcam.data.case import Source
 from ggcam.data.sources import recordings
-from ggcam.data.sources.image_list import ImageList, list_images
-from ggcam.data.sources.points import COLUMNS, TimeUnit, match_images, parse_columns, read_points, sizes_of
-from ggcam.data.sources.readings import GazeRows, group_readings
+from ggcam.data.sources.labelled_images import LabelledImages, list_labelled_images
+from ggcam.data.sources.fixation_table import COLUMNS, TimeUnit, match_images, parse_columns, read_fixation_table, read_image_sizes
+from ggcam.data.sources.fixation_rows import FixationRows, group_readings
 from ggcam.data.sources.recordings import Recording, Tracker, read_recordings
-from ggcam.data.sources.screen import Screen, Units
+from ggcam.data.sources.coordinates import CoordinateSystem, Units
 from ggcam.errors import ConfigError
 from ggcam.gaze.events import FixationDetection, Method, detect_fixations
 from ggcam.gaze.fixations import Fixations
 
 NAME = "table"
-NEEDS = "images as in folder, and points.csv or points.parquet; or named: --source table, with --fixations or --samples"
+EXPECTED_FILES = "images as in folder, and points.csv or points.parquet; or named: --source table, with --fixations or --samples"
 _POINTS = ("points.csv", "points.parquet")
 
 
-def recognises(root: Path) -> bool:
+def can_read(root: Path) -> bool:
     """Whether the folder holds a table of points under its own name."""
     return any((root / name).is_file() for name in _POINTS)
 
@@ -53,7 +53,7 @@ def read(
     that without its ending, wherever only one image is meant.
 
     Args:
-        root: the folder of the images; see :func:`ggcam.data.sources.image_list.list_images`.
+        root: the folder of the images; see :func:`ggcam.data.sources.labelled_images.list_labelled_images`.
         labels: see there; one label an image, or several.
         fixations: table of points: image, x, y, and if wanted start_s, duration_s, reader, label; by default
             `root/points.csv` or `root/points.parquet`.
@@ -80,8 +80,8 @@ def read(
     if fixations and samples:
         raise ConfigError("gaze comes as points or as samples", where="--fixations, --samples")
     dropped: Counter[str] = Counter()
-    images = list_images(root, labels, skip_missing, dropped)
-    size_px = Screen.parse_size(screen) if screen else None
+    images = list_labelled_images(root, labels, skip_missing, dropped)
+    size_px = CoordinateSystem.parse_size(screen) if screen else None
     if samples:
         found = read_recordings(samples, tracker, parse_columns(columns, recordings.COLUMNS), time_unit)
         detection = FixationDetection(detect, velocity_deg_per_s, dispersion_deg, minimum_fixation_s)
@@ -89,15 +89,15 @@ def read(
         readings = _from_samples(found, images, detection, asked, dropped, samples)
     else:
         path = fixations or next((root / name for name in _POINTS if (root / name).is_file()), root / _POINTS[0])
-        place = Screen(units or "px", size_px, image_rect, px_per_degree)
-        readings = read_points(path, images, dropped, parse_columns(columns, COLUMNS), place, time_unit, by_name=True)
+        place = CoordinateSystem(units or "px", size_px, image_rect, px_per_degree)
+        readings = read_fixation_table(path, images, dropped, parse_columns(columns, COLUMNS), place, time_unit, by_name=True)
     dropped["case without gaze (kept)"] = sum(not of_case for of_case in readings)
     return images.source(NAME, readings, dropped)
 
 
 def _from_samples(
     found: list[Recording],
-    images: ImageList,
+    images: LabelledImages,
     detection: FixationDetection,
     asked: tuple[Units | None, tuple[int, int] | None, tuple[float, float, float, float] | None, float],
     dropped: Counter[str],
@@ -106,19 +106,19 @@ def _from_samples(
     """Find the fixations of each recording, in the pixels of its image."""
     names = np.array([recording.image for recording in found], dtype=np.str_)
     case = match_images(names, images, where, by_name=True)
-    sizes = sizes_of(images, case)
+    sizes = read_image_sizes(images, case)
     units, size_px, image_rect, px_per_degree = asked
-    rows: list[GazeRows] = []
+    rows: list[FixationRows] = []
     for at, recording in zip(case.tolist(), found, strict=True):
         if at < 0 or not sizes[at, 0]:
             dropped["sample on an image that is no case or cannot be read"] += len(recording.time_s)
             continue
         meant = units or recording.units or "px"
-        place = Screen(meant, size_px or recording.screen_px, image_rect, px_per_degree)
+        place = CoordinateSystem(meant, size_px or recording.screen_px, image_rect, px_per_degree)
         of_sample = np.broadcast_to(sizes[at], (len(recording.time_s), 2))
         x_px, y_px, degrees = place.to_image(recording.x, recording.y, of_sample)
         dropped["sample in which the eye was lost"] += int(np.isnan(x_px + y_px).sum())
         seen = detect_fixations(recording.time_s, x_px, y_px, (float(degrees[0, 0]), float(degrees[0, 1])), detection)
         since_first = replace(seen, start_s=seen.start_s - recording.time_s[0])
-        rows.append(GazeRows.from_fixations(at, recording.reader, since_first))
-    return group_readings(GazeRows.concatenate(rows), sizes, dropped, where)
+        rows.append(FixationRows.from_fixations(at, recording.reader, since_first))
+    return group_readings(FixationRows.concatenate(rows), sizes, dropped, where)

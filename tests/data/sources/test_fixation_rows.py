@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ggcam.data.sources.readings import GazeRows, group_readings
+from ggcam.data.sources.fixation_rows import FixationRows, group_readings
 from ggcam.errors import DataError
 
 SIZES = np.array([[50, 40], [60, 30], [9, 9]])
@@ -22,7 +22,7 @@ def rows(n, seed=0):
 
 def built(case, reading_id, columns):
     x, y, start, duration = columns
-    return GazeRows.build(case, x, y, start, duration, DEGREES[case], reading_id)
+    return FixationRows.build(case, x, y, start, duration, DEGREES[case], reading_id)
 
 
 def grouped_by_loop(case, reading_id, columns):

@@ -15,7 +15,7 @@ Units = Literal["px", "fraction", "screen_px", "screen_fraction"]
 
 
 @dataclass(frozen=True)
-class Screen:
+class CoordinateSystem:
     """What recorded coordinates mean.
 
     Attributes:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ggcam.data.case import Split
-from ggcam.data.sources.image_list import SPLIT_NAMES
+from ggcam.data.sources.labelled_images import SPLIT_NAMES
 from ggcam.data.tables import read_table
 from ggcam.errors import DataError, MissingFileError, join_limited
 

@@ -32,7 +32,7 @@ LABEL_PREFIX = "label_"
 
 
 @dataclass(frozen=True, eq=False)
-class ImageList:
+class LabelledImages:
     """Some images of one folder, and what is known of them.
 
     Attributes:
@@ -69,7 +69,7 @@ class ImageList:
         return Source(name, self.class_names, cases, {reason: count for reason, count in dropped.items() if count})
 
 
-def list_images(root: Path, labels: Path | None, skip_missing: bool, dropped: Counter[str]) -> ImageList:
+def list_labelled_images(root: Path, labels: Path | None, skip_missing: bool, dropped: Counter[str]) -> LabelledImages:
     """List the images of a folder with their labels.
 
     The class names are the labels, sorted: as words, or as numbers when all are whole numbers. Several labels an image
@@ -105,7 +105,7 @@ def list_images(root: Path, labels: Path | None, skip_missing: bool, dropped: Co
     case_ids = _case_ids(table["image"])
     patients = table["patient_id"].tolist() if "patient_id" in table else [""] * len(table)
     splits = table["split"].tolist() if "split" in table else [""] * len(table)
-    return ImageList(
+    return LabelledImages(
         root=root,
         images=tuple(table["image"].tolist()),
         case_ids=tuple(case_ids),
@@ -116,7 +116,7 @@ def list_images(root: Path, labels: Path | None, skip_missing: bool, dropped: Co
     )
 
 
-def recognises_images(root: Path) -> bool:
+def has_labelled_images(root: Path) -> bool:
     """Whether the folder has a labels.csv, or a folder with an image in it."""
     return (root / "labels.csv").is_file() or any(
         is_image(path)
@@ -129,7 +129,7 @@ def recognises_images(root: Path) -> bool:
 def _listed_cases(root: Path, path: Path, several: list[str], skip_missing: bool, dropped: Counter[str]) -> Table:
     """The distinct rows of the table whose image is there; `image` is a path in `root` with '/'."""
     label_columns = several or ["label"]
-    table = with_tidy_paths(read_table(path, ["image", *label_columns], ["patient_id", "split"]))
+    table = normalise_paths(read_table(path, ["image", *label_columns], ["patient_id", "split"]))
     for column in ("image",) if several else ("image", "label"):
         table.refuse(table[column] == "", f"a row has no {column}", column)
     places = [PurePosixPath(image) for image in table["image"].tolist()]
@@ -203,7 +203,7 @@ def _several_labels(table: Table, columns: list[str]) -> tuple[tuple[int | None,
     return tuple(zip(*values, strict=True))
 
 
-def with_tidy_paths(table: Table, column: str = "image") -> Table:
+def normalise_paths(table: Table, column: str = "image") -> Table:
     """That column with '/' whatever the system it was written on, and without './'."""
     tidy = [PurePosixPath(image.replace("\\", "/")).as_posix() if image else "" for image in table[column].tolist()]
     return replace(table, columns={**table.columns, column: np.array(tidy, dtype=np.str_)})

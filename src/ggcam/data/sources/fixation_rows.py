@@ -21,7 +21,7 @@ Column = Float[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, eq=False)
-class GazeRows:
+class FixationRows:
     """Fixations of many cases and readings, in any order, as a table has them.
 
     Attributes:
@@ -52,7 +52,7 @@ class GazeRows:
         px_per_degree: Float[np.ndarray, "n 2"] | float = np.nan,
         reading_id: Shaped[np.ndarray, " n"] | str = "1",
         label: Shaped[np.ndarray, " n"] | str = "",
-    ) -> GazeRows:
+    ) -> FixationRows:
         """Make rows; a single number or word stands for every row."""
         degrees = np.broadcast_to(np.asarray(px_per_degree, dtype=np.float64), (len(case), 2))
 
@@ -72,27 +72,27 @@ class GazeRows:
         )
 
     @classmethod
-    def from_fixations(cls, case: int, reading_id: str, fixations: Fixations) -> GazeRows:
+    def from_fixations(cls, case: int, reading_id: str, fixations: Fixations) -> FixationRows:
         """The fixations of one reading."""
         columns = {field.name: getattr(fixations, field.name) for field in fields(Fixations)}
         number, name = np.full(len(fixations), case), np.full(len(fixations), reading_id)
         return cls(case=number, reading_id=name, **columns)
 
     @classmethod
-    def concatenate(cls, parts: Sequence[GazeRows]) -> GazeRows:
+    def concatenate(cls, parts: Sequence[FixationRows]) -> FixationRows:
         """All rows of several tables, one after the other; none for no tables."""
         parts = parts or [cls.build(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))]
         return cls(
             **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
         )
 
-    def select(self, keep: Bool[np.ndarray, " n"] | Int[np.ndarray, " kept"]) -> GazeRows:
+    def select(self, keep: Bool[np.ndarray, " n"] | Int[np.ndarray, " kept"]) -> FixationRows:
         """The rows where `keep` is true, or those of the given numbers, in that order."""
-        return GazeRows(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
+        return FixationRows(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
 
 
 def group_readings(
-    rows: GazeRows, sizes: Int[np.ndarray, "cases 2"], dropped: Counter[str], where: Path
+    rows: FixationRows, sizes: Int[np.ndarray, "cases 2"], dropped: Counter[str], where: Path
 ) -> list[dict[str, Fixations]]:
     """Sort fixations to their cases and readings, in order of time.
 
@@ -132,7 +132,7 @@ def group_readings(
     return _grouped(rows.select(~(unknown | off | instant)), len(sizes))
 
 
-def _grouped(rows: GazeRows, cases: int) -> list[dict[str, Fixations]]:
+def _grouped(rows: FixationRows, cases: int) -> list[dict[str, Fixations]]:
     names, reading = np.unique(rows.reading_id, return_inverse=True)
     order = np.lexsort((rows.start_s, reading, rows.case))
     rows, reading = rows.select(order), reading[order]

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from ggcam.data.sources.image_files import read_sizes
-from ggcam.data.sources.image_list import ImageList, with_tidy_paths
-from ggcam.data.sources.readings import MIN_FIXATIONS, GazeRows, group_readings
-from ggcam.data.sources.screen import Screen
+from ggcam.data.sources.labelled_images import LabelledImages, normalise_paths
+from ggcam.data.sources.fixation_rows import MIN_FIXATIONS, FixationRows, group_readings
+from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.data.tables import read_table
 from ggcam.errors import ConfigError, TableError, join_limited
 from ggcam.gaze.fixations import Fixations
@@ -45,12 +45,12 @@ def parse_columns(text: str, known: tuple[str, ...]) -> dict[str, str]:
     return columns
 
 
-def read_points(
+def read_fixation_table(
     path: Path,
-    images: ImageList,
+    images: LabelledImages,
     dropped: Counter[str],
     columns: Mapping[str, str],
-    screen: Screen,
+    screen: CoordinateSystem,
     time_unit: TimeUnit = "s",
     by_name: bool = False,
 ) -> list[dict[str, Fixations]]:
@@ -73,8 +73,8 @@ def read_points(
         DataError: most points are off their images.
     """
     table = read_table(path, [columns[name] for name in COLUMNS[:3]], [columns[name] for name in COLUMNS[3:]])
-    case = match_images(with_tidy_paths(table, columns["image"])[columns["image"]], images, path, by_name)
-    sizes = sizes_of(images, case)
+    case = match_images(normalise_paths(table, columns["image"])[columns["image"]], images, path, by_name)
+    sizes = read_image_sizes(images, case)
     unreadable = (case >= 0) & (sizes[case, 0] == 0)
     dropped["fixation on an image that is no case"] += int((case < 0).sum())
     dropped["fixation on an image that cannot be read"] += int(unreadable.sum())
@@ -92,7 +92,7 @@ def read_points(
     _check_units(x, y, screen, path)
     x_px, y_px, px_per_degree = screen.to_image(x, y, sizes[case])
     reader = words("reader")
-    rows = GazeRows.build(
+    rows = FixationRows.build(
         case=case,
         x_px=x_px,
         y_px=y_px,
@@ -106,7 +106,7 @@ def read_points(
 
 
 def match_images(
-    names: Shaped[np.ndarray, " n"], images: ImageList, where: Path, by_name: bool
+    names: Shaped[np.ndarray, " n"], images: LabelledImages, where: Path, by_name: bool
 ) -> Int[np.ndarray, " n"]:
     """Number of the image that each name means, -1 for none.
 
@@ -138,7 +138,7 @@ def match_images(
     return case
 
 
-def sizes_of(images: ImageList, case: Int[np.ndarray, " n"]) -> Int[np.ndarray, "images 2"]:
+def read_image_sizes(images: LabelledImages, case: Int[np.ndarray, " n"]) -> Int[np.ndarray, "images 2"]:
     """Height and width of the images that occur in `case`; 0 for the others and for the unreadable.
 
     An unreadable image is told where its pixels are needed; here its size is missing, so its gaze cannot be kept.
@@ -149,7 +149,7 @@ def sizes_of(images: ImageList, case: Int[np.ndarray, " n"]) -> Int[np.ndarray, 
     return sizes
 
 
-def _check_units(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], screen: Screen, where: Path) -> None:
+def _check_units(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], screen: CoordinateSystem, where: Path) -> None:
     """Refuse shares that were taken for pixels, and pixels that were taken for shares."""
     largest = np.nanmax(np.concatenate([x, y]), initial=-np.inf)
     shares = screen.units.endswith("fraction")
