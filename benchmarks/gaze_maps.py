@@ -10,7 +10,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.side_by_side import Result, race, threads
-from ggcam.gaze.maps import attention_maps, original_map, original_sigma_px
+from ggcam.gaze.maps import attention_maps
+from ggcam.gaze.original_map import original_map, original_sigma_px
 
 RAW, GRID, KERNEL_PX, BATCH = (3056, 2544), (48, 40), 500, 64
 SIGMA_PX = original_sigma_px(KERNEL_PX)

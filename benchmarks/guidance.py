@@ -8,7 +8,8 @@ import torch
 
 from benchmarks.side_by_side import Result, race
 from benchmarks.training_ways import Task, bare
-from ggcam.gaze.maps import GazeBatch
+from ggcam.gaze.batch import GazeBatch
+from ggcam.gaze.visual_angle import fallback_px_per_degree
 from ggcam.guidance import create_guidance
 from ggcam.models.cam import CAMOutput
 
@@ -21,7 +22,7 @@ def run(short: bool = False) -> Iterator[Result]:
     frame, network, rounds = ((64, 64), "test_resnet", 1) if short else ((768, 640), "resnet18", 5)
     task = Task(network, frame, batch_size=4)
     batch = task.batch()
-    sigma_px = torch.full_like(batch.points_px, frame[0] / 28.5)
+    sigma_px = torch.full_like(batch.points_px, fallback_px_per_degree(frame))
     gaze = GazeBatch(batch.points_px, batch.duration_s, sigma_px, frame)
     cam = torch.rand(4, 3, frame[0] // 32, frame[1] // 32, requires_grad=True)
 

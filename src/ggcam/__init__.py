@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ggcam.data.prepared import load_prepared
     from ggcam.errors import GGCamError
     from ggcam.gaze.fixations import Fixations
-    from ggcam.gaze.maps import GazeBatch, attention_map, attention_maps
+    from ggcam.gaze.batch import GazeBatch
+    from ggcam.gaze.maps import attention_map, attention_maps
     from ggcam.guidance import GUIDANCES, Guidance, create_guidance
     from ggcam.models.backbones import create_backbone
     from ggcam.models.cam import CAMClassifier, CAMHead, CAMOutput
@@ -50,7 +51,7 @@ _HOMES = {
     "CAMOutput": "models.cam",
     "Fixations": "gaze.fixations",
     "GGCamError": "errors",
-    "GazeBatch": "gaze.maps",
+    "GazeBatch": "gaze.batch",
     "Guidance": "guidance",
     "PreparedDataset": "data.dataset",
     "attention_map": "gaze.maps",

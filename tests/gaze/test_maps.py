@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,7 +6,7 @@ from hypothesis import strategies as st
 
 from ggcam.gaze import maps
 from ggcam.gaze.fixations import Fixations
-from ggcam.gaze.maps import as_peak, attention_map, attention_maps, fixation_histogram, original_map, original_sigma_px
+from ggcam.gaze.maps import as_peak, attention_map, attention_maps, fixation_histogram
 
 
 def random_points(n: int, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -15,13 +14,13 @@ def random_points(n: int, height: int, width: int, seed: int = 0) -> tuple[np.nd
     return rng.uniform(0, width, n), rng.uniform(0, height, n), rng.lognormal(-1.3, 0.5, n)
 
 
-def slow_map(x, y, weight, sigma_px, frame, grid):
-    """Blur at full resolution, average over each cell: a loop that anyone can check."""
-    rows, columns = np.mgrid[: frame[0], : frame[1]] + 0.5
-    full = np.zeros(frame)
+def slow_map(x, y, weight, sigma_px, image_size, grid):
+    """Blur at full resolution and average over each cell: a loop that anyone can check."""
+    rows, columns = np.mgrid[: image_size[0], : image_size[1]] + 0.5
+    full = np.zeros(image_size)
     for xi, yi, wi in zip(x, y, weight, strict=True):
         full += wi * np.exp(-((columns - xi) ** 2 + (rows - yi) ** 2) / (2 * sigma_px**2))
-    cells = full.reshape(grid[0], frame[0] // grid[0], grid[1], frame[1] // grid[1]).mean(axis=(1, 3))
+    cells = full.reshape(grid[0], image_size[0] // grid[0], grid[1], image_size[1] // grid[1]).mean(axis=(1, 3))
     return cells / cells.sum()
 
 
@@ -50,7 +49,7 @@ def test_float32_batches_equal_single_maps_and_padding_counts_nothing():
 def test_maps_of_many_points_are_drawn_in_parts_and_are_the_same(monkeypatch):
     points, weight = torch.rand(5, 7, 2) * 64, torch.rand(5, 7)
     whole = attention_maps(points, weight, 6.0, (64, 64), (8, 8))
-    monkeypatch.setattr(maps, "POINTS_AT_ONCE", 14)
+    monkeypatch.setattr(maps, "MAX_CPU_POINTS", 14)
     torch.testing.assert_close(attention_maps(points, weight, 6.0, (64, 64), (8, 8)), whole)
     assert attention_maps(points[:0], weight[:0], 6.0, (64, 64), (8, 8)).shape == (0, 8, 8)
 
@@ -102,52 +101,7 @@ def test_gradients_reach_the_points():
     assert points.grad.abs().sum() > 0
 
 
-def original_slowly(rows, columns, count, raw_size, kernel_px):
-    """The original's procedure, image by image."""
-    dots = np.zeros(raw_size, np.float32)
-    np.add.at(dots, (rows, columns), count)
-    side = kernel_px // 2 * 2 + 1
-    blurred = cv2.GaussianBlur(dots, (side, side), 0)
-    top, left = (3072 - raw_size[0]) // 2, (2560 - raw_size[1]) // 2
-    canvas = np.zeros((3072, 2560), np.float32)
-    canvas[max(0, top) : top + raw_size[0], max(0, left) : left + raw_size[1]] = blurred[
-        max(0, -top) : max(0, -top) + 3072, max(0, -left) : max(0, -left) + 2560
-    ]
-    kept = canvas[::64, ::64]
-    return kept / kept.max()
-
-
-@pytest.mark.parametrize("raw_size", [(3056, 2544), (2544, 3056), (401, 377)])
-@pytest.mark.parametrize("kernel_px", [200, 800])
-def test_the_original_map_equals_blurring_the_full_image(raw_size, kernel_px):
-    rng = np.random.default_rng(5)
-    rows = np.append(rng.integers(0, raw_size[0], 12), [0, raw_size[0] - 1])
-    columns = np.append(rng.integers(0, raw_size[1], 12), [0, raw_size[1] - 1])
-    count = rng.integers(1, 9, 14)
-    ours = original_map(rows, columns, count, raw_size, kernel_px)
-    np.testing.assert_allclose(ours, original_slowly(rows, columns, count, raw_size, kernel_px), atol=1e-5)
-
-
-def test_the_original_map_of_nothing_is_zero_instead_of_nan():
-    none = np.zeros(0, dtype=int)
-    assert original_map(none, none, none, (3056, 2544)).tolist() == np.zeros((48, 40)).tolist()
-
-
-@pytest.mark.parametrize(("kernel_px", "sigma_px"), [(200, 30.5), (500, 75.5), (800, 120.5)])
-def test_opencvs_rule_for_sigma(kernel_px, sigma_px):
-    assert original_sigma_px(kernel_px) == pytest.approx(sigma_px)
-
-
-@pytest.mark.parametrize("case", range(4))
-@pytest.mark.parametrize("kernel_px", [200, 500, 800])
-def test_the_original_map_equals_the_recorded_one(golden, case, kernel_px):
-    recorded = np.load(golden / "preprocess.npz")
-    rows, columns, count = recorded[f"{case}_points"].T
-    ours = original_map(rows, columns, count, tuple(recorded[f"{case}_shape"].tolist()), kernel_px)
-    np.testing.assert_allclose(ours, recorded[f"{case}_gaze_{kernel_px}"][0], atol=1e-5)
-
-
-def test_fixation_counts_are_those_of_a_loop_and_leave_out_what_is_off_the_frame():
+def test_a_fixation_histogram_equals_a_loop_and_leaves_out_what_is_off_the_image():
     rng = np.random.default_rng(0)
     gaze = Fixations.build(rng.uniform(-10, 60, 80), rng.uniform(-10, 70, 80), rng.choice([0, 0.2, 0.5], 80))
     counts, seconds = np.zeros((2, 4, 5))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ggcam.errors import ConfigError
-from ggcam.gaze.maps import GazeBatch, attention_maps
+from ggcam.gaze.batch import GazeBatch
+from ggcam.gaze.maps import attention_maps
 from ggcam.guidance import create_guidance
 from ggcam.guidance.pairs import Pairs
 from ggcam.models.cam import CAMHead, CAMOutput
@@ -122,7 +123,7 @@ def test_pairs_say_which_case_and_label_they_are():
     assert list(zip(pairs.case.tolist(), pairs.label.tolist(), strict=True)) == [
         (0, 0), (0, 2), (2, 1), (3, 0), (3, 1), (3, 2), (4, 1),
     ]  # fmt: skip
-    assert torch.equal(pairs.output.cam_of(pairs.label), output.cam[pairs.case, pairs.label])
+    assert torch.equal(pairs.output.cam_for_labels(pairs.label), output.cam[pairs.case, pairs.label])
 
 
 def test_the_original_loss_refuses_several_labels():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ggcam.data.case import Region
+from ggcam.gaze.visual_angle import fallback_px_per_degree
 from ggcam.simulation import scanpath
 from ggcam.simulation.anatomy import Chest
 from ggcam.simulation.canvas import Canvas
@@ -72,8 +73,8 @@ def test_the_noise_is_in_degrees(chest: Chest):
     still, shaken = gazes(chest, (), noise_deg=0.0), gazes(chest, (), noise_deg=3.0)
     # The search's randomness is the same, so the difference is the noise alone, but for points beside the image.
     off = np.concatenate([b.y_px - a.y_px for a, b in zip(still, shaken, strict=True)])
-    assert off.std() == pytest.approx(3 * scanpath.px_per_degree(256, 208), rel=0.05)
-    assert scanpath.px_per_degree(256, 208) == pytest.approx(8.98, abs=0.01)
+    assert off.std() == pytest.approx(3 * fallback_px_per_degree((256, 208)), rel=0.05)
+    assert fallback_px_per_degree((256, 208)) == pytest.approx(8.98, abs=0.01)
 
 
 def test_both_lungs_and_the_mediastinum_are_searched(chest: Chest):

@@ -9,7 +9,7 @@ import torch
 
 from ggcam.data.augment import Change
 from ggcam.data.dataset import Batch
-from ggcam.gaze.maps import FALLBACK_IMAGE_SIDE_DEG
+from ggcam.gaze.visual_angle import FALLBACK_IMAGE_SIDE_DEG
 from ggcam.guidance import create_guidance
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier

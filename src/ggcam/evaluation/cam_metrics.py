@@ -17,8 +17,9 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from ggcam.data.case import SHORTCUT_MARKER, Region
 from ggcam.data.prepared import PreparedData
+from ggcam.gaze.batch import GazeBatch
 from ggcam.gaze.fixations import Fixations
-from ggcam.gaze.maps import FALLBACK_IMAGE_SIDE_DEG, attention_maps, fixation_histogram, sigma_in_px
+from ggcam.gaze.maps import fixation_histogram
 from ggcam.metrics.agreement import METRICS, GazeMaps, agreement, by_image, reader_agreement, shuffled_agreement
 from ggcam.metrics.bootstrap_statistics import CaseMean, weighted_mean
 from ggcam.metrics.localisation import (
@@ -62,14 +63,10 @@ class Blur:
         self, readings: Sequence[Fixations], grid: tuple[int, int], image_size: tuple[int, int]
     ) -> Float[np.ndarray, "n h w"]:
         """`attention_map` of each reading, all at once."""
-        columns = np.zeros((len(readings), max(len(reading) for reading in readings), 5))
-        columns[..., 3:] = np.nan
-        for row, reading in zip(columns, readings, strict=True):
-            of = (reading.x_px, reading.y_px, reading.duration_s, reading.px_per_degree_x, reading.px_per_degree_y)
-            row[: len(reading)] = np.stack(of, axis=-1)
-        points = torch.from_numpy(columns)
-        sigma = self.sigma_px or sigma_in_px(points[..., 3:], self.sigma_deg, max(image_size) / FALLBACK_IMAGE_SIDE_DEG)
-        return attention_maps(points[..., :2], points[..., 2], sigma, image_size, grid).numpy()
+        gaze = GazeBatch.from_fixations(
+            readings, image_size, sigma_deg=self.sigma_deg, sigma_px=self.sigma_px, dtype=torch.float64
+        )
+        return gaze.density(grid).numpy()
 
 
 @dataclass(frozen=True, eq=False)

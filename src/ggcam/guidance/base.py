@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from ggcam.gaze.maps import GazeBatch
+from ggcam.gaze.batch import GazeBatch
 from ggcam.guidance.pairs import Labels, Pairs
 from ggcam.models.cam import CAMClassifier, CAMOutput
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ggcam.gaze.maps import GazeBatch
+from ggcam.gaze.batch import GazeBatch
 from ggcam.models.cam import CAMOutput
 
 Labels = Int[Tensor, " b"] | Float[Tensor, "b k"]

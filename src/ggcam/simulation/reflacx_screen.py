@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.random import Generator
 
-from ggcam.simulation.scanpath import LONGER_SIDE_DEG, SimulatedGaze
+from ggcam.gaze.visual_angle import FALLBACK_IMAGE_SIDE_DEG
+from ggcam.simulation.scanpath import SimulatedGaze
 
 LEFT_PX, RIGHT_PX, HEIGHT_PX = 660, 3180, 2160
 """The image's part of a screen of 3840x2160; buttons beside it."""
 
-PX_PER_DEGREE = HEIGHT_PX / LONGER_SIDE_DEG
+PX_PER_DEGREE = HEIGHT_PX / FALLBACK_IMAGE_SIDE_DEG
 """Of the screen."""
 
 ZOOMS = (1.5, 2.0, 3.0)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.random import Generator
 
+from ggcam.gaze.visual_angle import fallback_px_per_degree
 from ggcam.simulation.anatomy import Box, Chest
 from ggcam.simulation.findings import Finding
 
@@ -24,8 +25,6 @@ DWELL_SHARE = (0.25, 0.50)
 """Range of the share of the fixations that are extra dwell."""
 OFF_IMAGE, ZERO_DURATION = 0.015, 0.006
 """Probability that a fixation is on the screen beside the image, and that the tracker records no duration."""
-LONGER_SIDE_DEG = 28.5
-"""Visual angle of the image's longer side."""
 
 _WALKS = (
     (
@@ -50,11 +49,6 @@ class SimulatedGaze:
     y_px: Column
     start_s: Column
     duration_s: Column
-
-
-def px_per_degree(height_px: int, width_px: int) -> float:
-    """Image pixels per degree of visual angle."""
-    return max(height_px, width_px) / LONGER_SIDE_DEG
 
 
 def draw_gaze(
@@ -82,7 +76,7 @@ def draw_gaze(
     places[~dwells] = _search(chest, int((~dwells).sum()), rng)
     seen = findings if attentive else ()
     places[dwells] = _dwell(seen, int(dwells.sum()), rng) if seen else _decoys(chest, int(dwells.sum()), rng)
-    places += rng.normal(0, noise_deg * px_per_degree(height, width), size=(count, 2))
+    places += rng.normal(0, noise_deg * fallback_px_per_degree((height, width)), size=(count, 2))
     beside = rng.random(count) < OFF_IMAGE
     places[beside, 0] = np.where(rng.random(count) < 0.5, -0.2, 1.2)[beside] * width
     return SimulatedGaze(places[:, 0], places[:, 1], start, duration)

@@ -19,10 +19,11 @@ from torch import Tensor
 from ggcam.data.augment import Change, change_images, change_points, draw_changes
 from ggcam.data.dataset import Batch
 from ggcam.errors import ConfigError
-from ggcam.gaze.maps import FALLBACK_IMAGE_SIDE_DEG, GazeBatch, sigma_in_px
+from ggcam.gaze.batch import GazeBatch
+from ggcam.gaze.maps import sigma_in_px
 from ggcam.guidance import Guidance, Losses
 from ggcam.models.cam import CAMClassifier, CAMOutput
-from ggcam.models.checkpointing import running_statistics_kept
+from ggcam.models.checkpointing import frozen_running_statistics
 from ggcam.models.compiling import compile_network
 from ggcam.training.config import TrainConfig
 from ggcam.training.losses import classification_loss, known_entries, loss_per_case, scores
@@ -91,7 +92,7 @@ class GuidedTraining(lightning.LightningModule):
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Also computes again what checkpointing has not kept."""
-        with running_statistics_kept(self.model) if self.config.checkpointing else nullcontext():
+        with frozen_running_statistics(self.model) if self.config.checkpointing else nullcontext():
             super().backward(loss, *args, **kwargs)
 
     def gaze_of(self, batch: Batch, points_px: Float[Tensor, "b p 2"], change: Change | None = None) -> GazeBatch:
@@ -99,8 +100,7 @@ class GuidedTraining(lightning.LightningModule):
         if self.config.sigma_px is not None:
             sigma_px = torch.full_like(points_px, self.config.sigma_px)
         else:
-            fallback = max(self.frame) / FALLBACK_IMAGE_SIDE_DEG
-            sigma_px = sigma_in_px(batch.px_per_degree, self.config.sigma_deg, fallback)
+            sigma_px = sigma_in_px(batch.px_per_degree, self.config.sigma_deg, self.frame)
         if change is not None:
             sigma_px = sigma_px * torch.linalg.det(change.matrix).sqrt()[:, None, None]
         return GazeBatch(points_px, batch.duration_s, sigma_px, self.frame, batch.point_label, self.config.label_gaze)

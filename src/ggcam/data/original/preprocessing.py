@@ -95,7 +95,7 @@ def process(
         label: class index.
         frame: size of the result.
     """
-    from ggcam.gaze.maps import original_map  # brings torch, which preparing can do without
+    from ggcam.gaze.original_map import original_map  # brings torch, which preparing can do without
 
     height, width = pixels.shape
     on_image = fixations.select(fixations.inside(height, width))
