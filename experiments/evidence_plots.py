@@ -102,7 +102,7 @@ def across_markdown(folder: Path, parts: Sequence[str]) -> str:
             (value,) = arms.loc[(arms["metric"] == name) & (arms["arm"] == "none"), "value"]
             cells += [f"{value:.3f}", *_gains(against, name)]
         rows.append(cells)
-    return _table(["part", "runs an arm", *titles], rows)
+    return _table(["part", "runs per arm", *titles], rows)
 
 
 def curve_markdown(folder: Path, parts: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def test_options_reach_the_reader(tmp_path):
 
 
 def test_the_docs_list_every_option_with_the_sources_that_take_it():
-    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "sources.md").read_text()
     head, _, *rows = text[text.index("| option |") :].split("\n\n")[0].splitlines()
     columns = [cell.strip() for cell in head.split("|")[2:-2]]
     join_limited = {name: set() for name in columns}

@@ -101,7 +101,7 @@ def _dropped(prepared: PreparedData) -> CheckResult:
         f"{off:,} left out ({share:.1%})",
         wrong=share > DROPPED_ERROR,
         warning=share > DROPPED_WARNING,
-        hint="do the positions refer to this size of image, from its corner? See the source's options in docs/data.md",
+        hint="do the positions refer to this size of image, from its corner? see docs/reference/sources.md",
     )
 
 
