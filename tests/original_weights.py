@@ -1,4 +1,4 @@
-"""The weights with which the golden values were recorded: drawn from each parameter's name."""
+"""The weights used to record the golden values; each parameter's name is its random seed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 import torch
 
 
-def drawn_state(golden: Path, network: str) -> dict[str, torch.Tensor]:
-    """The content of the original's NET.pt, such as "resnet_18"; the rule is in the golden folder's README."""
+def recorded_state(golden: Path, network: str) -> dict[str, torch.Tensor]:
+    """Return the content of a network's NET.pt, such as "resnet_18"; the golden folder's README explains the rule."""
     names = json.loads((golden / f"net_{network}.state_dict.json").read_text())
-    return {key: _drawn(key, tuple(shape)) for key, shape in names}
+    return {key: _draw(key, tuple(shape)) for key, shape in names}
 
 
-def _drawn(key: str, shape: tuple[int, ...]) -> torch.Tensor:
+def _draw(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     if key.endswith("num_batches_tracked"):
         return torch.tensor(0)
-    z = np.asarray(np.random.RandomState(zlib.crc32(key.encode())).standard_normal(shape))
+    values = np.asarray(np.random.RandomState(zlib.crc32(key.encode())).standard_normal(shape))
     if key.endswith("running_var"):
-        z = 1 + 0.5 * abs(z)
+        values = 1 + 0.5 * abs(values)
     elif key.endswith("running_mean"):
-        z = 0.1 * z
+        values = 0.1 * values
     elif len(shape) >= 2:
-        z = z * np.sqrt(2 / np.prod(shape[1:]))
+        values = values * np.sqrt(2 / np.prod(shape[1:]))
     elif len(shape) == 1 and key.endswith("weight"):
-        z = 1 + 0.1 * z
+        values = 1 + 0.1 * values
     else:
-        z = 0.3 * z if not shape else 0.1 * z
-    return torch.tensor(z, dtype=torch.float32)
+        values = 0.3 * values if not shape else 0.1 * values
+    return torch.tensor(values, dtype=torch.float32)

@@ -18,7 +18,7 @@ from ggcam.models.cam import CAMClassifier
         ("mobilenetv3_small_050", None, (4, 3)),
     ],
 )
-def test_cnns_and_transformers_yield_a_grid(name, output_stride, grid):
+def test_cnns_and_transformers_return_a_grid_of_the_expected_size(name, output_stride, grid):
     frame = (128, 96)
     backbone = create_backbone(name, frame, output_stride=output_stride).eval()
     output = CAMClassifier(backbone, 3)(torch.rand(2, 1, *frame))
@@ -36,7 +36,7 @@ def test_cnns_and_transformers_yield_a_grid(name, output_stride, grid):
         ("vit_tiny_patch16_224", None, 6, (8, 6)),
     ],
 )
-def test_a_network_may_end_early_and_then_holds_nothing_that_it_does_not_use(name, output_stride, num_stages, grid):
+def test_a_shortened_network_has_the_expected_grid_and_no_unused_parameters(name, output_stride, num_stages, grid):
     frame = (128, 96)
     backbone = create_backbone(name, frame, output_stride=output_stride, num_stages=num_stages)
     output = CAMClassifier(backbone, 3)(torch.rand(2, 1, *frame))
@@ -46,35 +46,40 @@ def test_a_network_may_end_early_and_then_holds_nothing_that_it_does_not_use(nam
     assert all(parameter.grad is not None for parameter in backbone.parameters())
 
 
-def test_a_network_that_ends_early_computes_what_the_whole_one_does_on_its_way():
+def test_a_shortened_network_computes_the_intermediate_features_of_the_whole_one():
     torch.manual_seed(0)
     whole = create_backbone("resnet10t", (64, 64)).eval()
     part = create_backbone("resnet10t", (64, 64), num_stages=4).eval()
     part.trunk.load_state_dict(whole.trunk.state_dict(), strict=False)
-    image, seen = torch.rand(1, 1, 64, 64), []
-    whole.trunk.layer3.register_forward_hook(lambda *args: seen.append(args[2]))
+    image, intermediate = torch.rand(1, 1, 64, 64), []
+    whole.trunk.layer3.register_forward_hook(lambda module, inputs, output: intermediate.append(output))
     whole(image)
-    torch.testing.assert_close(part(image), seen[0])
+    torch.testing.assert_close(part(image), intermediate[0])
 
 
 @pytest.mark.parametrize("num_stages", [0, 6])
-def test_more_levels_than_a_network_has_are_refused(num_stages):
+def test_num_stages_out_of_range_is_refused(num_stages):
     with pytest.raises(ConfigError, match="1 to 5"):
         create_backbone("resnet10t", (64, 64), num_stages=num_stages)
 
 
-def test_the_tokens_of_a_transformer_stay_where_they_were():
+def test_transformer_tokens_are_laid_out_as_their_patches_in_the_image():
     backbone = create_backbone("vit_tiny_patch16_224", (64, 96)).eval()
-    image = torch.zeros(1, 1, 64, 96)
-    seen = []
-    backbone.trunk.patch_embed.register_forward_hook(lambda *args: seen.append(args[2]))
+    trunk = backbone.trunk
+    trunk.blocks, trunk.norm = torch.nn.Identity(), torch.nn.Identity()
+    torch.nn.init.zeros_(trunk.pos_embed)  # what is left embeds each patch by itself
+    image = torch.rand(1, 1, 64, 96)
     features = backbone(image)
     assert features.shape == (1, 192, 4, 6)
-    tokens = backbone.trunk.forward_features(image)[:, 1:]
-    torch.testing.assert_close(features[0, :, 2, 5], tokens[0, 2 * 6 + 5])
+    embedding = trunk.patch_embed.proj
+    for row in range(4):
+        for column in range(6):
+            patch = image[0, :, 16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
+            expected = (embedding.weight * patch).sum(dim=(1, 2, 3)) + embedding.bias
+            torch.testing.assert_close(features[0, :, row, column], expected)
 
 
-def test_local_weights_load_and_three_colours_become_one_channel(tmp_path):
+def test_local_weights_are_loaded_and_summed_over_the_colours(tmp_path):
     import timm
 
     colour = timm.create_model("resnet10t", num_classes=10)
@@ -84,24 +89,24 @@ def test_local_weights_load_and_three_colours_become_one_channel(tmp_path):
     torch.testing.assert_close(backbone.trunk.conv1[0].weight, colour.conv1[0].weight.sum(dim=1, keepdim=True))
 
 
-def test_an_unknown_network_names_its_neighbours():
+def test_an_unknown_network_is_refused_with_similar_names():
     with pytest.raises(ConfigError, match="resnet18"):
         create_backbone("resnet_18", (64, 64))
 
 
-def test_a_stride_that_the_network_cannot_have_is_refused():
+def test_an_unsupported_output_stride_is_refused():
     with pytest.raises(ConfigError, match="leave --output-stride out"):
         create_backbone("vit_tiny_patch16_224", (64, 64), output_stride=8)
 
 
-def test_missing_and_foreign_weights_are_refused(tmp_path):
-    with pytest.raises(MissingFileError, match="not there"):
+def test_missing_damaged_and_unrelated_weights_are_refused(tmp_path):
+    with pytest.raises(MissingFileError, match="does not exist"):
         create_backbone("resnet10t", (64, 64), weights=tmp_path / "none.pth")
     foreign = tmp_path / "foreign.pth"
     torch.save({"a": torch.zeros(1)}, foreign)
-    with pytest.raises(ConfigError, match="another network than resnet10t"):
+    with pytest.raises(ConfigError, match="does not hold the weights of resnet10t"):
         create_backbone("resnet10t", (64, 64), weights=foreign)
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"no weights")
-    with pytest.raises(ConfigError, match="could not be had"):
+    with pytest.raises(ConfigError, match="could not be loaded"):
         create_backbone("resnet10t", (64, 64), weights=broken)

@@ -1,3 +1,5 @@
+from itertools import product
+
 import pytest
 import torch
 from torch import nn
@@ -6,7 +8,7 @@ from ggcam.models.cam import CAMClassifier, CAMHead
 
 
 class Identity(nn.Module):
-    """The image itself as features."""
+    """A backbone that returns the image itself as features."""
 
     num_features = 4
 
@@ -16,21 +18,19 @@ class Identity(nn.Module):
 
 def test_logits_equal_global_average_pooling_and_a_linear_layer():
     head, features = CAMHead(6, 3), torch.randn(2, 6, 5, 4)
-    slow = nn.functional.linear(features.mean(dim=(2, 3)), head.weight, head.bias)
-    torch.testing.assert_close(head(features).logits, slow)
+    expected = nn.functional.linear(features.mean(dim=(2, 3)), head.weight, head.bias)
+    torch.testing.assert_close(head(features).logits, expected)
 
 
-def test_the_cam_is_the_weighted_sum_of_features_in_each_cell():
+def test_cam_equals_the_weighted_sum_of_features_in_each_cell():
     head, features = CAMHead(3, 2), torch.randn(1, 3, 2, 2)
     cam = head(features).cam
-    for k in range(2):
-        for u in range(2):
-            for v in range(2):
-                slow = sum(head.weight[k, c] * features[0, c, u, v] for c in range(3))
-                torch.testing.assert_close(cam[0, k, u, v], slow)
+    for class_index, row, column in product(range(2), repeat=3):
+        expected = sum(head.weight[class_index, channel] * features[0, channel, row, column] for channel in range(3))
+        torch.testing.assert_close(cam[0, class_index, row, column], expected)
 
 
-def test_a_mean_over_channels_divides_cam_and_logits_by_their_number():
+def test_mean_reduction_divides_cam_and_logits_by_the_number_of_channels():
     total, mean = CAMHead(8, 3), CAMHead(8, 3, reduction="mean")
     mean.load_state_dict(total.state_dict())
     features = torch.randn(2, 8, 3, 3)
@@ -38,19 +38,21 @@ def test_a_mean_over_channels_divides_cam_and_logits_by_their_number():
     torch.testing.assert_close(mean(features).logits - mean.bias, (total(features).logits - total.bias) / 8)
 
 
-def test_the_cam_of_a_label_is_that_classs_map():
+def test_cam_for_labels_selects_the_map_of_each_label():
     output = CAMHead(3, 4)(torch.randn(2, 3, 2, 2))
-    torch.testing.assert_close(output.cam_of(torch.tensor([3, 1])), torch.stack([output.cam[0, 3], output.cam[1, 1]]))
+    torch.testing.assert_close(
+        output.cam_for_labels(torch.tensor([3, 1])), torch.stack([output.cam[0, 3], output.cam[1, 1]])
+    )
 
 
 @pytest.mark.parametrize(("dtype", "largest"), [(torch.uint8, 255), (torch.uint16, 65535)])
-def test_integer_images_equal_floats_between_0_and_1(dtype, largest):
+def test_integer_images_are_scaled_to_0_to_1(dtype, largest):
     model = CAMClassifier(Identity(), 2)
     integers = torch.randint(0, largest + 1, (2, 4, 3, 3)).to(dtype)
     torch.testing.assert_close(model(integers).logits, model(integers.float() / largest).logits)
 
 
-def test_under_autocast_the_cam_stays_float32():
+def test_cam_is_float32_under_autocast():
     model = CAMClassifier(Identity(), 2)
     with torch.autocast("cpu", torch.bfloat16):
         assert model(torch.rand(1, 4, 3, 3)).cam.dtype == torch.float32

@@ -1,4 +1,4 @@
-"""A machine that cannot compile says so; that a compiled network trains as a plain one is in test_fit."""
+"""Compilation without a compiler; tests/training/test_train.py compares a compiled with a plain training run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ggcam.errors import ConfigError
 from ggcam.models.compiling import compile_network
 
 
-def test_without_a_compiler_it_says_what_to_install():
+def test_a_missing_compiler_raises_an_error_with_a_hint():
     broken = inductor.patch({"cpp.cxx": (None, "/no/such/compiler")})
     network = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU())
     with fresh_cache(), broken, pytest.raises(ConfigError, match=r"(?s)could not be compiled.*leave the option out"):

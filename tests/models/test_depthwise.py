@@ -1,4 +1,4 @@
-"""Depthwise convolutions by other kernels: the plain one's values and gradients."""
+"""Fast depthwise convolutions have the values and gradients of the plain ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from ggcam.models.backbones import create_backbone
-from ggcam.models.depthwise import DepthwiseConv2d, DepthwiseConv2dSame, quicken_depthwise
+from ggcam.models.depthwise import DepthwiseConv2d, DepthwiseConv2dSame, speed_up_depthwise
 
 GEOMETRIES = [
     {"stride": stride, "dilation": dilation, "padding": padding, "kernel_size": kernel}
@@ -22,48 +22,48 @@ GEOMETRIES = [
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
-def test_values_and_gradients_are_those_of_the_plain_convolution(geometry):
+def test_values_and_gradients_equal_those_of_the_plain_convolution(geometry):
     plain = nn.Conv2d(6, 12, groups=6, **geometry)
-    ours = copy.deepcopy(plain)
-    quicken_depthwise(ours)
-    assert type(ours) is DepthwiseConv2d
-    found, wanted = (_through(layer, torch.float32) for layer in (ours, plain))
-    for a, b in zip(found, wanted, strict=True):
-        torch.testing.assert_close(a, b)
+    fast = copy.deepcopy(plain)
+    speed_up_depthwise(fast)
+    assert type(fast) is DepthwiseConv2d
+    found, expected = (_values_and_gradients(layer, torch.float32) for layer in (fast, plain))
+    for value, expected_value in zip(found, expected, strict=True):
+        torch.testing.assert_close(value, expected_value)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 @pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2, "padding": 2}, {}], ids=str)
 @pytest.mark.parametrize("kind", [nn.Conv2d, Conv2dSame])
-def test_under_autocast_they_differ_by_rounding(kind, options, dtype):
+def test_under_autocast_values_and_gradients_differ_only_by_rounding(kind, options, dtype):
     plain = kind(6, 6, 3, groups=6, **options)
-    ours = copy.deepcopy(plain)
-    quicken_depthwise(ours)
-    assert type(ours) is {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}[kind]
+    fast = copy.deepcopy(plain)
+    speed_up_depthwise(fast)
+    assert type(fast) is {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}[kind]
     with torch.autocast("cpu", torch.bfloat16):
-        found, wanted = (_through(layer, dtype) for layer in (ours, plain))
-    for a, b in zip(found, wanted, strict=True):
-        assert a.dtype == b.dtype
-        torch.testing.assert_close(a.float(), b.float(), rtol=0.05, atol=0.05)
+        found, expected = (_values_and_gradients(layer, dtype) for layer in (fast, plain))
+    for value, expected_value in zip(found, expected, strict=True):
+        assert value.dtype == expected_value.dtype
+        torch.testing.assert_close(value.float(), expected_value.float(), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2, "padding": 2}], ids=str)
-def test_they_are_compiled_traced_exported_and_pickled_like_any_module(options, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks of shapes cannot be compiled
+def test_fast_convolutions_can_be_compiled_traced_exported_and_pickled(options, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # shape checks cannot be compiled
     plain = nn.Conv2d(6, 6, 3, groups=6, **options)
-    ours = copy.deepcopy(plain)
-    quicken_depthwise(ours)
+    fast = copy.deepcopy(plain)
+    speed_up_depthwise(fast)
     image = torch.rand(2, 6, 11, 9)
-    compile_network = torch.compile(ours, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compile_network(image), plain(image))
-    ours.eval()
-    traced, exported = torch.jit.trace(ours, image), torch.export.export(ours, (image,)).module()
-    for each in (traced, exported, pickle.loads(pickle.dumps(ours))):
+    compiled = torch.compile(fast, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(image), plain(image))
+    fast.eval()
+    traced, exported = torch.jit.trace(fast, image), torch.export.export(fast, (image,)).module()
+    for each in (traced, exported, pickle.loads(pickle.dumps(fast))):
         torch.testing.assert_close(each(image), plain(image))
-    plain.load_state_dict(ours.state_dict())
+    plain.load_state_dict(fast.state_dict())
 
 
-def _through(layer: nn.Conv2d, dtype: torch.dtype) -> list[torch.Tensor]:
+def _values_and_gradients(layer: nn.Conv2d, dtype: torch.dtype) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(2, 6, 11, 9, generator=generator).to(dtype).requires_grad_()
     output = layer(image)
@@ -71,13 +71,13 @@ def _through(layer: nn.Conv2d, dtype: torch.dtype) -> list[torch.Tensor]:
     return [output.detach(), *gradients]
 
 
-def test_the_grid_of_a_dilated_network_stays_channels_last():
+def test_output_of_a_dilated_convolution_stays_channels_last():
     layer = DepthwiseConv2d(6, 6, 3, padding=2, dilation=2, groups=6)
     output = layer(torch.rand(2, 6, 8, 6).contiguous(memory_format=torch.channels_last))
     assert output.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_network_of_timms_has_them_under_the_same_names():
+def test_timm_networks_use_fast_convolutions_under_the_same_names():
     backbone = create_backbone("tf_mobilenetv3_small_minimal_100", (64, 64))
     kinds = {type(module) for module in backbone.modules() if isinstance(module, nn.Conv2d) and module.groups > 1}
     assert kinds == {DepthwiseConv2d, DepthwiseConv2dSame}

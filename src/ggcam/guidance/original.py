@@ -1,4 +1,4 @@
-"""`original`: the loss as the code released with GG-CAM computes it, defects included, to repeat old results."""
+"""`original`: the loss of the code released with GG-CAM, defects included, to reproduce old results."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from ggcam.guidance.uncertainty import UncertaintyGuidance, squared_error
 from ggcam.models.cam import CAMClassifier, CAMOutput
 from ggcam.models.original_nets import OriginalResNet
 
-NAMES: Mapping[str, str] = {
+PARAMETER_NAMES: Mapping[str, str] = {
     "lg_sigma_classification": "log_sigma_classification",
     "lg_sigma_dissimilarity": "log_sigma_guidance",
     "lg_k": "log_sharpness",
 }
-"""A scalar of the loss in the original's files -> the same in a guidance."""
+"""Scalars of the loss: name in the original's weight files -> name of the guidance's parameter."""
 
 
 class OriginalGuidance(UncertaintyGuidance):
-    """Mean squared error between class 0's raw CAM and the gaze map, for comparison with old results only.
+    """Mean squared error between the raw CAM of class 0 and the gaze map, for comparison with old results only.
 
-    What is wrong with it, and the effect:
+    Its defects, and their effects:
 
-    - The released code passes the sigmoid of the *label* where the sigmoid of the CAM belongs, and then takes the
-      integer part of that, which is always 0. So class 0's CAM follows the gaze on every image, whatever its class:
-      evidence for class 0 is learned to lie where the radiologist found something else.
-    - That CAM is not bounded, but is pulled to a map of 0 to 1; its mean is class 0's logit, which so is fixed by the
-      gaze.
-    - k is in no term of the loss and gets no gradient: the method has two extra parameters, not three.
+    - The released code applies the sigmoid to the *label* instead of the CAM, and then takes the integer part, which is
+      always 0. So the CAM of class 0 follows the gaze on every image, whatever its class: the network learns evidence
+      for class 0 where the radiologist found something else.
+    - That CAM is unbounded but compared with a map from 0 to 1. Its mean is the logit of class 0, which is therefore
+      fixed by the gaze.
+    - k appears in no term of the loss and gets no gradient: the method has two extra parameters, not three.
     - It starts at a = 7 and b = -23 (ResNet) or -16 (EffNet, and here any other network): the gaze outweighs the
-      classification by 5.7e25 or 4.7e19, and Adam's normalised steps take thousands of batches to change that.
+      classification by 5.7e25 or 4.7e19, and Adam's normalised steps need thousands of batches to change that.
 
-    In one difference from the original, a case without gaze adds nothing; there, its map of NaN spoils the batch.
+    One thing differs from the original: a case without gaze contributes nothing. In the original, its map of NaN
+    spoils the batch.
 
     Args:
-        weight: multiplies D; the original's is 1.
+        weight: factor of D in the loss; 1 in the original.
     """
 
     def __init__(self, weight: float = 1.0):
@@ -47,15 +48,22 @@ class OriginalGuidance(UncertaintyGuidance):
         self.log_sharpness.requires_grad_(False)
 
     def attach(self, model: CAMClassifier) -> None:
-        """Start as the original does with this network."""
+        """Set the start value that the original uses with this network.
+
+        Args:
+            model: the model to train; it is not changed.
+        """
         if isinstance(model.backbone, OriginalResNet):
             nn.init.constant_(self.log_sigma_guidance, -23.0)
 
     def check_multilabel(self) -> None:
-        """Raise a ConfigError: class 0 follows the gaze once on every image, whatever labels that has."""
+        """Refuse multi-label data.
+
+        Raises:
+            ConfigError: always, because the released code supports only one class per case.
+        """
         raise ConfigError(
-            "guidance original repeats the published code, which knows one class a case, and these cases may have "
-            "several",
+            "guidance original supports only one class per case, and cases of these data may have several",
             where="--guidance",
             expected="ggcam, ggcam-cc or none",
             got="original",
@@ -64,16 +72,37 @@ class OriginalGuidance(UncertaintyGuidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Mean squared error of each case over its grid; without bound."""
+        """Compute the mean squared error between the CAM of class 0 and the gaze map.
+
+        Args:
+            output: logits and CAM of a batch.
+            labels: class indices; not used.
+            density: gaze maps on the CAM grid, (b, h, w), each with sum 1.
+
+        Returns:
+            One value of 0 or more per case, without upper bound.
+        """
         return squared_error(output.cam[:, 0], as_peak(density))
 
 
-def scalars_of(guidance: Guidance) -> dict[str, Tensor]:
-    """The scalars of a guidance by their names in the original's files; those that it has."""
-    own = guidance.state_dict()
-    return {theirs: own[ours] for theirs, ours in NAMES.items() if ours in own}
+def export_scalars(guidance: Guidance) -> dict[str, Tensor]:
+    """Return the scalars of a guidance under their names in the original's weight files.
+
+    Args:
+        guidance: any guidance.
+
+    Returns:
+        Tensors without dimensions; only those that the guidance has.
+    """
+    state = guidance.state_dict()
+    return {name: state[parameter] for name, parameter in PARAMETER_NAMES.items() if parameter in state}
 
 
-def start_from(guidance: OriginalGuidance, scalars: Mapping[str, Tensor]) -> None:
-    """Go on from the scalars in a file of the original's."""
-    guidance.load_state_dict({NAMES[theirs]: value for theirs, value in scalars.items()})
+def load_scalars(guidance: OriginalGuidance, scalars: Mapping[str, Tensor]) -> None:
+    """Load the scalars of one of the original's weight files into a guidance.
+
+    Args:
+        guidance: guidance to change.
+        scalars: tensors without dimensions, under their names in the file.
+    """
+    guidance.load_state_dict({PARAMETER_NAMES[name]: value for name, value in scalars.items()})

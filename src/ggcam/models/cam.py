@@ -9,50 +9,66 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 Reduction = Literal["sum", "mean"]
-White = Literal["type", "image"]
+PixelScale = Literal["dtype", "image"]
 
 
 class CAMOutput(NamedTuple):
-    """What a forward pass yields.
+    """Output of a forward pass.
 
     Attributes:
-        logits: (b, k), a score for each class.
+        logits: (b, k), score of each class.
         cam: (b, k, h, w), evidence for each class in each cell of the grid: unbounded, without the bias.
-        features: (b, c, h, w), what the CAM was computed from.
+        features: (b, c, h, w), the features that the CAM was computed from.
     """
 
     logits: Float[Tensor, "b k"]
     cam: Float[Tensor, "b k h w"]
     features: Float[Tensor, "b c h w"]
 
-    def cam_of(self, labels: Int[Tensor, " b"]) -> Float[Tensor, "b h w"]:
-        """The CAM of one class for each image."""
+    def cam_for_labels(self, labels: Int[Tensor, " b"]) -> Float[Tensor, "b h w"]:
+        """Select the CAM of one class per image.
+
+        Args:
+            labels: (b,), class index for each image.
+
+        Returns:
+            CAMs of shape (b, h, w).
+        """
         return self.cam[torch.arange(len(labels), device=labels.device), labels]
 
 
 @runtime_checkable
 class FeatureExtractor(Protocol):
-    """Any module that turns images into a grid of features and says how many channels these have."""
+    """A module that maps images to a grid of features, and knows their number of channels.
+
+    Attributes:
+        num_features: number of channels.
+    """
 
     num_features: int
 
     def __call__(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
-        """Images -> features."""
+        """Map images (b, i, H, W) to features (b, c, h, w)."""
         ...
 
 
 class CAMHead(nn.Module):
-    """Features -> CAM -> logits.
+    """A classification head that computes the CAM first, and the logits from it.
 
-    `CAM_k(u, v) = sum_c w_kc f_c(u, v)` and `logit_k = mean_uv CAM_k(u, v) + b_k`, which is global average pooling
-    followed by a linear layer (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016), in an
-    order that yields the map on the way. With `reduction="mean"` the sum over channels is a mean, as in GG-CAM (Zhu et
-    al., 2022): the same network up to the scale of its weights.
+    `CAM_k(u, v) = sum_c w_kc f_c(u, v)` and `logit_k = mean_uv CAM_k(u, v) + b_k`. This equals global average pooling
+    followed by a linear layer (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016). With
+    `reduction="mean"`, the sum over channels is a mean, as in GG-CAM (Zhu et al., 2022): the same network up to the
+    scale of its weights.
 
     Args:
-        num_features: channels of the features.
-        num_classes: classes to tell apart.
-        reduction: how channels are put together.
+        num_features: number of channels of the features.
+        num_classes: number of classes.
+        reduction: reduction over channels, "sum" or "mean".
+
+    Example:
+        >>> output = CAMHead(num_features=512, num_classes=3)(torch.rand(2, 512, 8, 7))
+        >>> output.logits.shape, output.cam.shape
+        (torch.Size([2, 3]), torch.Size([2, 3, 8, 7]))
     """
 
     def __init__(self, num_features: int, num_classes: int, reduction: Reduction = "sum"):
@@ -63,7 +79,15 @@ class CAMHead(nn.Module):
         self.reduction = reduction
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> CAMOutput:
-        """Features -> logits and CAM, in float32 also under autocast (a CAM is small, and gaze is compared with it)."""
+        """Compute CAM and logits from features.
+
+        Args:
+            features: (b, c, h, w).
+
+        Returns:
+            Logits and CAM in float32, and the features as they are.
+        """
+        # In float32 also under autocast: a CAM is small, and is compared with the gaze map.
         with torch.autocast(features.device.type, enabled=False):
             weight = self.weight.float()
             if self.reduction == "mean":
@@ -74,19 +98,18 @@ class CAMHead(nn.Module):
 
 
 class CAMClassifier(nn.Module):
-    """A feature extractor and a CAM head.
+    """A feature extractor with a CAM head.
 
-    Images may be integers, as prepared images are, or floats in 0..1; they are standardised here, so that whoever holds
-    the model needs to know nothing else.
+    Images may be integers, as prepared images are, or floats from 0 to 1. The model standardises them itself.
 
     Args:
-        backbone: images -> features; see :func:`ggcam.models.backbones.create_backbone`.
-        num_classes: classes to tell apart.
-        reduction: of the CAM head.
-        mean: of the pixels, subtracted after scaling to 0..1 (the default: ImageNet's, averaged over the colours).
-        std: of the pixels, divided by.
-        white: what becomes 1 before that: the largest integer of the image's "type" (in floats, 1 itself), or the
-            largest pixel of each "image", as in GG-CAM.
+        backbone: feature extractor; see :func:`ggcam.models.backbones.create_backbone`.
+        num_classes: number of classes.
+        reduction: reduction over channels in the CAM head, "sum" or "mean".
+        mean: mean of the pixels after scaling to 0..1, which is subtracted (default: the mean of ImageNet's channels).
+        std: standard deviation of the pixels, by which they are divided.
+        scale_by: pixel value that is scaled to 1: "dtype" takes the largest value of the integer type (for floats, 1),
+            "image" the largest value of each image, as in GG-CAM.
     """
 
     def __init__(
@@ -96,23 +119,37 @@ class CAMClassifier(nn.Module):
         reduction: Reduction = "sum",
         mean: float = 0.449,
         std: float = 0.226,
-        white: White = "type",
+        scale_by: PixelScale = "dtype",
     ):
         super().__init__()
         self.backbone = backbone
         self.head = CAMHead(backbone.num_features, num_classes, reduction)
         self.mean = mean
         self.std = std
-        self.white: White = white
+        self.scale_by: PixelScale = scale_by
 
     def forward(self, image: Shaped[Tensor, "b i H W"]) -> CAMOutput:
-        """Images (b, channels, H, W) -> logits (b, k) and CAM (b, k, h, w)."""
+        """Compute logits and CAM from images.
+
+        Args:
+            image: (b, channels, H, W), integers or floats from 0 to 1.
+
+        Returns:
+            Logits (b, k), CAM (b, k, h, w) and features (b, c, h, w).
+        """
         return self.head(self.backbone(self.standardise(image)))
 
     def standardise(self, image: Shaped[Tensor, "b i H W"]) -> Float[Tensor, "b i H W"]:
-        """Pixels are divided by white; then mean and standard deviation are applied. A black image stays black."""
+        """Scale pixels to 0..1, then subtract the mean and divide by the standard deviation.
+
+        Args:
+            image: (b, channels, H, W), integers or floats from 0 to 1.
+
+        Returns:
+            Floats of the same shape; a black image is scaled to 0.
+        """
         scaled = image.float()
-        if self.white == "image":
+        if self.scale_by == "image":
             scaled = scaled / scaled.amax(dim=(1, 2, 3), keepdim=True).clamp_min(torch.finfo(scaled.dtype).tiny)
         elif not image.is_floating_point():
             scaled = scaled / torch.iinfo(image.dtype).max

@@ -1,4 +1,4 @@
-"""Gradient checkpointing: most activations are not kept, but computed again on the way back."""
+"""Gradient checkpointing: recompute most activations in the backward pass instead of storing them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,34 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ggcam.errors import ConfigError
 
 
-def checkpoint_gradients(backbone: Any) -> None:
-    """Let a network keep only what passes from block to block: less memory, more time, the same values.
+def enable_gradient_checkpointing(backbone: Any) -> None:
+    """Make a backbone store only the activations between its blocks: less memory, more time, the same values.
+
+    Args:
+        backbone: network to change.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: the network does not support gradient checkpointing.
     """
     try:
         backbone.set_grad_checkpointing(True)
     except (AttributeError, AssertionError) as error:
         raise ConfigError(
-            "this network cannot compute its activations again",
+            "this network does not support gradient checkpointing",
             where="--checkpointing",
             got=str(error),
-            hint="leave it out, and make the batch or the frame smaller",
+            hint="leave the option out, and reduce --batch-size or the size of the prepared images",
         ) from error
 
 
 @contextmanager
-def running_statistics_kept(model: nn.Module) -> Iterator[None]:
-    """Whatever is computed here does not count in batch norm's running statistics.
+def frozen_running_statistics(model: nn.Module) -> Iterator[None]:
+    """Keep batch norm's running statistics unchanged inside the block.
 
-    On the way back the checkpointed blocks see their batch for the second time.
+    In the backward pass, checkpointed blocks see their batch for the second time.
+
+    Args:
+        model: model whose batch norms to freeze.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]

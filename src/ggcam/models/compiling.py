@@ -1,4 +1,4 @@
-"""A network compiled by torch: a minute or more at the first step, less time at every later one."""
+"""Compilation of networks by torch: slow in the first step, faster in every later one."""
 
 from __future__ import annotations
 
@@ -15,23 +15,27 @@ Output = TypeVar("Output")
 
 
 def compile_network(model: Callable[[Tensor], Output]) -> Callable[[Tensor], Output]:
-    """The same function of an image, whose first call compiles it. A module keeps its parameters and its names.
+    """Compile a network on its first call.
 
-    Raises (at the first call):
-        ConfigError: this machine cannot compile it.
+    Args:
+        model: function of a batch of images; a module keeps its parameters and their names.
+
+    Returns:
+        The compiled function. Its first call takes a minute or more, and raises ConfigError if the network cannot be
+        compiled on this machine.
     """
-    quick = torch.compile(model)
+    compiled = torch.compile(model)
 
     def forward(image: Tensor) -> Output:
         try:
-            return quick(image)
+            return compiled(image)
         except TorchDynamoException as error:
             lines = str(error).strip().splitlines()
             raise ConfigError(
                 "the network could not be compiled on this machine",
                 where="--compile",
                 got=lines[0][:300] if lines else type(error).__name__,
-                hint="on a CPU install a C++ compiler (g++ or clang); or leave the option out",
+                hint="on a CPU, install a C++ compiler (g++ or clang), or leave the option out",
             ) from error
 
     return forward

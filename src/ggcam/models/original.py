@@ -1,8 +1,9 @@
-"""The networks of the original GG-CAM by name, and the files of weights that pass between it and this package.
+"""The networks of the original GG-CAM by name, and the weight files exchanged with it.
 
-Such a file, `NET.pt`, is a state dict: three scalars of the loss, then the network, then its CAM layer as a 1x1
-convolution. The scalars play no part in a prediction, so a :class:`CAMClassifier` does not hold them: whoever reads or
-writes a file has them beside the network (in training they are the guidance's, see `ggcam.guidance.original`).
+A weight file, `NET.pt`, is a state dict: three scalars of the loss, then the network, then its CAM layer as a 1x1
+convolution. A :class:`~ggcam.models.cam.CAMClassifier` does not hold the scalars, because predictions do not need them.
+The functions below read and write them separately; during training they belong to the guidance
+(:mod:`ggcam.guidance.original`).
 
 Example:
     >>> model = load("NET.pt")  # doctest: +SKIP
@@ -29,36 +30,37 @@ from ggcam.models.original_nets import (
     OriginalEffNet,
     OriginalResNet,
 )
+from ggcam.utils.aliases import canonical_name
 
-SCALARS = ("lg_sigma_classification", "lg_sigma_dissimilarity", "lg_k")
-"""Names in a file of the loss's scalars: a, b and k of the paper's `sc = exp(a)`, `sd = exp(b)`, `exp(k)`."""
+LOSS_SCALARS = ("lg_sigma_classification", "lg_sigma_dissimilarity", "lg_k")
+"""Names of the loss's scalars in a weight file: a, b and k of the paper's `sc = exp(a)`, `sd = exp(b)`, `exp(k)`."""
 
 CAM_LAYER = "linear"
-"""Name in a file of the CAM layer."""
+"""Name of the CAM layer in a weight file."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """One of the two networks.
+    """One of the two network architectures of the original GG-CAM.
 
     Attributes:
-        net: the original's name of it, as in `params_<Net>_.txt`.
-        results: its name in the folder of results.
-        word: its name on the command line.
-        types: the original's names of its sizes.
-        create: builds the backbone of a type.
-        stem: name in a file that tells it from the other.
+        net: class name in the original code, as in `params_<Net>_.txt`.
+        results: name in the folder of results.
+        cli_name: name on the command line.
+        types: the original's names of the sizes.
+        create: function that builds the backbone of a given type.
+        stem_weight: name of a parameter that only this family's weight files contain.
     """
 
     net: str
     results: str
-    word: str
+    cli_name: str
     types: tuple[str, ...]
     create: Callable[[str], OriginalBackbone]
-    stem: str
+    stem_weight: str
 
 
-# '50' before '34': they are one network, and the original's default shall be found in its files.
+# '50' comes before '34': they are the same network, and `identify` should report the original's default.
 _SIZES = ("50", *(type for type in RESNET_BLOCKS if type != "50"))
 FAMILIES = (
     Family("ResCAMNet", "RNetCAM", "resnet", _SIZES, OriginalResNet, "layer.input_conv2d.weight"),
@@ -67,10 +69,10 @@ FAMILIES = (
 
 
 class OriginalNetwork(NamedTuple):
-    """An original network.
+    """A network of the original GG-CAM.
 
     Attributes:
-        family: which of the two.
+        family: its architecture.
         type: its size, such as "50" or "S".
     """
 
@@ -79,117 +81,182 @@ class OriginalNetwork(NamedTuple):
 
     @property
     def backbone(self) -> str:
-        """Its name on the command line."""
-        return f"original-{self.family.word}-{self.type.lower()}"
+        """Name on the command line, such as "original-resnet-50"."""
+        return f"original-{self.family.cli_name}-{self.type.lower()}"
 
 
-NETWORKS = {network.backbone: network for network in (OriginalNetwork(f, type) for f in FAMILIES for type in f.types)}
-"""Name on the command line -> network."""
+NETWORKS = {
+    network.backbone: network
+    for network in (OriginalNetwork(family, type) for family in FAMILIES for type in family.types)
+}
+"""Original networks by their name on the command line."""
 
 
-def find(backbone: str) -> OriginalNetwork | None:
-    """The original network of this name, in capitals or not; None for a name that speaks of no original network.
+def find_network(backbone: str) -> OriginalNetwork | None:
+    """Look up an original network by its name on the command line.
+
+    Args:
+        backbone: name of a backbone, in upper or lower case; "released-..." is an alias of "original-...".
+
+    Returns:
+        The network, or None if the name does not start with "original".
 
     Raises:
-        ConfigError: it speaks of one that does not exist.
+        ConfigError: the name starts with "original", and no such network exists.
     """
-    if not backbone.lower().startswith("original"):
+    name = canonical_name(backbone).lower()
+    if not name.startswith("original"):
         return None
-    if backbone.lower() not in NETWORKS:
+    if name not in NETWORKS:
         raise ConfigError(
             f"there is no original network {backbone!r}", where="--backbone", expected=f"one of {', '.join(NETWORKS)}"
         )
-    return NETWORKS[backbone.lower()]
+    return NETWORKS[name]
 
 
-def named(net: str, type: str) -> OriginalNetwork | None:
-    """The original network of this class and type, as `params_<Net>_.txt` has them; None if there is none."""
-    return next((each for each in NETWORKS.values() if (each.family.net, each.type) == (net, type)), None)
+def network_from_params(net: str, type: str) -> OriginalNetwork | None:
+    """Look up an original network by the names that `params_<Net>_.txt` uses.
+
+    Args:
+        net: class name, such as "ResCAMNet".
+        type: size, such as "50".
+
+    Returns:
+        The network, or None if the original has no such network.
+    """
+    return next((network for network in NETWORKS.values() if (network.family.net, network.type) == (net, type)), None)
 
 
 def create_classifier(network: OriginalNetwork, num_classes: int = 3) -> CAMClassifier:
-    """A fresh original network: a mean over channels in its CAM, and images divided by their own maximum."""
+    """Build an original network with fresh weights.
+
+    Its CAM takes the mean over channels, and its images are divided by their own maximum.
+
+    Args:
+        network: the network to build.
+        num_classes: number of classes.
+
+    Returns:
+        The classifier, in training mode.
+    """
     backbone = network.family.create(network.type)
-    return CAMClassifier(backbone, num_classes, reduction="mean", mean=0.0, std=1.0, white="image")
+    return CAMClassifier(backbone, num_classes, reduction="mean", mean=0.0, std=1.0, scale_by="image")
 
 
-def check_plain(output_stride: int | None, pretrained: bool, num_stages: int | None = None) -> None:
-    """Demand nothing that the original's networks cannot have.
+def check_options(output_stride: int | None, pretrained: bool, num_stages: int | None = None) -> None:
+    """Check that the options of a backbone are available for the original networks.
+
+    Args:
+        output_stride: stride of the features in pixels; None for the native one.
+        pretrained: whether to download pretrained weights.
+        num_stages: number of stages to keep; None for all.
 
     Raises:
-        ConfigError: a finer grid, pretrained weights, or less than the whole network.
+        ConfigError: an option asks for another grid, pretrained weights, or a part of the network.
     """
     if num_stages is not None:
         raise ConfigError(
-            "the original's networks are whole", where="--num-stages", got=num_stages, hint="leave it out"
+            "the original networks cannot be shortened",
+            where="--num-stages",
+            got=num_stages,
+            hint="leave the option out",
         )
     if output_stride not in (None, OriginalBackbone.stride):
         raise ConfigError(
-            "the original's networks have one stride",
+            "the original networks have a fixed output stride",
             where="--output-stride",
             expected=OriginalBackbone.stride,
             got=output_stride,
         )
     if pretrained:
         raise ConfigError(
-            "there are no pretrained weights of the original's networks",
+            "there are no pretrained weights for the original networks",
             where="--pretrained",
-            hint="pass a NET.pt of your own with --weights",
+            hint="pass your own NET.pt with --weights",
         )
 
 
 def is_original(model: CAMClassifier) -> bool:
-    """Whether a file of the original's can hold this network: a guidance may have given it another head."""
+    """Tell whether a weight file of the original GG-CAM can hold a model.
+
+    Args:
+        model: the model; a guidance may have replaced its head.
+
+    Returns:
+        True for an original network with its own kind of CAM head.
+    """
     return (
         isinstance(model.backbone, OriginalBackbone) and type(model.head) is CAMHead and model.head.reduction == "mean"
     )
 
 
 def load(path: Path | str) -> CAMClassifier:
-    """Load a `NET.pt` of the original; network, type and number of classes follow from its names and shapes.
+    """Load a `NET.pt` of the original; the parameters' names and shapes tell network, type and number of classes.
+
+    Args:
+        path: the weight file.
 
     Returns:
         The network in evaluation mode, on the CPU.
 
     Raises:
-        MissingFileError: there is no such file.
-        WeightsError: it is no file of weights, or not exactly the weights of one of the original's networks.
+        MissingFileError: the file does not exist.
+        WeightsError: the file does not hold exactly the weights of one of the original networks.
     """
-    return recognise(read_state(path), where=path)[1].eval()
+    return identify(read_state_dict(path), where=path)[1].eval()
 
 
 def load_as(network: OriginalNetwork, path: Path | str, num_classes: int | None = None) -> CAMClassifier:
-    """Load a `NET.pt` that must be of this network, and have so many classes if they are given; as :func:`load`."""
-    state = read_state(path)
+    """Load a `NET.pt` of a known network.
+
+    Args:
+        network: network that the file must hold.
+        path: the weight file.
+        num_classes: number of classes that the file must have; None accepts any.
+
+    Returns:
+        The network in training mode, on the CPU.
+
+    Raises:
+        MissingFileError: the file does not exist.
+        WeightsError: the file does not hold exactly the weights of this network.
+    """
+    state = read_state_dict(path)
     if num_classes is None and f"{CAM_LAYER}.bias" in state:
         num_classes = state[f"{CAM_LAYER}.bias"].numel()
     model = create_classifier(network, num_classes or 1)
-    fill(model, state, where=path)
+    load_state_dict(model, state, where=path)
     return model
 
 
-def read_state(path: Path | str) -> dict[str, Tensor]:
-    """Read a file of weights, tensors and nothing else: no code in it is run.
+def read_state_dict(path: Path | str) -> dict[str, Tensor]:
+    """Read a state dict from a file without running any code in it.
+
+    Args:
+        path: file written by `torch.save`.
+
+    Returns:
+        Tensors by name, on the CPU.
 
     Raises:
-        MissingFileError: there is no such file.
-        WeightsError: it is damaged, or holds something else.
+        MissingFileError: the file does not exist.
+        WeightsError: the file is damaged, or holds anything else than named tensors.
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError("the file of weights is not there", where=path)
+        raise MissingFileError("the weight file does not exist", where=path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for a damaged file
         raise WeightsError(
-            "the file is damaged, or holds more than weights",
+            "the weight file is damaged, or holds more than tensors",
             where=path,
-            expected="a state dict that torch.save wrote",
+            expected="a state dict written by torch.save",
             got=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300],
         ) from error
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise WeightsError(
-            "the file holds no weights",
+            "the file does not hold weights",
             where=path,
             expected="a state dict: a name and a tensor for each parameter",
             got=type(state).__name__,
@@ -198,91 +265,117 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
     return dict(state)
 
 
-def recognise(state: Mapping[str, Tensor], where: object = "the weights") -> tuple[OriginalNetwork, CAMClassifier]:
-    """Find out which original network a state dict is of, and fill one with it.
+def identify(state: Mapping[str, Tensor], where: object = "the weights") -> tuple[OriginalNetwork, CAMClassifier]:
+    """Identify the original network that a state dict belongs to, and load it.
+
+    Args:
+        state: state dict with the original's names.
+        where: origin of the state dict, for error messages.
+
+    Returns:
+        The network, and a classifier with these weights.
 
     Raises:
-        WeightsError: it is not exactly that of one of them; the nearest one says what is wrong.
+        WeightsError: the state dict fits none of the networks exactly; the message compares it with the nearest one.
     """
-    family = next((each for each in FAMILIES if each.stem in state), None)
+    family = next((family for family in FAMILIES if family.stem_weight in state), None)
     bias = state.get(f"{CAM_LAYER}.bias")
     if family is None or bias is None or bias.ndim != 1:
         raise WeightsError(
-            "the file holds the weights of another network than the original's",
+            "these are not the weights of an original network",
             where=where,
-            expected=f"{CAM_LAYER}.bias and {' or '.join(each.stem for each in FAMILIES)} among the names",
+            expected=f"{CAM_LAYER}.bias and {' or '.join(family.stem_weight for family in FAMILIES)} among the names",
             got=join_limited(state, 3) or "no names",
         )
-    with torch.device("meta"):  # shapes alone, which cost nothing
-        found = [(each, create_classifier(each, len(bias))) for each in NETWORKS.values() if each.family is family]
-    faults = {network: _faults(_shapes(state), _shapes(state_of(model))) for network, model in found}
-    network = min(faults, key=lambda each: len(faults[each]))
-    if faults[network]:
+    candidates = [network for network in NETWORKS.values() if network.family is family]
+    with torch.device("meta"):  # shapes without values cost nothing
+        models = [create_classifier(network, len(bias)) for network in candidates]
+    mismatches = {
+        network: _mismatches(_shapes(state), _shapes(original_state_dict(model)))
+        for network, model in zip(candidates, models, strict=True)
+    }
+    network = min(mismatches, key=lambda network: len(mismatches[network]))
+    if mismatches[network]:
         raise WeightsError(
-            f"the file fits no network of the original's; the nearest is {network.family.net} {network.type}",
+            f"the weights fit none of the original networks; the nearest is {network.family.net} {network.type}",
             where=where,
-            got=join_limited(faults[network], 3),
+            got=join_limited(mismatches[network], 3),
         )
     model = create_classifier(network, len(bias))
-    fill(model, state, where)
+    load_state_dict(model, state, where)
     return network, model
 
 
-def fill(model: CAMClassifier, state: Mapping[str, Tensor], where: object = "the weights") -> None:
-    """Load a state dict of the original's, strictly, into a network for which :func:`is_original` holds.
-
-    Raises:
-        WeightsError: it is of another network, type or number of classes.
-    """
-    faults = _faults(_shapes(state), _shapes(state_of(model)))
-    if faults:
-        raise WeightsError(
-            "the weights are of another network, another type or another number of classes",
-            where=where,
-            got=join_limited(faults, 3),
-        )
-    ours = {}
-    for name, value in state.items():
-        if name not in SCALARS:
-            head = name.startswith(f"{CAM_LAYER}.")
-            own = name.replace(CAM_LAYER, "head", 1) if head else f"backbone.{name}"
-            ours[own] = value.flatten(1) if own == "head.weight" else value
-    model.load_state_dict(ours)
-
-
-def state_of(model: CAMClassifier, scalars: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """The state dict that the original would load: its names, its order.
+def load_state_dict(model: CAMClassifier, state: Mapping[str, Tensor], where: object = "the weights") -> None:
+    """Load a state dict with the original's names, strictly.
 
     Args:
-        model: a network for which :func:`is_original` holds.
-        scalars: of the loss, by the names of :data:`SCALARS`; 0 for one that is not given.
+        model: model to change, for which :func:`is_original` is true.
+        state: state dict with the original's names.
+        where: origin of the state dict, for error messages.
+
+    Raises:
+        WeightsError: the state dict belongs to another network, type or number of classes.
     """
-    known = {name: torch.zeros(()) for name in SCALARS} | dict(scalars or {})
+    mismatches = _mismatches(_shapes(state), _shapes(original_state_dict(model)))
+    if mismatches:
+        raise WeightsError(
+            "the weights belong to another network, another type or another number of classes",
+            where=where,
+            got=join_limited(mismatches, 3),
+        )
+    own_state = {}
+    for name, value in state.items():
+        if name not in LOSS_SCALARS:
+            in_head = name.startswith(f"{CAM_LAYER}.")
+            own_name = name.replace(CAM_LAYER, "head", 1) if in_head else f"backbone.{name}"
+            own_state[own_name] = value.flatten(1) if own_name == "head.weight" else value
+    model.load_state_dict(own_state)
+
+
+def original_state_dict(model: CAMClassifier, scalars: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Return the state dict that the original GG-CAM would load, with its names in its order.
+
+    Args:
+        model: a network for which :func:`is_original` is true.
+        scalars: scalars of the loss, with the names of :data:`LOSS_SCALARS`; a missing one becomes 0.
+
+    Returns:
+        Tensors by name.
+    """
+    values = {name: torch.zeros(()) for name in LOSS_SCALARS} | dict(scalars or {})
     return {
-        **{name: known[name] for name in SCALARS},
-        **model.backbone.state_dict(),  # pyright: ignore[reportAttributeAccessIssue]  (a OriginalBackbone)
+        **{name: values[name] for name in LOSS_SCALARS},
+        **model.backbone.state_dict(),  # pyright: ignore[reportAttributeAccessIssue]  (an OriginalBackbone)
         f"{CAM_LAYER}.weight": model.head.weight.detach()[:, :, None, None],
         f"{CAM_LAYER}.bias": model.head.bias.detach(),
     }
 
 
-def scalars_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The loss's scalars in a state dict of the original's."""
-    return {name: state[name] for name in SCALARS}
+def scalars_in_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the scalars of the loss from a state dict with the original's names.
+
+    Args:
+        state: state dict of an original network.
+
+    Returns:
+        Tensors without dimensions, with the names of :data:`LOSS_SCALARS`.
+    """
+    return {name: state[name] for name in LOSS_SCALARS}
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in state.items()}
 
 
-def _faults(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """What is wrong with names and shapes, in words."""
+def _mismatches(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Describe how names and shapes differ from the expected ones."""
     return [
-        *(f"{name} is missing" for name in wanted if name not in found),
-        *(f"{name} is not known" for name in found if name not in wanted),
+        *(f"{name} is missing" for name in expected if name not in found),
+        *(f"{name} is unknown" for name in found if name not in expected),
         *(
-            f"{name} has shape {list(shape)} instead of {list(wanted[name])}"
+            f"{name} has shape {list(shape)} instead of {list(expected[name])}"
             for name, shape in found.items()
-            if name in wanted and shape != wanted[name]
+            if name in expected and shape != expected[name]
         ),
     ]

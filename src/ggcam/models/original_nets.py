@@ -16,12 +16,12 @@ from ggcam.models.depthwise import DepthwiseConv2d
 
 
 class OriginalBackbone(nn.Module, ABC):
-    """An original network without its CAM layer: images (b, 1 or 3, H, W) -> features (b, c, H/32, W/32).
+    """An original network without its CAM layer, which maps images (b, 1 or 3, H, W) to features (b, c, H/32, W/32).
 
-    Fresh weights are drawn by torch's rules for each layer; which rules the original followed is not known.
+    Fresh weights follow torch's defaults for each layer; the original's initialisation is unknown.
 
     Attributes:
-        num_features: c.
+        num_features: number of channels c.
         stride: H / h, in pixels.
     """
 
@@ -30,31 +30,42 @@ class OriginalBackbone(nn.Module, ABC):
     _checkpointing = False
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keep only what passes from block to block, and compute the rest again on the way back; as timm's networks."""
+        """Store only the activations between blocks, and recompute the others in the backward pass, as in timm.
+
+        Args:
+            enable: whether to do so.
+        """
         self._checkpointing = enable
 
-    def _through(self, layers: nn.Sequential, x: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
+    def _apply_layers(self, layers: nn.Sequential, x: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
         if not (self._checkpointing and torch.is_grad_enabled()):
             return layers(x)
         for layer in layers:
-            # A layer of the stem may work in place, so that what went into it is gone afterwards.
+            # Layers of the stem may work in place, which overwrites the input that recomputation would need.
             x = checkpoint(layer, x, use_reentrant=False) if isinstance(layer, _Block) else layer(x)
         return x
 
     @abstractmethod
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
-        """Images -> features."""
+        """Compute features from images.
+
+        Args:
+            image: (b, 1 or 3, H, W).
+
+        Returns:
+            Features of shape (b, c, H/32, W/32).
+        """
 
 
 class GreyConv2d(nn.Conv2d):
-    """A first layer for three channels that are equal, as the original's are: it takes one of them alone as well.
+    """A first layer for images of three equal channels, which also accepts a single one of them.
 
-    For one channel the weights are summed over the three, which is the same function, in a third of the work. What is
-    learned and stored keeps its three channels.
+    For one channel, the weights are summed over the three input channels: the same function at a third of the cost.
+    The parameters keep their three input channels.
     """
 
     def forward(self, input: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
-        """One channel, or three."""
+        """Convolve images of one or three channels."""
         weight = self.weight.sum(dim=1, keepdim=True) if input.shape[1] == 1 else self.weight
         return self._conv_forward(input, weight, self.bias)
 
@@ -66,11 +77,11 @@ RESNET_BLOCKS: Mapping[str, tuple[int, ...]] = {
     "101": (3, 4, 23, 3),
     "152": (3, 8, 36, 3),
 }
-"""Type -> blocks in each stage. All are bottlenecks, so that '34' and '50' are one network."""
+"""Number of blocks in each stage, by type. All blocks are bottlenecks, so '34' and '50' are the same network."""
 
 
 class OriginalResNet(OriginalBackbone):
-    """The original's ResNet: no max-pooling behind the stem, and every stage halves its grid instead.
+    """The original's ResNet: without max-pooling after the stem, and with a stride of 2 in every stage.
 
     Args:
         type: a key of :data:`RESNET_BLOCKS`.
@@ -96,16 +107,16 @@ class OriginalResNet(OriginalBackbone):
         self.layer = nn.Sequential(layers)
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
-        """Images -> features."""
-        return self._through(self.layer, image)
+        """Compute features (b, c, H/32, W/32) from images (b, 1 or 3, H, W)."""
+        return self._apply_layers(self.layer, image)
 
 
 class _Block(nn.Module):
-    """What a network repeats."""
+    """A block of a network."""
 
 
 class _Bottleneck(_Block):
-    """1x1 (which strides), 3x3, 1x1, and a shortcut that is projected in the first block of a stage."""
+    """Convolutions 1x1 (with the stride), 3x3 and 1x1; in the first block of a stage, the shortcut is projected."""
 
     def __init__(self, channels: int, mid: int, out: int, stride: int):
         super().__init__()
@@ -119,7 +130,7 @@ class _Bottleneck(_Block):
             if name != "3rd":
                 branch[f"{name}_ReLU"] = nn.ReLU(inplace=True)
         self.left_branch = nn.Sequential(branch)
-        self.right_branch = nn.Sequential()  # nothing but the shortcut itself, and no name in the weights
+        self.right_branch = nn.Sequential()  # the identity, without parameters
         if stride != 1:
             self.right_branch.add_module("conv2d", nn.Conv2d(channels, out, 1, stride=stride))
             self.right_branch.add_module("BN", nn.BatchNorm2d(out))
@@ -130,14 +141,14 @@ class _Bottleneck(_Block):
 
 
 class Stage(NamedTuple):
-    """Blocks of one kind in a row, of which the first one strides.
+    """A sequence of equal blocks.
 
     Attributes:
-        expand: channels inside a block, in multiples of its input's.
-        channels: of the output.
-        repeats: how many blocks.
-        stride: of the first one.
-        squeeze: whether they have squeeze-and-excitation, and a depthwise convolution; otherwise they are fused.
+        expand: number of channels inside a block, as a multiple of its input's.
+        channels: number of output channels.
+        repeats: number of blocks.
+        stride: stride of the first block.
+        squeeze: 1 for blocks with a depthwise convolution and squeeze-and-excitation, 0 for fused blocks.
     """
 
     expand: int
@@ -168,7 +179,7 @@ EFFNET_STAGES: Mapping[str, tuple[Stage, ...]] = {
         ),
     }.items()
 }  # fmt: skip
-"""Type -> stages (Tan, Le, "EfficientNetV2: Smaller Models and Faster Training", ICML 2021, with the original's S)."""
+"""Stages by type (Tan, Le, "EfficientNetV2: Smaller Models and Faster Training", ICML 2021, with the original's S)."""
 
 
 class OriginalEffNet(OriginalBackbone):
@@ -190,19 +201,19 @@ class OriginalEffNet(OriginalBackbone):
             for repeat in range(stage.repeats):
                 block = _MBConv if stage.squeeze else _FusedMBConv
                 stride = stage.stride if repeat == 0 else 1
-                # The blocks are counted with three digits, the stem's layers with one.
+                # Block numbers have three digits in the weight files, those of the stem's layers have one.
                 layers[f"{len(layers) - len(stem):03}"] = block(channels, stage.expand, stage.channels, stride)
                 channels = stage.channels
         self.features = nn.Sequential(layers)
         self.conv = nn.Sequential(*_conv(channels, self.num_features, 1), _silu())
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
-        """Images -> features."""
-        return self.conv(self._through(self.features, image))
+        """Compute features (b, c, H/32, W/32) from images (b, 1 or 3, H, W)."""
+        return self.conv(self._apply_layers(self.features, image))
 
 
 class _InvertedResidual(_Block):
-    """Layers, and a shortcut around them where these change neither grid nor channels."""
+    """A sequence of layers, with a shortcut if they change neither the grid nor the number of channels."""
 
     def __init__(self, layers: list[nn.Module], shortcut: bool):
         super().__init__()
@@ -214,30 +225,30 @@ class _InvertedResidual(_Block):
 
 
 class _FusedMBConv(_InvertedResidual):
-    """3x3 that widens, 1x1 that narrows, the latter also where there is nothing to narrow."""
+    """A 3x3 convolution that expands and a 1x1 convolution that projects, the latter also at expansion 1."""
 
     def __init__(self, channels: int, expand: int, out: int, stride: int):
-        wide = channels * expand
-        layers = [*_conv(channels, wide, 3, stride), _silu(), *_conv(wide, out, 1)]
+        expanded = channels * expand
+        layers = [*_conv(channels, expanded, 3, stride), _silu(), *_conv(expanded, out, 1)]
         super().__init__(layers, stride == 1 and channels == out)
 
 
 class _MBConv(_InvertedResidual):
-    """1x1 that widens, 3x3 channel by channel, squeeze-and-excitation, 1x1 that narrows."""
+    """A 1x1 convolution that expands, a depthwise 3x3 one, squeeze-and-excitation, and a 1x1 one that projects."""
 
     def __init__(self, channels: int, expand: int, out: int, stride: int):
-        wide = channels * expand
+        expanded = channels * expand
         layers = [
-            *(*_conv(channels, wide, 1), _silu()),
-            *(*_conv(wide, wide, 3, stride, groups=wide), _silu()),
-            _SqueezeExcitation(wide, _multiple_of_8(channels / 4)),
-            *_conv(wide, out, 1),
+            *(*_conv(channels, expanded, 1), _silu()),
+            *(*_conv(expanded, expanded, 3, stride, groups=expanded), _silu()),
+            _SqueezeExcitation(expanded, _multiple_of_8(channels / 4)),
+            *_conv(expanded, out, 1),
         ]
         super().__init__(layers, stride == 1 and channels == out)
 
 
 class _SqueezeExcitation(nn.Module):
-    """Each channel times a factor of 0 to 1 that follows from the means of all."""
+    """Squeeze-and-excitation: each channel is multiplied by a factor from 0 to 1, computed from all channels' means."""
 
     def __init__(self, channels: int, squeezed: int):
         super().__init__()
@@ -254,10 +265,10 @@ def _conv(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1
 
 
 def _silu() -> nn.SiLU:
-    return nn.SiLU()  # its gradient needs its input: in place, autograd would copy that first
+    return nn.SiLU()  # not in place: the gradient needs the input, which autograd would copy first
 
 
 def _multiple_of_8(channels: float) -> int:
-    """The nearest multiple of 8, at least 8, but never below nine tenths of what was asked."""
+    """Round to the nearest multiple of 8 that is at least 8 and not below 90 % of the given number."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8
