@@ -1,6 +1,6 @@
-"""Every error that a user can meet, in one tree.
+"""All errors that a user can cause, in one tree.
 
-A command turns any :class:`GGCamError` into one readable message and exit code 2. All else is a fault of the program.
+A command turns a :class:`GGCamError` into one readable message and exit code 2. Any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -9,14 +9,24 @@ from collections.abc import Iterable
 
 
 class GGCamError(Exception):
-    """A mistake that the user can mend: in a file, a value, or a combination of options.
+    """A mistake that the user can fix: in a file, a value, or a combination of options.
 
     Args:
-        what: one sentence that says what is wrong.
-        where: file, `file:row` or option concerned.
-        expected: what would be right.
+        what: one sentence that says what the problem is.
+        where: the file, `file:row` or option concerned.
+        expected: what would be correct.
         got: what was found.
-        hint: what to do about it.
+        hint: how to fix it, in the imperative.
+
+    Example:
+        >>> raise GGCamError("label is not a class", where="cases.csv:7", expected="0 or 1", got=5, hint="fix the row")
+        Traceback (most recent call last):
+        ...
+        ggcam.errors.GGCamError: label is not a class
+          where: cases.csv:7
+          expected: 0 or 1
+          got: 5
+          hint: fix the row
     """
 
     def __init__(
@@ -35,39 +45,51 @@ class GGCamError(Exception):
 
 
 class ConfigError(GGCamError):
-    """An option, or a combination of options, that cannot work."""
+    """An invalid option, or an invalid combination of options."""
 
 
 class DataError(GGCamError):
-    """Data on disk are not what their format demands."""
+    """Data on disk do not follow their format."""
 
 
 class MissingFileError(DataError):
-    """A file or folder that must be there is not."""
+    """A required file or folder is missing."""
 
 
 class TableError(DataError):
-    """A table lacks a column, or holds a value that its column does not admit."""
+    """A table lacks a column, or has an invalid value in a column."""
 
 
 class ImageError(DataError):
-    """An image cannot be read, or is not of a kind that can be used."""
+    """An image cannot be read, or is of an unsupported kind."""
 
 
 class WeightsError(DataError):
-    """A file of weights is damaged, or of another network."""
+    """A file of weights is damaged, or belongs to another network."""
 
 
 class PreparedFolderError(DataError):
-    """A prepared folder is missing, half-written, of another version, or in the way."""
+    """A prepared folder is missing, incomplete, of another version, or blocked by other files."""
 
 
 class RunFolderError(DataError):
-    """A run folder is missing, half-written, or does not fit what is asked of it."""
+    """A run folder is missing, incomplete, or does not fit the request."""
 
 
-def join_limited(items: Iterable[object], most: int = 5) -> str:
-    """Join the first `most` items with commas and say how many more there are."""
-    found = [str(item) for item in items]
-    more = f" and {len(found) - most:,} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
+def join_limited(items: Iterable[object], limit: int = 5) -> str:
+    """Join items with commas, and shorten a long list.
+
+    Args:
+        items: the items, converted with `str`.
+        limit: maximum number of items to write out.
+
+    Returns:
+        The joined text, followed by the number of items left out.
+
+    Example:
+        >>> join_limited("abcd", limit=2)
+        'a, b and 2 more'
+    """
+    texts = [str(item) for item in items]
+    more = f" and {len(texts) - limit:,} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more

@@ -1,9 +1,8 @@
-"""The run folder: where each file lies, and what stands in it before training. No model is needed to read it."""
+"""The run folder: paths of its files, and the files that are written before training. Needs no model."""
 
 from __future__ import annotations
 
 import json
-import os
 import platform
 import secrets
 import string
@@ -13,33 +12,37 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError
+from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.utils import toml
 from ggcam.utils.atomic import atomic_write
+from ggcam.utils.parallel import cpu_count
 from ggcam.utils.versions import versions
 
-if TYPE_CHECKING:
-    from ggcam.data.prepared import PreparedData
-
-
 PROBABILITY, LOGIT = "probability_", "logit_"
-"""What the columns of predictions.parquet begin with that have each class's probability and logit."""
+"""Prefixes of the columns of predictions.parquet that hold the probability and the logit of each class."""
 
 
 def predicted_classes(columns: Iterable[object]) -> tuple[str, ...]:
-    """The classes that have a probability among the columns of predictions.parquet, in order."""
+    """Return the names of the classes in predictions.parquet.
+
+    Args:
+        columns: column names of the table.
+
+    Returns:
+        Name of each class that has a column of probabilities, in order.
+    """
     return tuple(str(name).removeprefix(PROBABILITY) for name in columns if str(name).startswith(PROBABILITY))
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths in a run folder, and its settings.
+    """Paths of the files in a run folder, and the two files that describe the run.
 
     Attributes:
-        root: `.../<ID>`.
-        results: `<Net>_<type>_<XXXXX>` inside it.
+        root: the folder itself, `.../<ID>`.
+        results: `<Net>_<type>_<XXXXX>` inside it, with the files of the original GG-CAM.
     """
 
     root: Path
@@ -47,27 +50,27 @@ class RunFolder:
 
     @property
     def weights(self) -> Path:
-        """Parameters of the best network. It is written last: its presence says that training has finished."""
+        """Parameters of the best network. Written last: if it exists, training has finished."""
         return self.results / "NET.pt"
 
     @property
     def onnx(self) -> Path:
-        """The same network as ONNX, once an engine has needed it."""
+        """The same network as ONNX, if an engine has needed it."""
         return self.results / "NET.onnx"
 
     @property
     def classification_report(self) -> Path:
-        """Metrics with the names of the original GG-CAM."""
+        """Classification metrics under the original GG-CAM's names."""
         return self.results / "classification_report.json"
 
     @property
     def results_csv(self) -> Path:
-        """The network's output for each image, in the original's columns."""
+        """Output of the network for each test image, in the original's columns."""
         return self.results / "classification_results.csv"
 
     @property
     def training_plot(self) -> Path:
-        """Picture of the learning rate, the losses and the validation metric."""
+        """Plot of the learning rate, the losses and the validation metric over the epochs."""
         return self.results / "training_process.png"
 
     @property
@@ -77,27 +80,27 @@ class RunFolder:
 
     @property
     def last_checkpoint(self) -> Path:
-        """State of the training after its last whole epoch."""
+        """State of the training after its last complete epoch."""
         return self.checkpoints / "last.ckpt"
 
     @property
     def history(self) -> Path:
-        """A row an epoch."""
+        """Table of losses, validation metrics and learning rate, one row per epoch."""
         return self.root / "history.csv"
 
     @property
     def metrics(self) -> Path:
-        """Every metric, with its interval."""
+        """All metrics with their confidence intervals."""
         return self.root / "metrics.json"
 
     @property
     def predictions(self) -> Path:
-        """A row an evaluated case."""
+        """Table of predictions, one row per evaluated case."""
         return self.root / "predictions.parquet"
 
     @property
     def case_metrics(self) -> Path:
-        """A row an evaluated case, or each label that one has; a column each metric that is a mean over these."""
+        """Table of the metrics that are means over cases: one row per case, or per case and label that it has."""
         return self.root / "case_metrics.parquet"
 
     @property
@@ -110,19 +113,29 @@ class RunFolder:
         """The report, to open in a browser."""
         return self.root / "report.html"
 
+    @property
+    def config(self) -> Path:
+        """Options of the run; `ggcam train --config` repeats it."""
+        return self.root / "config.toml"
+
+    @property
+    def summary(self) -> Path:
+        """Run ID, duration, machine and versions, as text."""
+        return self.root / "QuickHelper_summary.txt"
+
     @cached_property
     def settings(self) -> Mapping[str, Any]:
         """Content of config.toml: data (path of the prepared folder), results, and the table train."""
-        return _settings(self.root)
+        return _read_settings(self.root)
 
     @property
     def data_root(self) -> Path:
-        """The prepared folder that the run was trained on."""
+        """Path of the prepared folder that the run was trained on."""
         return Path(self.settings["data"])
 
     @cached_property
-    def description(self) -> Mapping[str, Any]:
-        """Content of params_<Net>_.txt: all about the network but its weights."""
+    def model_settings(self) -> Mapping[str, Any]:
+        """Content of params_<Net>_.txt, the description of the network."""
         found = sorted(path for path in self.root.glob("params_*_.txt") if path.name != "params_NetLearn_.txt")
         if not found:
             raise RunFolderError("the description of the network is missing", where=self.root / "params_<Net>_.txt")
@@ -130,101 +143,110 @@ class RunFolder:
 
 
 def create_run_folder(
-    parent: Path, name: str | None, settings: Mapping[str, Any], description: Mapping[str, Any]
+    parent: Path, name: str | None, settings: Mapping[str, Any], model_settings: Mapping[str, Any]
 ) -> RunFolder:
-    """Make `parent/<ID>` with all that is known before training.
+    """Create `parent/<ID>` with the files that are known before training.
 
     Args:
-        parent: where runs are kept.
-        name: the ID; five random letters and digits when None.
-        settings: for config.toml: `data` and the table `train`.
-        description: of the network, with its `net` (class) and `type`, which become part of file names; `results`
-            stands for `net` in the name of the results' folder where the two differ, as with the original's networks.
+        parent: folder of the runs.
+        name: ID of the run; None draws five random letters and digits.
+        settings: content of config.toml: `data` and the table `train`.
+        model_settings: description of the network. `net` (its class) and `type` become part of file names; the name
+            of the results folder begins with `results` instead of `net` if there is one, as with the original's
+            networks.
+
+    Returns:
+        Paths of the new folder.
 
     Raises:
-        RunFolderError: there is something under that name, or it is no name.
+        RunFolderError: the name is not valid or already taken.
     """
     root = parent / (name or random_code())
     if name is not None and (name in ("", "..") or Path(name).name != name):
-        raise RunFolderError("this is no name for a folder", where="--name", got=repr(name))
+        raise RunFolderError("not a valid folder name", where="--name", got=repr(name))
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise RunFolderError(
-            "there is something under this name already",
+            "the run's name is already taken",
             where=root,
-            hint="choose another --name; or --resume it, if it is an unfinished run",
+            hint="choose another --name, or continue an unfinished run with --resume",
         )
-    net, kind = str(description["net"]), str(description["type"]).replace("/", "_")
-    run = RunFolder(root, root / f"{description.get('results', net)}_{kind}_{random_code()}")
+    net, kind = str(model_settings["net"]), str(model_settings["type"]).replace("/", "_")
+    run = RunFolder(root, root / f"{model_settings.get('results', net)}_{kind}_{random_code()}")
     run.results.mkdir(parents=True)
     run.checkpoints.mkdir()
     content = plain({"results": run.results.name, **settings})
     write_json(root / "params_NetLearn_.txt", content["train"])
-    write_json(root / f"params_{net}_.txt", plain(description))
-    atomic_write(root / "config.toml", toml.dumps(content))  # the last of the three: who finds it finds the others
+    write_json(root / f"params_{net}_.txt", plain(model_settings))
+    atomic_write(run.config, toml.dumps(content))  # last: where it exists, the others do
     return run
 
 
 def open_run_folder(root: Path) -> RunFolder:
-    """Find the parts of a run folder.
+    """Find the files of a run folder.
+
+    Args:
+        root: the run folder.
+
+    Returns:
+        Paths of its files.
 
     Raises:
-        RunFolderError: it is not one, or was interrupted before training began.
+        RunFolderError: the folder does not exist, is not a run folder, or its config.toml is damaged.
     """
     if not root.is_dir():
-        raise RunFolderError("there is no such run folder", where=root, expected="a folder that `ggcam train` wrote")
-    return RunFolder(root, root / str(_settings(root)["results"]))
-
-
-def data_of(run: RunFolder, root: Path | None = None) -> PreparedData:
-    """The prepared folder that a run was trained on; or another one, on which it was evaluated.
-
-    Raises:
-        PreparedFolderError: it is not where it was, or damaged.
-    """
-    from ggcam.data.prepared import load_prepared  # brings pandas, for which the mere help of a command shall not wait
-
-    root = root or run.data_root
-    if not root.exists():
-        raise PreparedFolderError(
-            "the run's data are not where they were",
-            where=root,
-            hint=f"put them back, or say where they are: ggcam evaluate {run.root} --data DATA",
-        )
-    return load_prepared(root)
+        raise RunFolderError("the run folder does not exist", where=root, expected="a folder that `ggcam train` wrote")
+    return RunFolder(root, root / str(_read_settings(root)["results"]))
 
 
 def random_code() -> str:
-    """Five letters and digits, from the system's randomness: two runs with one seed get different names."""
+    """Return five letters and digits of the system's randomness: two runs with the same seed get different names."""
     return "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(5))
 
 
 def write_summary(run: RunFolder, elapsed_s: float, device: str) -> None:
-    """`QuickHelper_summary.txt`: id, folder, time, machine, versions."""
+    """Write `QuickHelper_summary.txt`: ID, folder, duration, machine and versions.
+
+    Args:
+        run: finished run.
+        elapsed_s: duration of the training in seconds.
+        device: device that the network was trained on.
+    """
     lines = {
         "id": run.root.name,
         "folder": f"{run.root.name}/{run.results.name}",
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
         "elapsed_s": f"{elapsed_s:.1f}",
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {cpu_count()} cores",
         "device": device,
         "python": platform.python_version(),
         **versions("ggcam", "torch", "torchvision", "timm", "lightning", "numpy"),
     }
     text = "".join(f"{name}: {value}\n" for name, value in lines.items())
-    atomic_write(run.root / "QuickHelper_summary.txt", text)
+    atomic_write(run.summary, text)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
+    """Write a JSON file atomically.
+
+    Args:
+        path: the file.
+        content: what it holds.
+    """
     atomic_write(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file of a run.
 
+    Args:
+        path: the file.
+
+    Returns:
+        Its content.
+
     Raises:
-        MissingFileError: it is not there.
-        RunFolderError: it is damaged.
+        MissingFileError: the file does not exist.
+        RunFolderError: the file is damaged.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -239,22 +261,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _settings(root: Path) -> dict[str, Any]:
+def _read_settings(root: Path) -> dict[str, Any]:
     path = root / "config.toml"
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunFolderError("this is no run folder", where=root, expected="config.toml in it") from None
+        raise RunFolderError("not a run folder", where=root, expected="a folder with a config.toml") from None
     except ValueError as error:
-        raise RunFolderError(f"the run's config cannot be read: {error}", where=path) from error
-    wrong = [
-        name
-        for name, kind in (("data", str), ("results", str), ("train", dict))
-        if not isinstance(settings.get(name), kind)
-    ]
-    if wrong:
+        raise RunFolderError(f"the run's config.toml cannot be read: {error}", where=path) from error
+    types = {"data": str, "results": str, "train": dict}
+    missing = [name for name, kind in types.items() if not isinstance(settings.get(name), kind)]
+    if missing:
         raise RunFolderError(
-            f"the run's config lacks {' and '.join(wrong)}",
+            f"the run's config.toml lacks {' and '.join(missing)}",
             where=path,
             expected="the paths data and results, and the table [train]",
             got=", ".join(settings) or "nothing",
@@ -263,7 +282,14 @@ def _settings(root: Path) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Paths become text and tuples lists: what TOML and JSON both take."""
+    """Convert paths to strings and tuples to lists, which both TOML and JSON can hold.
+
+    Args:
+        value: nested mappings, sequences and plain values.
+
+    Returns:
+        The same structure.
+    """
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 from ggcam.data.case import Frame, MaskName
 from ggcam.errors import ImageError
 from ggcam.utils.safe_pickle import load_array
-from ggcam.utils.sniff import sniff_mistake
+from ggcam.utils.sniff import sniff_wrong_content
 
 Grey = Shaped[np.ndarray, "h w"]
 """One channel, uint8 (0..255) or uint16 (0..65535)."""
@@ -268,7 +268,7 @@ def _explained(path: Path) -> Iterator[None]:
     except IsADirectoryError:
         raise ImageError("an image file is expected here, not a folder", where=path) from None
     except Image.UnidentifiedImageError:
-        instead = sniff_mistake(path)
+        instead = sniff_wrong_content(path)
         so = f"but {instead.what}" if instead else "or is cut off early"
         what = f"the file is none of PNG, JPEG, TIFF and DICOM, {so}"
         raise ImageError(what, where=path, hint=instead and instead.hint) from None

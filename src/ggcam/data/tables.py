@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int, Shaped
 
 from ggcam.errors import MissingFileError, TableError
-from ggcam.utils.sniff import sniff_mistake
+from ggcam.utils.sniff import sniff_wrong_content
 
 _GZIP = b"\x1f\x8b"
 
@@ -160,7 +160,7 @@ def column_names(path: Path) -> list[str]:
 def _header(path: Path) -> list[str]:
     if not path.is_file():
         raise MissingFileError("there is no such table", where=path)
-    if instead := sniff_mistake(path, admitted=_GZIP if path.suffix == ".gz" else b""):
+    if instead := sniff_wrong_content(path, allowed=_GZIP if path.suffix == ".gz" else b""):
         raise TableError(f"this is no table but {instead.what}", where=path, hint=instead.hint)
     opened = gzip.open if path.suffix == ".gz" else open
     try:

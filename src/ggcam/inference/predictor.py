@@ -1,192 +1,197 @@
-"""A trained network, ready to answer on the engine asked for: from a run folder, or from an ONNX file alone."""
+"""Predict images in Python: `load_predictor` opens a trained network, and calling it returns results."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import logging
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Shaped, UInt8
 
 from ggcam.data.case import Frame
-from ggcam.data.framing import FRAMINGS, Framing
-from ggcam.errors import ConfigError, WeightsError
-from ggcam.inference.backends import ONNX_ENGINES, Engine, EngineName, TorchEngine
-from ggcam.inference.onnx import check_packages, onnx_file, read_notes
-from ggcam.inference.probabilities import Predictor, find_device
-from ggcam.run_folder import RunFolder, open_run_folder
-from ggcam.training.model_spec import ModelSpec, load_model
-from ggcam.utils.atomic import atomic_write
-from ggcam.utils.versions import versions
+from ggcam.data.framing import Fitted, Framing
+from ggcam.data.images import is_original_file, to_grey, to_uint8
+from ggcam.errors import ConfigError, ImageError
+from ggcam.inference.engines import EngineName
+from ggcam.inference.image_input import ImageInput, read_image_input, reduce_for_overlay
+from ggcam.inference.network import Network, open_network
+from ggcam.inference.result import PredictionResult
+from ggcam.utils.parallel import thread_count
 
-log = logging.getLogger(__name__)
+AnyInput = TypeVar("AnyInput", bound=ImageInput)
 
-AUTO_PIXELS = 100_000_000
-"""From so many pixels on (50 images of 1536x1280), writing a network as ONNX takes less time than it saves."""
+
+def load_predictor(
+    path: str | os.PathLike[str],
+    device: str | None = None,
+    engine: EngineName = "auto",
+    *,
+    expected_images: int = 1,
+) -> Predictor:
+    """Open a trained network for prediction. For research use; not a medical device.
+
+    Example:
+        >>> import ggcam
+        >>> predictor = ggcam.load_predictor("run/mine")  # doctest: +SKIP
+        >>> result = predictor("chest.dcm")  # doctest: +SKIP
+        >>> result.predicted, result.probabilities["pneumonia"]  # doctest: +SKIP
+        ('pneumonia', 0.83)
+
+    Args:
+        path: run folder, or an ONNX file written by `ggcam export --format onnx`.
+        device: torch device, such as "cpu" or "cuda"; None for a GPU where there is one.
+        engine: what runs the network: "torch", "onnxruntime" or "openvino"; "auto" for torch on a GPU, and for the
+            fastest installed engine on a CPU once the run folder has a NET.onnx.
+        expected_images: number of images to come; for many, "auto" writes NET.onnx.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        ConfigError: the device does not exist, or the engine is not installed or does not run there.
+        RunFolderError: the run is unfinished or damaged, or the path does not exist.
+        WeightsError: the file is not an ONNX file written by ggcam.
+    """
+    return Predictor(open_network(Path(path), engine, device, expected_images))
+
+
+class Predictor:
+    """Predicts images with a trained network; made by :func:`load_predictor`.
+
+    Args:
+        network: the opened network.
+    """
+
+    def __init__(self, network: Network):
+        self._network = network
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the network's outputs."""
+        return self._network.class_names
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have several labels, or none; probabilities then do not sum to 1."""
+        return self._network.predict_batch.multi_label
+
+    @property
+    def frame(self) -> Frame:
+        """Size of the images that the network sees; images of any size are brought to it."""
+        return self._network.framing.frame
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine in use: "torch", "onnxruntime" or "openvino"."""
+        return self._network.engine
+
+    def __repr__(self) -> str:
+        return f"Predictor({', '.join(self.class_names)}; {self.frame} px, {self.engine})"
+
+    @overload  # a str is a Sequence[str], too: the first overload is for it
+    def __call__(self, images: ImageInput, batch_size: int = 8) -> PredictionResult: ...  # pyright: ignore[reportOverlappingOverload]
+
+    @overload
+    def __call__(self, images: Sequence[ImageInput], batch_size: int = 8) -> list[PredictionResult]: ...
+
+    def __call__(
+        self, images: ImageInput | Sequence[ImageInput], batch_size: int = 8
+    ) -> PredictionResult | list[PredictionResult]:
+        """Predict one image, or a list of images.
+
+        Args:
+            images: a file, an array, or a list of files and arrays. An array is grey, shape (h, w), black at 0: uint8,
+                uint16, or float from 0 to 1.
+            batch_size: number of images in one forward pass.
+
+        Returns:
+            A result for one image; a list of results, in order, for a list.
+
+        Raises:
+            ImageError: an image cannot be read, or an array is not an image; see :meth:`predict_batches` to go on with
+                the other images.
+            ConfigError: the batch size is below 1.
+        """
+        single = isinstance(images, (str, os.PathLike, np.ndarray))
+        results: list[PredictionResult] = []
+        for batch in self.predict_batches([images] if single else images, batch_size):
+            for image, result in batch:
+                if isinstance(result, ImageError):
+                    raise result
+                # A list of thousands of files shall not keep their pixels: an overlay reads its file again.
+                results.append(result if isinstance(image, np.ndarray) else replace(result, shown=None))
+        return results[0] if single else results
+
+    def predict_batches(
+        self, images: Sequence[AnyInput], batch_size: int = 8
+    ) -> Iterator[list[tuple[AnyInput, PredictionResult | ImageError]]]:
+        """Predict many images batch by batch, without stopping at unreadable ones.
+
+        The images of the next batch are read in threads meanwhile, so memory use does not grow with their number.
+
+        Args:
+            images: files and arrays, as for calling the predictor.
+            batch_size: number of images in one forward pass.
+
+        Yields:
+            For each batch a list of pairs: the image as passed in; and its result, or the error if it cannot be read.
+
+        Raises:
+            ConfigError: the batch size is below 1.
+        """
+        if batch_size < 1:
+            raise ConfigError("the batch size must be at least 1", where="--batch-size", got=batch_size)
+        load = partial(_load, framing=self._network.framing)
+        chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+        with ThreadPoolExecutor(thread_count()) as pool:
+            ahead = [pool.submit(load, image) for image in chunks[0]] if chunks else []
+            for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
+                current, ahead = ahead, [pool.submit(load, image) for image in following]
+                yield list(zip(chunk, self._predict([future.result() for future in current]), strict=True))
+
+    def _predict(self, loaded: Sequence[_LoadedImage | ImageError]) -> list[PredictionResult | ImageError]:
+        readable = [image for image in loaded if isinstance(image, _LoadedImage)]
+        if not readable:
+            return [image for image in loaded if isinstance(image, ImageError)]
+        batch = self._network.predict_batch(torch.from_numpy(np.stack([image.framed for image in readable])[:, None]))
+        predictions = zip(batch.probabilities.tolist(), batch.cam, strict=True)
+        return [
+            image if isinstance(image, ImageError) else image.result(self.class_names, *next(predictions))
+            for image in loaded
+        ]
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
-    """All that predicting needs.
+class _LoadedImage:
+    """An image at the size of its overlay (`shown`) and as the network takes it (`framed`)."""
 
-    Attributes:
-        class_names: of each output.
-        framing: raw images -> images of its frame, as the training's came there.
-        predictor: images of that frame -> answers.
-        engine: name of what computes.
-    """
-
-    class_names: tuple[str, ...]
+    image: Path | np.ndarray
+    image_size: tuple[int, int]
     framing: Framing
-    predictor: Predictor
-    engine: str
+    framed: UInt8[np.ndarray, "frame_h frame_w"]
+    shown: Shaped[np.ndarray, "h w"]
+
+    def result(
+        self, class_names: Sequence[str], probabilities: Sequence[float], cam: Float32[np.ndarray, "k y x"]
+    ) -> PredictionResult:
+        named = dict(zip(class_names, probabilities, strict=True)), dict(zip(class_names, cam, strict=True))
+        return PredictionResult(self.image, self.image_size, *named, self.framing, self.shown)
 
 
-def open_network(root: Path, engine: EngineName = "auto", device: str | None = None, images: int = 1) -> Network:
-    """Open a run folder, or a file that `ggcam export --format onnx` wrote.
-
-    With "auto", torch computes wherever there is a GPU. On a CPU the first engine of `ONNX_ENGINES` that is installed
-    does, once its file NET.onnx lies in the run folder; that is written when the images are so many that it pays.
-
-    Args:
-        root: the run folder or the file.
-        engine: what computes.
-        device: where; only torch has a choice.
-        images: how many there will be.
-
-    Raises:
-        ConfigError: there is no such device, or the engine is not installed, or cannot run there, or there.
-        RunFolderError: the run is not finished or damaged.
-        MissingFileError: there is nothing under that name.
-        WeightsError: the file is none of ours.
-    """
-    if root.is_file():
-        return _of_file(root, engine, device)
-    run = open_run_folder(root)
-    description = ModelSpec.from_run(run)
-    chosen, computes = _engine(run, description, engine, device, images)
-    framing = FRAMINGS[description.framing](description.frame)
-    return Network(description.class_names, framing, Predictor(computes, description.multi_label), chosen)
-
-
-def onnx_of(run: RunFolder) -> bytes:
-    """The run's best network as ONNX: its NET.onnx, if that is there and of these weights.
-
-    Raises:
-        RunFolderError: the run is not finished or damaged.
-        ConfigError: see :func:`ggcam.inference.onnx.onnx_file`.
-    """
-    return _current(run) or _onnx(run, ModelSpec.from_run(run))
-
-
-def _onnx(run: RunFolder, description: ModelSpec) -> bytes:
-    frame = description.frame.shape
-    notes: dict[str, Any] = {
-        "class_names": list(description.class_names),
-        "multi_label": description.multi_label,
-        "network": f"{description.net} {description.type}",
-        "image": "grey, 0 black, the largest value white; of a DICOM file, over its display window",
-        "framing": description.framing,
-        "fit": FRAMINGS[description.framing].in_words,
-        "logits": "their sigmoid is each class's probability" if description.multi_label else "for a softmax",
-        "cam": "evidence for each class in each cell of a grid over the image; its mean is the logit less the bias",
-        "weights_sha256": _fingerprint(run),
-        "use": "for research use; not a medical device",
-        **{f"version_{name}": version for name, version in versions("ggcam", "torch").items()},
-    }
-    return onnx_file(load_model(run), frame, notes)
-
-
-def _of_file(path: Path, engine: EngineName, device: str | None) -> Network:
-    check_packages("onnx", where=path)
+def _load(image: ImageInput, framing: Framing) -> _LoadedImage | ImageError:
+    source = image if isinstance(image, np.ndarray) else Path(image)
     try:
-        content = path.read_bytes()
-        notes = read_notes(content)
-        framing = FRAMINGS[notes.get("framing", "fitted")](Frame(*notes["size"]))
-        names, multi_label = tuple(notes["class_names"]), bool(notes["multi_label"])
-    except (WeightsError, KeyError, TypeError) as error:
-        what = error.what if isinstance(error, WeightsError) else f"its notes lack {error}"
-        raise WeightsError(
-            f"this is neither a run folder nor an ONNX file of one: {what}",
-            where=path,
-            expected="what `ggcam train`, or `ggcam export --format onnx`, wrote",
-        ) from error
-    if engine == "torch":
-        raise ConfigError(
-            "torch cannot run an ONNX file",
-            where="--engine",
-            expected=" or ".join(ONNX_ENGINES),
-            got=engine,
-            hint="leave --engine out, or predict with the run folder",
-        )
-    _check_cpu(engine, device)
-    chosen = (_first_installed() or "onnxruntime") if engine == "auto" else engine
-    return Network(names, framing, Predictor(ONNX_ENGINES[chosen](content), multi_label), chosen)
-
-
-def _engine(
-    run: RunFolder, description: ModelSpec, name: EngineName, device: str | None, images: int
-) -> tuple[str, Engine]:
-    """What computes, and its name."""
-    if name == "torch":
-        return name, TorchEngine(load_model(run), find_device(device))
-    if name != "auto":
-        _check_cpu(name, device)
-        check_packages("onnx", name, where=f"--engine {name}")
-        return name, ONNX_ENGINES[name](_current(run) or _written_onnx(run, description))
-    where = find_device(device)
-    fastest = _first_installed("onnx", "onnxscript", "onnxruntime")  # the last two to write a file, and to check it
-    if where.type == "cpu" and fastest is not None:
-        content, frame = _current(run), description.frame
-        if content is not None or images * frame.height_px * frame.width_px >= AUTO_PIXELS:
-            try:
-                return fastest, ONNX_ENGINES[fastest](content or _written_onnx(run, description))
-            except ConfigError as error:  # the user asked for no engine, so that torch will do
-                log.warning("predicting with torch: %s", error.what)
-    return "torch", TorchEngine(load_model(run), where)
-
-
-def _first_installed(*needed: str) -> str | None:
-    """The fastest engine for ONNX files that this machine has; None if a needed package is missing."""
-    if not all(map(importlib.util.find_spec, needed)):
-        return None
-    return next((name for name in ONNX_ENGINES if importlib.util.find_spec(name) is not None), None)
-
-
-def _check_cpu(engine: str, device: str | None) -> None:
-    if device is not None and find_device(device).type != "cpu":
-        raise ConfigError(
-            "an ONNX file is run on the CPU",
-            where="--engine, --device",
-            got=f"{engine} on {device}",
-            hint="leave --device out, or predict a run folder with --engine torch",
-        )
-
-
-def _written_onnx(run: RunFolder, description: ModelSpec) -> bytes:
-    """What NET.onnx of the run folder holds from now on."""
-    content = _onnx(run, description)
-    try:
-        atomic_write(run.onnx, content)
-    except OSError as error:  # somebody else's folder, which is no reason not to predict
-        log.warning("%s is not kept for the next time: %s", run.onnx, error.strerror)
-    return content
-
-
-def _current(run: RunFolder) -> bytes | None:
-    """What NET.onnx holds, if it is of the weights that lie beside it."""
-    if not run.onnx.is_file() or not run.weights.is_file() or importlib.util.find_spec("onnx") is None:
-        return None
-    content = run.onnx.read_bytes()
-    try:
-        notes = read_notes(content)
-    except WeightsError:
-        return None
-    fits = notes.get("weights_sha256") == _fingerprint(run) and notes.get("version_ggcam") == versions("ggcam")["ggcam"]
-    return content if fits else None
-
-
-def _fingerprint(run: RunFolder) -> str:
-    with run.weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        pixels = read_image_input(source)
+        if isinstance(source, Path) and not isinstance(framing, Fitted) and is_original_file(source):
+            framing = Fitted(framing.frame)  # a file of the original GG-CAM holds the image in its frame already
+    except ImageError as error:
+        return error
+    grey = to_grey(pixels)
+    height, width = grey.shape
+    return _LoadedImage(source, (height, width), framing, to_uint8(framing.image(pixels)), reduce_for_overlay(grey))

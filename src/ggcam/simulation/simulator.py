@@ -1,56 +1,50 @@
-"""Draws simulated cases over several processes and writes them as one data set."""
+"""Draws simulated cases in several processes and writes them as one raw data set."""
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import shutil
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from numpy import random
-from numpy.random import SeedSequence, default_rng
+from numpy.random import Generator, SeedSequence, default_rng
 
 from ggcam.errors import DataError
 from ggcam.simulation import egd_layout, reflacx_layout
 from ggcam.simulation.anatomy import Chest
-from ggcam.simulation.appearance import expose, lay_devices, lay_marker
-from ggcam.simulation.backgrounds import Background, find_backgrounds, photographed_chest
+from ggcam.simulation.appearance import add_devices, add_marker, expose
+from ggcam.simulation.backgrounds import Background, chest_from_background, find_backgrounds
 from ggcam.simulation.canvas import Canvas
 from ggcam.simulation.config import SimulationConfig
-from ggcam.simulation.findings import CLASS_NAMES, cardiothoracic_ratio, lay_decoys, lay_findings
-from ggcam.simulation.layout import Scene, Written
+from ggcam.simulation.findings import CLASS_NAMES, add_distractors, add_findings, draw_cardiothoracic_ratio
+from ggcam.simulation.layout import DrawnCase, WrittenCase
 from ggcam.simulation.phantom import Body, Pose, draw_phantom
-from ggcam.simulation.plan import CasePlan, draw_plan, with_readings
-from ggcam.utils.parallel import cpu_count, start_worker
+from ggcam.simulation.plan import CasePlan, assign_readings, draw_plan
+from ggcam.utils.parallel import parallel_map
 
 log = logging.getLogger(__name__)
 
 LAYOUTS = {"egd_cxr": egd_layout, "reflacx": reflacx_layout}
-"""Name of a layout -> the module that writes it."""
-
-MIN_CASES_PER_WORKER = 20
-"""A process takes longer to start than so many cases take to draw."""
+"""Modules that write a raw layout, by its name."""
 
 
 @dataclass(frozen=True)
 class SimulationSummary:
-    """What was written.
+    """Counts of what a simulation has written.
 
     Attributes:
-        root: the data set.
+        root: folder of the data set.
         cases: number of images.
-        per_class: class name -> images.
-        per_split: split -> images.
-        readings: with gaze; in EGD-CXR one a case at most.
-        fixations: number of rows of fixations, those of the calibration left out.
-        without_gaze: cases without fixations.
-        inattentive: readings of an image with findings in which these got no extra dwell.
+        per_class: number of images of each class.
+        per_split: number of images in each split.
+        readings: number of readings with gaze; in EGD-CXR at most one per case.
+        fixations: number of fixations, without those of the tracker's calibration.
+        without_gaze: number of cases without fixations.
+        inattentive: number of readings without extra dwell on the findings of an image that has some.
     """
 
     root: Path
@@ -64,114 +58,126 @@ class SimulationSummary:
 
 
 def simulate(
-    out: Path, config: SimulationConfig, progress: Callable[[int, int], None] | None = None
+    out: Path | str, config: SimulationConfig | None = None, progress: Callable[[int, int], None] | None = None
 ) -> SimulationSummary:
-    """Draw chest X-rays with gaze and write them to a new folder, whole or not at all.
+    """Simulate chest X-rays with gaze, and write them to a new folder in the raw layout of a public data set.
+
+    The folder is written completely or not at all: until the end, all files are in `<out>.partial` beside it.
 
     Args:
-        out: folder to make; it must not exist, or be empty. Until the end everything is in `<out>.partial` beside it.
-        config: what to draw. The same configuration gives the same bytes, however many workers there are.
-        progress: called with the number of cases done and of all cases, after each.
+        out: folder to create; it must not exist yet, or be empty.
+        config: what to simulate; None takes the defaults. The same configuration gives the same bytes, with any number
+            of workers.
+        progress: function that is called after each case with the number of finished cases and of all cases.
+
+    Returns:
+        The counts of cases, readings and fixations.
 
     Raises:
-        DataError: `out` is in the way.
-        MissingFileError, ImageError: the backgrounds are not of their form.
+        DataError: `out` exists and is not an empty folder, or there are too few backgrounds.
+        MissingFileError: the folder of backgrounds or one of its lung masks does not exist.
+        ImageError: a background cannot be read, or its lung mask has another size.
+
+    Example:
+        >>> summary = simulate("raw", SimulationConfig(cases=12, size="64x64", workers=1))
+        >>> summary.cases, summary.per_class
+        (12, {'Normal': 4, 'CHF': 4, 'pneumonia': 4})
     """
-    _check_free(out)
-    backgrounds = find_backgrounds(config.backgrounds) if config.backgrounds is not None else ()
-    plan_seed, patient_seed, case_seed = SeedSequence(config.seed).spawn(3)
-    plan_rng = default_rng(plan_seed)
-    plans = draw_plan(
-        config.cases, config.shortcut, plan_rng, [background.patient for background in backgrounds] or None
-    )
-    if config.layout == "reflacx":
-        plans = with_readings(plans, plan_rng)
-    patient_seeds = patient_seed.spawn(1 + max(plan.patient for plan in plans))
-    jobs = [
-        _Job(plan, seed, patient_seeds[plan.patient], None if plan.background is None else backgrounds[plan.background])
-        for plan, seed in zip(plans, case_seed.spawn(config.cases), strict=True)
-    ]
-    whole = out.resolve()
-    partial_root = whole.with_name(whole.name + ".partial")
-    if partial_root.exists():
-        log.warning("removing what an interrupted run left in %s", partial_root)
-        shutil.rmtree(partial_root)
-    partial_root.mkdir(parents=True)
-    results: list[Written] = []
+    out = Path(out)
+    config = config or SimulationConfig()
+    _check_output_folder(out)
+    tasks = _plan_tasks(config)
+    target = out.resolve()
+    staging = target.with_name(target.name + ".partial")
+    if staging.exists():
+        log.warning("removing the remains of an interrupted run: %s", staging)
+        shutil.rmtree(staging)
+    staging.mkdir(parents=True)
+    written: dict[int, WrittenCase] = {}
     try:
-        with closing(_run(partial(_draw_case, partial_root, config), jobs, config.workers)) as running:
-            for drawn in running:
-                results.append(drawn)
+        with closing(parallel_map(partial(_write_case, staging, config), tasks, config.workers)) as results:
+            for index, case in results:
+                written[index] = case
                 if progress is not None:
-                    progress(len(results), config.cases)
-        LAYOUTS[config.layout].write_tables(partial_root, results)
+                    progress(len(written), config.cases)
+        cases = [written[index] for index in range(config.cases)]
+        LAYOUTS[config.layout].write_tables(staging, cases)
     except BaseException:
-        shutil.rmtree(partial_root, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
         raise
-    if whole.exists():
-        whole.rmdir()
-    partial_root.rename(whole)
+    if target.exists():
+        target.rmdir()
+    staging.rename(target)
+    plans = [task.plan for task in tasks]
     return SimulationSummary(
         root=out,
         cases=len(plans),
         per_class=dict(Counter(CLASS_NAMES[label] for label in sorted(plan.label for plan in plans))),
         per_split=dict(Counter(plan.split for plan in plans)),
-        readings=sum(drawn.readings for drawn in results),
-        fixations=sum(drawn.fixations for drawn in results),
-        without_gaze=sum(drawn.fixations == 0 for drawn in results),
-        inattentive=sum(drawn.missed for drawn in results),
+        readings=sum(case.readings for case in cases),
+        fixations=sum(case.fixations for case in cases),
+        without_gaze=sum(case.fixations == 0 for case in cases),
+        inattentive=sum(case.inattentive for case in cases),
     )
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Task:
     plan: CasePlan
     seed: SeedSequence
     patient_seed: SeedSequence
     background: Background | None
 
 
-def _check_free(out: Path) -> None:
+def _plan_tasks(config: SimulationConfig) -> list[_Task]:
+    backgrounds = find_backgrounds(config.backgrounds) if config.backgrounds is not None else ()
+    plan_seed, patient_seed, case_seed = SeedSequence(config.seed).spawn(3)
+    plan_rng = default_rng(plan_seed)
+    patients = [background.patient for background in backgrounds] or None
+    plans = draw_plan(config.cases, config.shortcut, plan_rng, patients)
+    if config.layout == "reflacx":
+        plans = assign_readings(plans, plan_rng)
+    patient_seeds = patient_seed.spawn(1 + max(plan.patient for plan in plans))
+    return [
+        _Task(
+            plan, seed, patient_seeds[plan.patient], None if plan.background is None else backgrounds[plan.background]
+        )
+        for plan, seed in zip(plans, case_seed.spawn(config.cases), strict=True)
+    ]
+
+
+def _check_output_folder(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(
-            "the folder for the simulated data exists already and is not empty" if out.is_dir() else "a file is there",
+            "the output folder exists already and is not empty" if out.is_dir() else "the output folder is a file",
             where=out,
             expected="a folder that does not exist yet, or an empty one",
-            hint=f"name another folder, or delete this one first to overwrite it: rm -r '{out}'",
+            hint=f"choose another folder, or delete this one first to overwrite it: rm -r '{out}'",
         )
 
 
-def _run(draw: Callable[[_Job], Written], jobs: list[_Job], workers: int) -> Generator[Written, None, None]:
-    """The results in the order of the jobs."""
-    most = min(workers or cpu_count(), max(1, len(jobs) // MIN_CASES_PER_WORKER))
-    if most == 1:
-        yield from map(draw, jobs)
-        return
-    # "spawn" on every system: forking a process that runs threads (OpenCV, torch) may hang.
-    pool = ProcessPoolExecutor(most, multiprocessing.get_context("spawn"), initializer=start_worker)
-    with pool:
-        yield from pool.map(draw, jobs, chunksize=8)
+def _write_case(root: Path, config: SimulationConfig, task: _Task) -> tuple[int, WrittenCase]:
+    """Draw and write one case; return its index with it, because cases are finished in any order."""
+    rng = default_rng(task.seed)
+    drawn = _draw_case(config, task, rng)
+    return task.plan.index, LAYOUTS[config.layout].write_case(root, config, task.plan, drawn, rng)
 
 
-def _draw_case(root: Path, config: SimulationConfig, job: _Job) -> Written:
-    plan, rng = job.plan, default_rng(job.seed)
-    return LAYOUTS[config.layout].write_case(root, config, plan, _draw_scene(config, job, rng), rng)
-
-
-def _draw_scene(config: SimulationConfig, job: _Job, rng: random.Generator) -> Scene:
+def _draw_case(config: SimulationConfig, task: _Task, rng: Generator) -> DrawnCase:
     canvas = Canvas(config.height_px, config.width_px)
-    ratio = cardiothoracic_ratio(job.plan.label, rng)
-    chest = _empty_chest(canvas, job, ratio, rng)
-    lay_decoys(canvas, chest, rng)
-    findings = lay_findings(canvas, chest, job.plan.label, ratio, rng)
-    device = lay_devices(canvas, chest, rng)
+    ratio = draw_cardiothoracic_ratio(task.plan.label, rng)
+    chest = _draw_chest(canvas, task, ratio, rng)
+    add_distractors(canvas, chest, rng)
+    findings = add_findings(canvas, chest, task.plan.label, ratio, rng)
+    has_device = add_devices(canvas, chest, rng)
     image = expose(canvas, chest.attenuation, rng)
-    return Scene(canvas, chest, findings, device, image, lay_marker(canvas, image, job.plan.marker, rng))
+    marker = add_marker(canvas, image, task.plan.marker, rng)
+    return DrawnCase(canvas, chest, findings, has_device, image, marker)
 
 
-def _empty_chest(canvas: Canvas, job: _Job, ratio: float, rng: random.Generator) -> Chest:
-    """A chest with a heart of its size and nothing else to find."""
-    if job.background is not None:
-        return photographed_chest(canvas, job.background, ratio, rng)
-    body = Body.draw(default_rng(job.patient_seed))
+def _draw_chest(canvas: Canvas, task: _Task, ratio: float, rng: Generator) -> Chest:
+    """Draw a chest with a heart of the given size and without other findings."""
+    if task.background is not None:
+        return chest_from_background(canvas, task.background, ratio, rng)
+    body = Body.draw(default_rng(task.patient_seed))
     return draw_phantom(canvas, body, Pose.draw(rng), ratio, rng)

@@ -1,4 +1,8 @@
-"""Runs in processes of this machine, a new one each: what kills a run kills no other."""
+"""Execute runs on this machine, each in a new process.
+
+Not the pool of `utils.parallel`: a run that is killed for memory must not end the others, each process needs its own
+GPU from the start, and a new process returns all memory of the run before.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,18 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from ggcam.study.run import Outcome, Task, run_one
-from ggcam.utils.parallel import cpu_count, start_worker
+from ggcam.utils.parallel import cpu_count, init_worker
 
 
 def run_locally(tasks: Sequence[Task], workers: int = 1) -> Iterator[Outcome]:
-    """Carry out runs and yield each outcome as soon as it is there, in any order.
+    """Execute runs on this machine.
 
     Args:
-        tasks: what to do; one without a number of threads gets its share of the cores.
-        workers: runs at a time, shared out over the GPUs. With 1 all of them are carried out in this process.
+        tasks: the runs; one without a number of threads gets an equal share of the cores.
+        workers: number of runs at a time, distributed over the GPUs. With 1, all runs use this process.
+
+    Yields:
+        The outcome of each run when it ends, in any order.
     """
     if workers == 1:
         yield from map(run_one, tasks)
@@ -48,21 +55,21 @@ def _start(task: Task, gpu: str | None) -> tuple[Connection, BaseProcess]:
     # Spawned, not forked: a fork inherits the locks of threads that do not exist in it.
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(task, gpu, sender))
+    process = context.Process(target=_run_in_process, args=(task, gpu, sender))
     process.start()
-    sender.close()  # the process has its own: when that one is gone, the receiver knows
+    sender.close()  # so that the receiver notices when the process ends: only its copy keeps the pipe open
     return receiver, process
 
 
-def _work(task: Task, gpu: str | None, sender: Connection) -> None:
-    start_worker()
+def _run_in_process(task: Task, gpu: str | None, sender: Connection) -> None:
+    init_worker()
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch looks for any
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch looks for GPUs
     sender.send(run_one(task))
 
 
 def _gpus() -> list[str]:
-    """Names of the GPUs that this process may use."""
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -74,7 +81,7 @@ def _outcome(receiver: Connection, process: BaseProcess, task: Task) -> Outcome:
         outcome: Outcome = receiver.recv()
     except EOFError:
         process.join()
-        killed = f"its process ended with code {process.exitcode}, most likely for want of memory"
-        return Outcome(task.run.name, f"{killed}: try fewer --workers", 0.0)
+        killed = f"its process ended with exit code {process.exitcode}, most likely because memory ran out"
+        return Outcome(task.run.name, f"{killed}; use fewer --workers", 0.0)
     process.join()
     return outcome

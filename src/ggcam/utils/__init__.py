@@ -1,1 +1,1 @@
-"""Files, processes, seeds and versions: nothing that knows about images or gaze."""
+"""Files, processes, seeds and versions: helpers that know nothing about images or gaze."""

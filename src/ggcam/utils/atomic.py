@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,19 +10,31 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Where to write a file first. It is renamed when the block has ended well, and gone when it has not.
+    """Yield a temporary path to write to, and rename it to `path` when the block succeeds.
 
-    Nobody ever finds half a file; and of several processes that write the same one, the last wins.
+    If the block fails, the temporary file is removed and `path` stays as it was. If several processes write the same
+    file, the last one wins.
+
+    Args:
+        path: file to create or replace.
+
+    Yields:
+        Temporary path in the same folder.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        yield aside
-        os.replace(aside, path)
+        yield temporary
+        os.replace(temporary, path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Write a file, whole or not at all."""
-    with atomic_path(path) as aside:
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+    """Write a file completely or not at all.
+
+    Args:
+        path: file to create or replace.
+        content: bytes, or text to encode as UTF-8.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""Randomness that leaves the global generator as it was."""
+"""Seeding without a lasting effect on torch's global generators."""
 
 from __future__ import annotations
 
@@ -10,9 +10,18 @@ import torch
 
 @contextmanager
 def local_seed(seed: int) -> Iterator[None]:
-    """Seed torch's generators inside the block, and put them back as they were behind it.
+    """Seed torch's global generators inside the block, and restore their state afterwards.
 
-    Networks draw their first weights, and dropout its masks, from the global generator; there is no other way in.
+    Weight initialisation and dropout draw from the global generators and accept no generator of their own.
+
+    Args:
+        seed: seed of the CPU's and every GPU's generator.
+
+    Example:
+        >>> with local_seed(0):
+        ...     first = torch.rand(1)
+        >>> with local_seed(0):
+        ...     assert torch.rand(1) == first
     """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)

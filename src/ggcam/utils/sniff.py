@@ -1,4 +1,4 @@
-"""Files that are something else than their name says, as downloads and spreadsheets leave them."""
+"""Recognise files whose content does not match their name, as downloads and spreadsheets produce them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from typing import NamedTuple
 
 
 class WrongContent(NamedTuple):
-    """What a file is instead, and what to do about it."""
+    """The real content of a file, and how to fix it.
+
+    Attributes:
+        what: noun phrase that names the content, such as "a web page".
+        hint: how to fix it, in the imperative.
+    """
 
     what: str
     hint: str
 
 
-_WEB_PAGE = WrongContent("a web page", "download the file again, signed in where the site asks for it")
+_WEB_PAGE = WrongContent("a web page", "download the file again, and sign in if the site requires it")
 _UTF_16 = WrongContent("text in UTF-16", "save it as CSV in UTF-8")
-_BY_START: tuple[tuple[bytes, WrongContent], ...] = (
+_SIGNATURES: tuple[tuple[bytes, WrongContent], ...] = (
     (
         b"version https://git-lfs",
-        WrongContent("a pointer of Git LFS to a file that was not fetched", "fetch it: git lfs pull"),
+        WrongContent("a Git LFS pointer to a file that was not fetched", "fetch it: git lfs pull"),
     ),
     (b"<!doctype html", _WEB_PAGE),
     (b"<html", _WEB_PAGE),
@@ -28,20 +33,23 @@ _BY_START: tuple[tuple[bytes, WrongContent], ...] = (
     ),
     (b"\xff\xfe", _UTF_16),
     (b"\xfe\xff", _UTF_16),
-    (b"\x1f\x8b", WrongContent("a gzip archive", "let its name end in .gz, or unpack it with gunzip")),
+    (b"\x1f\x8b", WrongContent("a gzip archive", "rename it to end in .gz, or unpack it with gunzip")),
 )
 
 
-def sniff_mistake(path: Path, admitted: bytes = b"") -> WrongContent | None:
-    """Tell by the first bytes; None for a file that is none of these.
+def sniff_wrong_content(path: Path, allowed: bytes = b"") -> WrongContent | None:
+    """Check the first bytes of a file for content that is often mistaken for data.
 
     Args:
-        path: a file that is there.
-        admitted: first bytes that are as they should be.
+        path: an existing file.
+        allowed: first bytes that are correct for this file, such as those of gzip for a `.csv.gz`.
+
+    Returns:
+        The real content, or None if it is not one of the known mistakes.
     """
     with path.open("rb") as file:
         head = file.read(512)
-    if admitted and head.startswith(admitted):
+    if allowed and head.startswith(allowed):
         return None
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    return next((kind for begin, kind in _BY_START if start.startswith(begin)), None)
+    return next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)

@@ -1,4 +1,4 @@
-"""Which versions made a result."""
+"""Versions of installed packages, recorded with every result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Version of each package, or "not installed"."""
+    """Look up the versions of packages.
+
+    Args:
+        packages: distribution names.
+
+    Returns:
+        Name -> version, or "not installed".
+    """
     found: dict[str, str] = {}
     for name in packages:
         try:

@@ -88,7 +88,7 @@ def look(
         )
 
     found = []
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding frees the interpreter's lock
+    with ThreadPoolExecutor(thread_count()) as pool:  # decoding frees the interpreter's lock
         for seen in pool.map(see, prepared.cases["case_id"]):
             found.append(seen)
             if progress is not None:

@@ -1,4 +1,4 @@
-"""Many image files at once: which are there and how large they are, told in one message and not one by one."""
+"""Many image files at once: which exist and how large they are, with one message about all that are missing."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from ggcam.errors import ImageError, MissingFileError, join_limited
 def check_present(
     images: Sequence[Path], skip_missing: bool, dropped: Counter[str], hint: str
 ) -> Bool[np.ndarray, " n"]:
-    """True for each image that is there, shape (n,).
+    """Return which images exist.
 
     Args:
-        images: where each image should be.
-        skip_missing: count the missing ones in `dropped` rather than raise.
-        dropped: reason -> count, added to.
-        hint: what the user can do, for the message.
+        images: path of each image.
+        skip_missing: count missing images in `dropped` instead of raising an error.
+        dropped: reason -> count; updated.
+        hint: how to fix missing images, for the message.
+
+    Returns:
+        True for each image that exists, shape (n,).
 
     Raises:
-        MissingFileError: names the first missing ones and says how many they are.
+        MissingFileError: images are missing; the message has the first ones and their number.
     """
     present = np.array([image.is_file() for image in images], dtype=bool)
-    missing = [image for image, there in zip(images, present, strict=True) if not there]
+    missing = [image for image, exists in zip(images, present, strict=True) if not exists]
     if missing and not skip_missing:
         raise MissingFileError(
             f"{len(missing):,} of {len(images):,} images are missing",
-            where=join_limited(missing, most=3),
+            where=join_limited(missing, limit=3),
             hint=f"{hint}; or leave them out with --skip-missing",
         )
     dropped["case whose image is missing"] += len(missing)
@@ -40,75 +43,84 @@ def check_present(
 
 
 def read_sizes(images: Sequence[Path], skip_missing: bool, dropped: Counter[str], hint: str) -> Int[np.ndarray, "n 2"]:
-    """Height and width of each image in pixels, from the headers; (0, 0) where there is none and that is admitted.
+    """Read the size of each image from its header.
 
     Args:
-        images: where each image should be.
-        skip_missing: count the missing and the unreadable ones in `dropped` rather than raise.
-        dropped: reason -> count, added to.
-        hint: what the user can do about missing ones, for the message.
+        images: path of each image.
+        skip_missing: count missing and unreadable images in `dropped` instead of raising an error.
+        dropped: reason -> count; updated.
+        hint: how to fix missing images, for the message.
+
+    Returns:
+        Height and width in pixels; (0, 0) for an image that was skipped.
 
     Raises:
-        MissingFileError: names the first missing ones and says how many they are.
-        ImageError: quotes the first unreadable ones and says how many they are.
+        MissingFileError: images are missing; the message has the first ones and their number.
+        ImageError: images cannot be read; the message has the first errors and their number.
     """
     sizes = np.zeros((len(images), 2), dtype=np.int64)
-    unreadable: list[ImageError] = []
-    for at in np.flatnonzero(check_present(images, skip_missing, dropped, hint)).tolist():
+    errors: list[ImageError] = []
+    for index in np.flatnonzero(check_present(images, skip_missing, dropped, hint)).tolist():
         try:
-            sizes[at] = image_size(images[at])
+            sizes[index] = image_size(images[index])
         except ImageError as error:
-            unreadable.append(error)
-    dropped["case whose image cannot be read"] += count_unreadable(unreadable, len(images), "images", skip_missing)
+            errors.append(error)
+    dropped["case whose image cannot be read"] += count_unreadable(errors, len(images), "images", skip_missing)
     return sizes
 
 
-def count_unreadable(errors: Sequence[ImageError], of: int, what: str, skip_missing: bool) -> int:
-    """How many could not be read, where that is admitted.
+def count_unreadable(errors: Sequence[ImageError], total: int, unit: str, skip_missing: bool) -> int:
+    """Count what could not be read, or raise one error about all of it.
 
     Args:
-        errors: one for each that could not.
-        of: how many were tried.
-        what: what they are called, such as "images".
-        skip_missing: whether it is admitted.
+        errors: one error per unreadable item.
+        total: number of items.
+        unit: what the items are, in the plural, such as "images".
+        skip_missing: return the number of errors instead of raising one.
+
+    Returns:
+        Number of errors.
 
     Raises:
-        ImageError: quotes the first ones and says how many they are.
+        ImageError: there are errors and they may not be skipped; the message has the first ones and their number.
     """
     if errors and not skip_missing:
         shown = "\n".join(str(error) for error in errors[:3])
         raise ImageError(
-            f"{len(errors):,} of {of:,} {what} cannot be read; the first:\n{shown}",
-            hint="mend or replace the files; or leave them out with --skip-missing",
+            f"{len(errors):,} of {total:,} {unit} cannot be read; the first:\n{shown}",
+            hint="repair or replace the files; or leave them out with --skip-missing",
         )
     return len(errors)
 
 
 def images_below(root: Path) -> list[str]:
-    """Paths in `root` of all images at any depth, with '/', sorted; hidden files and folders are passed over."""
+    """Return the relative paths of all images in a folder at any depth, with '/', sorted; hidden ones are ignored."""
     relative = (path.relative_to(root) for path in root.rglob("*") if is_image(path))
-    return sorted(p.as_posix() for p in relative if not any(part.startswith(".") for part in p.parts))
+    return sorted(path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts))
 
 
 def is_image(path: Path) -> bool:
-    """Whether it is a file that ends as an image does, and is not hidden."""
+    """Return whether a path is a file with the suffix of an image, and not hidden."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def images_by_id(root: Path, dropped: Counter[str]) -> dict[str, Path]:
-    """Name without ending -> image, of all images below `root`; of several with one name the first, by path.
+    """Find all images in a folder at any depth by their names.
 
     Args:
         root: the folder.
-        dropped: reason -> count, added to.
+        dropped: reason -> count; updated.
+
+    Returns:
+        File name without suffix -> image; of several images with one name, the first by path.
 
     Raises:
-        MissingFileError: there is no such folder.
+        MissingFileError: the folder does not exist.
     """
     if not root.is_dir():
-        raise MissingFileError("there is no such folder of images", where=root)
+        raise MissingFileError("the folder of images does not exist", where=root)
     found: dict[str, Path] = {}
     for image in images_below(root):
         if found.setdefault((root / image).stem, root / image) != root / image:
-            dropped["image of the same name as another"] += 1
+            dropped["image with the same name as another"] += 1
     return found
