@@ -26,7 +26,7 @@ from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import load_prepared
 from ggcam.inference.predict import predict
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit
+from ggcam.training.train import train
 
 RAW_SIZE, FRAME, BATCH = "96x80", "64x64", 64
 MIMIC_CXR_CASES = 377_110
@@ -106,7 +106,7 @@ def load_epoch(data: Path, cache: Cache) -> None:
 
 def train_epoch(data: Path, out: Path) -> None:
     config = TrainConfig(backbone="test_resnet", output_stride=8, epochs=1, batch_size=BATCH, accelerator="cpu")
-    fit(load_prepared(data), config, out, "run")
+    train(load_prepared(data), config, out, "run")
 
 
 def predict_all(run: Path, images: Path, out: Path) -> None:

@@ -14,7 +14,7 @@ from ggcam.gaze.maps import as_peak
 from ggcam.guidance import create_guidance
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
-from ggcam.models.checkpointing import checkpoint_gradients
+from ggcam.models.checkpointing import enable_gradient_checkpointing
 from ggcam.training.config import TrainConfig
 from ggcam.training.lightning_module import GuidedTraining
 
@@ -73,14 +73,14 @@ def ours(
     )
     model = task.model().to(memory_format=torch.channels_last)
     if checkpointing:
-        checkpoint_gradients(model.backbone)
+        enable_gradient_checkpointing(model.backbone)
     module = GuidedTraining(model, create_guidance("ggcam"), config, task.frame).to(task.device)
     optimizer, batch = module.configure_optimizers(), task.batch()
     assert isinstance(optimizer, torch.optim.Optimizer)
 
     def step() -> None:
         with torch.autocast(task.device, torch.bfloat16, enabled=bf16):
-            loss = module.losses_of(batch).total
+            loss = module.compute_losses(batch).total
         module.backward(loss)
         optimizer.step()
         optimizer.zero_grad()

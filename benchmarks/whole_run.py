@@ -11,9 +11,9 @@ from benchmarks.raw_cases import many, raw_cases
 from benchmarks.side_by_side import Result
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare
-from ggcam.evaluation.evaluate import evaluate, write_evaluation
+from ggcam.evaluation.evaluate import evaluate
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit
+from ggcam.training.train import train
 
 
 def run(short: bool = False) -> Iterator[Result]:
@@ -25,8 +25,8 @@ def run(short: bool = False) -> Iterator[Result]:
         data = prepare(source, root / "data", PrepareConfig(size="64x64" if short else "128x96", split="position"))
         config = TrainConfig(backbone=backbone, output_stride=16, epochs=epochs, accelerator="cpu")
         started = time.perf_counter()
-        trained = fit(data, config, root, "run")
+        trained = train(data, config, root, "run")
         between = time.perf_counter()
-        write_evaluation(trained.root, evaluate(trained.root, device="cpu"))
+        evaluate(trained, device="cpu").save()
         training, whole = between - started, time.perf_counter() - started
     yield Result("a run: train, evaluate, report", "of that: training", whole, training, training / whole, target=0.95)

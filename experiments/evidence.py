@@ -18,7 +18,6 @@ from typing import Any
 import pandas as pd
 from benchmarks.raw_cases import prepared_cases
 
-from ggcam.commands.train import silence_lightning
 from ggcam.data.prepared import PreparedData
 from ggcam.simulation.config import SimulationConfig
 from ggcam.study.local import run_locally
@@ -93,7 +92,7 @@ def study(out: Path, name: str, part: Part, workers: int) -> dict[str, Any]:
     data = prepared(out, part.shortcut)
     root = out / name
     executor = partial(run_locally, workers=workers)
-    result = run_study(data, plan, root, executor, on_start=silence_lightning, on_outcome=print)
+    result = run_study(data, plan, root, executor, on_outcome=print)
     if result.failed:
         raise SystemExit(f"{len(result.failed)} runs failed: {result.folder.errors}")
     return write_results(root)

@@ -20,11 +20,11 @@ import pandas as pd
 from benchmarks.raw_cases import prepared_cases
 
 from ggcam.data.prepared import PreparedData
-from ggcam.evaluation.evaluate import evaluate, write_evaluation
-from ggcam.run_folder import open_run_folder
+from ggcam.evaluation.evaluate import evaluate
 from ggcam.simulation.config import SimulationConfig
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit, resume
+from ggcam.training.run import open_run
+from ggcam.training.train import resume, train
 
 
 def run(data: PreparedData, out: Path, config: TrainConfig) -> tuple[float, np.ndarray]:
@@ -34,9 +34,9 @@ def run(data: PreparedData, out: Path, config: TrainConfig) -> tuple[float, np.n
         if root.is_dir():
             resume(root)
         else:
-            fit(data, config, out / "run", root.name)
-        write_evaluation(root, evaluate(root))
-    history = pd.read_csv(open_run_folder(root).history)
+            train(data, config, out / "run", root.name)
+        evaluate(root).save()
+    history = open_run(root).history
     auroc = json.loads((root / "metrics.json").read_text())["macro_auroc"]["value"]
     return auroc, history["train_total"].to_numpy()
 

@@ -69,11 +69,10 @@ def prepared(simulated: Path) -> Path:
 def trained(prepared: Path) -> Path:
     """A run folder, trained for two epochs and evaluated."""
     from ggcam.data.prepared import load_prepared
-    from ggcam.evaluation.evaluate import evaluate, write_evaluation
+    from ggcam.evaluation.evaluate import evaluate
     from ggcam.training.config import TrainConfig
-    from ggcam.training.fit import fit
+    from ggcam.training.train import train
 
     config = TrainConfig(backbone="test_resnet", output_stride=8, epochs=2, batch_size=8, seed=1)
-    run = fit(load_prepared(prepared), config, prepared.with_name("runs"), "trained")
-    write_evaluation(run.root, evaluate(run.root))
-    return run.root
+    run = train(load_prepared(prepared), config, prepared.with_name("runs"), "trained")
+    return evaluate(run).save().root

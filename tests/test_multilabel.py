@@ -17,7 +17,7 @@ import torch
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from commands.calling import call, refused
+from commands.calling import call, refusal
 from data.sources.reflacx_fixture import Reflacx
 from ggcam.data.dataset import PreparedDataset
 from ggcam.data.prepare.config import PrepareConfig
@@ -26,14 +26,14 @@ from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.sources import reflacx
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.evaluation.cam_metrics import Blur
-from ggcam.evaluation.evaluate import evaluate, write_evaluation
+from ggcam.evaluation.evaluate import evaluate
 from ggcam.evaluation.run_metrics import gaze_of_label, measure
 from ggcam.gaze.maps import attention_map
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.study.folder import open_study
 from ggcam.study.metrics import read_metrics
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit
+from ggcam.training.train import train
 from ggcam.training.model_spec import ModelSpec
 from multilabel_fixture import CLASSES, prepare_multilabel, write_multilabel
 
@@ -53,8 +53,8 @@ def data(raw) -> PreparedData:
 @pytest.fixture(scope="module")
 def run(data) -> RunFolder:
     """Trained for two epochs and evaluated."""
-    made = fit(data, TINY, data.root.with_name("runs"), "several")
-    return write_evaluation(made.root, evaluate(made.root))
+    made = train(data, TINY, data.root.with_name("runs"), "several")
+    return evaluate(made).save()
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def test_a_patient_who_is_drawn_twice_brings_every_label_twice(run):
 
 def test_a_study_refuses_the_original_loss_before_training(data, capsys, tmp_path):
     flags = ("--backbone", "test_resnet", "--guidance", "none,original", "--seeds", "1", "--out", tmp_path / "s")
-    assert "one class a case" in refused(capsys, "study", data.root, *flags)
+    assert "one class a case" in refusal(capsys, "study", data.root, *flags)
     assert not (tmp_path / "s").exists()
 
 
@@ -259,7 +259,7 @@ def test_what_a_network_learns_depends_on_the_choice_of_gaze(data, tmp_path):
     histories = []
     for choice in ("own-else-all", "all", "own"):
         config = TrainConfig(**{**vars(TINY), "epochs": 1, "label_gaze": choice, "lr": 1e-12, "weight_decay": 0.0})
-        histories.append(pd.read_csv(fit(data, config, tmp_path, choice).history))
+        histories.append(pd.read_csv(train(data, config, tmp_path, choice).history))
     assert len({round(float(history["train_guidance"][0]), 5) for history in histories}) == 3
     assert len({round(float(history["train_classification"][0]), 5) for history in histories}) == 1
 
@@ -268,7 +268,7 @@ def test_a_network_learns_labels_that_are_there_together(tmp_path):
     """Where labels are blobs, a few epochs are enough."""
     data = prepare_multilabel(write_multilabel(tmp_path / "raw", cases=160, seed=1))
     config = TrainConfig(**{**vars(TINY), "epochs": 12, "lr": 3e-3})
-    run = fit(data, config, tmp_path, "learned")
+    run = train(data, config, tmp_path, "learned")
     metrics = evaluate(run.root).metrics
     assert metrics["macro_auroc"]["value"] > 0.9
     assert metrics["gaze_agreement"]["cc"]["cam"]["value"] > metrics["gaze_agreement"]["cc"]["shuffled_gaze"]["value"]
@@ -276,9 +276,9 @@ def test_a_network_learns_labels_that_are_there_together(tmp_path):
 
 def test_the_original_loss_refuses_and_leaves_no_folder(data, tmp_path, capsys):
     with pytest.raises(ConfigError, match=r"one class a case(.|\n)*--guidance"):
-        fit(data, TrainConfig(**{**vars(TINY), "guidance": "original"}), tmp_path / "runs")
+        train(data, TrainConfig(**{**vars(TINY), "guidance": "original"}), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
-    message = refused(capsys, "train", data.root, "--preset", "resnet-original", "--out", tmp_path / "runs")
+    message = refusal(capsys, "train", data.root, "--preset", "resnet-original", "--out", tmp_path / "runs")
     assert "one class a case" in message
 
 
@@ -311,7 +311,7 @@ def test_reflacx_trains_an_epoch(tmp_path):
             made.draw(reading, (4, 6, 20, 30), 5, "Pneumothorax")
     source = reflacx.read(made.write(), dictation_window_s=1)
     data = prepare(source, tmp_path / "data", PrepareConfig(size="64x64", split="source", workers=1))
-    run = fit(data, TrainConfig(**{**vars(TINY), "epochs": 1, "batch_size": 4}), tmp_path, "reflacx")
+    run = train(data, TrainConfig(**{**vars(TINY), "epochs": 1, "batch_size": 4}), tmp_path, "reflacx")
     history = pd.read_csv(run.history)
     assert np.isfinite(history.to_numpy()).all()
     assert history["train_guidance"][0] > 0
@@ -319,4 +319,4 @@ def test_reflacx_trains_an_epoch(tmp_path):
     assert evaluation.labels.shape == (4, 15)
     assert set(evaluation.metrics["pointing_game"]) == {"Pneumothorax"}
     assert evaluation.metrics["pointing_game"]["Pneumothorax"]["cases"] == 2
-    assert write_evaluation(run.root, evaluation).html_report.is_file()
+    assert evaluation.save().html_report.is_file()

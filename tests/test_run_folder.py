@@ -37,7 +37,7 @@ def test_opening_finds_what_was_created(tmp_path):
     run, opened = created(tmp_path), open_run_folder(tmp_path / "mine")
     assert opened == run
     assert opened.data_root == Path("some/DATA")
-    assert opened.description["type"] == "hf/resnet18"
+    assert opened.model_settings["type"] == "hf/resnet18"
 
 
 def test_unnamed_runs_get_names_of_their_own(tmp_path):
@@ -62,21 +62,21 @@ def test_what_is_no_name_is_refused(tmp_path, name):
 def test_a_taken_name_is_refused_and_left_alone(tmp_path):
     run = created(tmp_path)
     before = sorted(run.root.rglob("*"))
-    with pytest.raises(RunFolderError, match=r"something under this name(?s:.*)--resume"):
+    with pytest.raises(RunFolderError, match=r"already taken(?s:.*)--resume"):
         created(tmp_path)
     assert sorted(run.root.rglob("*")) == before
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="something under this name"):
+    with pytest.raises(RunFolderError, match="already taken"):
         created(tmp_path, "file")
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(RunFolderError, match="no such run folder"):
+    with pytest.raises(RunFolderError, match="does not exist"):
         open_run_folder(tmp_path / "none")
-    with pytest.raises(RunFolderError, match=r"no run folder(?s:.*)config.toml"):
+    with pytest.raises(RunFolderError, match=r"not a run folder(?s:.*)config.toml"):
         open_run_folder(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="no such run folder"):
+    with pytest.raises(RunFolderError, match="does not exist"):
         open_run_folder(tmp_path / "file")
 
 

@@ -13,14 +13,22 @@ if TYPE_CHECKING:
     from ggcam.data.dataset import PreparedDataset
     from ggcam.data.prepared import load_prepared
     from ggcam.errors import GGCamError
-    from ggcam.gaze.fixations import Fixations
+    from ggcam.evaluation.evaluate import Evaluation, evaluate
     from ggcam.gaze.batch import GazeBatch
+    from ggcam.gaze.fixations import Fixations
     from ggcam.gaze.maps import attention_map, attention_maps
-    from ggcam.guidance import GUIDANCES, Guidance, create_guidance
+    from ggcam.guidance import GUIDANCES, Guidance, cam_gaze_loss, create_guidance
+    from ggcam.inference.predictor import Predictor, load_predictor
+    from ggcam.inference.result import PredictionResult
     from ggcam.models.backbones import create_backbone
     from ggcam.models.cam import CAMClassifier, CAMHead, CAMOutput
-    from ggcam.run_folder import open_run_folder
-    from ggcam.training.model_spec import load_model
+    from ggcam.report import plots
+    from ggcam.study.demo import DemoResult, run_demo
+    from ggcam.study.plan import StudyPlan, plan_study
+    from ggcam.study.study import StudyResult, open_study, run_study
+    from ggcam.training.config import TrainConfig
+    from ggcam.training.run import Run, open_run
+    from ggcam.training.train import train
 
     __version__: str
 
@@ -29,19 +37,35 @@ __all__ = [
     "CAMClassifier",
     "CAMHead",
     "CAMOutput",
+    "DemoResult",
+    "Evaluation",
     "Fixations",
     "GGCamError",
     "GazeBatch",
     "Guidance",
+    "PredictionResult",
+    "Predictor",
     "PreparedDataset",
+    "Run",
+    "StudyPlan",
+    "StudyResult",
+    "TrainConfig",
     "__version__",
     "attention_map",
     "attention_maps",
+    "cam_gaze_loss",
     "create_backbone",
     "create_guidance",
-    "load_model",
+    "evaluate",
+    "load_predictor",
     "load_prepared",
-    "open_run_folder",
+    "open_run",
+    "open_study",
+    "plan_study",
+    "plots",
+    "run_demo",
+    "run_study",
+    "train",
 ]
 
 _HOMES = {
@@ -49,18 +73,33 @@ _HOMES = {
     "CAMClassifier": "models.cam",
     "CAMHead": "models.cam",
     "CAMOutput": "models.cam",
+    "DemoResult": "study.demo",
+    "Evaluation": "evaluation.evaluate",
     "Fixations": "gaze.fixations",
     "GGCamError": "errors",
     "GazeBatch": "gaze.batch",
     "Guidance": "guidance",
+    "PredictionResult": "inference.result",
+    "Predictor": "inference.predictor",
     "PreparedDataset": "data.dataset",
+    "Run": "training.run",
+    "StudyPlan": "study.plan",
+    "StudyResult": "study.study",
+    "TrainConfig": "training.config",
     "attention_map": "gaze.maps",
     "attention_maps": "gaze.maps",
+    "cam_gaze_loss": "guidance",
     "create_backbone": "models.backbones",
     "create_guidance": "guidance",
-    "load_model": "training.model_spec",
+    "evaluate": "evaluation.evaluate",
+    "load_predictor": "inference.predictor",
     "load_prepared": "data.prepared",
-    "open_run_folder": "run_folder",
+    "open_run": "training.run",
+    "open_study": "study.study",
+    "plan_study": "study.plan",
+    "run_demo": "study.demo",
+    "run_study": "study.study",
+    "train": "training.train",
 }
 """Public name -> the module that it lives in."""
 
@@ -71,6 +110,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         found: Any = version("ggcam")
+    elif name == "plots":
+        found = import_module("ggcam.report.plots")
     elif name in _HOMES:
         found = getattr(import_module(f"ggcam.{_HOMES[name]}"), name)
     else:

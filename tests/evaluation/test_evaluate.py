@@ -19,7 +19,7 @@ from ggcam.data.case import Frame
 from ggcam.data.prepared import REGIONS, PreparedData, load_prepared
 from ggcam.errors import ConfigError, MissingFileError, PreparedFolderError, RunFolderError
 from ggcam.evaluation.cam_metrics import CaseMasks, localisation_metrics
-from ggcam.evaluation.evaluate import evaluate, outputs_table, write_evaluation
+from ggcam.evaluation.evaluate import evaluate, outputs_table
 from ggcam.evaluation.run_metrics import with_intervals
 from ggcam.metrics.localisation import regions_to_mask
 from ggcam.run_folder import open_run_folder
@@ -201,7 +201,7 @@ def test_evaluating_again_gives_identical_files(run):
 
     before = sums(run)
     page = (run / "report.html").read_text()
-    write_evaluation(run, evaluate(run))
+    evaluate(run).save()
     assert sums(run) == before
     assert (run / "report.html").read_text() == page
 
@@ -211,27 +211,26 @@ def test_another_split_can_be_measured_and_nothing_is_written_before(run):
     evaluation = evaluate(run, split="valid")
     assert set(evaluation.cases["split"]) == {"valid"}
     assert (run / "metrics.json").read_bytes() == before
-    write_evaluation(run, evaluation)
+    evaluation.save()
     assert json.loads((run / "metrics.json").read_text())["split"] == "valid"
 
 
 def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
-    from ggcam.inference.backends import TorchEngine
-    from ggcam.inference.probabilities import Predictor, find_device
+    from ggcam.inference.engines import TorchEngine
+    from ggcam.inference.probabilities import BatchPredictor, find_device
     from ggcam.metrics.faithfulness import deletion_insertion
-    from ggcam.training.model_spec import load_model
 
     calls: list[tuple[int, int]] = []
     evaluation = evaluate(run, faithfulness_cases=3, progress=lambda done, total: calls.append((done, total)))
     of_class, cams = evaluation.labels, evaluation.cam
     assert calls[-1] == (len(of_class) + 3, len(of_class) + 3)
-    folder = write_evaluation(run, evaluation)
+    folder = evaluation.save()
     found = json.loads(folder.metrics.read_text())["faithfulness"]
     table = pd.read_parquet(folder.case_metrics)
     rows = np.flatnonzero(table["faithfulness/deletion_auc/cam"].notna())
     assert len(rows) == found["cases"] == 3
-    assert evaluate(run, faithfulness_cases=3).per_case.equals(evaluation.per_case)
-    predictor, data = Predictor(TorchEngine(load_model(folder), find_device("cpu"))), load_prepared(prepared)
+    assert evaluate(run, faithfulness_cases=3).case_metrics.equals(evaluation.case_metrics)
+    predictor, data = BatchPredictor(TorchEngine(evaluation.run.load_model(), find_device("cpu"))), load_prepared(prepared)
     for i in rows:
         image = torch.from_numpy(data.read_image(table["case_id"][i]) / 255).float()[None, None]
         few = image[0, 0].reshape(8, 8, 8, 8).mean(dim=(1, 3))[None, None]
@@ -248,7 +247,7 @@ def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
         assert list(known.mean()) == pytest.approx([each["value"] for each in found[name].values()])
         assert all(each["low"] <= each["value"] <= each["high"] for each in found[name].values())
         assert (known.iloc[:, 0] - known.iloc[:, 1]).to_numpy() == pytest.approx(known.iloc[:, 2].to_numpy())
-    with pytest.raises(ConfigError, match=r"(?s)no such number of cases.*--faithfulness-cases.*-1"):
+    with pytest.raises(ConfigError, match=r"(?s)number of cases is negative.*--faithfulness-cases.*-1"):
         evaluate(run, faithfulness_cases=-1)
 
 
@@ -268,9 +267,9 @@ def moved_away(run: Path, elsewhere: Path) -> None:
 
 def test_data_that_have_moved_can_be_named(run, prepared, tmp_path):
     moved_away(run, tmp_path / "gone")
-    with pytest.raises(PreparedFolderError, match=r"not where they were(?s:.*)gone(?s:.*)--data DATA"):
+    with pytest.raises(PreparedFolderError, match=r"data of the run do not exist(?s:.*)gone(?s:.*)--data DATA"):
         evaluate(run)
-    write_evaluation(run, evaluate(run, prepared))
+    evaluate(run, prepared).save()
     assert json.loads((run / "metrics.json").read_text())["data"] == str(prepared.resolve())
 
 
@@ -285,10 +284,10 @@ def copied(prepared: Path, folder: Path, old: str, new: str) -> Path:
 
 def test_data_of_other_classes_or_another_frame_are_refused(trained, prepared, tmp_path):
     classes = copied(prepared, tmp_path / "classes", "CHF", "COPD")
-    with pytest.raises(RunFolderError, match=r"differ in their classes(?s:.*)CHF(?s:.*)COPD"):
+    with pytest.raises(RunFolderError, match=r"different classes(?s:.*)CHF(?s:.*)COPD"):
         evaluate(trained, classes)
     frame = copied(prepared, tmp_path / "frame", "width_px = 64", "width_px = 96")
-    with pytest.raises(RunFolderError, match=r"differ in their frame(?s:.*)64x64(?s:.*)64x96"):
+    with pytest.raises(RunFolderError, match=r"different frame(?s:.*)64x64(?s:.*)64x96"):
         evaluate(trained, frame)
 
 
@@ -316,7 +315,7 @@ def test_an_unfinished_run_is_refused(run):
 def test_damaged_weights_are_refused(run):
     network = open_run_folder(run).weights
     network.write_bytes(network.read_bytes()[:1000])
-    with pytest.raises(RunFolderError, match=r"weights cannot be read(?s:.*)NET.pt"):
+    with pytest.raises(RunFolderError, match=r"weights cannot be loaded(?s:.*)NET.pt"):
         evaluate(run)
 
 

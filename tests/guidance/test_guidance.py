@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ggcam.errors import ConfigError
-from ggcam.gaze.maps import GazeBatch
+from ggcam.gaze.batch import GazeBatch
 from ggcam.guidance import GUIDANCES, Guidance, create_guidance
-from ggcam.guidance.correlation import pearson
+from ggcam.guidance.functional import pearson
 from ggcam.models.cam import CAMClassifier, CAMHead, CAMOutput
 
 FRAME = (64, 48)

@@ -13,7 +13,7 @@ from ggcam.gaze.batch import GazeBatch
 from ggcam.gaze.maps import as_density
 from ggcam.guidance import GGCAMGuidance, Guidance, OriginalGuidance
 from ggcam.guidance.original import export_scalars, load_scalars
-from ggcam.guidance.uncertainty import squared_error
+from ggcam.guidance.functional import squared_error
 from ggcam.models import original
 from ggcam.models.cam import CAMClassifier, CAMHead
 from ggcam.models.original_nets import OriginalEffNet, OriginalResNet
@@ -76,7 +76,7 @@ def test_start_values_depend_on_the_network(net, start):
         types = {OriginalResNet: "18", OriginalEffNet: "S"}
         model = CAMClassifier(net(types[net]) if net is not None else Other(), 3)
     guidance = OriginalGuidance()
-    guidance.attach(model)
+    guidance.initialize(model)
     assert export_scalars(guidance) == {"lg_sigma_classification": 7, "lg_sigma_dissimilarity": start, "lg_k": 0}
 
 

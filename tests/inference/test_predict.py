@@ -10,19 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commands.calling import call, refused
+from commands.calling import call, refusal
 from data.dicom_fixture import write_dicom
 from ggcam.data.original.writer import write_original_folders
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.sources import egd_cxr, original
 from ggcam.errors import ConfigError, MissingFileError
-from ggcam.evaluation.evaluate import evaluate, write_evaluation
+from ggcam.evaluation.evaluate import evaluate
 from ggcam.inference.predict import predict
-from ggcam.inference.predictor import onnx_of
+from ggcam.inference.predictor import onnx_from_run
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit
+from ggcam.training.train import train
 
 SIZE = (96, 80)
 
@@ -68,16 +68,15 @@ def as_original(request: pytest.FixtureRequest, simulated: Path, tmp_path_factor
         write_original_folders(source, data, root / "files", workers=1)
         source = original.read(root / "files" / "Down2_Blur500")
         data = prepare(source, root / "pt", PrepareConfig(split="source", size="32x32", bits=8, workers=1))
-    run = fit(data, TrainConfig(backbone="test_resnet", output_stride=8, epochs=1, batch_size=8), root / "runs", "run")
-    write_evaluation(run.root, evaluate(run.root))
-    return run.root
+    run = train(data, TrainConfig(backbone="test_resnet", output_stride=8, epochs=1, batch_size=8), root / "runs", "run")
+    return evaluate(run).save().root
 
 
 def test_a_run_on_images_framed_in_the_originals_way_frames_new_ones_so(as_original, simulated, tmp_path):
     evaluated = pd.read_parquet(open_run_folder(as_original).predictions).set_index("case_id")
     expected = evaluated.filter(like="probability_").to_numpy()
     network = tmp_path / "NET.onnx"
-    network.write_bytes(onnx_of(open_run_folder(as_original)))
+    network.write_bytes(onnx_from_run(open_run_folder(as_original)))
     kinds = [[next(simulated.glob(f"files/*/*/*/{case_id}.dcm")) for case_id in evaluated.index]]
     if files := list(as_original.parents[1].glob("files/Down2_Blur500/*/*.pt")):
         by_id = {path.stem: path for path in files}
@@ -177,10 +176,10 @@ def test_a_damaged_run_is_refused(capsys, trained, tmp_path):
     image = picture(tmp_path / "a.png")
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     open_run_folder(run).weights.unlink()
-    assert "no trained network yet" in refused(capsys, "predict", run, image, "--out", tmp_path / "out")
-    assert "no such run folder" in refused(capsys, "predict", tmp_path / "gone", image)
+    assert "no trained network yet" in refusal(capsys, "predict", run, image, "--out", tmp_path / "out")
+    assert "no such run folder" in refusal(capsys, "predict", tmp_path / "gone", image)
     (run / "params_CAMClassifier_.txt").write_text("[]")
-    assert "damaged" in refused(capsys, "predict", run, image, "--out", tmp_path / "out")
+    assert "damaged" in refusal(capsys, "predict", run, image, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -14,12 +14,12 @@ from ggcam.guidance import create_guidance
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 from ggcam.training.config import TrainConfig
-from ggcam.training.lightning_module import WARM_UP, GuidedTraining, cosine
+from ggcam.training.lightning_module import WARM_UP, GuidedTraining, cosine_factor
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
     steps = 400
-    rate = [cosine(step, steps) for step in range(steps + 1)]
+    rate = [cosine_factor(step, steps) for step in range(steps + 1)]
     top = rate.index(max(rate))
     assert max(rate) == 1
     assert top == round(WARM_UP * steps) - 1
@@ -32,8 +32,8 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_the_shortest_trainings_have_a_rate(steps: int):
-    assert all(math.isfinite(cosine(step, steps)) and cosine(step, steps) >= 0 for step in range(steps + 1))
-    assert cosine(0, steps) > 0
+    assert all(math.isfinite(cosine_factor(step, steps)) and cosine_factor(step, steps) >= 0 for step in range(steps + 1))
+    assert cosine_factor(0, steps) > 0
 
 
 FRAME = (64, 96)
@@ -61,15 +61,15 @@ def test_the_blur_is_in_degrees_of_each_fixation_or_in_pixels_of_the_frame():
     known = torch.tensor([[[10.0, 20.0], [30.0, 40.0], [math.nan, math.nan]]])
     fallback = max(FRAME) / FALLBACK_IMAGE_SIDE_DEG
     data = batch(known)
-    sigma = module(sigma_deg=0.5).gaze_of(data, data.points_px).sigma_px
+    sigma = module(sigma_deg=0.5).build_gaze(data, data.points_px).sigma_px
     expected = 0.5 * torch.tensor([[[10.0, 20.0], [30.0, 40.0], [fallback, fallback]]])
     torch.testing.assert_close(sigma, expected)
-    assert (module(sigma_px=3.0).gaze_of(data, data.points_px).sigma_px == 3.0).all()
+    assert (module(sigma_px=3.0).build_gaze(data, data.points_px).sigma_px == 3.0).all()
 
 
 def test_a_change_that_enlarges_the_image_enlarges_the_blur():
     data = batch(torch.ones(1, 3, 2))
     turned = 2 * torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
     change = Change(turned, torch.zeros(1, 2), torch.ones(1), torch.zeros(1))
-    gaze = module(sigma_px=3.0).gaze_of(data, data.points_px, change)
+    gaze = module(sigma_px=3.0).build_gaze(data, data.points_px, change)
     torch.testing.assert_close(gaze.sigma_px, torch.full((1, 3, 2), 6.0))

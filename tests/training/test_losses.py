@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
-from ggcam.training.losses import classification_loss, known_entries, loss_per_case, scores
+from ggcam.training.losses import classification_loss, count_known_entries, loss_per_case, macro_auroc_and_accuracy
 
 UNKNOWN = math.nan
 LABELS = torch.tensor([[1, 0, UNKNOWN], [UNKNOWN, UNKNOWN, UNKNOWN], [0, 1, 1], [1, UNKNOWN, 0]])
@@ -61,7 +61,7 @@ def test_a_batch_of_which_nothing_is_known_has_no_loss_and_no_gradient():
 
 
 def test_cases_weighed_by_what_is_known_make_up_the_loss_of_all():
-    weights = known_entries(LABELS.numpy())
+    weights = count_known_entries(LABELS.numpy())
     assert weights.tolist() == [2, 0, 3, 2]
     each = loss_per_case(logits(), LABELS).detach().numpy()
     assert np.average(each, weights=weights) == pytest.approx(classification_loss(logits(), LABELS).item(), rel=1e-6)
@@ -71,8 +71,8 @@ def test_one_label_a_case_has_the_cross_entropy():
     given, labels = logits(), torch.tensor([2, 0, 1, 1])
     assert torch.equal(classification_loss(given, labels), functional.cross_entropy(given, labels))
     assert torch.equal(loss_per_case(given, labels), functional.cross_entropy(given, labels, reduction="none"))
-    assert known_entries(labels.numpy()).tolist() == [1, 1, 1, 1]
-    auroc, accuracy = scores(given.detach().double().numpy(), labels.numpy())
+    assert count_known_entries(labels.numpy()).tolist() == [1, 1, 1, 1]
+    auroc, accuracy = macro_auroc_and_accuracy(given.detach().double().numpy(), labels.numpy())
     assert accuracy == (given.argmax(dim=1) == labels).double().mean().item()
     assert 0 <= auroc <= 1
 
@@ -84,10 +84,10 @@ def test_scores_of_several_labels_equal_scikit_learns():
     labels[:, 2] = np.where(np.isnan(labels[:, 2]), np.nan, 0)  # nobody has the last
     known = ~np.isnan(labels)
     areas = [roc_auc_score(labels[known[:, k], k], given[known[:, k], k]) for k in (0, 1)]
-    auroc, accuracy = scores(given, labels)
+    auroc, accuracy = macro_auroc_and_accuracy(given, labels)
     assert auroc == pytest.approx(np.mean(areas))
     assert accuracy == pytest.approx(np.mean((given > 0)[known] == labels[known]))
 
 
 def test_scores_of_nothing_known_are_undefined():
-    assert all(math.isnan(score) for score in scores(np.zeros((3, 2)), np.full((3, 2), np.nan)))
+    assert all(math.isnan(score) for score in macro_auroc_and_accuracy(np.zeros((3, 2)), np.full((3, 2), np.nan)))

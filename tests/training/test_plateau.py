@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ggcam.data.prepared import load_prepared
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit, resume
+from ggcam.training.train import resume, train
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.plateau import Plateau
 
@@ -50,7 +50,7 @@ def test_it_drops_when_torchs_own_would_and_survives_an_interruption(values, mod
 
 
 def final_state(run) -> dict:
-    return torch.load(run.last_checkpoint, weights_only=False)
+    return torch.load(run.folder.last_checkpoint, weights_only=False)
 
 
 def test_a_drop_brings_back_the_best_epochs_weights_and_optimizer(prepared, tmp_path, monkeypatch):
@@ -74,9 +74,9 @@ def test_a_drop_brings_back_the_best_epochs_weights_and_optimizer(prepared, tmp_
     monkeypatch.setattr(Plateau, "_drop", spy)
     worse = iter([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     monkeypatch.setattr("ggcam.training.losses.macro_auroc", lambda *_: next(worse))
-    run = fit(load_prepared(prepared), config, tmp_path, "run")
+    run = train(load_prepared(prepared), config, tmp_path, "run")
     assert seen == pytest.approx([1e-3, 1e-4])
-    assert pd.read_csv(run.history)["learning_rate"].tolist() == pytest.approx([1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-4])
+    assert pd.read_csv(run.folder.history)["learning_rate"].tolist() == pytest.approx([1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-4])
 
 
 class Interrupted(Exception):
@@ -102,10 +102,10 @@ def test_a_run_interrupted_around_a_drop_goes_on_to_the_very_state(prepared, tmp
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        fit(data, config, tmp_path, "cut", interrupt)
+        train(data, config, tmp_path, "cut", interrupt)
     assert final_state(open_run_folder(tmp_path / "cut"))["epoch"] == stop - 1
-    cut, whole = resume(tmp_path / "cut"), fit(data, config, tmp_path, "whole")
+    cut, whole = resume(tmp_path / "cut"), train(data, config, tmp_path, "whole")
     for part in ("state_dict", "optimizer_states"):
         torch.testing.assert_close(final_state(cut)[part], final_state(whole)[part], rtol=0, atol=0)
-    rates = [pd.read_csv(run.history)["learning_rate"].tolist() for run in (cut, whole)]
+    rates = [pd.read_csv(run.folder.history)["learning_rate"].tolist() for run in (cut, whole)]
     assert rates[0] == rates[1] == pytest.approx([1e-2, 1e-2, 1e-2, 1e-3, 1e-3])

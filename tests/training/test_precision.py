@@ -11,7 +11,7 @@ from ggcam.data.dataset import Batch
 from ggcam.guidance import create_guidance
 from ggcam.models import original
 from ggcam.models.cam import CAMClassifier
-from ggcam.models.checkpointing import checkpoint_gradients
+from ggcam.models.checkpointing import enable_gradient_checkpointing
 from ggcam.training.config import TrainConfig
 from ggcam.training.lightning_module import GuidedTraining
 
@@ -47,7 +47,7 @@ def curve(start: CAMClassifier, batches: list[Batch], channels: int = 1, bf16: b
     losses = []
     for batch in batches:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss = module.losses_of(batch._replace(image=batch.image.expand(-1, channels, -1, -1))).total
+            loss = module.compute_losses(batch._replace(image=batch.image.expand(-1, channels, -1, -1))).total
         module.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
@@ -62,7 +62,7 @@ def plain(start: CAMClassifier, batches: list[Batch]) -> torch.Tensor:
 
 def test_one_channel_and_recomputed_activations_change_rounding_alone(start, batches, plain):
     again = copy.deepcopy(start)
-    checkpoint_gradients(again.backbone)
+    enable_gradient_checkpointing(again.backbone)
     for fast in (curve(start, batches), curve(again, batches)):
         torch.testing.assert_close(fast[:1], plain[:1], rtol=1e-5, atol=1e-5)
         # Adam turns the rounding of a gradient near 0 into a whole step.

@@ -17,9 +17,8 @@ from ggcam.guidance import create_guidance
 from ggcam.models import original
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit, start_guidance
+from ggcam.training.train import start_guidance, train
 from ggcam.training.lightning_module import GuidedTraining
-from ggcam.training.model_spec import load_model
 from ggcam.training.presets import PRESETS, preset_in
 
 
@@ -64,9 +63,9 @@ def test_a_preset_is_found_wherever_it_stands_and_no_other_word_is_taken_for_one
 
 def test_other_flags_override_a_preset_even_with_a_value_that_is_the_default(prepared, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("ggcam.training.fit.fit", lambda data, config, *_: asked.append(config))
+    monkeypatch.setattr("ggcam.training.train.fit", lambda data, config, *_: asked.append(config))
     monkeypatch.setattr("ggcam.commands.train._evaluate", lambda *_: None)
-    monkeypatch.setattr("ggcam.training.fit.is_first_process", lambda: False)
+    monkeypatch.setattr("ggcam.training.train.is_first_process", lambda: False)
     default = TrainConfig()
     main(
         [
@@ -122,38 +121,38 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
     )
     run = open_run_folder(tmp_path / "a")
     params, results = {"effnet-ggcam": ("EffCAMNet", "ENetCAM_S"), "resnet-original": ("ResCAMNet", "RNetCAM_50")}[name]
-    assert run.results.name.rsplit("_", 1)[0] == results
-    assert len(run.results.name.rsplit("_", 1)[1]) == 5
-    files = {path.name for path in run.root.iterdir() if path.is_file()}
+    assert run.folder.results.name.rsplit("_", 1)[0] == results
+    assert len(run.folder.results.name.rsplit("_", 1)[1]) == 5
+    files = {path.name for path in run.folder.root.iterdir() if path.is_file()}
     assert {"params_NetLearn_.txt", f"params_{params}_.txt", "QuickHelper_summary.txt"} <= files
-    assert {path.name for path in run.results.iterdir()} == {
+    assert {path.name for path in run.folder.results.iterdir()} == {
         *("classification_report.json", "classification_results.csv", "NET.pt", "training_process.png"),
     }
-    assert json.loads((run.root / f"params_{params}_.txt").read_text())["reduction"] == "mean"
+    assert json.loads((run.folder.root / f"params_{params}_.txt").read_text())["reduction"] == "mean"
     assert sum("for comparison with old results" in record.message for record in caplog.records) == (
         name == "resnet-original"
     )
     # The file is the original's, and it is the network that was evaluated.
-    ours, theirs = load_model(run), original.load(run.weights)
-    assert original.recognise(original.read_state(run.weights))[0].type == results.split("_")[1]
+    ours, theirs = run.load_model(), original.load(run.folder.weights)
+    assert original.identify(original.read_state_dict(run.folder.weights))[0].type == results.split("_")[1]
     image = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(ours(image), theirs(image))
-    best = torch.load(run.checkpoints / "best.ckpt", weights_only=False)["state_dict"]
-    scalars = original.scalars_of(torch.load(run.weights))
+    best = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=False)["state_dict"]
+    scalars = original.scalars_in_state(torch.load(run.folder.weights))
     assert scalars["lg_sigma_dissimilarity"] == best["guidance.log_sigma_guidance"]
-    assert "valid_total" in pd.read_csv(run.history)
+    assert "valid_total" in pd.read_csv(run.folder.history)
 
 
 @pytest.mark.parametrize("name", ["effnet-original", "resnet-ggcam", "effnet-baseline", "resnet-baseline"])
 def test_the_other_presets_train_a_small_network(prepared, tmp_path, name):
-    run = fit(load_prepared(prepared), replace(PRESETS[name], backbone="test_resnet", epochs=1), tmp_path)
-    assert load_model(run)(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).logits.isfinite().all()
+    run = train(load_prepared(prepared), replace(PRESETS[name], backbone="test_resnet", epochs=1), tmp_path)
+    assert run.load_model()(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).logits.isfinite().all()
 
 
 def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared, tmp_path):
     network = original.NETWORKS["original-resnet-18"]
-    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original.SCALARS)}
-    state = original.state_of(original.create_classifier(network), scalars)
+    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original.LOSS_SCALARS)}
+    state = original.original_state_dict(original.create_classifier(network), scalars)
     torch.save(state, tmp_path / "old.pt")
     config = TrainConfig(
         backbone="original-resnet-18",
@@ -163,8 +162,8 @@ def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared,
         batch_size=16,
         lr=1e-12,
     )
-    run = fit(load_prepared(prepared), config, tmp_path)
-    after = torch.load(run.weights)
+    run = train(load_prepared(prepared), config, tmp_path)
+    after = torch.load(run.folder.weights)
     for key, value in state.items():
         if "running" not in key and "tracked" not in key:
             torch.testing.assert_close(after[key], value, msg=key)
@@ -172,7 +171,7 @@ def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared,
 
 def test_no_other_loss_starts_from_the_scalars_of_one_that_drowns_the_classification(tmp_path):
     model = original.create_classifier(original.NETWORKS["original-resnet-18"])
-    torch.save(original.state_of(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt")
+    torch.save(original.original_state_dict(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt")
     for guidance, start in (("ggcam", math.log(0.1)), ("original", -23.0)):
         module = GuidedTraining(model, create_guidance(guidance), TrainConfig(), (64, 64))
         start_guidance(module, tmp_path / "old.pt")
@@ -181,14 +180,14 @@ def test_no_other_loss_starts_from_the_scalars_of_one_that_drowns_the_classifica
 
 def test_weights_of_another_type_or_class_count_are_refused_before_anything_is_written(prepared, tmp_path):
     network = original.NETWORKS["original-resnet-18"]
-    torch.save(original.state_of(original.create_classifier(network, 2)), tmp_path / "two.pt")
+    torch.save(original.original_state_dict(original.create_classifier(network, 2)), tmp_path / "two.pt")
     for backbone, message in (
         ("original-resnet-18", r"linear.bias has shape \[2\]"),
         ("original-effnet-s", "is missing"),
     ):
         config = TrainConfig(backbone=backbone, weights=tmp_path / "two.pt")
         with pytest.raises(WeightsError, match=message):
-            fit(load_prepared(prepared), config, tmp_path / "runs")
+            train(load_prepared(prepared), config, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
@@ -204,17 +203,17 @@ def test_weights_of_another_type_or_class_count_are_refused_before_anything_is_w
 def test_what_the_originals_networks_cannot_do_is_said(prepared, tmp_path, options, message):
     config = TrainConfig(**{"backbone": "original-resnet-18", **options})
     with pytest.raises(ConfigError, match=message):
-        fit(load_prepared(prepared), config, tmp_path / "runs")
+        train(load_prepared(prepared), config, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_may_be_limited_in_time(prepared, tmp_path):
     config = TrainConfig(backbone="test_resnet", batch_size=8, epochs=50, max_hours=1e-9)
-    assert len(pd.read_csv(fit(load_prepared(prepared), config, tmp_path).history)) == 1
+    assert len(pd.read_csv(train(load_prepared(prepared), config, tmp_path).history)) == 1
 
 
 def test_the_cam_of_any_network_may_take_the_mean(prepared, tmp_path):
     config = TrainConfig(backbone="test_resnet", batch_size=8, epochs=1, reduction="mean")
-    run = fit(load_prepared(prepared), config, tmp_path)
-    assert load_model(run).head.reduction == "mean"
-    assert run.description["reduction"] == "mean"
+    run = train(load_prepared(prepared), config, tmp_path)
+    assert run.load_model().head.reduction == "mean"
+    assert run.folder.model_settings["reduction"] == "mean"

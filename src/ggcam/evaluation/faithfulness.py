@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ggcam.inference.probabilities import Predictor
+from ggcam.inference.probabilities import BatchPredictor
 from ggcam.metrics.bootstrap_statistics import CaseMean, weighted_mean
 from ggcam.metrics.faithfulness import deletion_insertion
 
@@ -36,7 +36,7 @@ def faithfulness_metrics(
     images: Callable[[list[int]], Shaped[Tensor, "b i H W"]],
     cam: Float[np.ndarray, "n h w"],
     label: Int[np.ndarray, " n"],
-    predictor: Predictor,
+    predictor: BatchPredictor,
     rows: Int[np.ndarray, " m"],
     batch_size: int,
     progress: Callable[[int], None] | None = None,
@@ -90,6 +90,6 @@ def _floats(image: Shaped[Tensor, "b i H W"]) -> Float[Tensor, "b i H W"]:
 
 
 def _probability(
-    predictor: Predictor, label: Int[np.ndarray, " b"]
+    predictor: BatchPredictor, label: Int[np.ndarray, " b"]
 ) -> Callable[[Float[np.ndarray, "b i H W"]], Float[np.ndarray, " b"]]:
     return lambda images: predictor(torch.from_numpy(images)).probabilities[np.arange(len(label)), label]

@@ -36,11 +36,8 @@ from ggcam.metrics.bootstrap_statistics import (
 from ggcam.metrics.calibration import brier_per_case, top_label
 from ggcam.metrics.classification import auroc_per_class
 from ggcam.metrics.delong import DeLong
-from ggcam.metrics.intervals import Interval, bootstrap_intervals
+from ggcam.metrics.intervals import RESAMPLES, Interval, bootstrap_intervals
 from ggcam.metrics.multilabel import label_metrics
-
-RESAMPLES = 2000
-"""Of the bootstrap behind every interval."""
 
 INTERVAL = f"95 %, percentile bootstrap over patients, {RESAMPLES:,} resamples"
 """What "low" and "high" are the ends of, but under auroc_delong."""

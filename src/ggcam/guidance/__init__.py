@@ -5,6 +5,7 @@ from __future__ import annotations
 from ggcam.errors import ConfigError
 from ggcam.guidance.base import Guidance, Losses
 from ggcam.guidance.correlation import CorrelationGuidance
+from ggcam.guidance.functional import cam_gaze_loss
 from ggcam.guidance.ggcam import GGCAMGuidance
 from ggcam.guidance.original import OriginalGuidance
 from ggcam.utils.aliases import canonical_name
@@ -17,6 +18,7 @@ __all__ = [
     "Guidance",
     "Losses",
     "OriginalGuidance",
+    "cam_gaze_loss",
     "create_guidance",
 ]
 

@@ -1,11 +1,11 @@
-"""The one interface of all ways for gaze to enter the training."""
+"""The interface that every way for gaze to enter training has."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ggcam.gaze.batch import GazeBatch
@@ -17,10 +17,10 @@ class Losses(NamedTuple):
     """The losses of a batch, scalars.
 
     Attributes:
-        total: what is minimised.
-        classification: the classifier's own loss.
-        guidance: the mean over all cases of what gaze adds; a case without gaze counts as 0, one with several labels
-            as the mean over those of them that have gaze.
+        total: the loss to minimise.
+        classification: the classifier's own loss, detached.
+        guidance: mean dissimilarity of CAM and gaze over all cases, detached. A case without gaze counts as 0, one with
+            several labels as the mean over those of its labels that have gaze.
     """
 
     total: Float[Tensor, ""]
@@ -29,48 +29,67 @@ class Losses(NamedTuple):
 
 
 class Guidance(nn.Module):
-    """No guidance: the classification loss alone. Also the base of every other method.
+    """Base class of all guidance methods; itself it is no guidance, the classification loss alone.
 
-    A method overrides :meth:`divergence`, and where it needs more room the other hooks: parameters of its own are
-    trained with the network; :meth:`attach` may give the model another head or pooling, which then stays for
-    prediction; :meth:`on_input` may change the image during training. Nothing here is asked for at prediction time.
+    A method overrides :meth:`dissimilarity`, and :meth:`combine` if the two losses are not simply added. Parameters of
+    its own are trained with the network and kept in the checkpoints. Guidance is a matter of training only: a trained
+    network is built, loaded and used without it.
 
     Args:
-        weight: of the guidance term in the total loss.
+        weight: weight of the guidance term in the total loss.
+
+    Example:
+        A guidance of your own, in a file `my_module.py`, for `ggcam train DATA --guidance my_module:PeakGuidance`:
+
+        >>> class PeakGuidance(Guidance):
+        ...     def dissimilarity(self, output, labels, density):
+        ...         attention = output.cam_for_labels(labels).flatten(1).softmax(1)
+        ...         return 1 - (attention * density.flatten(1)).sum(1)
     """
 
     def __init__(self, weight: float = 1.0):
         super().__init__()
         self.weight = weight
 
-    def attach(self, model: CAMClassifier) -> None:
-        """Called once, before training: the place to add a head, or to change the model's pooling."""
+    def initialize(self, model: CAMClassifier) -> None:
+        """Set initial values that depend on the network; called once, before training.
+
+        Args:
+            model: the network to train, which must not be changed: it is built without the guidance for prediction.
+        """
 
     def check_multilabel(self) -> None:
-        """Raise a ConfigError if the method makes sense only where every case belongs to exactly one class."""
-
-    def on_input(self, image: Shaped[Tensor, "b i H W"], gaze: GazeBatch) -> Shaped[Tensor, "b i H W"]:
-        """The training images as the network shall see them."""
-        return image
+        """Raise a ConfigError if the method requires that every case belongs to exactly one class."""
 
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"] | None:
-        """How far each case's CAM is from its gaze; None for a method that does not look at gaze.
+        """Compute how far the CAM of each case is from its gaze.
 
-        Where cases have several labels, a case comes once with each that it has (see :class:`Pairs`); a method need not
-        know, nor mind that there may be none at all.
+        With several labels per case, a case comes once for each label that it has (see :class:`Pairs`), and the batch
+        may be empty.
 
         Args:
-            output: of the model.
+            output: output of the model.
             labels: class index of each case.
-            density: gaze maps on the grid of the CAM, each summing to 1; all zero for a case without gaze, whose value
-                is ignored but must be finite.
+            density: gaze maps on the grid of the CAM, each summing to 1; all zero for a case without gaze, whose
+                dissimilarity is ignored but must be finite.
+
+        Returns:
+            A value per case; None for a method that does not use gaze.
         """
         return None
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """The total loss."""
+        """Combine the two losses.
+
+        Args:
+            classification: the classifier's own loss.
+            guidance: mean dissimilarity.
+
+        Returns:
+            The total loss.
+        """
         return classification + self.weight * guidance
 
     def forward(
@@ -80,16 +99,19 @@ class Guidance(nn.Module):
         gaze: GazeBatch,
         classification: Float[Tensor, ""],
     ) -> Losses:
-        """The losses of a batch: each guided case counts the same, however many others in the batch have gaze.
+        """Compute the losses of a batch. Every guided case counts the same, however many others have gaze.
 
         Args:
-            output: of the model.
+            output: output of the model.
             labels: class index of each case; or (b, k), 1, 0 or NaN (unknown) for each class.
-            gaze: of each case.
+            gaze: gaze of each case.
             classification: the classifier's own loss.
 
+        Returns:
+            The losses.
+
         Raises:
-            ConfigError: a case may have several labels, which the method cannot guide.
+            ConfigError: cases have several labels, which the method does not support.
         """
         if labels.ndim == 2:
             self.check_multilabel()

@@ -1,4 +1,4 @@
-"""`ggcam`: the method as its authors describe it, with a learned shift and start values that work."""
+"""`ggcam`: the method as its authors describe it, with a learned shift and initial values that work."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ggcam.gaze.maps import as_peak
-from ggcam.guidance.uncertainty import UncertaintyGuidance, squared_error
+from ggcam.guidance.functional import cam_gaze_loss
+from ggcam.guidance.uncertainty import UncertaintyGuidance
 from ggcam.models.cam import CAMOutput
 
 
 class GGCAMGuidance(UncertaintyGuidance):
-    """Mean squared error between a sigmoid of the true class's CAM and the gaze map, weighed by learned uncertainties.
+    """Mean squared error between a sigmoid of the true class's CAM and the gaze map, with learned uncertainties.
 
     `D = MSE(sigmoid(exp(k) CAM_y + s), G)`, where G has maximum 1 and k and s are learned. The shift s is an addition
-    to the published method: without it the sigmoid starts at 1/2 everywhere, which only a negative CAM, and so a
-    negative logit of the true class, could bring down to where nobody looked. For the same reason s starts where gaze
-    maps have their mean: a learned scalar moves by the learning rate a step at most, a few tenths in a short training.
+    to the published method: without it the sigmoid starts at 1/2 everywhere, and only a negative CAM, and so a negative
+    logit of the true class, could lower it where nobody looked. For the same reason s starts where gaze maps have their
+    mean: a learned scalar moves by at most the learning rate per step, a few tenths in a short training run.
 
     Args:
-        weight: multiplies D.
-        sigma_classification: start of sc.
-        sigma_guidance: start of sd; the smaller, the more the gaze counts.
-        sharpness: start of exp(k).
-        shift: start of s; the sigmoid of -2.5 is 0.08.
+        weight: factor on D.
+        sigma_classification: initial value of sc.
+        sigma_guidance: initial value of sd; the smaller, the more the gaze counts.
+        sharpness: initial value of exp(k).
+        shift: initial value of s; the sigmoid of -2.5 is 0.08.
     """
 
     def __init__(
@@ -43,6 +43,15 @@ class GGCAMGuidance(UncertaintyGuidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Mean squared error of each case over its grid, 0 to 1."""
-        activation = torch.sigmoid(self.log_sharpness.exp() * output.cam_of(labels) + self.shift)
-        return squared_error(activation, as_peak(density))
+        """Compute the mean squared error of each case over its grid, 0 to 1.
+
+        Args:
+            output: output of the model.
+            labels: class index of each case.
+            density: gaze map of each case.
+
+        Returns:
+            Shape (b,).
+        """
+        activation = torch.sigmoid(self.log_sharpness.exp() * output.cam_for_labels(labels) + self.shift)
+        return cam_gaze_loss(activation, density, "mse", reduction="none")

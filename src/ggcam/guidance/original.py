@@ -8,9 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ggcam.errors import ConfigError
-from ggcam.gaze.maps import as_peak
 from ggcam.guidance.base import Guidance
-from ggcam.guidance.uncertainty import UncertaintyGuidance, squared_error
+from ggcam.guidance.functional import cam_gaze_loss
+from ggcam.guidance.uncertainty import UncertaintyGuidance
 from ggcam.models.cam import CAMClassifier, CAMOutput
 from ggcam.models.original_nets import OriginalResNet
 
@@ -47,7 +47,7 @@ class OriginalGuidance(UncertaintyGuidance):
         super().__init__(weight, log_sigma_classification=7.0, log_sigma_guidance=-16.0, log_sharpness=0.0)
         self.log_sharpness.requires_grad_(False)
 
-    def attach(self, model: CAMClassifier) -> None:
+    def initialize(self, model: CAMClassifier) -> None:
         """Set the start value that the original uses with this network.
 
         Args:
@@ -82,7 +82,7 @@ class OriginalGuidance(UncertaintyGuidance):
         Returns:
             One value of 0 or more per case, without upper bound.
         """
-        return squared_error(output.cam[:, 0], as_peak(density))
+        return cam_gaze_loss(output.cam[:, 0], density, "mse", reduction="none")
 
 
 def export_scalars(guidance: Guidance) -> dict[str, Tensor]:

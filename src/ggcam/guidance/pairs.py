@@ -1,4 +1,4 @@
-"""Which CAM is held against which gaze: one a case, or one for each label that a case has."""
+"""Which CAM is compared with which gaze: one pair per case, or one per label that a case has."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ggcam.gaze.batch import GazeBatch
 from ggcam.models.cam import CAMOutput
 
 Labels = Int[Tensor, " b"] | Float[Tensor, "b k"]
-"""Class index of each case; or 1, 0 or NaN (unknown) for each class, where a case may belong to several or none."""
+"""Class index of each case; or 1, 0 or NaN (unknown) for each class, if a case may belong to several or none."""
 
 
 class Pairs(NamedTuple):
-    """The pairs of a case and a label that it has, a row each.
+    """Pairs of a case and a label that it has, one row each.
 
     Attributes:
-        output: of the model, for the case of each pair.
+        output: output of the model for the case of each pair.
         label: (m,), class index of each pair.
-        gaze: that guides the CAM of each pair.
-        case: (m,), place of each pair's case in the batch.
+        gaze: gaze that guides the CAM of each pair.
+        case: (m,), index of each pair's case in the batch.
     """
 
     output: CAMOutput
@@ -32,10 +32,18 @@ class Pairs(NamedTuple):
 
     @classmethod
     def from_batch(cls, output: CAMOutput, labels: Labels, gaze: GazeBatch) -> Pairs:
-        """Every case with its class, and its whole gaze; or with each of the labels that it certainly has.
+        """Pair each case with its class and its whole gaze; or, with several labels, with each label that it has.
 
         With several labels `gaze.label_gaze` decides which of a case's points guide which label's CAM. A case without
         any label is in no pair.
+
+        Args:
+            output: output of the model.
+            labels: class index of each case, or (b, k), 1, 0 or NaN (unknown) for each class.
+            gaze: gaze of each case.
+
+        Returns:
+            The pairs.
         """
         if labels.ndim == 1:
             return cls(output, labels, gaze, torch.arange(len(labels), device=labels.device))
@@ -43,7 +51,16 @@ class Pairs(NamedTuple):
         return cls(CAMOutput(*(part[case] for part in output)), label, gaze.for_labels(case, label), case)
 
     def mean(self, values: Float[Tensor, " m"], counts: Bool[Tensor, " m"], cases: int) -> Float[Tensor, ""]:
-        """Mean over `cases` cases of each one's mean over its pairs that count; 0 for a case without such a pair."""
+        """Average over the pairs of each case, and then over all cases.
+
+        Args:
+            values: value of each pair.
+            counts: which pairs count; a case without such a pair has the value 0.
+            cases: number of cases in the batch.
+
+        Returns:
+            The mean over the cases.
+        """
         zeros = torch.zeros(cases, device=values.device, dtype=values.dtype)
         total = zeros.index_add(0, self.case, torch.where(counts, values, 0))
         number = zeros.index_add(0, self.case, counts.to(values.dtype))

@@ -1,4 +1,4 @@
-"""Two losses weighed by learned uncertainties: what `ggcam` and `original` have in common."""
+"""Two losses weighted by learned uncertainties: the common part of `ggcam` and `original`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ggcam.guidance.base import Guidance
 class UncertaintyGuidance(Guidance):
     """`L = CE / sc^2 + log(1 + sc) + D / (2 sd^2) + log(1 + sd)` with learned `sc = exp(a)` and `sd = exp(b)`.
 
-    Zhu, Salcudean, Rohling, "Gaze-Guided Class Activation Mapping" (arXiv 2202.07107). The third parameter of the
-    paper, k, is here too; what it does to D is up to the method.
+    Zhu, Salcudean, Rohling, "Gaze-Guided Class Activation Mapping" (arXiv 2202.07107). The paper's third parameter, k,
+    is here as well; a subclass decides how D depends on it.
 
     Args:
-        weight: multiplies D.
-        log_sigma_classification: start of a.
-        log_sigma_guidance: start of b; the smaller, the more the gaze counts.
-        log_sharpness: start of k.
+        weight: factor on D.
+        log_sigma_classification: initial value of a.
+        log_sigma_guidance: initial value of b; the smaller, the more the gaze counts.
+        log_sharpness: initial value of k.
     """
 
     def __init__(self, weight: float, log_sigma_classification: float, log_sigma_guidance: float, log_sharpness: float):
@@ -29,17 +29,20 @@ class UncertaintyGuidance(Guidance):
         self.log_sharpness = nn.Parameter(torch.tensor(log_sharpness))
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """The total loss, with the two learned uncertainties."""
+        """Combine the two losses with the learned uncertainties.
+
+        Args:
+            classification: the classifier's own loss.
+            guidance: mean dissimilarity.
+
+        Returns:
+            The total loss.
+        """
         a, b = self.log_sigma_classification, self.log_sigma_guidance
-        # exp(-2b) rather than 1 / sd^2: at the start value of `original`, the gradient of that overflows float32.
+        # exp(-2b) instead of 1 / sd^2: at the initial value of `original`, the gradient of the latter overflows.
         return (
             classification * (-2 * a).exp()
             + torch.log1p(a.exp())
             + self.weight * guidance * (-2 * b).exp() / 2
             + torch.log1p(b.exp())
         )
-
-
-def squared_error(cam: Float[Tensor, "b h w"], gaze: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    """Mean over the grid, for each case."""
-    return (cam - gaze).square().mean(dim=(1, 2))

@@ -1,4 +1,4 @@
-"""A trained run -> a file for another program."""
+"""Export the network of a run to a file for other programs."""
 
 from __future__ import annotations
 
@@ -16,134 +16,139 @@ from ggcam.data.images import to_uint8
 from ggcam.data.prepared import Labels, PreparedData
 from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError
-from ggcam.inference.backends import OnnxRuntimeEngine
+from ggcam.inference.engines import OnnxRuntimeEngine
 from ggcam.inference.int8 import quantise
-from ggcam.inference.predictor import onnx_of
-from ggcam.inference.probabilities import Predictor
+from ggcam.inference.probabilities import BatchPredictor
+from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.metrics.classification import macro_auroc
 from ggcam.metrics.multilabel import macro_auroc_multilabel
 from ggcam.models import original
-from ggcam.run_folder import RunFolder, data_of, open_run_folder
-from ggcam.training.config import config_from_dict
-from ggcam.training.model_spec import ModelSpec, load_model
+from ggcam.training.run import Run, open_run
+from ggcam.utils.aliases import canonical_name
 from ggcam.utils.atomic import atomic_path, atomic_write
 
 Metrics = Mapping[str, float]
-"""What was measured at an export, by its name: nothing, but for int8."""
+"""What was measured during an export, by name; empty except for "onnx-int8"."""
 
 CALIBRATION_CASES = 128
-"""Validation cases, at most, from which the ranges of int8 are learned."""
+"""Maximum number of validation cases on which int8 is calibrated."""
 
 _BATCH = 8
 
 
 def export_original(root: Path, out: Path) -> Metrics:
-    """Write a run's network as a `NET.pt` that the original GG-CAM and :func:`ggcam.models.original.load` can load.
+    """Write the network of a run as a `NET.pt` for the original GG-CAM, or :func:`ggcam.models.original.load`.
 
-    The scalars of the loss, which play no part in predictions, go along where the run's guidance has them.
+    The scalars of the original's loss, which do not affect predictions, are copied if the run has them.
 
     Args:
-        root: the run folder.
-        out: the file to write.
+        root: run folder.
+        out: file to write.
+
+    Returns:
+        Nothing measured: an empty mapping.
 
     Raises:
-        RunFolderError: it is no run folder, or training has not finished.
-        ConfigError: the run's network is none of the original's.
+        RunFolderError: the folder is not a run folder, or training has not finished.
+        ConfigError: the original has no such network.
     """
-    run = open_run_folder(root)
-    model = load_model(run)
+    run = open_run(root)
+    model = run.load_model()
     if not original.is_original(model):
         raise ConfigError(
-            f"the original GG-CAM has no network to load this run's {ModelSpec.from_run(run).type} into",
-            where=run.root,
-            hint=f"train one of its own networks: --backbone {' or '.join(original.NETWORKS)}",
+            f"the original GG-CAM has no network to load this run's {run.spec.type} into",
+            where=run.folder.root,
+            hint=f"train one of the original's networks: --backbone {' or '.join(original.NETWORKS)}",
         )
-    scalars = original.scalars_of(original.read_state(run.weights))
+    scalars = original.scalars_in_state(original.read_state_dict(run.folder.weights))
     with atomic_path(out) as aside:
-        torch.save(original.state_of(model, scalars), aside)
+        torch.save(original.original_state_dict(model, scalars), aside)
     return {}
 
 
 def export_onnx(root: Path, out: Path) -> Metrics:
-    """Write a run's network as ONNX: bytes of an image in, logits and CAM out; see :mod:`ggcam.inference.onnx`.
+    """Write the network of a run as ONNX: 8-bit images in, logits and CAMs out; see :mod:`ggcam.inference.onnx`.
 
     Args:
-        root: the run folder.
-        out: the file to write.
+        root: run folder.
+        out: file to write.
+
+    Returns:
+        Nothing measured: an empty mapping.
 
     Raises:
-        RunFolderError: it is no run folder, or training has not finished.
-        ConfigError: a package is missing, or the file would not answer as the network does.
+        RunFolderError: the folder is not a run folder, or training has not finished.
+        ConfigError: a package is not installed, or the file would not compute the same as the network.
     """
-    atomic_write(out, onnx_of(open_run_folder(root)))
+    atomic_write(out, onnx_from_run(open_run(root)))
     return {}
 
 
 def export_int8(root: Path, out: Path) -> Metrics:
-    """Write a run's network as ONNX that computes in 8-bit integers, calibrated on the run's validation cases.
+    """Write the network of a run as ONNX that computes in 8-bit integers, calibrated on the run's validation cases.
 
     Args:
-        root: the run folder.
-        out: the file to write.
+        root: run folder.
+        out: file to write.
 
     Returns:
-        On the test cases (without any, on the validation cases): "macro AUROC in float32", "macro AUROC in int8" and
-        "loss of macro AUROC", each NaN where it is undefined; "largest change of a probability"; and "cases".
+        Metrics on the test cases, or on the validation cases if there are none: "macro AUROC in float32", "macro AUROC
+        in int8", "loss of macro AUROC" (NaN where undefined), "largest change of a probability" and "cases".
 
     Raises:
-        RunFolderError: it is no run folder, or training has not finished.
-        PreparedFolderError: the data of the run are gone.
-        ConfigError: as for :func:`export_onnx`.
+        RunFolderError: the folder is not a run folder, or training has not finished.
+        PreparedFolderError: the data of the run do not exist.
+        ConfigError: see :func:`export_onnx`.
     """
-    run = open_run_folder(root)
-    data = _data(run)
-    in_float = onnx_of(run)
+    run = open_run(root)
+    data = _run_data(run)
+    in_float = onnx_from_run(run)
     calibration = (batch for batch, _ in _batches(data, "valid", CALIBRATION_CASES))
     in_int8 = quantise(in_float, calibration)
     split: Split = "test" if "test" in set(data.cases["split"]) else "valid"
-    metrics = _compared(data, split, in_float, in_int8)
+    metrics = _compare(data, split, in_float, in_int8)
     atomic_write(out, in_int8)
     return metrics
 
 
-def _data(run: RunFolder) -> PreparedData:
-    """The cases as the run dealt them out."""
-    data = data_of(run)
-    ModelSpec.from_run(run).check_match(data)
-    return apply_view(data, replace(config_from_dict(run.settings["train"]).view, control="none"))
+def _run_data(run: Run) -> PreparedData:
+    """Load the data of a run with its own split."""
+    data = run.data()
+    run.spec.check_match(data)
+    return apply_view(data, replace(run.config.view, control="none"))
 
 
 def _batches(
-    data: PreparedData, split: Split, most: int | None = None
+    data: PreparedData, split: Split, limit: int | None = None
 ) -> Iterator[tuple[Shaped[np.ndarray, "b 1 H W"], Labels]]:
-    """Images in bytes with their labels, in order; `most` of them, spread over the split."""
+    """Yield 8-bit images and labels of a split in order; at most `limit` cases, evenly spaced."""
     dataset = PreparedDataset(data, split, cache="none")
     labels = data.labels_of(dataset.cases)
     rows = np.arange(len(dataset))
-    if most is not None and len(rows) > most:
-        rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
-    for places in SeededBatches(len(rows), _BATCH, seed=None):
-        taken = rows[places]
-        images = dataset[taken.tolist()].image.numpy()[:, 0]
-        yield np.stack([to_uint8(image) for image in images])[:, None], labels[taken]
+    if limit is not None and len(rows) > limit:
+        rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
+    for chosen in SeededBatches(len(rows), _BATCH, seed=None):
+        batch_rows = rows[chosen]
+        images = dataset[batch_rows.tolist()].image.numpy()[:, 0]
+        yield np.stack([to_uint8(image) for image in images])[:, None], labels[batch_rows]
 
 
-def _compared(data: PreparedData, split: Split, in_float: bytes, in_int8: bytes) -> Metrics:
-    """What the integers cost."""
-    predictors = [Predictor(OnnxRuntimeEngine(content), data.multi_label) for content in (in_float, in_int8)]
-    found: list[list[Float[np.ndarray, "b k"]]] = [[], []]
+def _compare(data: PreparedData, split: Split, in_float: bytes, in_int8: bytes) -> Metrics:
+    """Measure what quantisation changes."""
+    predictors = [BatchPredictor(OnnxRuntimeEngine(content), data.multi_label) for content in (in_float, in_int8)]
+    predicted: list[list[Float[np.ndarray, "b k"]]] = [[], []]
     truth: list[Labels] = []
     for image, labels in _batches(data, split):
         truth.append(labels)
-        for predictor, probabilities in zip(predictors, found, strict=True):
+        for predictor, probabilities in zip(predictors, predicted, strict=True):
             probabilities.append(predictor(torch.from_numpy(image)).probabilities)
-    before, after = (np.concatenate(each) for each in found)
-    area = macro_auroc_multilabel if data.multi_label else macro_auroc
-    areas = [area(each, np.concatenate(truth)) for each in (before, after)]
+    before, after = (np.concatenate(each) for each in predicted)
+    auroc = macro_auroc_multilabel if data.multi_label else macro_auroc
+    auroc_before, auroc_after = (auroc(each, np.concatenate(truth)) for each in (before, after))
     return {
-        "macro AUROC in float32": areas[0],
-        "macro AUROC in int8": areas[1],
-        "loss of macro AUROC": areas[0] - areas[1],
+        "macro AUROC in float32": auroc_before,
+        "macro AUROC in int8": auroc_after,
+        "loss of macro AUROC": auroc_before - auroc_after,
         "largest change of a probability": float(np.abs(after - before).max()),
         "cases": len(before),
     }
@@ -154,4 +159,25 @@ EXPORTERS: Mapping[str, Callable[[Path, Path], Metrics]] = {
     "onnx-int8": export_int8,
     "original": export_original,
 }
-"""Format on the command line -> what writes it, given a run folder and the file to write."""
+"""Format on the command line -> function that writes it, given the run folder and the file."""
+
+
+def export_run(root: Path, file_format: str, out: Path) -> Metrics:
+    """Write the network of a run in one of the formats of :data:`EXPORTERS`.
+
+    Args:
+        root: the run folder.
+        file_format: a key of :data:`EXPORTERS`; "released" is an alias of "original".
+        out: the file to write.
+
+    Returns:
+        What was measured during the export, by name; empty except for "onnx-int8".
+
+    Raises:
+        ConfigError: the format is unknown, or cannot hold the run's network.
+        RunFolderError: the folder is not a run folder, or training has not finished.
+    """
+    name = canonical_name(file_format)
+    if name not in EXPORTERS:
+        raise ConfigError("unknown file format", where="--format", expected=", ".join(EXPORTERS), got=file_format)
+    return EXPORTERS[name](root, out)

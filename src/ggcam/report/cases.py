@@ -102,15 +102,22 @@ class CaseReader:
     """The evaluated cases of a run, one by one.
 
     Args:
-        run: an evaluated run.
-        data: its prepared folder.
-        cams: of the run, see `read_cams`.
+        data: prepared folder that the cases belong to.
+        cams: CAMs of the run, see `read_cams`.
+        sigma_px: standard deviation of the gaze map's Gaussian in pixels of the frame; None uses `sigma_deg`.
+        sigma_deg: the same in degrees of visual angle.
     """
 
-    def __init__(self, run: RunFolder, data: PreparedData, cams: Mapping[str, Float[np.ndarray, "k h w"]]):
+    def __init__(
+        self,
+        data: PreparedData,
+        cams: Mapping[str, Float[np.ndarray, "k h w"]],
+        sigma_px: float | None = None,
+        sigma_deg: float = 1.0,
+    ):
         self._cams = cams
         self._data = data
-        self._blur = {name: run.settings["train"].get(name) for name in ("sigma_px", "sigma_deg")}
+        self._sigma_px, self._sigma_deg = sigma_px, sigma_deg
 
     def __getitem__(self, case_id: str) -> CaseView:
         """The case of this id."""
@@ -133,7 +140,7 @@ class CaseReader:
 
     def _map(self, case_id: str, grid: tuple[int, ...]) -> np.ndarray:
         size = self._data.frame.shape
-        return attention_map(self._data.gaze[case_id], (grid[0], grid[1]), size, **self._blur)
+        return attention_map(self._data.gaze[case_id], (grid[0], grid[1]), size, self._sigma_px, self._sigma_deg)
 
 
 def read_predictions(run: RunFolder) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The main job from end to end on simulated data, small enough for two cores and a few minutes."""
+"""The whole workflow on simulated data, small enough for two cores and a few minutes."""
 
 from __future__ import annotations
 
@@ -15,131 +15,141 @@ from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources import egd_cxr
 from ggcam.errors import DataError
-from ggcam.evaluation.evaluate import Evaluation, evaluate, write_evaluation
+from ggcam.evaluation.evaluate import Evaluation, evaluate
 from ggcam.inference.predict import predict
 from ggcam.report.cases import CaseReader, read_cams, read_predictions
-from ggcam.report.plots import ComparisonCase, comparison
-from ggcam.run_folder import PROBABILITY, RunFolder, open_run_folder
+from ggcam.report.plots import ComparisonCase, save_comparison
+from ggcam.run_folder import PROBABILITY
 from ggcam.simulation.config import SimulationConfig
 from ggcam.simulation.simulator import simulate
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit
+from ggcam.training.run import Run
+from ggcam.training.train import OnEpoch, train
 
 GUIDANCES = ("none", "ggcam-cc")
 CASES = 640
-PICTURED = 4
-PREDICTED = 6
+EPOCHS = 25
+CASES_IN_PICTURE = 4
+IMAGES_TO_PREDICT = 6
 
-NOTE = """What `ggcam demo` left here, made from simulated data. `ggcam demo --overwrite` replaces the whole folder.
+README = """The output of `ggcam demo`, made from simulated data. `ggcam demo --overwrite` replaces the whole folder.
 
 raw/             simulated chest X-rays and gaze, in the raw layout of EGD-CXR
-data/            the same, prepared
-run/             a run folder without guidance and one with; open their report.html
-predictions/     test images predicted straight from DICOM, without gaze
+data/            the prepared folder
+run/             two run folders, without and with guidance; open their report.html
+predictions/     predictions of test images in DICOM format, without gaze
 comparison.png   image, gaze, and CAMs without and with guidance
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DemoResult:
-    """What the demo leaves.
+    """Results of the demo.
 
     Attributes:
-        head: of the comparison table.
-        rows: of the comparison table, one a guidance.
+        table: one row per guidance: macro_auroc, accuracy, hit_rate (share of pneumonia cases whose CAM peaks on the
+            finding) and chance (hit rate of a uniform map); macro_auroc and hit_rate with their 95 % intervals
+            (columns _low and _high).
         picture: image, gaze, and CAMs without and with guidance.
-        pages: the report of each run.
+        reports: HTML report of each run.
     """
 
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    table: pd.DataFrame
     picture: Path
-    pages: tuple[Path, ...]
+    reports: tuple[Path, ...]
 
 
 def run_demo(
-    out: Path,
+    out: str | Path = "demo",
     overwrite: bool = False,
     seed: int = 0,
-    say: Callable[[str], None] = lambda _: None,
+    *,
     cases: int = CASES,
-    epochs: int = 25,
+    epochs: int = EPOCHS,
+    on_step: Callable[[str], None] = lambda _: None,
+    on_epoch: OnEpoch | None = None,
     progress_bar: bool = False,
 ) -> DemoResult:
-    """Simulate, prepare, train without and with guidance on the same split, evaluate both, predict.
+    """Simulate, prepare, train without and with guidance on the same split, evaluate both, and predict.
 
     Args:
-        out: folder to make.
-        overwrite: replace it when it is a demo's.
-        seed: of everything.
-        say: told what happens.
-        cases: images to simulate.
-        epochs: of each training.
-        progress_bar: draw one on the terminal while training.
+        out: folder to create.
+        overwrite: replace the folder of an earlier demo.
+        seed: random seed of the simulation and the training.
+        cases: number of images to simulate.
+        epochs: number of epochs of each run.
+        on_step: called with a description of each step before it starts.
+        on_epoch: called with each row of the history of each run.
+        progress_bar: show a progress bar on the terminal during training.
+
+    Returns:
+        The metrics of both runs, and the files to look at.
 
     Raises:
-        DataError: there is something in the way that is no demo's.
+        DataError: `out` is not empty and not the folder of a demo, or it is one and `overwrite` is False.
+
+    Example:
+        >>> import ggcam
+        >>> result = ggcam.run_demo("demo")                      # doctest: +SKIP
+        >>> result.table[["guidance", "macro_auroc", "hit_rate"]]  # doctest: +SKIP
     """
-    _make_room(out, overwrite)
+    out = Path(out)
+    _create_folder(out, overwrite)
     raw, prepared = out / "raw", out / "data"
-    say(f"1/5 simulating {cases} chest X-rays with gaze, in the raw layout of EGD-CXR")
+    on_step(f"1/5 simulating {cases} chest X-rays with gaze in the raw layout of EGD-CXR")
     simulate(raw, SimulationConfig(cases=cases, shortcut=0.8, seed=seed))
-    say("2/5 preparing them, as one would prepare the real download")
+    on_step("2/5 preparing them, as one would prepare the real download")
     data = prepare(egd_cxr.read(raw), prepared, PrepareConfig(size="128x96", split_file=raw / "split.csv"))
     evaluations: dict[str, Evaluation] = {}
-    runs: dict[str, RunFolder] = {}
+    runs: dict[str, Run] = {}
     for number, guidance in enumerate(GUIDANCES, start=3):
-        say(f"{number}/5 training with guidance {guidance!r} and evaluating on the test split")
+        on_step(f"{number}/5 training with guidance {guidance!r} and evaluating on the test split")
         config = TrainConfig(guidance=guidance, backbone="resnet18", num_stages=3, epochs=epochs, seed=seed)
-        runs[guidance] = fit(data, config, out / "run", guidance, progress_bar=progress_bar)
-        evaluations[guidance] = evaluate(runs[guidance].root)
-        write_evaluation(runs[guidance].root, evaluations[guidance])
-    say("5/5 predicting test images straight from DICOM, without gaze")
-    test = data.cases.loc[data.cases["split"] == "test", "case_id"].tolist()[:PREDICTED]
+        runs[guidance] = train(data, config, out / "run", guidance, on_epoch=on_epoch, progress_bar=progress_bar)
+        evaluations[guidance] = evaluate(runs[guidance])
+        evaluations[guidance].save()
+    on_step("5/5 predicting test images in DICOM format, without gaze")
+    test = data.cases.loc[data.cases["split"] == "test", "case_id"].tolist()[:IMAGES_TO_PREDICT]
     files = [next(raw.glob(f"files/*/*/*/{case_id}.dcm")) for case_id in test]
-    predict(runs[GUIDANCES[-1]].root, files, out / "predictions")
+    predict(runs[GUIDANCES[-1]].folder.root, files, out / "predictions")
     picture = out / "comparison.png"
-    comparison(_pictured(data, *runs.values()), picture, guidance=GUIDANCES[-1])
-    rows = tuple(_row(guidance, evaluation.metrics) for guidance, evaluation in evaluations.items())
-    head = ("guidance", "macro AUROC [95 %]", "accuracy", "CAM peaks on pneumonia [95 %]", "chance")
-    return DemoResult(head, rows, picture, tuple(run.html_report for run in runs.values()))
+    save_comparison(_comparison_cases(data, *runs.values()), picture, guidance=GUIDANCES[-1])
+    table = pd.DataFrame([_row(guidance, evaluation.metrics) for guidance, evaluation in evaluations.items()])
+    return DemoResult(table, picture, tuple(run.folder.html_report for run in runs.values()))
 
 
-def _make_room(out: Path, overwrite: bool) -> None:
-    """An empty folder but for a note by which a later call knows it for a demo's, however far that one got."""
-    note = out / "README.txt"
+def _create_folder(out: Path, overwrite: bool) -> None:
+    """Create the folder with a README, by which a later call recognises a demo, even an unfinished one."""
+    readme = out / "README.txt"
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        if not (note.is_file() and note.read_text(encoding="utf-8", errors="replace") == NOTE):
-            raise DataError("there is something in the demo's place", where=out, hint="choose another --out")
+        if not (readme.is_file() and readme.read_text(encoding="utf-8", errors="replace") == README):
+            raise DataError("the output folder exists and is not a demo", where=out, hint="choose another --out")
         if not overwrite:
-            raise DataError("there is an earlier demo", where=out, hint="choose another --out, or --overwrite it")
+            raise DataError(
+                "the output folder holds an earlier demo", where=out, hint="choose another --out, or pass --overwrite"
+            )
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
-    note.write_text(NOTE, encoding="utf-8")
+    readme.write_text(README, encoding="utf-8")
 
 
-def _row(guidance: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    def number(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
-
-    def metric(found: Mapping[str, float | None]) -> str:
-        return f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"
-
-    game = metrics["pointing_game"]["pneumonia"]
-    return (
-        guidance,
-        metric(metrics["macro_auroc"]),
-        number(metrics["accuracy"]["value"]),
-        metric(game["hit_rate"]),
-        number(game["chance"]["value"]),
-    )
+def _row(guidance: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    auroc, game = metrics["macro_auroc"], metrics["pointing_game"]["pneumonia"]
+    hits = game["hit_rate"]
+    return {
+        "guidance": guidance,
+        **{"macro_auroc": auroc["value"], "macro_auroc_low": auroc["low"], "macro_auroc_high": auroc["high"]},
+        "accuracy": metrics["accuracy"]["value"],
+        **{"hit_rate": hits["value"], "hit_rate_low": hits["low"], "hit_rate_high": hits["high"]},
+        "chance": game["chance"]["value"],
+    }
 
 
-def _pictured(data: PreparedData, without: RunFolder, guided: RunFolder) -> list[ComparisonCase]:
-    """The first test cases with pneumonia and gaze: not chosen by how well they came out."""
-    runs = [open_run_folder(run.root) for run in (without, guided)]
-    before, after = (CaseReader(run, data, read_cams(run)) for run in runs)
-    tables = [read_predictions(run) for run in runs]
+def _comparison_cases(data: PreparedData, without: Run, guided: Run) -> list[ComparisonCase]:
+    """Return the first test cases with pneumonia and gaze: they are not chosen by their results."""
+    runs = (without, guided)
+    before, after = (CaseReader(data, read_cams(run.folder), run.config.sigma_px, run.config.sigma_deg) for run in runs)
+    tables = [read_predictions(run.folder) for run in runs]
     label = data.class_names.index("pneumonia")
     probability = pd.DataFrame(
         {
@@ -153,7 +163,7 @@ def _pictured(data: PreparedData, without: RunFolder, guided: RunFolder) -> list
         if truth == label and case_id in data.gaze
     ]
     pictures = []
-    for case_id in chosen[:PICTURED]:
+    for case_id in chosen[:CASES_IN_PICTURE]:
         shown, guided_shown = before[case_id], after[case_id]
         pictures.append(
             ComparisonCase(

@@ -1,4 +1,4 @@
-"""Read what a study folder holds into the form that its page is made of, and write the page."""
+"""Write the HTML report of a study from its folder."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ import pandas as pd
 
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import DataError, MissingFileError, RunFolderError
+from ggcam.evaluation.run_results import PACKAGES
 from ggcam.metrics.classification import nan_to_none
 from ggcam.report.data_card import DataCard, data_card
-from ggcam.report.run_results import PACKAGES
 from ggcam.report.study_page import StudyResults, StudyRun, write_study_report
 from ggcam.run_folder import read_json
-from ggcam.study.folder import StudyFolder, open_study
+from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.plan import read_plan
 from ggcam.utils.versions import versions
 
 
 def write_study_page(root: Path, out_html: Path | None = None) -> Path:
-    """Write the page of a study whose results are there, and return its path.
+    """Write the HTML report of a study.
 
     Args:
         root: the study folder.
-        out_html: the page; report.html in the study folder by default.
+        out_html: file to write. Default: report.html in the study folder.
+
+    Returns:
+        The path of the report.
 
     Raises:
-        RunFolderError: it is no study, or its results are damaged.
-        MissingFileError: its results are not there.
+        RunFolderError: the folder is not a study, or its results are damaged.
+        MissingFileError: the study has no results.
     """
     results = read_study(root)
     page = out_html or StudyFolder(root).html_report
@@ -38,13 +41,19 @@ def write_study_page(root: Path, out_html: Path | None = None) -> Path:
 
 
 def read_study(root: Path) -> StudyResults:
-    """Everything for the page of a study; without a data card, and saying so, where its data are gone.
+    """Read everything that the report of a study shows; if the data are gone, the report says so.
+
+    Args:
+        root: the study folder.
+
+    Returns:
+        The content of the report.
 
     Raises:
-        RunFolderError: it is no study, or its results are damaged.
-        MissingFileError: its results are not there.
+        RunFolderError: the folder is not a study, or its results are damaged.
+        MissingFileError: the study has no results.
     """
-    study, plan = open_study(root)
+    study, plan = open_study_folder(root)
     for path in (study.summary, study.table):
         if not path.is_file():
             raise MissingFileError("the study has no results", where=path, hint="run the same `ggcam study` again")
@@ -74,7 +83,7 @@ def _runs(study: StudyFolder) -> tuple[StudyRun, ...]:
     try:
         table = pd.read_parquet(study.table)
         return tuple(
-            StudyRun(str(name), f"runs/{name}/report.html", _figure(of_run, "macro_auroc"), _figure(of_run, "accuracy"))
+            StudyRun(str(name), f"runs/{name}/report.html", _metric(of_run, "macro_auroc"), _metric(of_run, "accuracy"))
             for name, of_run in table.groupby("run", sort=False)
         )
     except (ValueError, OSError, KeyError) as error:
@@ -83,7 +92,7 @@ def _runs(study: StudyFolder) -> tuple[StudyRun, ...]:
         ) from error
 
 
-def _figure(of_run: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """A metric of a run's rows; None where it is undefined or not there."""
+def _metric(of_run: pd.DataFrame, metric: str) -> dict[str, Any]:
+    """Return a metric of a run: value, low and high, None if undefined or absent."""
     values = {end: dict(zip(of_run["metric"], of_run[end], strict=True)) for end in ("value", "low", "high")}
     return nan_to_none({end: float(of_end.get(metric, math.nan)) for end, of_end in values.items()})

@@ -1,4 +1,4 @@
-"""One run of a study, from nothing to a whole run folder; it reports its failure instead of raising it."""
+"""Execute one run of a study: train, evaluate and move the finished run folder to its place."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """A run to carry out, as another process is told of it.
+    """A run to execute, in a form that can be sent to another process.
 
     Attributes:
         data: the prepared folder.
         study: the study folder.
-        run: which of its runs.
-        threads: for its computations, and the most processes that decode images for it; None leaves that to torch.
-        on_start: called first, such as to quieten other packages; a function of a module.
+        run: the run of the plan.
+        threads: number of threads of its computations, and maximum number of processes that decode images. Default:
+            chosen by torch.
+        on_start: called first; a function that other processes can import.
     """
 
     data: Path
@@ -40,62 +41,72 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run went.
+    """Outcome of a run.
 
     Attributes:
-        name: of the run.
-        error: why it failed; None where it is finished.
-        seconds: it took.
+        name: name of the run.
+        error: error message; None if the run is finished.
+        seconds: duration of the run.
+        macro_auroc: test macro AUROC; None if the run failed or the metric is undefined.
     """
 
     name: str
     error: str | None
     seconds: float
+    macro_auroc: float | None = None
 
 
 def run_one(task: Task) -> Outcome:
-    """Train on the run's data, evaluate once on its test split, and put the whole folder in its place."""
+    """Train, evaluate once on the test split, and move the run folder to its place.
+
+    Args:
+        task: the run.
+
+    Returns:
+        The outcome; a failure is reported in it, not raised.
+    """
     started = time.monotonic()
+    macro_auroc, error = None, None
     try:
-        _carry_out(task)
-        error = None
+        macro_auroc = _train_and_evaluate(task)
     except GGCamError as mistake:
         error = str(mistake)
     except Exception as fault:
         log.debug("run %s failed", task.run.name, exc_info=True)
         place = traceback.extract_tb(fault.__traceback__)[-1]
         error = f"{type(fault).__name__}: {fault} ({Path(place.filename).name}:{place.lineno})"
-    return Outcome(task.run.name, error, time.monotonic() - started)
+    return Outcome(task.run.name, error, time.monotonic() - started, macro_auroc)
 
 
-def _carry_out(task: Task) -> None:
+def _train_and_evaluate(task: Task) -> float | None:
     if task.on_start is not None:
         task.on_start()
     import torch
 
     from ggcam.data.prepared import load_prepared
-    from ggcam.evaluation.evaluate import evaluate, write_evaluation
-    from ggcam.training.fit import fit
+    from ggcam.evaluation.evaluate import evaluate
+    from ggcam.training.train import train
 
     config = replace(task.run.config, devices="1", nodes=1, strategy="auto")
     if task.threads is not None:
         torch.set_num_threads(task.threads)
         config = replace(config, workers=min(8, task.threads))
     study = StudyFolder(task.study)
-    # A place of its own: where a cluster takes a slow machine for a lost one, two of them make the same run.
+    # A folder of its own: a cluster that takes a slow machine for a lost one executes the same run twice.
     partial = study.partial / random_code()
     try:
-        run = fit(load_prepared(task.data), config, partial, task.run.name)
-        write_evaluation(run.root, evaluate(run.root))
-        _publish(run.root, study.run(task.run))
+        run = train(load_prepared(task.data), config, partial, task.run.name)
+        evaluation = evaluate(run)
+        _publish(evaluation.save().root, study.run(task.run))
+        return evaluation.metrics["macro_auroc"]["value"]
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _publish(whole: Path, place: Path) -> None:
+def _publish(finished: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.rename(whole, place)
+        os.rename(finished, place)
     except OSError:
-        if not (place / "metrics.json").is_file():  # else another machine was faster, with the same result
+        if not (place / "metrics.json").is_file():  # otherwise another machine was faster, with the same result
             raise

@@ -1,4 +1,4 @@
-"""What happened epoch by epoch: kept with the checkpoint, so that a resumed run has all of it once."""
+"""History of a training run, kept in the checkpoint so that a resumed run has every epoch exactly once."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from ggcam.utils.atomic import atomic_write
 
 
 class History(lightning.Callback):
-    """Collects a row an epoch and writes `history.csv` as it goes.
+    """Callback that collects one row per epoch and writes `history.csv` after each.
 
-    Columns: epoch (from 0), learning_rate, seconds (of the epoch), data_wait_fraction (of the time spent in training steps, the
-    part in which the next batch was awaited, 0 to 1; a GPU may still be at work meanwhile), train_total,
-    train_classification, train_guidance, valid_total, valid_classification, valid_guidance, valid_macro_auroc,
-    valid_accuracy.
+    Columns: epoch (from 0), learning_rate (at the start of the epoch), seconds (duration of the epoch),
+    data_wait_fraction (fraction of the training time spent waiting for the next batch; a GPU may compute meanwhile),
+    train_total, train_classification, train_guidance, valid_total, valid_classification, valid_guidance,
+    valid_macro_auroc, valid_accuracy.
 
     Args:
-        path: of the CSV.
-        on_epoch: called with each new row, to print it, say.
+        path: the CSV file to write.
+        on_epoch: called with each new row.
     """
 
     def __init__(self, path: Path, on_epoch: Callable[[dict[str, float]], None] | None = None):
         self.path = path
         self.rows: list[dict[str, float]] = []
         self._on_epoch = on_epoch
-        self._started = 0.0
-        self._rate = 0.0
-        self._last = 0.0
-        self._waited = 0.0
+        self._epoch_start = 0.0
+        self._learning_rate = 0.0
+        self._step_end = 0.0
+        self._wait_s = 0.0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the epoch's clock, and note the rate it begins with."""
-        self._started = self._last = time.perf_counter()
-        self._waited = 0.0
-        self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        """Start the clock, and record the learning rate that the epoch starts with."""
+        self._epoch_start = self._step_end = time.perf_counter()
+        self._wait_s = 0.0
+        self._learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """A batch is there: it was awaited since the last step, or the start of the epoch."""
-        self._waited += time.perf_counter() - self._last
+        """Add the time spent waiting for this batch, since the last step or the start of the epoch."""
+        self._wait_s += time.perf_counter() - self._step_end
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """A step is done."""
-        self._last = time.perf_counter()
+        """Record the end of a step."""
+        self._step_end = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Add the epoch's row. Lightning validates before this, and saves checkpoints after it."""
-        seconds = time.perf_counter() - self._started
-        row = {"epoch": trainer.current_epoch, "learning_rate": self._rate, "seconds": seconds}
-        row["data_wait_fraction"] = self._waited / (self._last - self._started)
+        """Add the row of the epoch. Lightning validates before this, and saves checkpoints after it."""
+        seconds = time.perf_counter() - self._epoch_start
+        row = {"epoch": trainer.current_epoch, "learning_rate": self._learning_rate, "seconds": seconds}
+        row["data_wait_fraction"] = self._wait_s / (self._step_end - self._epoch_start)
         logged = trainer.callback_metrics.items()
         row |= {name.replace("/", "_"): float(value) for name, value in logged if "/" in name}
         self.rows.append(row)
@@ -67,9 +67,9 @@ class History(lightning.Callback):
                 self._on_epoch(row)
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """Return the state for the checkpoint."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint."""
+        """Restore the state from the checkpoint."""
         self.rows = list(state_dict["rows"])

@@ -1,4 +1,4 @@
-"""The Lightning module: one training step, one validation step, the optimizer."""
+"""The Lightning module: training step, validation step and optimizer."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ from ggcam.models.cam import CAMClassifier, CAMOutput
 from ggcam.models.checkpointing import frozen_running_statistics
 from ggcam.models.compiling import compile_network
 from ggcam.training.config import TrainConfig
-from ggcam.training.losses import classification_loss, known_entries, loss_per_case, scores
+from ggcam.training.losses import classification_loss, count_known_entries, loss_per_case, macro_auroc_and_accuracy
 
 WARM_UP = 0.05
-"""Share of the steps in which the cosine schedule rises to its peak."""
+"""Fraction of the steps in which the cosine schedule rises to its peak."""
 
 
 class GuidedTraining(lightning.LightningModule):
-    """A classifier in training under a guidance.
+    """Training of a classifier with a guidance.
 
     Args:
-        model: what is trained, and all that is kept.
+        model: the network to train.
         guidance: how gaze enters the loss.
-        config: of the run.
+        config: options of the training.
         frame: height and width of the images in pixels.
     """
 
     def __init__(self, model: CAMClassifier, guidance: Guidance, config: TrainConfig, frame: tuple[int, int]):
         super().__init__()
-        guidance.attach(model)
+        guidance.initialize(model)
         self.model = model
         self.guidance = guidance
         self.config = config
         self.frame = frame
-        self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def on_train_epoch_start(self) -> None:
-        """Dropout and the like follow from seed and epoch alone, so that a resumed run repeats them.
+        """Seed dropout and the like from the run's seed and the epoch alone, so that a resumed run repeats them.
 
-        The generator is the global one, which `fit` sets aside before and puts back afterwards.
+        The generator is torch's global one, whose state `train` saves before and restores afterwards.
         """
         torch.manual_seed((self.config.seed << 20) + self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Total loss of a batch."""
-        losses = self.losses_of(batch)
+        """Return the total loss of a batch, and log all losses."""
+        losses = self.compute_losses(batch)
         self.log_dict(
             {
                 "train/total": losses.total.detach(),
@@ -74,29 +74,45 @@ class GuidedTraining(lightning.LightningModule):
         )
         return losses.total
 
-    def losses_of(self, batch: Batch) -> Losses:
-        """The losses of a batch, changed by augmentation as this epoch has it."""
+    def compute_losses(self, batch: Batch) -> Losses:
+        """Compute the losses of a batch, with the augmentation of this epoch.
+
+        Args:
+            batch: a batch of training cases.
+
+        Returns:
+            The losses.
+        """
         image, points, change = batch.image, batch.points_px, None
         if self.config.augment.active:
             change = draw_changes(self.config.augment, batch.row, self.frame, self.config.seed, self.current_epoch)
             image, points = change_images(image, change), change_points(points, change, self.frame)
-        gaze = self.gaze_of(batch, points, change)
-        output = self._in_training(self.guidance.on_input(_channels_last(image), gaze))
+        gaze = self.build_gaze(batch, points, change)
+        output = self._training_network(_channels_last(image))
         classification = classification_loss(output.logits, batch.label)
         return self.guidance(output, batch.label, gaze, classification)
 
     @cached_property
-    def _in_training(self) -> Callable[[Tensor], CAMOutput]:
-        """The network, compiled if asked for; in validation, whose batches differ in size, it is taken as it is."""
+    def _training_network(self) -> Callable[[Tensor], CAMOutput]:
+        """The network, compiled if the config says so; validation, whose batches vary in size, never compiles it."""
         return compile_network(self.model) if self.config.compile else self.model
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Also computes again what checkpointing has not kept."""
+        """Run the backward pass; with checkpointing it recomputes activations without updating batch statistics."""
         with frozen_running_statistics(self.model) if self.config.checkpointing else nullcontext():
             super().backward(loss, *args, **kwargs)
 
-    def gaze_of(self, batch: Batch, points_px: Float[Tensor, "b p 2"], change: Change | None = None) -> GazeBatch:
-        """The gaze of a batch at these points; a change that enlarges the image enlarges the blur."""
+    def build_gaze(self, batch: Batch, points_px: Float[Tensor, "b p 2"], change: Change | None = None) -> GazeBatch:
+        """Build the gaze of a batch.
+
+        Args:
+            batch: the batch.
+            points_px: its fixation points, after augmentation.
+            change: the augmentation; one that enlarges the image enlarges the blur as well.
+
+        Returns:
+            The gaze.
+        """
         if self.config.sigma_px is not None:
             sigma_px = torch.full_like(points_px, self.config.sigma_px)
         else:
@@ -106,38 +122,38 @@ class GuidedTraining(lightning.LightningModule):
         return GazeBatch(points_px, batch.duration_s, sigma_px, self.frame, batch.point_label, self.config.label_gaze)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep what the metrics of the whole split need."""
+        """Collect the outputs and losses that the metrics of the whole split need."""
         output = self.model(_channels_last(batch.image))
-        each = loss_per_case(output.logits, batch.label)
-        losses = self.guidance(output, batch.label, self.gaze_of(batch, batch.points_px), each.mean())
-        guidance = losses.guidance.expand_as(each)
-        self._seen.append((batch.row, batch.label, torch.column_stack([output.logits, each, guidance])))
+        per_case = loss_per_case(output.logits, batch.label)
+        losses = self.guidance(output, batch.label, self.build_gaze(batch, batch.points_px), per_case.mean())
+        guidance = losses.guidance.expand_as(per_case)
+        self._outputs.append((batch.row, batch.label, torch.column_stack([output.logits, per_case, guidance])))
 
     def on_validation_epoch_end(self) -> None:
-        """Macro AUROC and losses of the whole split, from every process, each case once."""
-        row, label, values = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
-        self._seen.clear()
+        """Compute macro AUROC and losses of the whole split, with each case of every process once."""
+        row, label, values = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
+        self._outputs.clear()
         if self.trainer.world_size > 1:
-            row, label, values = (self._gathered(part) for part in (row, label, values))
+            row, label, values = (self._gather(part) for part in (row, label, values))
         order = torch.argsort(row)[(row < 0).sum() :]
         label, values = label[order].cpu().numpy(), values[order].double().cpu().numpy()
-        logits, each, guidance = values[:, :-2], values[:, -2], values[:, -1]
+        logits, per_case, guidance = values[:, :-2], values[:, -2], values[:, -1]
         if not np.isfinite(logits).all():
             raise ConfigError(
-                f"training diverged in epoch {self.current_epoch}: the network's outputs are not finite",
+                f"training diverged in epoch {self.current_epoch}: the outputs of the network are not finite",
                 where="--lr, --guidance-weight, --clip-norm",
                 got=f"lr={self.config.lr}, clip_norm={self.config.clip_norm}",
                 hint="lower the learning rate, or clip the gradient (--clip-norm 1)",
             )
-        known = known_entries(label)
-        classification = float(np.average(each, weights=known)) if known.any() else 0.0
+        known = count_known_entries(label)
+        classification = float(np.average(per_case, weights=known)) if known.any() else 0.0
         parts = (
             torch.tensor(part, dtype=torch.float32, device=self.device) for part in (classification, guidance.mean())
         )
-        auroc, accuracy = scores(logits, label)
+        auroc, accuracy = macro_auroc_and_accuracy(logits, label)
         self.log_dict(
             {
-                # One class alone, or too little known, in a tiny validation split: no ranking to speak of.
+                # A tiny validation split may have one class only, or too few known labels: no ranking, chance level.
                 "valid/macro_auroc": 0.5 if np.isnan(auroc) else auroc,
                 "valid/accuracy": accuracy,
                 "valid/total": self.guidance.combine(*parts),
@@ -146,13 +162,13 @@ class GuidedTraining(lightning.LightningModule):
             }
         )
 
-    def _gathered(self, part: Tensor) -> Tensor:
-        everyones = self.all_gather(part)
-        assert isinstance(everyones, Tensor)
-        return everyones.flatten(0, 1)
+    def _gather(self, part: Tensor) -> Tensor:
+        gathered = self.all_gather(part)
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, 1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam or AdamW over network and guidance, under the chosen schedule (the plateau's is a callback)."""
+        """Create the optimizer of network and guidance, with its schedule (the plateau schedule is a callback)."""
         config = self.config
         optimizer = create_optimizer_v2(
             self,
@@ -162,17 +178,25 @@ class GuidedTraining(lightning.LightningModule):
             filter_bias_and_bn=True,
             fused=True,
         )
-        # Lightning does not clip for an optimizer that might unscale gradients afterwards. Here none are scaled.
+        # Lightning refuses to clip for an optimizer that may unscale gradients; here no gradient is scaled.
         optimizer._step_supports_amp_scaling = False  # pyright: ignore[reportAttributeAccessIssue]
         if config.schedule != "cosine":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, steps))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_factor(step, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def cosine(step: int, steps: int) -> float:
-    """Factor on the learning rate: a linear warm-up, then half a cosine down to 0."""
+def cosine_factor(step: int, steps: int) -> float:
+    """Return the factor of the cosine schedule: a linear warm-up, then half a cosine down to 0.
+
+    Args:
+        step: number of the step, from 0.
+        steps: total number of steps.
+
+    Returns:
+        Factor on the peak learning rate, 0 to 1.
+    """
     warm_up = max(1, round(WARM_UP * steps))
     if step < warm_up:
         return (step + 1) / warm_up

@@ -1,6 +1,6 @@
-"""What is learned from labels: one class a case (b,), or 1, 0 and NaN (unknown) for each class (b, k).
+"""Classification losses and metrics of training: labels are a class index per case (b,), or 1, 0 or NaN (b, k).
 
-Everything in which training tells the two apart stands here; which it is, the number of dimensions says.
+The number of dimensions tells the two kinds of labels apart; NaN is unknown.
 """
 
 from __future__ import annotations
@@ -18,43 +18,70 @@ from ggcam.metrics.multilabel import macro_auroc_multilabel
 
 
 def classification_loss(logits: Float[Tensor, "b k"], labels: Labels) -> Float[Tensor, ""]:
-    """Cross entropy, mean over the cases; with several labels binary cross entropy, mean over what is known.
+    """Compute the cross entropy, averaged over cases; with several labels the binary one, over known entries.
 
-    0, with a gradient of 0, where nothing is known.
+    Args:
+        logits: output of the model.
+        labels: class index of each case; or 1, 0 or NaN (unknown) for each class.
+
+    Returns:
+        A scalar; 0, with a gradient of 0, if no entry is known.
     """
     if labels.ndim == 1:
         return functional.cross_entropy(logits, labels)
-    each = _entries(logits, labels)
-    return each.sum() / labels.isfinite().sum().clamp_min(1)
+    per_entry = _entry_losses(logits, labels)
+    return per_entry.sum() / labels.isfinite().sum().clamp_min(1)
 
 
 def loss_per_case(logits: Float[Tensor, "b k"], labels: Labels) -> Float[Tensor, " b"]:
-    """The same loss case by case: weighed by `known_entries`, their mean is that of all cases together."""
+    """Compute the same loss for each case. Its mean weighted by `count_known_entries` is `classification_loss`.
+
+    Args:
+        logits: output of the model.
+        labels: class index of each case; or 1, 0 or NaN (unknown) for each class.
+
+    Returns:
+        Shape (b,).
+    """
     if labels.ndim == 1:
         return functional.cross_entropy(logits, labels, reduction="none")
-    return _entries(logits, labels).sum(dim=1) / labels.isfinite().sum(dim=1).clamp_min(1)
+    return _entry_losses(logits, labels).sum(dim=1) / labels.isfinite().sum(dim=1).clamp_min(1)
 
 
-def known_entries(labels: prepared.Labels) -> Int[np.ndarray, " n"]:
-    """How much is known of each case: 1, or the number of its labels that are not unknown."""
+def count_known_entries(labels: prepared.Labels) -> Int[np.ndarray, " n"]:
+    """Count the known labels of each case.
+
+    Args:
+        labels: class index of each case; or 1, 0 or NaN (unknown) for each class.
+
+    Returns:
+        Shape (n,): 1 throughout if every case has one class.
+    """
     return np.ones(len(labels), dtype=np.int64) if labels.ndim == 1 else np.isfinite(labels).sum(axis=1)
 
 
-def scores(logits: Float[np.ndarray, "n k"], labels: prepared.Labels) -> tuple[float, float]:
-    """Macro AUROC and accuracy of some cases; NaN where undefined.
+def macro_auroc_and_accuracy(logits: Float[np.ndarray, "n k"], labels: prepared.Labels) -> tuple[float, float]:
+    """Compute macro AUROC and accuracy.
 
-    With several labels the mean goes over the labels of which both values are known, and accuracy is the share of what
-    is known that a threshold of 0.5 on the probability gets right.
+    With several labels the macro AUROC averages over the labels that have both values, and accuracy is the fraction of
+    known entries that a threshold of 0.5 on the probability gets right.
+
+    Args:
+        logits: output of the model.
+        labels: class index of each case; or 1, 0 or NaN (unknown) for each class.
+
+    Returns:
+        Macro AUROC and accuracy, each NaN where undefined.
     """
     if labels.ndim == 1:
         return macro_auroc(softmax(logits, axis=1), labels), float((logits.argmax(axis=1) == labels).mean())
     known = np.isfinite(labels)
-    right = (logits > 0) == (labels == 1)
-    return macro_auroc_multilabel(logits, labels), float(right[known].mean()) if known.any() else float("nan")
+    correct = (logits > 0) == (labels == 1)
+    return macro_auroc_multilabel(logits, labels), float(correct[known].mean()) if known.any() else float("nan")
 
 
-def _entries(logits: Float[Tensor, "b k"], labels: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-    """Binary cross entropy of each entry, 0 where unknown."""
-    # NaN goes before the loss, not after it: its gradient would be NaN however it is masked.
-    each = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
-    return each * labels.isfinite()
+def _entry_losses(logits: Float[Tensor, "b k"], labels: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    """Return the binary cross entropy of each entry, 0 where unknown."""
+    # NaN is replaced before the loss: masked after it, its gradient would still be NaN.
+    per_entry = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none")
+    return per_entry * labels.isfinite()

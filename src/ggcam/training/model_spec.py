@@ -1,7 +1,8 @@
-"""What network a run trains: built anew from its description, and filled with the weights that training left."""
+"""Description of a network, from which it is built again, and the weights that a run keeps of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,30 +12,29 @@ from torch import Tensor
 from ggcam.data.case import Frame
 from ggcam.data.framing import FRAMINGS, FramingName
 from ggcam.data.prepared import PreparedData
-from ggcam.errors import ConfigError, RunFolderError, WeightsError
-from ggcam.guidance import Guidance, create_guidance
-from ggcam.guidance.original import scalars_of
+from ggcam.errors import ConfigError, RunFolderError
+from ggcam.guidance import Guidance
+from ggcam.guidance.original import export_scalars
 from ggcam.models import original
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier, Reduction
-from ggcam.run_folder import RunFolder
-from ggcam.training.config import TrainConfig, config_from_dict
+from ggcam.training.config import TrainConfig, current_names
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """All that is needed to build the network again, but for its weights.
+    """Description of a network: everything needed to build it again, except its weights.
 
     Attributes:
-        type: name of its backbone; where `net` is the original's, the original's name of its size, such as "50".
-        class_names: of each output.
-        frame: of its images.
-        output_stride: as asked of the backbone.
-        num_stages: as asked of the backbone.
-        framing: how raw images come into the frame.
-        net: name of the model's class, ours or the original's; part of file names.
-        reduction: of channels in the CAM.
-        multi_label: an image may belong to several classes, or to none.
+        type: name of the backbone; for a network of the original GG-CAM, the original's name of its size, such as "50".
+        class_names: name of the class of each output.
+        frame: size of the images.
+        output_stride: requested stride of the backbone; None is its own.
+        net: class name of the model, ours or the original's; part of file names.
+        reduction: how the CAM combines channels.
+        multi_label: whether an image may belong to several classes, or to none.
+        num_stages: requested number of stages of the backbone; None is all.
+        framing: how raw images are fitted into the frame.
     """
 
     type: str
@@ -49,50 +49,74 @@ class ModelSpec:
 
     @classmethod
     def from_config(cls, config: TrainConfig, data: PreparedData) -> ModelSpec:
-        """Of the network that a config asks for.
+        """Describe the network that a training run asks for.
+
+        Args:
+            config: options of the training.
+            data: prepared folder, which decides the classes and the frame.
+
+        Returns:
+            The description.
 
         Raises:
-            ConfigError: there is no such network, or the original's with another head than it had.
+            ConfigError: there is no such network, or one of the original's is to have another head than it has.
         """
-        found = original.find(config.backbone)
-        if found is None:
-            net, type, own = "CAMClassifier", config.backbone, "sum"
+        network = original.find_network(config.backbone)
+        if network is None:
+            net, type, reduction = "CAMClassifier", config.backbone, config.reduction or "sum"
         else:
-            net, type, own = found.family.net, found.type, "mean"
-            if config.reduction not in (None, own):
+            net, type, reduction = network.family.net, network.type, config.reduction or "mean"
+            if reduction != "mean":
                 raise ConfigError(
-                    "the original's networks take the mean of channels", where="--reduction", expected=own, got="sum"
+                    "the original's networks average over channels",
+                    where="--reduction",
+                    expected="mean",
+                    got=reduction,
                 )
         return cls(
-            type,
-            data.class_names,
-            data.frame,
-            config.output_stride,
-            net,
-            config.reduction or own,
-            data.multi_label,
-            config.num_stages,
-            data.framing,
+            type=type,
+            class_names=data.class_names,
+            frame=data.frame,
+            output_stride=config.output_stride,
+            net=net,
+            reduction=reduction,
+            multi_label=data.multi_label,
+            num_stages=config.num_stages,
+            framing=data.framing,
         )
 
     @property
-    def released(self) -> original.OriginalNetwork | None:
-        """The original network that this is; None for any other."""
-        return original.named(self.net, self.type)
+    def original_network(self) -> original.OriginalNetwork | None:
+        """Which of the original's networks it is; None for any other network."""
+        return original.network_from_params(self.net, self.type)
+
+    @property
+    def backbone(self) -> str:
+        """Name of the backbone on the command line."""
+        network = self.original_network
+        return network.backbone if network is not None else self.type
 
     def build(self, pretrained: bool = False, weights: Path | None = None) -> CAMClassifier:
-        """The network with fresh (or pretrained) weights, drawn from torch's global generator.
+        """Build the network, with initial weights from torch's global generator, timm or a file.
+
+        Args:
+            pretrained: load the weights that timm provides.
+            weights: file of weights to load.
+
+        Returns:
+            The network, in training mode, on the CPU.
 
         Raises:
-            ConfigError: it cannot be built so, or its weights cannot be had.
-            MissingFileError: `weights` is not there.
-            WeightsError: `weights` is no file of this network of the original's.
+            ConfigError: the network cannot be built, or its weights cannot be downloaded.
+            MissingFileError: `weights` does not exist.
+            WeightsError: `weights` does not hold the weights of this network of the original's.
         """
-        if self.released is not None:
-            original.check_plain(self.output_stride, pretrained, self.num_stages)
+        network = self.original_network
+        if network is not None:
+            original.check_options(self.output_stride, pretrained, self.num_stages)
             if weights is not None:
-                return original.load_as(self.released, weights, len(self.class_names))
-            return original.create_classifier(self.released, len(self.class_names))
+                return original.load_as(network, weights, len(self.class_names))
+            return original.create_classifier(network, len(self.class_names))
         backbone = create_backbone(
             self.type,
             self.frame.shape,
@@ -104,45 +128,57 @@ class ModelSpec:
         return CAMClassifier(backbone, len(self.class_names), self.reduction)
 
     def check_match(self, data: PreparedData) -> None:
-        """Demand that the data have the network's classes and frame, and as many labels a case.
+        """Check that data have the classes, the frame and the kind of labels that the network was trained with.
+
+        Args:
+            data: prepared folder.
 
         Raises:
-            RunFolderError: they have others.
+            RunFolderError: they differ.
         """
+        kinds = {False: "one per case", True: "several per case"}
         for what, ours, theirs in (
             ("classes", ", ".join(self.class_names), ", ".join(data.class_names)),
             ("frame", self.frame, data.frame),
-            (
-                "labels",
-                *("several a case" if several else "one a case" for several in (self.multi_label, data.multi_label)),
-            ),
+            ("labels", kinds[self.multi_label], kinds[data.multi_label]),
         ):
             if ours != theirs:
                 raise RunFolderError(
-                    f"the run and the data differ in their {what}", where=data.root, expected=ours, got=theirs
+                    f"the run and the data have different {what}", where=data.root, expected=ours, got=theirs
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """For params_<Net>_.txt."""
-        original = self.released
-        if original is None:
-            return {**asdict(self), "in_channels": 1, "pixels": "0..1, ImageNet's mean and deviation"}
+        """Return the content of params_<Net>_.txt."""
+        network = self.original_network
+        if network is None:
+            return {
+                **asdict(self),
+                "in_channels": 1,
+                "pixels": "0..1, standardised with ImageNet's mean and standard deviation",
+            }
         return {
             **asdict(self),
-            "results": original.family.results,
-            "backbone": original.backbone,
+            "results": network.family.results,
+            "backbone": network.backbone,
             "in_channels": 3,
-            "pixels": "divided by the image's largest; one channel stands for three equal ones",
+            "pixels": "divided by the image's maximum; one channel stands for three equal ones",
         }
 
     @classmethod
-    def from_run(cls, run: RunFolder) -> ModelSpec:
-        """From params_<Net>_.txt.
+    def from_dict(cls, values: Mapping[str, Any], where: object = "params_<Net>_.txt") -> ModelSpec:
+        """Read a description that `to_dict` returned, or that an earlier version wrote.
+
+        Args:
+            values: content of params_<Net>_.txt.
+            where: origin of the values, for messages.
+
+        Returns:
+            The description.
 
         Raises:
-            RunFolderError: the file is missing or damaged.
+            RunFolderError: a value is missing or has the wrong type.
         """
-        values = run.description
+        values = current_names(values)
         try:
             return cls(
                 type=values["type"],
@@ -151,49 +187,29 @@ class ModelSpec:
                 output_stride=values["output_stride"],
                 net=values["net"],
                 reduction=values["reduction"],
-                multi_label=values.get("multi_label", False),  # older runs had one label a case
+                multi_label=values.get("multi_label", False),  # earlier versions knew one label per case
                 num_stages=values.get("num_stages"),  # and whole networks
                 framing=FRAMINGS[values.get("framing", "fitted")].name,
             )
         except (KeyError, TypeError) as error:
             raise RunFolderError(
                 "the description of the network is damaged",
-                where=run.root / "params_<Net>_.txt",
+                where=where,
                 expected="type, class_names, frame, output_stride, net and reduction",
                 got=f"{type(error).__name__}: {error}",
             ) from error
 
 
-def load_model(run: RunFolder) -> CAMClassifier:
-    """The best network of a finished run, in evaluation mode, on the CPU.
+def net_weights(model: CAMClassifier, guidance: Guidance) -> dict[str, Tensor]:
+    """Return the content of NET.pt: of an original network, what the original can load; of any other, its state dict.
 
-    Raises:
-        RunFolderError: training has not finished, or the weights are damaged or of another network.
+    Args:
+        model: trained network.
+        guidance: guidance of the training, whose scalars the original's file holds, too.
+
+    Returns:
+        Parameter name -> tensor.
     """
-    if not run.weights.is_file():
-        raise RunFolderError(
-            "this run has no trained network yet", where=run.weights, hint=f"finish it: ggcam train --resume {run.root}"
-        )
-    model = ModelSpec.from_run(run).build()
-    guidance = create_guidance(config_from_dict(run.settings["train"]).guidance)
-    guidance.attach(model)  # it may have given the model another head
-    try:
-        state = original.read_state(run.weights)
-        if original.is_original(model):
-            original.fill(model, state)
-        else:
-            model.load_state_dict(state)
-    except (WeightsError, RuntimeError) as error:
-        raise RunFolderError(
-            "the weights cannot be read into the network",
-            where=run.weights,
-            got=f"{type(error).__name__}: {error}"[:300],
-        ) from error
-    return model.eval()
-
-
-def network_file(model: CAMClassifier, guidance: Guidance) -> dict[str, Tensor]:
-    """What `NET.pt` holds: of an original network, what the original would load; of any other, its own state dict."""
     if original.is_original(model):
-        return original.state_of(model, scalars_of(guidance))
+        return original.original_state_dict(model, export_scalars(guidance))
     return model.state_dict()

@@ -14,7 +14,7 @@ Preset = Literal[
 ]
 
 _ORIGINAL = TrainConfig(
-    sigma_deg=0.7,  # the released kernel of 500 raw pixels: 75.5 pixels, where a degree has 107
+    sigma_deg=0.7,  # the original's kernel of 500 raw pixels: a sigma of 75.5 pixels, at 107 pixels per degree
     epochs=1024,
     max_hours=23.5,
     batch_size=4,
@@ -27,7 +27,7 @@ _ORIGINAL = TrainConfig(
     early_stop_patience=83,
     clip_norm=0.0,
 )
-"""What all six share."""
+"""The options that all six presets share."""
 
 _NETWORKS: Mapping[str, TrainConfig] = {
     "effnet": replace(_ORIGINAL, backbone="original-effnet-s", lr=6e-3),
@@ -44,14 +44,17 @@ def _preset(name: str) -> TrainConfig:
 
 PRESETS: Mapping[str, TrainConfig] = {name: _preset(name) for name in get_args(Preset)}
 """Name -> config. `ggcam`: the published method, corrected; `original`: the published code, defects included (its loss,
-and that it follows the total loss); `baseline`: no guidance, and nothing else changed."""
+and the total loss as the monitored metric); `baseline`: no guidance, and nothing else changed."""
 
 
 def preset_in(arguments: Sequence[str]) -> TrainConfig:
-    """The preset that a command line asks for, to which its other flags are then applied.
+    """Return the preset that a command line names, to which its other options are then applied.
+
+    Args:
+        arguments: the command line, without the name of the program.
 
     Returns:
-        The default config where none is asked for, or none of the known: that is for the parser to say.
+        The config of the preset; the default config without a preset, or with an unknown one, which the parser reports.
     """
     for flag, following in pairwise([*arguments, ""]):
         name, _, value = flag.partition("=")

@@ -23,8 +23,7 @@ from ggcam.guidance import GUIDANCES, Guidance
 from ggcam.models.cam import CAMClassifier, CAMHead
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
-from ggcam.training.fit import fit, resume
-from ggcam.training.model_spec import load_model
+from ggcam.training.train import resume, train
 
 TINY = {"backbone": "test_resnet", "batch_size": 8}
 TINY_FLAGS = ("--backbone", "test_resnet", "--batch-size", "8", "--accelerator", "cpu")
@@ -46,30 +45,30 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 def test_a_run_folder_holds_the_files_that_the_original_wrote(prepared, tmp_path):
-    run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=2), tmp_path, "mine")
-    assert run.root == tmp_path / "mine"
-    assert json.loads((run.root / "params_NetLearn_.txt").read_text())["guidance"] == "ggcam-cc"
-    described = json.loads((run.root / "params_CAMClassifier_.txt").read_text())
+    run = train(load_prepared(prepared), TrainConfig(**TINY, epochs=2), tmp_path, "mine")
+    assert run.folder.root == tmp_path / "mine"
+    assert json.loads((run.folder.root / "params_NetLearn_.txt").read_text())["guidance"] == "ggcam-cc"
+    described = json.loads((run.folder.root / "params_CAMClassifier_.txt").read_text())
     assert described["class_names"] == ["Normal", "CHF", "pneumonia"]
-    assert "torch: " in (run.root / "QuickHelper_summary.txt").read_text()
-    assert run.results.name.startswith("CAMClassifier_test_resnet_")
-    assert run.weights.is_file()
-    assert run.training_plot.stat().st_size > 10_000
-    assert {path.name for path in run.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
-    history = pd.read_csv(run.history)
+    assert "torch: " in (run.folder.root / "QuickHelper_summary.txt").read_text()
+    assert run.folder.results.name.startswith("CAMClassifier_test_resnet_")
+    assert run.folder.weights.is_file()
+    assert run.folder.training_plot.stat().st_size > 10_000
+    assert {path.name for path in run.folder.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
+    history = pd.read_csv(run.folder.history)
     assert history["epoch"].tolist() == [0, 1]
     assert np.isfinite(history.to_numpy()).all()
-    assert list(run.root.glob("logs/tensorboard/events*"))
-    assert list(run.root.glob("logs/version_0/metrics.csv"))
+    assert list(run.folder.root.glob("logs/tensorboard/events*"))
+    assert list(run.folder.root.glob("logs/version_0/metrics.csv"))
 
 
 def test_the_saved_network_is_that_of_the_best_epoch(prepared, tmp_path):
-    run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=3), tmp_path)
-    best = torch.load(run.checkpoints / "best.ckpt", weights_only=False)
-    history = pd.read_csv(run.history)
+    run = train(load_prepared(prepared), TrainConfig(**TINY, epochs=3), tmp_path)
+    best = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=False)
+    history = pd.read_csv(run.folder.history)
     assert best["epoch"] == history["valid_macro_auroc"].idxmax()
     assert same(
-        weights(run.root),
+        weights(run.folder.root),
         {key.removeprefix("model."): v for key, v in best["state_dict"].items() if key.startswith("model.")},
     )
 
@@ -77,15 +76,15 @@ def test_the_saved_network_is_that_of_the_best_epoch(prepared, tmp_path):
 def test_a_run_trains_on_its_arrangement_and_its_pair_on_the_same(prepared, tmp_path):
     data = load_prepared(prepared)
     few = ViewConfig(train_cases=16, view_seed=2)
-    apply_view = fit(data, TrainConfig(**TINY, epochs=1, view=few), tmp_path)
-    by_hand = fit(with_train_cases(data, 16, 2), TrainConfig(**TINY, epochs=1), tmp_path)
-    assert same(weights(apply_view.root), weights(by_hand.root))
+    apply_view = train(data, TrainConfig(**TINY, epochs=1, view=few), tmp_path)
+    by_hand = train(with_train_cases(data, 16, 2), TrainConfig(**TINY, epochs=1), tmp_path)
+    assert same(weights(apply_view.folder.root), weights(by_hand.folder.root))
     for guidance, alike in (("none", True), ("ggcam-cc", False)):
         runs = [
-            fit(data, TrainConfig(**TINY, epochs=1, guidance=guidance, view=ViewConfig(control)), tmp_path)
+            train(data, TrainConfig(**TINY, epochs=1, guidance=guidance, view=ViewConfig(control)), tmp_path)
             for control in ("none", "shuffled-gaze")
         ]
-        assert same(*(weights(run.root) for run in runs)) is alike
+        assert same(*(weights(run.folder.root) for run in runs)) is alike
 
 
 def test_one_seed_gives_one_network_and_leaves_the_global_generator_alone(prepared, tmp_path):
@@ -93,19 +92,19 @@ def test_one_seed_gives_one_network_and_leaves_the_global_generator_alone(prepar
     torch.manual_seed(17)
     before = torch.get_rng_state()
     config = TrainConfig(**TINY, epochs=1, augment=AugmentConfig(rotate_deg=5, shift=0.05), seed=4)
-    runs = [fit(data, config, tmp_path) for _ in range(2)]
+    runs = [train(data, config, tmp_path) for _ in range(2)]
     assert torch.equal(torch.get_rng_state(), before)
-    assert same(weights(runs[0].root), weights(runs[1].root))
-    other = fit(data, TrainConfig(**TINY, epochs=1, seed=5), tmp_path)
-    assert not same(weights(runs[0].root), weights(other.root))
+    assert same(weights(runs[0].folder.root), weights(runs[1].folder.root))
+    other = train(data, TrainConfig(**TINY, epochs=1, seed=5), tmp_path)
+    assert not same(weights(runs[0].folder.root), weights(other.folder.root))
 
 
 def test_guidance_alone_tells_two_arms_apart(prepared, tmp_path):
     """Arms of a comparison share their initial weights and their batches; only the loss differs."""
     data = load_prepared(prepared)
     rates = {"lr": 1e-12, "weight_decay": 0.0, "precision": "32"}
-    runs = [fit(data, TrainConfig(**TINY, epochs=1, guidance=g, **rates), tmp_path, g) for g in ("none", "ggcam-cc")]
-    histories = [pd.read_csv(run.history) for run in runs]
+    runs = [train(data, TrainConfig(**TINY, epochs=1, guidance=g, **rates), tmp_path, g) for g in ("none", "ggcam-cc")]
+    histories = [pd.read_csv(run.folder.history) for run in runs]
     # With a rate of nothing both saw the same batches through the same weights.
     assert histories[0]["train_classification"][0] == pytest.approx(histories[1]["train_classification"][0], rel=1e-5)
     assert histories[0]["train_guidance"][0] == 0
@@ -122,8 +121,8 @@ def test_guidance_alone_tells_two_arms_apart(prepared, tmp_path):
     ],
 )
 def test_every_choice_trains(prepared, tmp_path, options):
-    run = fit(load_prepared(prepared), TrainConfig(**{**TINY, "epochs": 2, **options}), tmp_path)
-    assert isinstance(load_model(run), CAMClassifier)
+    run = train(load_prepared(prepared), TrainConfig(**{**TINY, "epochs": 2, **options}), tmp_path)
+    assert isinstance(run.load_model(), CAMClassifier)
 
 
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="there is no C++ compiler")
@@ -191,19 +190,19 @@ def test_a_finished_run_is_left_as_it_is(trained):
         ({"guidance": "gradcam"}, "there is no guidance"),
         ({"backbone": "resnet_10"}, "timm knows no network"),
         ({"output_stride": 7}, "cannot be built"),
-        ({"accelerator": "gpu", "devices": "9"}, "cannot train so"),
-        ({"strategy": "quantum"}, "cannot train so"),
+        ({"accelerator": "gpu", "devices": "9"}, "not supported on this machine"),
+        ({"strategy": "quantum"}, "not supported on this machine"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_written(prepared, tmp_path, options, message):
     with pytest.raises(ConfigError, match=message):
-        fit(load_prepared(prepared), TrainConfig(**{**TINY, **options}), tmp_path / "runs")
+        train(load_prepared(prepared), TrainConfig(**{**TINY, **options}), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_training_that_diverges_says_so(prepared, tmp_path):
     with pytest.raises(ConfigError, match="training diverged in epoch 0"):
-        fit(load_prepared(prepared), TrainConfig(**TINY, lr=1e30, clip_norm=0.0, schedule="constant"), tmp_path)
+        train(load_prepared(prepared), TrainConfig(**TINY, lr=1e30, clip_norm=0.0, schedule="constant"), tmp_path)
 
 
 def test_a_head_that_a_guidance_brings_is_there_again_for_prediction(prepared, tmp_path, monkeypatch):
@@ -217,22 +216,22 @@ def test_a_head_that_a_guidance_brings_is_there_again_for_prediction(prepared, t
             model.head = Wider(model.backbone.num_features, 3)
 
     monkeypatch.setitem(GUIDANCES, "own", BringsAHead)
-    run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=1, guidance="own"), tmp_path)
-    assert isinstance(load_model(run).head, Wider)
+    run = train(load_prepared(prepared), TrainConfig(**TINY, epochs=1, guidance="own"), tmp_path)
+    assert isinstance(run.load_model().head, Wider)
 
 
 def test_a_taken_name_is_refused_and_what_is_there_stays(prepared, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(RunFolderError, match="something under this name"):
-        fit(load_prepared(prepared), TrainConfig(**TINY), tmp_path, "mine")
+    with pytest.raises(RunFolderError, match="already taken"):
+        train(load_prepared(prepared), TrainConfig(**TINY), tmp_path, "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_resumed_run_whose_data_are_gone_says_so(prepared, tmp_path):
-    run = fit(load_prepared(prepared), TrainConfig(**TINY, epochs=1), tmp_path, "mine")
-    run.weights.unlink()
-    config = run.root / "config.toml"
+    run = train(load_prepared(prepared), TrainConfig(**TINY, epochs=1), tmp_path, "mine")
+    run.folder.weights.unlink()
+    config = run.folder.root / "config.toml"
     config.write_text(config.read_text().replace(str(prepared.resolve()), str(tmp_path / "gone")))
     with pytest.raises(PreparedFolderError, match="gone"):
-        resume(run.root)
+        resume(run.folder.root)

@@ -11,11 +11,12 @@ import pytest
 
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.evaluation.run_results import read_results
 from ggcam.report.cases import CaseReader, read_cams, read_predictions
 from ggcam.report.gallery import MAX_CASES
 from ggcam.report.run_page import render_run_report
-from ggcam.report.run_results import read_results
-from ggcam.run_folder import RunFolder, data_of, open_run_folder
+from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.training.run import open_run
 from report.made_up import Page
 
 
@@ -26,7 +27,7 @@ def run(trained: Path, tmp_path: Path) -> RunFolder:
 
 
 def test_the_results_tell_what_the_run_is(trained):
-    results = read_results(open_run_folder(trained))
+    results = read_results(open_run(trained))
     assert results.run_id == "trained"
     assert results.summary["Guidance"] == "ggcam-cc"
     assert results.summary["Network"] == "test_resnet"
@@ -41,7 +42,7 @@ def test_the_results_tell_what_the_run_is(trained):
 
 
 def test_the_gallery_shows_cases_of_every_class_the_worst_first(trained):
-    results = read_results(open_run_folder(trained))
+    results = read_results(open_run(trained))
     gallery = results.gallery
     assert 3 <= len(gallery) <= MAX_CASES
     assert len(gallery) == results.of_cases  # there are fewer than could be shown
@@ -57,7 +58,7 @@ def test_the_gallery_shows_cases_of_every_class_the_worst_first(trained):
 
 def test_cases_without_gaze_have_no_picture_of_it(trained, prepared):
     data = load_prepared(prepared)
-    for case in read_results(open_run_folder(trained)).gallery:
+    for case in read_results(open_run(trained)).gallery:
         has = case.name in data.gaze
         assert (case.gaze is not None) == has
         assert bool(case.scanpaths) == has
@@ -66,7 +67,7 @@ def test_cases_without_gaze_have_no_picture_of_it(trained, prepared):
 
 
 def test_the_data_card_counts_what_is_there(trained, prepared):
-    data, card = load_prepared(prepared), read_results(open_run_folder(trained)).data_card
+    data, card = load_prepared(prepared), read_results(open_run(trained)).data_card
     assert card is not None
     assert card.facts["Source"] == "egd_cxr"
     assert card.facts["Cases with gaze"].startswith(f"{data.cases['has_gaze'].sum()} of 60")
@@ -77,7 +78,7 @@ def test_the_data_card_counts_what_is_there(trained, prepared):
 
 def test_a_case_is_shown_with_its_cam_gaze_and_findings(trained, prepared):
     run, data = open_run_folder(trained), load_prepared(prepared)
-    cases = CaseReader(run, data, read_cams(run))
+    cases = CaseReader(data, read_cams(run))
     arrays = np.load(run.cams)
     for number, case_id in enumerate(read_predictions(run)["case_id"]):
         shown = cases[case_id]
@@ -92,16 +93,16 @@ def test_a_case_is_shown_with_its_cam_gaze_and_findings(trained, prepared):
 
 def test_a_run_without_its_history_still_has_a_page(run):
     run.history.unlink()
-    assert read_results(run).charts.training == ()
+    assert read_results(open_run(run.root)).charts.training == ()
     run.history.write_text("")
-    assert read_results(run).charts.training == ()
+    assert read_results(open_run(run.root)).charts.training == ()
 
 
 @pytest.mark.parametrize("name", ["metrics", "classification_report", "predictions", "cams"])
 def test_a_run_that_was_not_evaluated_says_so(run, name):
     getattr(run, name).unlink()
     with pytest.raises(MissingFileError, match=r"(?s)(missing|not been evaluated).*evaluate"):
-        read_results(run)
+        read_results(open_run(run.root))
 
 
 @pytest.mark.parametrize("name", ["metrics", "classification_report", "predictions", "cams"])
@@ -109,20 +110,20 @@ def test_a_run_that_was_not_evaluated_says_so(run, name):
 def test_a_damaged_file_is_refused(run, name, content):
     getattr(run, name).write_bytes(content)
     with pytest.raises(RunFolderError, match=r"damaged|lacks"):
-        read_results(run)
+        read_results(open_run(run.root))
 
 
 def test_the_data_are_those_of_the_evaluation(run, prepared, tmp_path):
     moved = Path(shutil.copytree(prepared, tmp_path / "moved"))
     run.metrics.write_text(json.dumps(json.loads(run.metrics.read_text()) | {"data": str(moved)}))
-    assert read_results(run).gallery
+    assert read_results(open_run(run.root)).gallery
     shutil.rmtree(moved)
-    results = read_results(run)
+    results = read_results(open_run(run.root))
     assert results.gallery == ()
     assert results.data_card is None
     assert results.of_cases > 0
     page = Page(render_run_report(results))
-    assert "No pictures and no data card: the run's data are not where they were" in page.words
+    assert "No pictures and no data card: the data of the run do not exist" in page.words
     assert str(moved) in page.words
     assert "Confusion matrix" in page.words
 
@@ -138,10 +139,10 @@ def test_other_data_in_the_place_of_the_run_s_are_not_shown(run, prepared, tmp_p
         rows = pd.read_parquet(changed / f"{name}.parquet")
         rows[~rows["case_id"].isin(gone)].to_parquet(changed / f"{name}.parquet")
     run.metrics.write_text(json.dumps(json.loads(run.metrics.read_text()) | {"data": str(changed)}))
-    results = read_results(run)
+    results = read_results(open_run(run.root))
     assert results.gallery == ()
     assert "2 evaluated cases are not among them" in results.missing
 
 
 def test_the_data_are_found_where_the_run_says(trained, prepared):
-    assert data_of(open_run_folder(trained)).root == prepared.resolve()
+    assert open_run(trained).data().root == prepared.resolve()

@@ -1,0 +1,149 @@
+"""An opened run: its network, its training options and its data, read once and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError, WeightsError
+from ggcam.models import original
+from ggcam.models.cam import CAMClassifier
+from ggcam.run_folder import RunFolder, open_run_folder, read_json
+from ggcam.training.config import TrainConfig, config_from_dict
+from ggcam.training.model_spec import ModelSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A training run in its folder.
+
+    Attributes:
+        folder: paths of the run's files.
+        spec: description of the network.
+        config: options of the training.
+    """
+
+    folder: RunFolder
+    spec: ModelSpec
+    config: TrainConfig
+
+    @property
+    def name(self) -> str:
+        """Name of the run, which is that of its folder."""
+        return self.folder.root.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of the class of each output."""
+        return self.spec.class_names
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Losses, validation metrics and learning rate: one row per epoch.
+
+        Raises:
+            MissingFileError: the run has not finished an epoch.
+            RunFolderError: the file is damaged.
+        """
+        path = self.folder.history
+        try:
+            return pd.read_csv(path)
+        except FileNotFoundError:
+            raise MissingFileError("the run has not finished an epoch", where=path) from None
+        except ValueError as error:
+            raise RunFolderError("the run's history is damaged", where=path, got=error) from error
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Content of metrics.json, as the last evaluation left it.
+
+        Raises:
+            MissingFileError: the run has not been evaluated.
+            RunFolderError: the file is damaged.
+        """
+        return read_json(self.folder.metrics)
+
+    def data(self, root: Path | str | None = None) -> PreparedData:
+        """Load the prepared folder that the run was trained on.
+
+        The folder is loaded as it is: `ggcam.data.views.apply_view` applies the run's own split (`config.view`).
+
+        Args:
+            root: another prepared folder to load instead.
+
+        Returns:
+            The prepared data.
+
+        Raises:
+            PreparedFolderError: the folder does not exist or is damaged.
+        """
+        root = self.folder.data_root if root is None else Path(root)
+        if not root.exists():
+            raise PreparedFolderError(
+                "the data of the run do not exist",
+                where=root,
+                hint=f"restore the folder, or pass another one: ggcam evaluate {self.folder.root} --data DATA",
+            )
+        return load_prepared(root)
+
+    def load_model(self) -> CAMClassifier:
+        """Load the best network of the run.
+
+        Returns:
+            The network in evaluation mode, on the CPU.
+
+        Raises:
+            RunFolderError: training has not finished, or the weights are damaged or belong to another network.
+        """
+        weights = self.folder.weights
+        if not weights.is_file():
+            raise RunFolderError(
+                "the run has no trained network yet",
+                where=weights,
+                hint=f"finish it: ggcam train --resume {self.folder.root}",
+            )
+        model = self.spec.build()
+        try:
+            state = original.read_state_dict(weights)
+            if original.is_original(model):
+                original.load_state_dict(model, state)
+            else:
+                model.load_state_dict(state)
+        except (WeightsError, RuntimeError) as error:
+            raise RunFolderError(
+                "the weights cannot be loaded into the network",
+                where=weights,
+                got=f"{type(error).__name__}: {error}"[:300],
+            ) from error
+        return model.eval()
+
+
+def open_run(path: Path | str) -> Run:
+    """Open a run folder. No weights are loaded, and no code that the folder names is imported.
+
+    Args:
+        path: the folder that `ggcam train` or `ggcam.train` wrote.
+
+    Returns:
+        The run; it may be unfinished.
+
+    Raises:
+        RunFolderError: the folder is not a run folder, or is damaged.
+        ConfigError: its config.toml has an unknown key or an invalid value.
+
+    Example:
+        >>> run = open_run("run/mine")  # doctest: +SKIP
+        >>> run.config.guidance, run.class_names  # doctest: +SKIP
+        ('ggcam-cc', ('Normal', 'CHF', 'pneumonia'))
+    """
+    folder = open_run_folder(Path(path))
+    return Run(
+        folder,
+        ModelSpec.from_dict(folder.model_settings, where=folder.root / "params_<Net>_.txt"),
+        config_from_dict(folder.settings["train"], where=folder.config),
+    )
