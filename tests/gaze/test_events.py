@@ -97,5 +97,5 @@ def test_without_pixels_per_degree_there_is_no_velocity():
 def test_thresholds_of_nothing_and_falling_times_are_refused():
     with pytest.raises(ConfigError, match="dispersion_deg must be above 0"):
         FixationDetection(dispersion_deg=0)
-    with pytest.raises(ValueError, match="ascend"):
+    with pytest.raises(ValueError, match="time_s must ascend"):
         detect_fixations(np.array([1.0, 0.0]), np.ones(2), np.ones(2), PPD, FixationDetection())

@@ -34,12 +34,12 @@ def test_coverage_is_a_share_of_time_and_nan_without_time():
     ("x", "y", "duration", "message"),
     [
         ([1, 2], [1], 1.0, r"y_px has shape \(1,\)"),
-        ([np.nan], [1], 1.0, "finite"),
-        ([1], [1], -0.1, "0 or more"),
-        ([1], [1], np.nan, "0 or more"),
+        ([np.nan], [1], 1.0, "x_px and y_px must be finite"),
+        ([1], [1], -0.1, "duration_s must be 0 or more"),
+        ([1], [1], np.nan, "duration_s must be 0 or more"),
         ([1, 2], [1, 2], [1, 2, 3], "duration_s has shape"),
     ],
 )
-def test_what_cannot_be_a_fixation_is_refused(x, y, duration, message):
+def test_invalid_columns_are_refused(x, y, duration, message):
     with pytest.raises(ValueError, match=message):
         Fixations.build(x, y, duration_s=duration)

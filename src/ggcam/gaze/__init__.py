@@ -1,1 +1,1 @@
-"""What people looked at: fixations, and the attention maps drawn from them."""
+"""Gaze: fixations, fixation detection, and attention maps."""

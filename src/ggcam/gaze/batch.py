@@ -31,7 +31,7 @@ class GazeBatch(NamedTuple):
     Example:
         >>> reading = Fixations.build(x_px=[96.0, 32.0], y_px=[32.0, 96.0], duration_s=[0.3, 0.1])
         >>> gaze = GazeBatch.from_fixations([reading, Fixations.empty()], image_size=(128, 128), sigma_px=8.0)
-        >>> gaze.density(grid=(2, 2))[0]
+        >>> gaze.density(grid=(2, 2))[0].round(decimals=2)
         tensor([[0.0000, 0.7500],
                 [0.2500, 0.0000]])
     """

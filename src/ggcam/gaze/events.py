@@ -15,22 +15,23 @@ from ggcam.gaze.fixations import Fixations
 Method = Literal["ivt", "idt", "dwell"]
 
 GAP_S = 0.075
-"""Samples further apart than this are not of one fixation: a longer loss is a blink or a look aside."""
+"""Longest gap between two samples of one fixation; a longer loss of the eye is a blink or a look off the screen."""
 
 VELOCITY_WINDOW_S = 0.02
-"""A velocity is measured over so long, so that at high sampling rates it is not that of the noise."""
+"""Time span of a velocity estimate. It keeps the noise of high sampling rates out of the velocity."""
 
 
 @dataclass(frozen=True)
 class FixationDetection:
-    """How raw samples become fixations.
+    """Method and thresholds for turning raw gaze samples into fixations.
 
     Attributes:
-        method: "ivt" joins neighbouring samples slower than a velocity, "idt" those within a dispersion (Salvucci and
-            Goldberg, ETRA 2000); "dwell" takes each sample for itself, lasting until the next one is due.
-        velocity_deg_per_s: below it the eye rests; degrees of visual angle per second.
-        dispersion_deg: width and height together of the samples of one fixation, at most.
-        minimum_s: shorter fixations are none.
+        method: "ivt" joins neighbouring samples below a velocity threshold, "idt" joins those within a dispersion
+            threshold (Salvucci and Goldberg, ETRA 2000), "dwell" keeps each sample as a fixation of one sampling
+            interval.
+        velocity_deg_per_s: velocity below which the eye is at rest, in degrees of visual angle per second (ivt).
+        dispersion_deg: maximum of width plus height of the samples of one fixation, in degrees (idt).
+        minimum_s: minimum duration of a fixation in seconds; shorter ones are dropped (ivt, idt).
     """
 
     method: Method = "ivt"
@@ -41,7 +42,9 @@ class FixationDetection:
     def __post_init__(self) -> None:
         for name in ("velocity_deg_per_s", "dispersion_deg", "minimum_s"):
             if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} must be above 0", where=f"--{name.replace('_', '-')}")
+                raise ConfigError(
+                    f"{name} must be above 0", where=f"--{name.replace('_', '-')}", got=getattr(self, name)
+                )
 
 
 def detect_fixations(
@@ -51,29 +54,35 @@ def detect_fixations(
     px_per_degree: tuple[float, float],
     detection: FixationDetection,
 ) -> Fixations:
-    """Find the fixations of one recording.
+    """Detect the fixations of one recording.
 
-    A fixation lies at the mean of its samples, begins with the first and lasts until the sample after the last one is
-    due. Samples between fixations are left out, except with "dwell".
+    A fixation lies at the mean of its samples, starts with the first one and ends one sampling interval after the last
+    one. Samples between fixations are left out, except with "dwell".
 
     Args:
-        time_s: of each sample, ascending.
-        x_px: to the right; NaN where the eye was lost.
-        y_px: downwards.
-        px_per_degree: pixels per degree of visual angle, to the right and downwards; may be NaN for "dwell" alone.
-        detection: the method and its thresholds.
+        time_s: time of each sample in seconds, ascending.
+        x_px: horizontal position of each sample in pixels; NaN where the eye was lost.
+        y_px: vertical position of each sample in pixels, downwards; NaN where the eye was lost.
+        px_per_degree: pixels per degree of visual angle along x and y; may be NaN only with "dwell".
+        detection: method and thresholds.
 
     Returns:
-        In order of time; none for no samples.
+        Fixations in order of time; zero fixations for zero samples.
 
     Raises:
-        ConfigError: the pixels per degree are needed and unknown.
+        ConfigError: the method needs the pixels per degree and they are unknown.
         ValueError: the times do not ascend.
+
+    Example:
+        >>> rest = np.full(12, 50.0)
+        >>> found = detect_fixations(np.arange(12) / 60, rest, rest, (40.0, 40.0), FixationDetection("idt"))
+        >>> len(found), round(found.total_s, 3)
+        (1, 0.2)
     """
     if (np.diff(time_s) < 0).any():
-        raise ValueError("the times of the samples must ascend")
-    seen = np.isfinite(x_px) & np.isfinite(y_px)
-    time_s, x_px, y_px = time_s[seen], x_px[seen], y_px[seen]
+        raise ValueError("time_s must ascend")
+    valid = np.isfinite(x_px) & np.isfinite(y_px)
+    time_s, x_px, y_px = time_s[valid], x_px[valid], y_px[valid]
     if not len(time_s):
         return Fixations.empty()
     interval_s = sample_interval_s(time_s)
@@ -83,13 +92,13 @@ def detect_fixations(
         raise ConfigError(
             f"{detection.method} needs the pixels per degree of visual angle",
             where="--px-per-degree",
-            hint="give them, or take --detect dwell, which does without",
+            hint="pass them, or use --detect dwell, which does not need them",
         )
     degrees = np.stack([x_px / px_per_degree[0], y_px / px_per_degree[1]], axis=1)
     found = [
         (begin + first, begin + last + 1)
-        for begin, end in _runs(time_s, interval_s)
-        for first, last in _fixations_of_run(time_s[begin:end], degrees[begin:end], interval_s, detection)
+        for begin, end in _gapless_stretches(time_s, interval_s)
+        for first, last in _fixations_in(time_s[begin:end], degrees[begin:end], interval_s, detection)
     ]
     return Fixations.build(
         [x_px[first:end].mean() for first, end in found],
@@ -101,36 +110,45 @@ def detect_fixations(
 
 
 def sample_interval_s(time_s: Float[np.ndarray, " n"]) -> float:
-    """Median time between neighbouring samples; 0 for fewer than two."""
+    """Compute the median time between neighbouring samples.
+
+    Args:
+        time_s: time of each sample in seconds, ascending.
+
+    Returns:
+        Seconds; 0 for fewer than two samples.
+    """
     return float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
 
 
-def _runs(time_s: Float[np.ndarray, " n"], interval_s: float) -> Iterator[tuple[int, int]]:
-    """Begin and end of each stretch without a gap."""
+def _gapless_stretches(time_s: Float[np.ndarray, " n"], interval_s: float) -> Iterator[tuple[int, int]]:
+    """Yield the start and end index of each stretch without a gap."""
     gaps = np.flatnonzero(np.diff(time_s) > max(GAP_S, 1.5 * interval_s)) + 1
     yield from zip([0, *gaps.tolist()], [*gaps.tolist(), len(time_s)], strict=True)
 
 
-def _fixations_of_run(
+def _fixations_in(
     time_s: Float[np.ndarray, " n"], degrees: Float[np.ndarray, "n 2"], interval_s: float, detection: FixationDetection
 ) -> Iterator[tuple[int, int]]:
-    """Numbers of the first and the last sample of each fixation long enough."""
+    """Yield the indices of the first and last sample of each fixation that is long enough."""
     from pymovements.events import idt, ivt
 
-    fewest = max(2, round(detection.minimum_s / interval_s)) if interval_s else 2
-    if len(time_s) < fewest:
+    min_samples = max(2, round(detection.minimum_s / interval_s)) if interval_s else 2
+    if len(time_s) < min_samples:
         return
-    # Counted in samples, so that the small unevenness of real clocks is no obstacle to pymovements.
+    # Durations in samples: pymovements does not accept the small jitter of real clocks.
     if detection.method == "ivt":
         speed = _velocities(time_s, degrees, interval_s)
         events = ivt(speed, minimum_duration=1, velocity_threshold=detection.velocity_deg_per_s)
     else:
-        events = idt(degrees, minimum_duration=fewest, dispersion_threshold=detection.dispersion_deg)
+        events = idt(degrees, minimum_duration=min_samples, dispersion_threshold=detection.dispersion_deg)
     for first, last in zip(events.frame["onset"].to_list(), events.frame["offset"].to_list(), strict=True):
-        # pymovements' I-DT ends with the sample that broke the window's bound, unless the recording ended first.
-        ended = last - (detection.method == "idt" and not _within(degrees[first : last + 1], detection.dispersion_deg))
-        if time_s[ended] - time_s[first] + interval_s >= detection.minimum_s - 1e-9:
-            yield first, ended
+        # pymovements' I-DT includes the sample that exceeded the dispersion, unless the recording ended first.
+        end = last - (
+            detection.method == "idt" and not _within_dispersion(degrees[first : last + 1], detection.dispersion_deg)
+        )
+        if time_s[end] - time_s[first] + interval_s >= detection.minimum_s - 1e-9:
+            yield first, end
 
 
 def _velocities(
@@ -143,5 +161,5 @@ def _velocities(
     return (degrees[after] - degrees[before]) / elapsed[:, None]
 
 
-def _within(degrees: Float[np.ndarray, "n 2"], dispersion_deg: float) -> bool:
+def _within_dispersion(degrees: Float[np.ndarray, "n 2"], dispersion_deg: float) -> bool:
     return bool(np.ptp(degrees, axis=0).sum() <= dispersion_deg)
