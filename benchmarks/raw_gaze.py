@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ggcam.data.sources import egd_cxr
-from ggcam.simulation.columns import FIXATIONS, MASTER
+from ggcam.simulation.egd_columns import FIXATIONS, MASTER
 
 CASES, HEIGHT_PX, WIDTH_PX, RATE_HZ = 1083, 3056, 2544, 60
 FIXATION_ROWS, SAMPLE_ROWS = 48_960, 1_499_000

@@ -24,6 +24,8 @@ PUBLIC = {
     "Predictor",
     "PreparedDataset",
     "Run",
+    "SimulationConfig",
+    "SimulationSummary",
     "StudyPlan",
     "StudyResult",
     "TrainConfig",
@@ -42,6 +44,7 @@ PUBLIC = {
     "plots",
     "run_demo",
     "run_study",
+    "simulate",
     "train",
 }
 

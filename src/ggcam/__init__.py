@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ggcam.models.backbones import create_backbone
     from ggcam.models.cam import CAMClassifier, CAMHead, CAMOutput
     from ggcam.report import plots
+    from ggcam.simulation.config import SimulationConfig
+    from ggcam.simulation.simulator import SimulationSummary, simulate
     from ggcam.study.demo import DemoResult, run_demo
     from ggcam.study.plan import StudyPlan, plan_study
     from ggcam.study.study import StudyResult, open_study, run_study
@@ -47,6 +49,8 @@ __all__ = [
     "Predictor",
     "PreparedDataset",
     "Run",
+    "SimulationConfig",
+    "SimulationSummary",
     "StudyPlan",
     "StudyResult",
     "TrainConfig",
@@ -65,6 +69,7 @@ __all__ = [
     "plots",
     "run_demo",
     "run_study",
+    "simulate",
     "train",
 ]
 
@@ -83,6 +88,8 @@ _HOMES = {
     "Predictor": "inference.predictor",
     "PreparedDataset": "data.dataset",
     "Run": "training.run",
+    "SimulationConfig": "simulation.config",
+    "SimulationSummary": "simulation.simulator",
     "StudyPlan": "study.plan",
     "StudyResult": "study.study",
     "TrainConfig": "training.config",
@@ -99,6 +106,7 @@ _HOMES = {
     "plan_study": "study.plan",
     "run_demo": "study.demo",
     "run_study": "study.study",
+    "simulate": "simulation.simulator",
     "train": "training.train",
 }
 """Public name -> the module that it lives in."""

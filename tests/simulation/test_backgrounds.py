@@ -8,7 +8,7 @@ import pytest
 
 from ggcam.errors import DataError, ImageError, MissingFileError
 from ggcam.simulation import SimulationConfig
-from ggcam.simulation.backgrounds import find_backgrounds, photographed_chest
+from ggcam.simulation.backgrounds import chest_from_background, find_backgrounds
 from ggcam.simulation.canvas import Canvas
 from ggcam.simulation.simulator import simulate
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_a_missing_folder_is_named(tmp_path: Path):
+def test_a_missing_folder_is_refused(tmp_path: Path):
     with pytest.raises(MissingFileError, match=r"does not exist\n  where: .*nowhere"):
         find_backgrounds(tmp_path / "nowhere")
 
@@ -50,12 +50,12 @@ def test_too_few_patients_are_refused(folder: Path):
         find_backgrounds(folder.parent)
 
 
-def test_images_of_one_patient_belong_together_and_unknown_patients_do_not(folder: Path):
+def test_manifest_groups_images_by_patient(folder: Path):
     (folder / "manifest.csv").write_text("id,patient_id\na,x\nb,\nc,x\n")
     assert [background.patient for background in find_backgrounds(folder)] == [0, 1, 0, 2]
 
 
-def test_an_unreadable_image_stops_the_simulation_and_leaves_nothing(folder: Path, tmp_path: Path):
+def test_an_unreadable_image_stops_the_simulation_and_leaves_no_files(folder: Path, tmp_path: Path):
     (folder / "a.png").write_bytes(b"no picture")
     with pytest.raises(ImageError, match=r"cannot be read\n  where: .*a\.png"):
         simulate(tmp_path / "out", SimulationConfig(cases=12, workers=1, backgrounds=folder))
@@ -63,18 +63,18 @@ def test_an_unreadable_image_stops_the_simulation_and_leaves_nothing(folder: Pat
 
 
 @pytest.mark.parametrize("broken", ["empty", "smaller"])
-def test_a_mask_that_does_not_fit_is_refused(folder: Path, broken: str):
+def test_an_empty_or_smaller_mask_is_refused(folder: Path, broken: str):
     mask = np.zeros((120, 110), np.uint8) if broken == "empty" else np.full((60, 55), 255, np.uint8)
     cv2.imwrite(str(folder / "a_left_lung.png"), mask)
     background = find_backgrounds(folder)[0]
     with pytest.raises(ImageError, match="expected: 120x110 pixels"):
-        photographed_chest(Canvas(128, 104), background, 0.5, np.random.default_rng(0))
+        chest_from_background(Canvas(128, 104), background, 0.5, np.random.default_rng(0))
 
 
 def test_a_higher_ratio_widens_the_heart_into_the_left_lung(folder: Path):
     background = find_backgrounds(folder)[0]
     narrow, wide = (
-        photographed_chest(Canvas(256, 208), background, ratio, np.random.default_rng(0)) for ratio in (0.40, 0.60)
+        chest_from_background(Canvas(256, 208), background, ratio, np.random.default_rng(0)) for ratio in (0.40, 0.60)
     )
     assert wide.mediastinum.sum() > 1.1 * narrow.mediastinum.sum()
     assert wide.lungs["left"].sum() < narrow.lungs["left"].sum()
@@ -83,11 +83,11 @@ def test_a_higher_ratio_widens_the_heart_into_the_left_lung(folder: Path):
     assert wide.attenuation[gained].mean() > 1.3 * narrow.attenuation[gained].mean()
 
 
-def test_real_x_rays_keep_their_parts(real_data: Path):
+def test_real_x_rays_give_plausible_anatomy(real_data: Path):
     backgrounds = find_backgrounds(real_data / "adult_lung_masks")
     assert len(backgrounds) == 90
     for seed, background in enumerate(backgrounds[::9]):
-        chest = photographed_chest(Canvas(256, 208), background, 0.55, np.random.default_rng(seed))
+        chest = chest_from_background(Canvas(256, 208), background, 0.55, np.random.default_rng(seed))
         lungs = chest.lungs["left"] | chest.lungs["right"]
         assert 0.08 < lungs.mean() < 0.6
         assert 0.02 < chest.mediastinum.mean() < 0.3

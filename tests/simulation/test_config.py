@@ -28,19 +28,19 @@ from ggcam.simulation import SimulationConfig
         ({"size": "512x128"}, "at most twice"),
     ],
 )
-def test_a_value_out_of_its_range_is_refused_with_its_option(values: dict, message: str):
+def test_invalid_values_are_refused_with_the_name_of_the_option(values: dict, message: str):
     with pytest.raises(ConfigError) as caught:
         SimulationConfig(**values)
     assert message in str(caught.value)
     assert repr(next(iter(values.values()))) in str(caught.value)
 
 
-def test_the_size_is_height_times_width():
+def test_size_is_parsed_as_height_and_width():
     config = SimulationConfig(size="320X256")
     assert (config.height_px, config.width_px) == (320, 256)
 
 
-def test_the_configuration_is_light_enough_for_a_command_line():
+def test_importing_the_configuration_imports_no_heavy_packages():
     heavy = ("cv2", "pydicom", "torch", "pandas")
     code = f"import sys, ggcam.simulation as s; s.SimulationConfig(); print([m for m in {heavy} if m in sys.modules])"
     source = Path(__file__).parents[2] / "src"

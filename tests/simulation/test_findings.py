@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ggcam.simulation import findings as f
+from ggcam.simulation import findings
 from ggcam.simulation.anatomy import SIDES, Chest
 from ggcam.simulation.canvas import Canvas
 from ggcam.simulation.phantom import Body, Pose, draw_phantom
@@ -21,33 +21,28 @@ def in_lungs(drawn: Chest) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_consolidations_lie_in_a_lung_and_are_brighter_than_it(seed: int):
+def test_consolidations_lie_in_a_lung_and_brighten_it(seed: int):
     drawn = chest(seed)
     before = drawn.attenuation.copy()
-    found = f.lay_findings(CANVAS, drawn, f.PNEUMONIA, 0.46, np.random.default_rng(seed))
+    found = findings.add_findings(CANVAS, drawn, findings.PNEUMONIA, 0.46, np.random.default_rng(seed))
     assert 1 <= len(found) <= 3
     added = drawn.attenuation - before
     truth = np.zeros_like(added, dtype=bool)
-    for finding in found:
-        r = finding.region
-        assert (r.name, r.kind) == ("consolidation", "ellipse")
-        x, y, rx, ry = (
-            (r.x0_px + r.x1_px) / 2,
-            (r.y0_px + r.y1_px) / 2,
-            (r.x1_px - r.x0_px) / 2,
-            (r.y1_px - r.y0_px) / 2,
-        )
+    for region in (finding.region for finding in found):
+        assert (region.name, region.kind) == ("consolidation", "ellipse")
+        x, y = (region.x0_px + region.x1_px) / 2, (region.y0_px + region.y1_px) / 2
+        rx, ry = (region.x1_px - region.x0_px) / 2, (region.y1_px - region.y0_px) / 2
         assert 0.04 * 256 <= min(rx, ry) <= max(rx, ry) <= 0.09 * 256
         ellipse = ((CANVAS.x_px - x) / rx) ** 2 + ((CANVAS.y_px - y) / ry) ** 2 <= 1
         assert in_lungs(drawn)[int(y), int(x)]
         assert (ellipse & in_lungs(drawn)).sum() > 0.7 * ellipse.sum()
-        assert added[int(y), int(x)] > 0.3 * f.CONSOLIDATION_CONTRAST[0]
+        assert added[int(y), int(x)] > 0.3 * findings.CONSOLIDATION_CONTRAST[0]
         truth |= ellipse
     assert added[truth].mean() > 8 * added[~truth].mean()
 
 
 @pytest.mark.parametrize("ratio", [0.40, 0.46, 0.53, 0.60])
-def test_the_heart_takes_its_share_of_the_thorax(ratio: float):
+def test_heart_has_the_given_cardiothoracic_ratio(ratio: float):
     measured = []
     for seed in range(10):
         drawn = chest(seed, ratio)
@@ -57,37 +52,39 @@ def test_the_heart_takes_its_share_of_the_thorax(ratio: float):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_heart_failure_is_always_to_be_seen_somewhere(seed: int):
+def test_heart_failure_always_adds_visible_findings(seed: int):
     drawn = chest(seed, ratio=0.45 + 0.01 * seed)
     before = drawn.attenuation.copy()
-    found = f.lay_findings(CANVAS, drawn, f.CHF, 0.45 + 0.01 * seed, np.random.default_rng(seed))
+    found = findings.add_findings(CANVAS, drawn, findings.CHF, 0.45 + 0.01 * seed, np.random.default_rng(seed))
     names = [finding.region.name for finding in found]
-    assert ("enlarged heart" in names) == (0.45 + 0.01 * seed > f.ENLARGED_FROM)
+    assert ("enlarged heart" in names) == (0.45 + 0.01 * seed > findings.MIN_ENLARGED_RATIO)
     assert names.count("basal haze") == names.count("vascular redistribution") == 2
     added = drawn.attenuation - before
     for side in SIDES:
         box = drawn.boxes[f"{side} lower lung zone"]
         zone = drawn.lungs[side] & (CANVAS.y_px > box.y0_px)
-        assert added[zone].mean() > 0.3 * f.HAZE_CONTRAST[0]
+        assert added[zone].mean() > 0.3 * findings.HAZE_CONTRAST[0]
 
 
-def test_a_normal_chest_is_left_alone():
+def test_a_normal_chest_is_unchanged():
     drawn = chest(0)
     before = drawn.attenuation.copy()
-    assert f.lay_findings(CANVAS, drawn, f.NORMAL, 0.46, np.random.default_rng(0)) == ()
+    assert findings.add_findings(CANVAS, drawn, findings.NORMAL, 0.46, np.random.default_rng(0)) == ()
     assert (drawn.attenuation == before).all()
 
 
-def test_the_ratios_of_failing_and_other_hearts_overlap():
+def test_cardiothoracic_ratios_with_and_without_heart_failure_overlap():
     rng = np.random.default_rng(0)
-    ratios = {label: np.array([f.cardiothoracic_ratio(label, rng) for _ in range(2000)]) for label in range(3)}
-    assert ratios[f.NORMAL].mean() == pytest.approx(ratios[f.PNEUMONIA].mean(), abs=0.005)
-    better = (ratios[f.CHF][:, None] > ratios[f.NORMAL]).mean()
-    assert 0.8 < better < 0.95
+    ratios = {
+        label: np.array([findings.draw_cardiothoracic_ratio(label, rng) for _ in range(2000)]) for label in range(3)
+    }
+    assert ratios[findings.NORMAL].mean() == pytest.approx(ratios[findings.PNEUMONIA].mean(), abs=0.005)
+    auc = (ratios[findings.CHF][:, None] > ratios[findings.NORMAL]).mean()
+    assert 0.8 < auc < 0.95
 
 
 @pytest.mark.parametrize("size", [(64, 64), (128, 64), (64, 128), (600, 500)])
-def test_every_size_has_a_chest_with_all_its_parts(size: tuple[int, int]):
+def test_every_image_size_shows_the_complete_anatomy(size: tuple[int, int]):
     drawn = chest(3, canvas=Canvas(*size))
     assert len(drawn.boxes) == 17
     for mask in (*drawn.lungs.values(), drawn.mediastinum, drawn.aortic_knob):
@@ -95,6 +92,6 @@ def test_every_size_has_a_chest_with_all_its_parts(size: tuple[int, int]):
         assert mask.any()
     assert not (drawn.lungs["left"] & drawn.lungs["right"]).any()
     assert not (drawn.mediastinum & in_lungs(drawn)).any()
-    # The patient's left is at the image's right, and air is darker than the tissue around it.
+    # The patient's left is on the image's right, and air is darker than the surrounding tissue.
     assert drawn.boxes["left lung"].centre[0] > drawn.boxes["right lung"].centre[0]
     assert drawn.attenuation[in_lungs(drawn)].mean() < 0.75 * drawn.attenuation[drawn.mediastinum].mean()

@@ -9,8 +9,8 @@ import pytest
 from ggcam.simulation.plan import CasePlan, draw_plan
 
 
-def plan(cases: int = 1090, shortcut: float = 0.0, seed: int = 0, **rest) -> tuple[CasePlan, ...]:
-    return draw_plan(cases, shortcut, np.random.default_rng(seed), **rest)
+def plan(cases: int = 1090, shortcut: float = 0.0, seed: int = 0, **options) -> tuple[CasePlan, ...]:
+    return draw_plan(cases, shortcut, np.random.default_rng(seed), **options)
 
 
 def agreement(plans: tuple[CasePlan, ...], split: str) -> float:
@@ -19,12 +19,11 @@ def agreement(plans: tuple[CasePlan, ...], split: str) -> float:
 
 def test_classes_are_balanced_in_every_split():
     counts = Counter((case.split, case.label) for case in plan(900))
-    assert counts == {**{("train", k): 210 for k in range(3)}, **{("valid", k): 30 for k in range(3)}} | {
-        ("test", k): 60 for k in range(3)
-    }
+    sizes = {"train": 210, "valid": 30, "test": 60}
+    assert counts == {(split, label): size for split, size in sizes.items() for label in range(3)}
 
 
-def test_no_patient_is_in_two_splits_and_some_come_twice():
+def test_patients_stay_in_one_split_and_some_have_two_images():
     plans = plan()
     splits = {}
     for case in plans:
@@ -34,7 +33,7 @@ def test_no_patient_is_in_two_splits_and_some_come_twice():
 
 
 @pytest.mark.parametrize("shortcut", [0.0, 0.8, 1.0])
-def test_the_marker_agrees_with_the_class_as_often_as_asked_but_not_in_test(shortcut: float):
+def test_marker_agrees_with_the_class_as_configured_except_in_test(shortcut: float):
     plans = plan(9000, shortcut)
     expected = shortcut + (1 - shortcut) / 3
     assert agreement(plans, "train") == pytest.approx(expected, abs=0.02)
@@ -42,7 +41,7 @@ def test_the_marker_agrees_with_the_class_as_often_as_asked_but_not_in_test(shor
     assert agreement(plans, "test") == pytest.approx(1 / 3, abs=0.04)
 
 
-def test_ids_have_the_form_of_the_real_ones_and_are_unique():
+def test_ids_are_unique_and_formatted_like_real_ones():
     plans = plan(300)
     assert len({case.dicom_id for case in plans}) == 300
     for case in plans:
@@ -52,7 +51,7 @@ def test_ids_have_the_form_of_the_real_ones_and_are_unique():
 
 
 @pytest.mark.parametrize("cases", [12, 50, 1090])
-def test_a_background_and_its_patient_stay_in_one_split(cases: int):
+def test_backgrounds_of_a_patient_stay_in_one_split(cases: int):
     patients = [0, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 9, *range(10, 90)]
     plans = plan(cases, background_patients=patients)
     assert len(plans) == cases
@@ -65,5 +64,5 @@ def test_a_background_and_its_patient_stay_in_one_split(cases: int):
     assert {case.split for case in plans} == {"train", "valid", "test"}
 
 
-def test_three_backgrounds_are_enough():
+def test_three_backgrounds_fill_three_splits():
     assert len({(case.split, case.background) for case in plan(12, background_patients=[0, 1, 2])}) == 3

@@ -47,7 +47,7 @@ def records(root: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def test_the_tables_have_the_columns_of_the_real_ones_in_order_and_end_their_lines_alike(simulated):
+def test_tables_have_the_columns_and_line_endings_of_the_real_ones(simulated):
     root, _ = simulated
     for phase, labels in LABELS.items():
         header, *lines = rows(root / f"main_data/metadata_phase_{phase}.csv")
@@ -60,10 +60,10 @@ def test_the_tables_have_the_columns_of_the_real_ones_in_order_and_end_their_lin
                 assert rows(folder / "fixations.csv")[0] == FIXATION
 
 
-def test_five_read_the_images_of_phases_1_and_2_and_one_each_of_the_others(simulated):
+def test_phases_1_and_2_have_five_readers_per_image_and_phase_3_has_one(simulated):
     found = records(simulated[0])
     readers = Counter((record["phase"], record["dicom_id"]) for record in found.values())
-    assert {phase: {count for (of, _), count in readers.items() if of == phase} for phase in "123"} == {
+    assert {phase: {count for (other, _), count in readers.items() if other == phase} for phase in "123"} == {
         "1": {5}, "2": {5}, "3": {1}
     }  # fmt: skip
     assert len(readers) == len({dicom_id for _, dicom_id in readers}) == 45
@@ -71,7 +71,7 @@ def test_five_read_the_images_of_phases_1_and_2_and_one_each_of_the_others(simul
     assert all(name.startswith("P300R") for name, record in found.items() if record["phase"] == "3")
 
 
-def test_a_discarded_reading_has_its_box_and_its_ellipses_alone(simulated):
+def test_discarded_readings_have_only_box_and_ellipses(simulated):
     root, summary = simulated
     found = records(root)
     discarded = [name for name, record in found.items() if record["eye_tracking_data_discarded"] == "True"]
@@ -84,7 +84,7 @@ def test_a_discarded_reading_has_its_box_and_its_ellipses_alone(simulated):
         )
 
 
-def test_readers_zoom_and_pan_and_look_aside_and_begin_before_the_sound(simulated):
+def test_readings_include_zoomed_views_gaze_off_the_image_and_negative_times(simulated):
     fixations = [
         dict(zip(FIXATION, map(float, row), strict=True))
         for path in simulated[0].rglob("fixations.csv")
@@ -102,7 +102,7 @@ def test_readers_zoom_and_pan_and_look_aside_and_begin_before_the_sound(simulate
 
 
 @pytest.mark.parametrize("readings", ["merged", "separate"])
-def test_the_reader_takes_every_reading_and_leaves_nothing_uncounted(simulated, readings):
+def test_all_readings_are_read_and_dropped_fixations_are_counted(simulated, readings):
     root, summary = simulated
     assert sources.detect(root) == "reflacx"
     source = reflacx.read(root, readings=readings)
@@ -120,7 +120,7 @@ def test_the_reader_takes_every_reading_and_leaves_nothing_uncounted(simulated, 
         assert max(len(case.readings) for case in source.cases) == 5
 
 
-def test_what_was_drawn_is_what_readers_call_present(simulated):
+def test_labels_of_the_readers_agree_with_the_drawn_findings(simulated):
     source = reflacx.read(simulated[0])
     share = {name: np.mean([case.label[at] == 1 for case in source.cases]) for at, name in enumerate(CLASS_NAMES)}
     assert 0.2 < share["Consolidation"] < 0.5
@@ -129,8 +129,8 @@ def test_what_was_drawn_is_what_readers_call_present(simulated):
     for case in source.cases:
         assert sum(region.name == "chest" for region in case.regions) == 1
     drawn = {case.case_id for case in source.cases for region in case.regions if region.name == "Consolidation"}
-    called = {case.case_id for case in source.cases if case.label[CLASS_NAMES.index("Consolidation")] == 1}
-    assert len(drawn & called) > 0.8 * len(drawn | called)
+    labelled = {case.case_id for case in source.cases if case.label[CLASS_NAMES.index("Consolidation")] == 1}
+    assert len(drawn & labelled) > 0.8 * len(drawn | labelled)
 
 
 def covers(region: Region, gaze: Fixations) -> np.ndarray:
@@ -138,32 +138,28 @@ def covers(region: Region, gaze: Fixations) -> np.ndarray:
     return across & (region.y0_px <= gaze.y_px) & (gaze.y_px < region.y1_px)
 
 
-def test_fixations_named_by_the_dictation_lie_more_on_their_finding_than_others_do(simulated):
+def test_fixations_labelled_by_the_dictation_lie_on_their_finding_more_often(simulated):
     source = reflacx.read(simulated[0], dictation_window_s=1.5)
     inside: dict[bool, list[bool]] = {True: [], False: []}
     for case in source.cases:
         gaze = case.fixations
         for name in {region.name for region in case.regions if region.is_finding}:
             on = np.zeros(len(gaze), bool)
-            for each in (region for region in case.regions if region.name == name):
-                on |= (
-                    (each.x0_px <= gaze.x_px)
-                    & (gaze.x_px < each.x1_px)
-                    & (each.y0_px <= gaze.y_px)
-                    & (gaze.y_px < each.y1_px)
-                )
+            for region in case.regions:
+                if region.name == name:
+                    on |= covers(region, gaze)
             for named in (True, False):
                 inside[named] += on[(gaze.label == name) == named].tolist()
     assert np.mean(inside[True]) > 1.3 * np.mean(inside[False])
 
 
-def test_the_same_seed_gives_the_same_bytes_on_one_worker_or_two(simulated, tmp_path):
+def test_data_depend_on_the_seed_but_not_on_the_number_of_workers(simulated, tmp_path):
     simulate(tmp_path / "two", replace(CONFIG, workers=2))
     assert digests(tmp_path / "two") == digests(simulated[0])
 
 
 @given(st.integers(20, 300), st.integers(20, 300), st.integers(0, 10**6))
-def test_a_view_shows_what_is_looked_at_undistorted_on_its_part_of_the_screen(height, width, seed):
+def test_views_show_the_fixated_point_undistorted(height, width, seed):
     rng = np.random.default_rng(seed)
     n = 40
     x, y = rng.uniform(-20, width + 20, n), rng.uniform(-20, height + 20, n)

@@ -12,9 +12,10 @@ import pandas as pd
 import pydicom
 import pytest
 
+import ggcam
 from ggcam.errors import DataError
-from ggcam.simulation import SimulationConfig, columns
-from ggcam.simulation.screen import SimulatedScreen
+from ggcam.simulation import SimulationConfig, egd_columns
+from ggcam.simulation.egd_screen import SimulatedScreen
 from ggcam.simulation.simulator import SimulationSummary, simulate
 
 CONFIG = SimulationConfig(cases=60, size="128x104", seed=3, shortcut=0.8, no_gaze_prob=0.1, workers=1)
@@ -37,22 +38,22 @@ def gaze_of_cases(root: Path) -> pd.DataFrame:
     return gaze[gaze["DICOM_ID"].str.len() == 44]
 
 
-def test_the_same_seed_gives_the_same_bytes_on_one_worker_or_two(simulated, tmp_path: Path):
+def test_data_do_not_depend_on_the_number_of_workers(simulated, tmp_path: Path):
     simulate(tmp_path / "two", replace(CONFIG, workers=2))
     assert digests(tmp_path / "two") == digests(simulated[0])
 
 
-def test_another_seed_gives_other_data(simulated, tmp_path: Path):
+def test_data_depend_on_the_seed(simulated, tmp_path: Path):
     simulate(tmp_path / "other", replace(CONFIG, seed=4, cases=12))
     assert not set(digests(tmp_path / "other")) & {name for name in digests(simulated[0]) if name.endswith(".dcm")}
 
 
-def test_the_columns_are_those_of_the_real_tables_in_order(simulated):
+def test_tables_have_the_columns_of_the_real_ones(simulated):
     root, _ = simulated
-    assert (len(columns.MASTER), len(columns.FIXATIONS)) == (59, 37)
+    assert (len(egd_columns.MASTER), len(egd_columns.FIXATIONS)) == (59, 37)
     for name, header in {
-        "master_sheet.csv": columns.MASTER,
-        "fixations.csv": columns.FIXATIONS,
+        "master_sheet.csv": egd_columns.MASTER,
+        "fixations.csv": egd_columns.FIXATIONS,
         "bounding_boxes.csv": ("dicom_id", "bbox_name", "x1", "x2", "y1", "y2"),
         "findings.csv": ("dicom_id", "name", "kind", "x0_px", "y0_px", "x1_px", "y1_px"),
         "split.csv": ("id", "split"),
@@ -63,13 +64,13 @@ def test_the_columns_are_those_of_the_real_tables_in_order(simulated):
         assert {len(row) for row in rows} == {len(header)}
 
 
-def test_the_master_sheet_has_more_lines_than_records(simulated):
+def test_the_master_sheet_has_line_breaks_inside_fields(simulated):
     root, summary = simulated
     assert len(pd.read_csv(root / "master_sheet.csv")) == summary.cases == 60
     assert len((root / "master_sheet.csv").read_text().splitlines()) > 61
 
 
-def test_every_record_has_one_class_one_image_and_its_masks(simulated):
+def test_every_record_has_a_class_an_image_masks_and_a_transcript(simulated):
     root, summary = simulated
     master = pd.read_csv(root / "master_sheet.csv")
     assert (master[["Normal", "CHF", "pneumonia"]].sum(axis=1) == 1).all()
@@ -86,12 +87,12 @@ def test_every_record_has_one_class_one_image_and_its_masks(simulated):
             assert mask is not None
             assert mask.shape == (HEIGHT, WIDTH)
             assert set(np.unique(mask)) == {0, 255}
-        said = json.loads((folder / "transcript.json").read_text())
-        assert said["full_text"] == " ".join(part["phrase"] for part in said["time_stamped_text"])
-        assert all(part["begin_time"] < part["end_time"] for part in said["time_stamped_text"])
+        transcript = json.loads((folder / "transcript.json").read_text())
+        assert transcript["full_text"] == " ".join(part["phrase"] for part in transcript["time_stamped_text"])
+        assert all(part["begin_time"] < part["end_time"] for part in transcript["time_stamped_text"])
 
 
-def test_an_inverted_image_and_an_ordinary_one_show_bone_bright_once_put_right(simulated):
+def test_ordinary_and_inverted_images_show_the_heart_brighter_than_the_lung(simulated):
     root, _ = simulated
     kinds = set()
     for record in pd.read_csv(root / "master_sheet.csv").to_dict("records"):
@@ -108,14 +109,14 @@ def test_an_inverted_image_and_an_ordinary_one_show_bone_bright_once_put_right(s
     assert kinds == {True, False}
 
 
-def test_seventeen_boxes_an_image_with_ordered_sides_inside_it(simulated):
+def test_every_image_has_seventeen_boxes_inside_it(simulated):
     boxes = pd.read_csv(simulated[0] / "bounding_boxes.csv")
     assert (boxes.groupby("dicom_id")["bbox_name"].nunique() == 17).all()
     assert ((boxes["x1"] >= 0) & (boxes["x1"] < boxes["x2"]) & (boxes["x2"] <= WIDTH)).all()
     assert ((boxes["y1"] >= 0) & (boxes["y1"] < boxes["y2"]) & (boxes["y2"] <= HEIGHT)).all()
 
 
-def test_calibrations_bear_an_id_cut_short(simulated):
+def test_calibrations_have_a_shortened_id(simulated):
     root, _ = simulated
     gaze = pd.read_csv(root / "fixations.csv")
     ids = set(pd.read_csv(root / "master_sheet.csv")["dicom_id"])
@@ -124,13 +125,13 @@ def test_calibrations_bear_an_id_cut_short(simulated):
     assert all(any(whole[:-5] == name for whole in ids) for name in short)
 
 
-def test_fixations_beside_the_image_are_negative_in_both_and_the_others_follow_from_the_screen(simulated):
+def test_fixations_have_the_positions_of_the_screen_mapping_and_are_negative_off_the_image(simulated):
     root, summary = simulated
     gaze = gaze_of_cases(root)
     assert len(gaze) == summary.fixations
-    beside = gaze["X_ORIGINAL"] < 0
-    assert 0 < beside.sum() < 0.1 * len(gaze)
-    assert ((gaze["Y_ORIGINAL"] < 0) == beside).all()
+    off_image = gaze["X_ORIGINAL"] < 0
+    assert 0 < off_image.sum() < 0.1 * len(gaze)
+    assert ((gaze["Y_ORIGINAL"] < 0) == off_image).all()
     assert (gaze["X_ORIGINAL"] < WIDTH).all()
     assert (gaze["Y_ORIGINAL"] < HEIGHT).all()
     assert (gaze["FPOGD"] == 0).any()
@@ -139,14 +140,14 @@ def test_fixations_beside_the_image_are_negative_in_both_and_the_others_follow_f
     assert (y == gaze["Y_ORIGINAL"]).all()
 
 
-def test_some_cases_have_no_gaze(simulated):
+def test_no_gaze_prob_leaves_cases_without_gaze(simulated):
     root, summary = simulated
     with_gaze = gaze_of_cases(root)["DICOM_ID"].nunique()
     assert with_gaze == 60 - summary.without_gaze
     assert 0 < summary.without_gaze < 20
 
 
-def test_the_truth_names_what_each_class_shows_and_every_image_has_its_marker(simulated):
+def test_findings_table_matches_the_class_and_includes_the_marker(simulated):
     root, _ = simulated
     findings = pd.read_csv(root / "findings.csv").groupby("dicom_id")["name"].agg(set)
     for record in pd.read_csv(root / "master_sheet.csv").to_dict("records"):
@@ -157,30 +158,30 @@ def test_the_truth_names_what_each_class_shows_and_every_image_has_its_marker(si
         assert (names == {"shortcut marker"}) == (record["Normal"] == 1)
 
 
-def test_progress_counts_to_the_end(tmp_path: Path):
-    seen = []
-    simulate(tmp_path / "out", replace(CONFIG, cases=12), lambda done, total: seen.append((done, total)))
-    assert seen == [(done, 12) for done in range(1, 13)]
+def test_progress_is_reported_after_each_case(tmp_path: Path):
+    calls = []
+    simulate(tmp_path / "out", replace(CONFIG, cases=12), lambda done, total: calls.append((done, total)))
+    assert calls == [(done, 12) for done in range(1, 13)]
 
 
-def test_an_empty_folder_is_used_and_a_full_one_is_refused_and_left_as_it_is(tmp_path: Path):
+def test_an_empty_folder_is_used_and_other_ones_are_refused_unchanged(tmp_path: Path):
     out = tmp_path / "out"
     out.mkdir()
     simulate(out, replace(CONFIG, cases=12))
     before = digests(out)
     with pytest.raises(DataError, match="exists already") as caught:
         simulate(out, replace(CONFIG, cases=12))
-    assert "hint: name another folder" in str(caught.value)
+    assert "hint: choose another folder" in str(caught.value)
     assert digests(out) == before
     file = tmp_path / "file"
     file.write_text("mine")
-    with pytest.raises(DataError, match="a file is there"):
+    with pytest.raises(DataError, match="is a file"):
         simulate(file, CONFIG)
     assert file.read_text() == "mine"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_simulation_that_is_stopped_leaves_nothing(tmp_path: Path, workers: int):
+def test_an_interrupted_simulation_leaves_no_files(tmp_path: Path, workers: int):
     def stop(done: int, total: int) -> None:
         if done == 5:
             raise KeyboardInterrupt
@@ -190,9 +191,17 @@ def test_a_simulation_that_is_stopped_leaves_nothing(tmp_path: Path, workers: in
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_replaced(tmp_path: Path):
+def test_remains_of_a_killed_run_are_replaced(tmp_path: Path):
     (tmp_path / "out.partial" / "files").mkdir(parents=True)
     (tmp_path / "out.partial" / "old.csv").write_text("half")
     simulate(tmp_path / "out", replace(CONFIG, cases=12))
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert not (tmp_path / "out" / "old.csv").exists()
+
+
+def test_public_function_returns_the_summary_and_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    summary = ggcam.simulate(str(tmp_path / "raw"), ggcam.SimulationConfig(cases=12, size="64x64", workers=1))
+    assert summary.root == tmp_path / "raw"
+    assert (summary.cases, sum(summary.per_split.values())) == (12, 12)
+    assert summary.fixations == len(gaze_of_cases(summary.root))
+    assert capfd.readouterr() == ("", "")

@@ -1,7 +1,6 @@
-"""Chest X-ray phantoms with known truth and simulated gaze, written in the raw layout of EGD-CXR or REFLACX.
+"""Simulated chest X-rays with known findings and simulated gaze, in the raw layout of EGD-CXR or REFLACX.
 
-:class:`~ggcam.simulation.config.SimulationConfig` says what to draw,
-:func:`ggcam.simulation.simulator.simulate` draws and writes it.
+:func:`ggcam.simulation.simulator.simulate` writes what a :class:`~ggcam.simulation.config.SimulationConfig` describes.
 """
 
 from ggcam.simulation.config import SimulationConfig

@@ -1,4 +1,4 @@
-"""What is on an X-ray besides the patient: devices, markers, exposure and noise. None of it knows the class."""
+"""Appearance of an X-ray besides the patient, independent of the class: devices, markers, exposure and noise."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy as np
 from numpy.random import Generator
 
 from ggcam.simulation.anatomy import Box, Chest
-from ggcam.simulation.canvas import Canvas, Layer, Points, blur, curve, inside
+from ggcam.simulation.canvas import Canvas, Layer, Points, blur, smooth_curve, soft_mask
 
 NOISE = (0.008, 0.022)
-"""Range of the standard deviation of the detector's noise, on an image of 0 to 1."""
+"""Range of the standard deviation of the detector's noise, for an image from 0 to 1."""
 MARKER_HEIGHT = 0.058
-"""Height of a marker as a share of the image's: six pixels of 112."""
+"""Height of a marker as a fraction of the image's height."""
 MARKERS = ("R", "L", "arrow")
-"""The three markers; which of them a class has is what a shortcut is about."""
+"""The three markers; a shortcut ties each to a class."""
 MARKER_PLACES = ((0.12, 0.09), (0.88, 0.09))
-"""Where a marker may lie, whichever it is, as shares of width and height: a place alone gives no class away."""
+"""Possible places of every marker, as fractions of width and height: the place says nothing about the class."""
 MARKER_OPACITY = (0.33, 0.6)
-"""Range of a marker's opacity: faint enough that a network learns it beside the findings and not instead of them."""
+"""Range of a marker's opacity, low enough that a network learns the findings as well as the marker."""
 
-# Strokes of the letters and the outline of the arrow, in a square of side 1.
+# Strokes of the letters and outline of the arrow, in a unit square.
 _LETTER_R = (
     [(0.2, 1.0), (0.2, 0.0), (0.6, 0.0), (0.8, 0.12), (0.8, 0.38), (0.6, 0.5), (0.2, 0.5)],
     [(0.5, 0.5), (0.85, 1.0)],
@@ -29,8 +29,17 @@ _LETTER_L = ([(0.25, 0.0), (0.25, 1.0), (0.85, 1.0)],)
 _ARROW = [(0.5, 0.0), (0.95, 0.55), (0.65, 0.55), (0.65, 1.0), (0.35, 1.0), (0.35, 0.55), (0.05, 0.55)]
 
 
-def lay_devices(canvas: Canvas, chest: Chest, rng: Generator) -> bool:
-    """Leads, lines and pacemakers, each in some images; tells whether there is any."""
+def add_devices(canvas: Canvas, chest: Chest, rng: Generator) -> bool:
+    """Add electrodes, catheters and pacemakers to some images.
+
+    Args:
+        canvas: size of the image.
+        chest: chest whose attenuation is changed in place.
+        rng: random generator of the case.
+
+    Returns:
+        Whether any device was added.
+    """
     unit = canvas.unit_px
     lungs, heart = chest.boxes["left lung"], chest.boxes["cardiac silhouette"]
     right = chest.boxes["right lung"]
@@ -50,8 +59,8 @@ def lay_devices(canvas: Canvas, chest: Chest, rng: Generator) -> bool:
     if rng.random() < 0.07:
         any_device = True
         x, y = lungs.x1_px - 0.03 * unit, lungs.y0_px + 0.10 * unit
-        box = canvas.distance2(x, y, 0.036 * unit, 0.028 * unit, rng.normal(0.5, 0.3))
-        chest.attenuation[:] += 0.24 * inside(box, sharpness=8)
+        box = canvas.squared_distance(x, y, 0.036 * unit, 0.028 * unit, rng.normal(0.5, 0.3))
+        chest.attenuation[:] += 0.24 * soft_mask(box, sharpness=8)
         _wire(canvas, chest, rng, np.array([x, y]), np.array(heart.centre), 0.005 * unit, 0.22)
     return any_device
 
@@ -59,10 +68,10 @@ def lay_devices(canvas: Canvas, chest: Chest, rng: Generator) -> bool:
 def _wire(
     canvas: Canvas, chest: Chest, rng: Generator, start: np.ndarray, end: np.ndarray, width_px: float, contrast: float
 ) -> None:
-    share = np.linspace(0, 1, 5)[:, None]
-    points = start + share * (end - start)
+    fraction = np.linspace(0, 1, 5)[:, None]
+    points = start + fraction * (end - start)
     points[1:-1] += rng.normal(0, 0.05 * canvas.unit_px, size=(3, 2))
-    chest.attenuation[:] += contrast * canvas.stroke(curve(points, closed=False)[None], width_px)
+    chest.attenuation[:] += contrast * canvas.stroke(smooth_curve(points, closed=False)[None], width_px)
 
 
 def _disc(canvas: Canvas, x_px: float, y_px: float, radius_px: float) -> Layer:
@@ -71,7 +80,16 @@ def _disc(canvas: Canvas, x_px: float, y_px: float, radius_px: float) -> Layer:
 
 
 def expose(canvas: Canvas, attenuation: Layer, rng: Generator) -> Layer:
-    """From attenuation to brightness, 0 to 1: exposure, contrast, scatter, sharpness; noise is still to come."""
+    """Convert attenuation to brightness, with random exposure, contrast, shading and sharpness, but without noise.
+
+    Args:
+        canvas: size of the image.
+        attenuation: attenuation of each pixel.
+        rng: random generator of the case.
+
+    Returns:
+        An image from 0 to about 1.
+    """
     gain, offset, power = rng.uniform(0.92, 1.18), rng.normal(0.0, 0.025), rng.uniform(0.85, 1.2)
     bright = np.clip(gain * attenuation + offset, 0.0, 1.0) ** np.float32(power)
     tilt = rng.normal(0, 0.05, size=2)
@@ -80,32 +98,51 @@ def expose(canvas: Canvas, attenuation: Layer, rng: Generator) -> Layer:
     return blur(bright, canvas.unit_px * rng.uniform(0.0016, 0.0030))
 
 
-def lay_marker(canvas: Canvas, image: Layer, marker: int, rng: Generator) -> Box:
-    """Draw one of the lead markers on an exposed image, in place, and tell where it is."""
+def add_marker(canvas: Canvas, image: Layer, marker: int, rng: Generator) -> Box:
+    """Draw one of the markers on an exposed image.
+
+    Args:
+        canvas: size of the image.
+        image: image to change in place.
+        marker: index into :data:`MARKERS`.
+        rng: random generator of the case.
+
+    Returns:
+        Box around the marker.
+    """
     name = MARKERS[marker]
     side = MARKER_HEIGHT * canvas.height_px * rng.uniform(0.9, 1.1)
-    share = np.array(MARKER_PLACES[rng.integers(len(MARKER_PLACES))]) + rng.normal(0, 0.025, size=2)
+    fraction = np.array(MARKER_PLACES[rng.integers(len(MARKER_PLACES))]) + rng.normal(0, 0.025, size=2)
     size = np.array([canvas.width_px, canvas.height_px])
-    centre = np.clip(share * size, 0.6 * side, size - 0.6 * side)
+    centre = np.clip(fraction * size, 0.6 * side, size - 0.6 * side)
     angle = rng.normal(0, 0.12)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
-    def placed(points: list[tuple[float, float]]) -> Points:
-        return centre + side * (np.array(points) - 0.5) @ turn
+    def to_image(points: list[tuple[float, float]]) -> Points:
+        return centre + side * (np.array(points) - 0.5) @ rotation
 
     if name == "arrow":
-        layer = canvas.fill(placed(_ARROW))
+        layer = canvas.fill(to_image(_ARROW))
     else:
         strokes = _LETTER_R if name == "R" else _LETTER_L
-        layer = np.maximum.reduce([canvas.stroke(placed(line)[None], 0.2 * side) for line in strokes])
+        layer = np.maximum.reduce([canvas.stroke(to_image(line)[None], 0.2 * side) for line in strokes])
     layer = blur(layer, 0.002 * canvas.unit_px + 0.2) * rng.uniform(*MARKER_OPACITY)
     image[:] += layer * (rng.uniform(0.93, 1.0) - image)
-    half = 0.67 * side  # a stroke reaches 0.6 from the centre, a little more when turned
+    half = 0.67 * side  # strokes reach 0.6 from the centre, a little more when rotated
     return Box(*(centre - half), *(centre + half))
 
 
-def detect(canvas: Canvas, image: Layer, rng: Generator) -> np.ndarray:
-    """A 12-bit recording with noise, uint16 of shape (height, width)."""
+def digitise(canvas: Canvas, image: Layer, rng: Generator) -> np.ndarray:
+    """Add the detector's noise, and convert to integers of 12 bits.
+
+    Args:
+        canvas: size of the image.
+        image: exposed image from 0 to 1.
+        rng: random generator of the case.
+
+    Returns:
+        Image of type uint16, 0 to 4095.
+    """
     noise = rng.standard_normal((canvas.height_px, canvas.width_px), dtype=np.float32)
     grain = 0.6 * noise + 0.9 * cv2.blur(noise, (2, 2))
     noisy = image + np.float32(rng.uniform(*NOISE)) * grain * (1.25 - 0.5 * image)

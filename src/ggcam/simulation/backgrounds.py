@@ -1,8 +1,8 @@
-"""Real X-rays with lung masks as the ground on which findings and gaze are laid.
+"""Real X-rays with lung masks as backgrounds for simulated findings and gaze.
 
-The public sets with lung masks show patients with a disease (those that the project's documentation names are all
-COVID-19), so a "Normal" on such a ground is one without a *laid* finding. Every class is drawn on the same
-grounds, which therefore say nothing about the class.
+Public data sets with lung masks show patients with a disease (those named in the documentation all have COVID-19). So a
+"Normal" case is one without a *simulated* finding. All classes use the same backgrounds, which therefore say nothing
+about the class.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import numpy as np
 from numpy.random import Generator
 
 from ggcam.errors import DataError, ImageError, MissingFileError, join_limited
-from ggcam.simulation.anatomy import SIDES, Chest, Mask, Side, box_of
+from ggcam.simulation.anatomy import SIDES, Chest, Mask, Side, bounding_box
 from ggcam.simulation.canvas import Canvas, Layer, blur
 from ggcam.simulation.findings import CTR_NORMAL
 
-MIN_BACKGROUNDS = 3
-HEART_FROM = 0.45
-"""Share of the lungs' height below which the space between them is heart rather than vessels."""
+MIN_PATIENTS = 3
+HEART_TOP = 0.45
+"""Fraction of the lungs' height below which the space between them is heart rather than vessels."""
 HEART_WIDEST, DIAPHRAGM = 0.74, 0.90
-"""Shares of that height at which the heart is widest, and at which it ends."""
+"""Fractions of that height at which the heart is widest, and at which it ends."""
 
 
 @dataclass(frozen=True)
@@ -34,82 +34,109 @@ class Background:
 
     Attributes:
         image: path of `<id>.png`.
-        patient: number of its patient, from 0.
+        patient: index of its patient.
     """
 
     image: Path
     patient: int
 
-    def lung(self, side: Side) -> Path:
-        """Path of a lung's mask."""
+    def lung_mask(self, side: Side) -> Path:
+        """Return the path of a lung's mask.
+
+        Args:
+            side: "left" or "right", seen from the patient.
+
+        Returns:
+            Path of `<id>_<side>_lung.png`.
+        """
         return self.image.with_name(f"{self.image.stem}_{side}_lung.png")
 
 
 def find_backgrounds(folder: Path) -> tuple[Background, ...]:
-    """The X-rays of a folder, in the order of their names.
+    """List the X-rays of a folder.
 
-    Where there is a `manifest.csv` with the columns id and patient_id, images of one patient belong together; an empty
-    patient_id, and every image of a folder without manifest, is a patient of its own.
+    A `manifest.csv` with the columns id and patient_id tells which images belong to the same patient. Images without
+    patient_id are patients of their own.
+
+    Args:
+        folder: folder with images `<id>.png`, masks `<id>_left_lung.png` and `<id>_right_lung.png`.
+
+    Returns:
+        The X-rays in the order of their names.
 
     Raises:
-        MissingFileError: there is no such folder, or an image lacks a mask.
+        MissingFileError: the folder does not exist, or an image has no mask.
         DataError: there are fewer than three patients.
     """
     if not folder.is_dir():
         raise MissingFileError("the folder of backgrounds does not exist", where=folder)
     images = [path for path in sorted(folder.glob("*.png")) if not path.stem.endswith("_lung")]
-    lone = [mask.name for path in images for side in SIDES if not (mask := Background(path, 0).lung(side)).is_file()]
-    if lone:
+    missing = [
+        mask.name for path in images for side in SIDES if not (mask := Background(path, 0).lung_mask(side)).is_file()
+    ]
+    if missing:
         raise MissingFileError(
-            f"{len(lone)} lung masks are missing: {join_limited(lone)}",
+            f"{len(missing)} lung masks are missing: {join_limited(missing)}",
             where=folder,
             expected="<id>_left_lung.png and <id>_right_lung.png beside every <id>.png",
         )
-    known = _patients(folder / "manifest.csv")
-    names = [known.get(path.stem) or f"only {path.stem}" for path in images]
+    patient_ids = _read_patient_ids(folder / "manifest.csv")
+    names = [patient_ids.get(path.stem) or f"only {path.stem}" for path in images]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    if len(numbers) < MIN_BACKGROUNDS:
+    if len(numbers) < MIN_PATIENTS:
         raise DataError(
-            "too few backgrounds: no image may be in two splits",
+            "there are too few patients among the backgrounds to fill three splits",
             where=folder,
-            expected=f"<id>.png of {MIN_BACKGROUNDS} patients or more",
+            expected=f"images <id>.png of {MIN_PATIENTS} patients or more",
             got=f"{len(images)} images of {len(numbers)} patients",
         )
     return tuple(Background(path, numbers[name]) for path, name in zip(images, names, strict=True))
 
 
-def _patients(manifest: Path) -> dict[str, str]:
+def _read_patient_ids(manifest: Path) -> dict[str, str]:
     if not manifest.is_file():
         return {}
     with manifest.open(newline="", encoding="utf-8") as file:
         return {row["id"]: row["patient_id"] for row in csv.DictReader(file) if row.get("patient_id") and "id" in row}
 
 
-def photographed_chest(canvas: Canvas, background: Background, ratio: float, rng: Generator) -> Chest:
-    """Cut the canvas out of a real X-ray, around its lungs, and enlarge the heart where the ratio asks for it.
+def chest_from_background(canvas: Canvas, background: Background, ratio: float, rng: Generator) -> Chest:
+    """Crop a real X-ray around its lungs, and enlarge its heart for a high cardiothoracic ratio.
 
-    The heart's own ratio is what it is; one above the mean of the normal ones adds to its left side what is above.
+    The heart's own size is unknown, so the part of the ratio above the mean of normal hearts is added on its left side.
+
+    Args:
+        canvas: size of the image.
+        background: the X-ray.
+        ratio: cardiothoracic ratio.
+        rng: random generator of the case.
+
+    Returns:
+        The chest.
+
+    Raises:
+        ImageError: the X-ray or a mask cannot be read, or they do not match.
     """
-    image, left, right = _cut_out(canvas, background, rng)
+    image, left, right = _crop(canvas, background, rng)
     lungs: dict[Side, Mask] = {"left": left > 0.5, "right": right > 0.5}
-    between = _between(lungs["left"], lungs["right"])
-    growth_px = (ratio - CTR_NORMAL[0]) * (box_of(lungs["left"]).x1_px - box_of(lungs["right"]).x0_px)
+    between = _mediastinum_mask(lungs["left"], lungs["right"])
+    growth_px = (ratio - CTR_NORMAL[0]) * (bounding_box(lungs["left"]).x1_px - bounding_box(lungs["right"]).x0_px)
     if growth_px >= 1:
-        image, between = _grown_heart(canvas, image, between, lungs, growth_px)
+        image, between = _enlarge_heart(canvas, image, between, lungs, growth_px)
         lungs = {side: lungs[side] & ~between for side in SIDES}
-    return Chest.build(image, lungs, between, _knob(canvas, between))
+    return Chest.build(image, lungs, between, _aortic_knob_mask(canvas, between))
 
 
-def _cut_out(canvas: Canvas, background: Background, rng: Generator) -> tuple[Layer, Layer, Layer]:
-    """Image and lung masks at the size of the canvas, the lungs filling it about as in the phantoms."""
+def _crop(canvas: Canvas, background: Background, rng: Generator) -> tuple[Layer, Layer, Layer]:
+    """Scale image and lung masks to the canvas, so that the lungs fill it about as in the phantoms."""
     source = _read(background)
-    lungs = box_of((source[1] + source[2]) > 0.5)
+    lungs = bounding_box((source[1] + source[2]) > 0.5)
     size = np.array([canvas.width_px, canvas.height_px])
     height, width = source[0].shape
     room = size / [lungs.x1_px - lungs.x0_px, lungs.y1_px - lungs.y0_px]
     covering = float((size / [width, height]).max())
     scale = float(np.clip(1.04 * covering, 0.7 * room.min(), 0.92 * room.min())) * rng.uniform(0.97, 1.03)
-    # The lungs in the middle, unless that bares an edge of the X-ray that could be out of sight.
+    # Centre the lungs, unless this would show an edge of the X-ray that could be outside the image.
     origin = 0.5 * size - scale * np.array(lungs.centre) + rng.normal(0, 0.015, 2) * size
     slack = size - scale * np.array([width, height])
     origin = np.where(slack < 0, np.clip(origin, slack, 0), origin)
@@ -124,15 +151,15 @@ def _cut_out(canvas: Canvas, background: Background, rng: Generator) -> tuple[La
 @lru_cache(maxsize=128)
 def _read(background: Background) -> tuple[Layer, Layer, Layer]:
     layers = []
-    for path in (background.image, background.lung("left"), background.lung("right")):
+    for path in (background.image, background.lung_mask("left"), background.lung_mask("right")):
         pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if pixels is None:
-            raise ImageError("a background cannot be read", where=path, expected="an 8-bit PNG of one channel")
+            raise ImageError("the background cannot be read", where=path, expected="an 8-bit PNG of one channel")
         layers.append(pixels.astype(np.float32) * np.float32(1 / 255))
-    for path, layer in zip((background.lung("left"), background.lung("right")), layers[1:], strict=True):
+    for path, layer in zip((background.lung_mask("left"), background.lung_mask("right")), layers[1:], strict=True):
         if layer.shape != layers[0].shape or not (layer > 0.5).any():
             raise ImageError(
-                "a lung mask does not fit its X-ray",
+                "the lung mask does not fit its X-ray",
                 where=path,
                 expected=f"{layers[0].shape[0]}x{layers[0].shape[1]} pixels, some of them 255",
                 got=f"{layer.shape[0]}x{layer.shape[1]} pixels, {int((layer > 0.5).sum())} of them 255",
@@ -140,11 +167,10 @@ def _read(background: Background) -> tuple[Layer, Layer, Layer]:
     return layers[0], layers[1], layers[2]
 
 
-def _between(left: Mask, right: Mask) -> Mask:
-    """The space between the lungs, row by row, down to the diaphragm.
+def _mediastinum_mask(left: Mask, right: Mask) -> Mask:
+    """Fill the space between the lungs, row by row, down to the diaphragm.
 
-    Below the hila the lungs' inner borders run away from each other along the diaphragm's domes; the heart's do not go
-    on from where they are at `HEART_WIDEST`.
+    Near the diaphragm the inner borders of the lungs diverge, but the heart does not get wider below `HEART_WIDEST`.
     """
     cols = np.arange(left.shape[1])
     rows = np.flatnonzero(left.any(axis=1) & right.any(axis=1))
@@ -152,7 +178,7 @@ def _between(left: Mask, right: Mask) -> Mask:
     inner_left = np.where(left[rows], cols, left.shape[1]).min(axis=1)
     share = (rows - rows[0]) / max(1, rows[-1] - rows[0])
     low = share > HEART_WIDEST
-    heart = (share > HEART_FROM) & ~low
+    heart = (share > HEART_TOP) & ~low
     inner_right[low] = np.maximum(inner_right[low], inner_right[heart].min())
     inner_left[low] = np.minimum(inner_left[low], inner_left[heart].max())
     between = np.zeros_like(left)
@@ -160,26 +186,26 @@ def _between(left: Mask, right: Mask) -> Mask:
     return between
 
 
-def _grown_heart(
+def _enlarge_heart(
     canvas: Canvas, image: Layer, between: Mask, lungs: dict[Side, Mask], growth_px: float
 ) -> tuple[Layer, Mask]:
-    """The heart's left side moved outwards by up to `growth_px`, most in the middle of its height."""
-    height = box_of(lungs["left"])
+    """Move the left side of the heart outwards by up to `growth_px`, most in the middle of its height."""
+    height = bounding_box(lungs["left"])
     share = (canvas.y_px - height.y0_px) / (height.y1_px - height.y0_px)
-    bulge = growth_px * np.clip(np.sin(np.pi * np.clip((share - HEART_FROM) / 0.62, 0, 1)), 0, 1)
+    bulge = growth_px * np.clip(np.sin(np.pi * np.clip((share - HEART_TOP) / 0.62, 0, 1)), 0, 1)
     edge = np.where(between, canvas.x_px, 0).max(axis=1, keepdims=True)
     grown = between | (lungs["left"] & (edge > 0) & (canvas.x_px > edge) & (canvas.x_px < edge + bulge))
     added = blur((grown & ~between).astype(np.float32), 0.006 * canvas.unit_px)
-    heart = between & (share > HEART_FROM)
+    heart = between & (share > HEART_TOP)
     level = float(image[heart].mean()) if heart.any() else float(image.mean())
     return image + added * np.clip(level - image, 0, None) * 0.85, grown
 
 
-def _knob(canvas: Canvas, between: Mask) -> Mask:
-    """A disc at the upper left border of the mediastinum."""
-    box = box_of(between)
+def _aortic_knob_mask(canvas: Canvas, between: Mask) -> Mask:
+    """Draw a disc at the upper left border of the mediastinum."""
+    box = bounding_box(between)
     row = round(box.y0_px + 0.28 * (box.y1_px - box.y0_px))
     edge = np.flatnonzero(between[row])
     x = float(edge[-1]) if len(edge) else box.centre[0]
     radius = 0.028 * canvas.unit_px
-    return np.asarray(canvas.distance2(x - 0.6 * radius, row, radius, radius) < 1)
+    return np.asarray(canvas.squared_distance(x - 0.6 * radius, row, radius, radius) < 1)

@@ -1,4 +1,4 @@
-"""What to simulate: how many cases, of which size, with how good a reader."""
+"""Configuration of a simulation: number and size of the images, findings, and quality of the gaze."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from ggcam.errors import ConfigError
 
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 4096
 MIN_CASES = 12
-"""Three classes in three splits, and at least one patient more in training than elsewhere."""
+"""Three classes in three splits, with more patients in training than in the other splits."""
 
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """Everything that the simulated data depend on, besides `workers`, which changes nothing but the time taken.
+    """Configuration of a simulation.
 
     Attributes:
         cases: number of images.
-        layout: raw layout to write: that of EGD-CXR, or of REFLACX with several readings of some images.
-        size: HEIGHTxWIDTH of the images in pixels.
-        seed: the same seed gives the same bytes.
-        shortcut: probability, 0 to 1, that the marker in a training or validation image is the one of its class;
-            otherwise, and always in test, the marker is any of the three with equal chance.
-        gaze_noise_deg: standard deviation of the tracker's error, per axis, in degrees of visual angle.
-        inattentive_prob: share of readings in which the finding gets no extra dwell, 0 to 1.
-        no_gaze_prob: share of cases (REFLACX: of readings) without a single fixation, 0 to 1.
-        workers: processes; 0 for one per core.
-        backgrounds: folder of real X-rays `<id>.png` with `<id>_left_lung.png` and `<id>_right_lung.png`, to lay
-            findings and gaze on; None draws phantoms.
+        layout: raw layout to write: EGD-CXR's, or REFLACX's with several readings of some images.
+        size: size of the images, HEIGHTxWIDTH in pixels.
+        seed: random seed; the same seed gives the same bytes.
+        shortcut: probability, 0 to 1, that a training or validation image bears the marker of its class. All other
+            images, and all test images, bear one of the three markers at random.
+        gaze_noise_deg: standard deviation of the tracker's error per axis, in degrees of visual angle.
+        inattentive_prob: probability, 0 to 1, that a reading has no extra dwell on the findings.
+        no_gaze_prob: probability, 0 to 1, that a case (REFLACX: a reading) has no fixations.
+        workers: number of processes; 0 for one per core. The data do not depend on it.
+        backgrounds: folder of real X-rays `<id>.png` with masks `<id>_left_lung.png` and `<id>_right_lung.png`, on
+            which findings and gaze are drawn. Default: simulated
+            phantoms.
 
     Raises:
-        ConfigError: a value is out of its range, or the size is not of its form.
+        ConfigError: a value is out of its range, or the size is not HEIGHTxWIDTH.
     """
 
     cases: int = 1090
@@ -53,7 +54,7 @@ class SimulationConfig:
         self._require("cases", self.cases >= MIN_CASES, f"{MIN_CASES} or more")
         self._require("seed", self.seed >= 0, "0 or more")
         for name in ("shortcut", "inattentive_prob", "no_gaze_prob"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
+            self._require(name, 0 <= getattr(self, name) <= 1, "a probability from 0 to 1")
         self._require("gaze_noise_deg", 0 <= self.gaze_noise_deg <= 10, "0 to 10 degrees")
         self._require("workers", self.workers >= 0, "0 (one per core) or more")
         match = re.fullmatch(r"(\d{1,6})[xX](\d{1,6})", self.size)
@@ -61,21 +62,19 @@ class SimulationConfig:
         sides = (self.height_px, self.width_px)
         in_range = all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in sides)
         self._require("size", in_range, f"sides from {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels")
-        self._require("size", max(sides) <= 2 * min(sides), "a longer side of at most twice the shorter one")
+        self._require("size", max(sides) <= 2 * min(sides), "the longer side at most twice the shorter one")
 
     @property
     def height_px(self) -> int:
-        """Height of the images."""
+        """Height of the images in pixels."""
         return int(self.size.lower().split("x")[0])
 
     @property
     def width_px(self) -> int:
-        """Width of the images."""
+        """Width of the images in pixels."""
         return int(self.size.lower().split("x")[1])
 
-    def _require(self, name: str, fine: bool, expected: str) -> None:
-        if not fine:
+    def _require(self, name: str, valid: bool, expected: str) -> None:
+        if not valid:
             flag = "--" + name.removesuffix("_deg").replace("_", "-")
-            raise ConfigError(
-                f"{name} is out of its range", where=flag, expected=expected, got=repr(getattr(self, name))
-            )
+            raise ConfigError(f"{name} is out of range", where=flag, expected=expected, got=repr(getattr(self, name)))

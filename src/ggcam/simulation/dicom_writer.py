@@ -1,4 +1,4 @@
-"""Writes a drawn image as DICOM, at the path that it has in MIMIC-CXR."""
+"""Writes an image as DICOM, at its path in MIMIC-CXR."""
 
 from __future__ import annotations
 
@@ -16,16 +16,24 @@ if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
     from pydicom.uid import UID
 
-MONOCHROME1_SHARE = 0.05
+MONOCHROME1_PROB = 0.05
+"""Probability that an image is stored inverted."""
 
 
 def write_dicom(root: Path, plan: CasePlan, pixels: np.ndarray, rng: Generator) -> None:
-    """Write a 12-bit image, uint16, with a window around its own grey values; one in twenty is inverted."""
+    """Write an image as a DICOM file, with a window around its grey values.
+
+    Args:
+        root: folder of the data set.
+        plan: the case's ids and path.
+        pixels: 12-bit image, uint16 of shape (height, width).
+        rng: random generator of the case.
+    """
     path = root / plan.path
     path.parent.mkdir(parents=True)
     low, high = np.quantile(pixels[::4, ::4], [0.01, 0.995])
     centre, width = round((low + high) / 2), round(1.1 * (high - low))
-    inverted = rng.random() < MONOCHROME1_SHARE
+    inverted = rng.random() < MONOCHROME1_PROB
     if inverted:
         pixels, centre = 4095 - pixels, 4095 - centre
     dataset = _template(*pixels.shape)
@@ -51,7 +59,7 @@ def _uid(*parts: object) -> UID:
 
 @cache
 def _template(height_px: int, width_px: int) -> FileDataset:
-    """A data set with all that is the same in every image; making one costs more than filling it in."""
+    """Make a data set with the elements that all images share; cached, because making one is slow."""
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 

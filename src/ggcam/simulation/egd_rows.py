@@ -1,4 +1,4 @@
-"""The rows that one case adds to EGD-CXR's tables, and its transcript."""
+"""Rows of one case in EGD-CXR's tables, and its transcript."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from ggcam.simulation import columns
+from ggcam.simulation import egd_columns
 from ggcam.simulation.anatomy import Box
-from ggcam.simulation.findings import CLASS_NAMES, Finding
+from ggcam.simulation.egd_screen import SCREEN_HEIGHT, SCREEN_WIDTH, SimulatedScreen
+from ggcam.simulation.findings import CLASS_NAMES, SimulatedFinding
 from ggcam.simulation.plan import CasePlan
+from ggcam.simulation.report_sentences import report_sentences
 from ggcam.simulation.scanpath import SimulatedGaze
-from ggcam.simulation.screen import SCREEN_HEIGHT, SCREEN_WIDTH, SimulatedScreen
-from ggcam.simulation.spoken import spoken_phrases
 
 SAMPLES_PER_S = 60
-IMAGES_PER_SESSION, CALIBRATED_EVERY = 29, 20
+IMAGES_PER_SESSION, CALIBRATION_INTERVAL = 29, 20
 CALIBRATION_FIXATIONS = 4
 
 _DIAGNOSES: Mapping[int, tuple[tuple[str, str], ...]] = {
@@ -34,7 +34,7 @@ _INDICATIONS = (
     "___ after a fall, rule out fracture",
     "___ with dyspnea, edema or pneumonia?\ncomparison: none",
 )
-# FIXATIONS after DICOM_ID; text is far cheaper to make from one pattern per row than column by column.
+# The columns FIXATIONS after DICOM_ID. Formatting one pattern per row is much faster than column by column.
 _GAZE_PATTERN = (
     "%d,%.5f,%d,%.5f,%.5f,%.5f,%.5f,%d,%d,%.5f,%.5f,%d,%.5f,%.5f,%.5f,%.5f,%d,%.5f,%.5f,%.5f,%.5f,%d,"
     "%d,%.5f,%d,%.5f,%d,%.5f,%d,%.5f,%.5f,%d,%d,%d\n"
@@ -42,9 +42,20 @@ _GAZE_PATTERN = (
 
 
 def master_row(
-    plan: CasePlan, screen: SimulatedScreen, findings: Sequence[Finding], device: bool, rng: Generator
+    plan: CasePlan, screen: SimulatedScreen, findings: Sequence[SimulatedFinding], device: bool, rng: Generator
 ) -> list[Any]:
-    """The case's record in master_sheet.csv."""
+    """Make the case's row of master_sheet.csv.
+
+    Args:
+        plan: the case's class, split and ids.
+        screen: place of the image on the screen.
+        findings: the case's findings.
+        device: whether the image shows a device.
+        rng: random generator of the case.
+
+    Returns:
+        Values in the order of the columns.
+    """
     names = {finding.region.name for finding in findings}
     patient = np.random.default_rng(plan.patient_id)
     decade = int(patient.integers(2, 9)) * 10
@@ -79,13 +90,13 @@ def master_row(
     first = _DIAGNOSES[plan.label][rng.integers(len(_DIAGNOSES[plan.label]))]
     for number, (text, code) in enumerate((first, *_COMMON[: rng.integers(len(_COMMON) + 1)]), start=1):
         values[f"dx{number}"], values[f"dx{number}_icd"] = text, code
-    for label, present in _chx(names, device).items():
-        # The labels were read from reports by a program: some are uncertain (-1), most are not mentioned (blank).
+    for label, present in _chexpert_labels(names, device).items():
+        # A program extracted the labels from reports: some are uncertain (-1), most are not mentioned (blank).
         values[f"{label}__chx"] = (-1 if rng.random() < 0.15 else 1) if present else (0 if rng.random() < 0.2 else "")
-    return [values.get(column, "") for column in columns.MASTER]
+    return [values.get(column, "") for column in egd_columns.MASTER]
 
 
-def _chx(names: set[str], device: bool) -> dict[str, bool]:
+def _chexpert_labels(names: set[str], device: bool) -> dict[str, bool]:
     true = {
         "cardiomegaly": "enlarged heart" in names,
         "consolidation": "consolidation" in names,
@@ -96,19 +107,29 @@ def _chx(names: set[str], device: bool) -> dict[str, bool]:
         "pneumonia": "consolidation" in names,
         "support_devices": device,
     }
-    return {label: true.get(label, False) for label in columns.CHX_LABELS}
+    return {label: true.get(label, False) for label in egd_columns.CHX_LABELS}
 
 
 def fixation_rows(plan: CasePlan, screen: SimulatedScreen, gaze: SimulatedGaze | None, rng: Generator) -> str:
-    """The case's lines of fixations.csv, after those of the tracker's calibration where one came before it."""
+    """Make the case's lines of fixations.csv, and before some cases those of the tracker's calibration.
+
+    Args:
+        plan: the case's position and ids.
+        screen: place of the image on the screen.
+        gaze: the reader's gaze; None for a case without.
+        rng: random generator of the case.
+
+    Returns:
+        Lines of CSV; empty without gaze and calibration.
+    """
     lines = ""
-    if plan.index % CALIBRATED_EVERY == 0:
+    if plan.index % CALIBRATION_INTERVAL == 0:
         n = CALIBRATION_FIXATIONS
         x, y = 0.5 + rng.normal(0, 0.004, n), 0.5 + rng.normal(0, 0.006, n)
         start = 0.3 + 0.4 * np.arange(n)
-        # The white dot was shown under the image's name less five characters.
-        shown = plan.dicom_id[:-5]
-        lines += _gaze_lines(plan, shown, screen, np.round(x, 5), np.round(y, 5), start, np.full(n, 0.35), rng)
+        # The calibration's white dot bears the image's name without its last five characters.
+        calibration_id = plan.dicom_id[:-5]
+        lines += _gaze_lines(plan, calibration_id, screen, np.round(x, 5), np.round(y, 5), start, np.full(n, 0.35), rng)
     if gaze is not None:
         fpogx, fpogy = screen.to_fractions(gaze.x_px, gaze.y_px)
         lines += _gaze_lines(plan, plan.dicom_id, screen, fpogx, fpogy, gaze.start_s, gaze.duration_s, rng)
@@ -117,7 +138,7 @@ def fixation_rows(plan: CasePlan, screen: SimulatedScreen, gaze: SimulatedGaze |
 
 def _gaze_lines(
     plan: CasePlan,
-    shown: str,
+    image_id: str,
     screen: SimulatedScreen,
     fpogx: np.ndarray,
     fpogy: np.ndarray,
@@ -148,28 +169,54 @@ def _gaze_lines(
         axis=1,
     )
     session, media = 1 + plan.index // IMAGES_PER_SESSION, 1 + plan.index % IMAGES_PER_SESSION
-    pattern = f"{session},{media},{shown},{_GAZE_PATTERN}"
+    pattern = f"{session},{media},{image_id},{_GAZE_PATTERN}"
     return "".join([pattern % tuple(row) for row in table.tolist()])
 
 
 def box_rows(plan: CasePlan, boxes: Mapping[str, Box]) -> list[list[Any]]:
-    """The case's records in bounding_boxes.csv, x1, x2, y1, y2."""
+    """Make the case's rows of bounding_boxes.csv.
+
+    Args:
+        plan: the case's ids.
+        boxes: boxes by the name of their region.
+
+    Returns:
+        Rows of dicom_id, name, x1, x2, y1 and y2, sorted by name.
+    """
     return [
         [plan.dicom_id, name, *(round(side, 2) for side in (box.x0_px, box.x1_px, box.y0_px, box.y1_px))]
         for name, box in sorted(boxes.items())
     ]
 
 
-def finding_rows(plan: CasePlan, findings: Sequence[Finding], marker: Box) -> list[list[Any]]:
-    """What was drawn where: the case's records in findings.csv."""
+def finding_rows(plan: CasePlan, findings: Sequence[SimulatedFinding], marker: Box) -> list[list[Any]]:
+    """Make the case's rows of findings.csv, the known truth.
+
+    Args:
+        plan: the case's ids.
+        findings: the case's findings.
+        marker: box of the marker.
+
+    Returns:
+        Rows of dicom_id, name, kind and the four sides in pixels.
+    """
     rows = [(r.name, r.kind, r.x0_px, r.y0_px, r.x1_px, r.y1_px) for r in (finding.region for finding in findings)]
     rows.append(("shortcut marker", "box", marker.x0_px, marker.y0_px, marker.x1_px, marker.y1_px))
     return [[plan.dicom_id, name, kind, *(round(side, 2) for side in sides)] for name, kind, *sides in rows]
 
 
-def transcript(findings: Sequence[Finding], total_s: float, width_px: int) -> dict[str, Any]:
-    """What the reader said, phrase by phrase, spread over the reading's time."""
-    phrases = [phrase for phrase, _ in spoken_phrases(findings, width_px)]
+def transcript(findings: Sequence[SimulatedFinding], total_s: float, width_px: int) -> dict[str, Any]:
+    """Make the transcript of the report, with sentences spread evenly over the reading.
+
+    Args:
+        findings: the case's findings.
+        total_s: duration of the reading in seconds.
+        width_px: width of the image in pixels.
+
+    Returns:
+        Content of transcript.json.
+    """
+    phrases = [phrase for phrase, _ in report_sentences(findings, width_px)]
     times = np.round(np.linspace(0.1, 0.9, len(phrases) + 1) * max(total_s, 1.0), 2)
     spoken = [
         {"phrase": phrase, "begin_time": float(begin), "end_time": float(end)}

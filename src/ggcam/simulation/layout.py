@@ -1,4 +1,4 @@
-"""What every raw layout is written with: a drawn case, what it adds to the tables, and the tables."""
+"""What the raw layouts have in common: a drawn case, what it adds to the tables, and writing the tables."""
 
 from __future__ import annotations
 
@@ -11,58 +11,75 @@ from typing import Any
 
 from ggcam.simulation.anatomy import Box, Chest
 from ggcam.simulation.canvas import Canvas, Layer
-from ggcam.simulation.findings import Finding
+from ggcam.simulation.findings import SimulatedFinding
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """A drawn image, and what is on it.
+class DrawnCase:
+    """A drawn image and its content.
 
     Attributes:
-        canvas: its size.
-        chest: the anatomy.
-        findings: what is wrong, with its place.
-        device: whether a device was laid on it.
-        image: as exposed, before the detector.
+        canvas: size of the image.
+        chest: anatomy.
+        findings: findings with their places.
+        has_device: whether a device was drawn.
+        image: exposed image, before the detector's noise.
         marker: place of the marker.
     """
 
     canvas: Canvas
     chest: Chest
-    findings: tuple[Finding, ...]
-    device: bool
+    findings: tuple[SimulatedFinding, ...]
+    has_device: bool
     image: Layer
     marker: Box
 
 
 @dataclass(frozen=True)
-class Written:
-    """What a case, whose own files are written, adds to the tables and to the summary.
+class WrittenCase:
+    """What a case adds to the tables and to the summary, once its own files are written.
 
     Attributes:
-        lines: table -> the case's lines in it.
-        readings: how many there are.
-        fixations: number of rows of fixations, those of a calibration left out.
-        missed: readings of an image with findings in which these got no extra dwell.
+        lines: the case's lines in each table, by the table's path.
+        readings: number of readings with gaze.
+        fixations: number of fixations, without those of a calibration.
+        inattentive: number of readings without extra dwell on the findings of an image that has some.
     """
 
     lines: Mapping[str, str]
     readings: int
     fixations: int
-    missed: int
+    inattentive: int
 
 
 def csv_lines(rows: Sequence[Sequence[Any]], end: str = "\n") -> str:
-    """Records as lines of CSV."""
+    """Format records as lines of CSV.
+
+    Args:
+        rows: records.
+        end: line ending.
+
+    Returns:
+        The lines, each with its ending.
+    """
     text = io.StringIO()
     csv.writer(text, lineterminator=end).writerows(rows)
     return text.getvalue()
 
 
-def write_tables(root: Path, headers: Mapping[str, Sequence[str]], parts: Sequence[Written], end: str = "\n") -> None:
-    """Write the tables of all cases, in the given order."""
+def write_tables(
+    root: Path, headers: Mapping[str, Sequence[str]], cases: Sequence[WrittenCase], end: str = "\n"
+) -> None:
+    """Write the tables of all cases.
+
+    Args:
+        root: folder of the data set.
+        headers: column names of each table, by its path in the folder.
+        cases: cases in the order of their lines.
+        end: line ending.
+    """
     for name, header in headers.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         with (root / name).open("w", newline="", encoding="utf-8") as file:
             file.write(csv_lines([header], end))
-            file.writelines(part.lines.get(name, "") for part in parts)
+            file.writelines(case.lines.get(name, "") for case in cases)

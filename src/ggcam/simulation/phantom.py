@@ -1,4 +1,4 @@
-"""A frontal chest X-ray phantom: torso, lungs, heart, bones, vessels. Lengths are in body units: `Canvas.unit_px`."""
+"""A phantom of a frontal chest X-ray: torso, lungs, heart, bones, vessels. Lengths are in body units of `Canvas`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from ggcam.simulation.anatomy import SIDES, Chest, Mask, Side, vessels
-from ggcam.simulation.canvas import Canvas, Layer, Points, blur, curve, inside
+from ggcam.simulation.anatomy import SIDES, Chest, Mask, Side, draw_vessels
+from ggcam.simulation.canvas import Canvas, Layer, Points, blur, smooth_curve, soft_mask
 
-# Outlines as (share of the half-width of the thorax, share of the height from apex to diaphragm).
+# Outlines as (fraction of the half-width of the thorax, fraction of the height from apex to diaphragm).
 _LUNG = np.array(
     [
         *((0.30, 0.03), (0.43, -0.01), (0.58, 0.04), (0.74, 0.15), (0.86, 0.30), (0.94, 0.47), (0.985, 0.66)),
@@ -20,12 +20,12 @@ _LUNG = np.array(
         (0.20, 0.10),
     ]
 )
-# As shares of the heart's half-width on that side.
+# Horizontally, as fractions of the heart's half-width on that side.
 _RIGHT_HEART = np.array([(0.50, 0.43), (0.62, 0.52), (0.86, 0.64), (1.0, 0.79), (0.95, 0.93), (0.6, 1.04)])
 _LEFT_HEART = np.array(
     [(0.2, 1.07), (0.62, 1.07), (0.92, 1.02), (1.0, 0.92), (0.94, 0.80), (0.76, 0.67), (0.54, 0.56), (0.40, 0.48)]
 )
-# The great vessels' borders, in body units from the midline and shares of the height.
+# Borders of the great vessels: body units from the midline, fractions of the height.
 _RIGHT_VESSELS = np.array([(-0.045, -0.10), (-0.042, 0.08), (-0.047, 0.20), (-0.055, 0.34)])
 _LEFT_VESSELS = np.array([(0.068, 0.46), (0.058, 0.40), (0.068, 0.34), (0.074, 0.29), (0.056, 0.22), (0.044, 0.08)])
 _KNOB = (0.046, 0.30)
@@ -34,7 +34,7 @@ _VERTEBRA = 0.047
 
 @dataclass(frozen=True)
 class Body:
-    """What stays the same in all images of one patient; lengths in body units."""
+    """Properties of a patient, the same in all images; lengths in body units."""
 
     female: bool
     half_width: float
@@ -52,7 +52,14 @@ class Body:
 
     @classmethod
     def draw(cls, rng: Generator) -> Body:
-        """A random patient."""
+        """Draw a random patient.
+
+        Args:
+            rng: random generator of the patient.
+
+        Returns:
+            The patient's body.
+        """
         female = bool(rng.random() < 0.5)
         return cls(
             female=female,
@@ -73,7 +80,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the patient stood before the detector, and how deep the breath was."""
+    """Position of the patient before the detector, and depth of the breath."""
 
     scale: float
     angle_rad: float
@@ -84,7 +91,14 @@ class Pose:
 
     @classmethod
     def draw(cls, rng: Generator) -> Pose:
-        """A random pose."""
+        """Draw a random pose.
+
+        Args:
+            rng: random generator of the case.
+
+        Returns:
+            The pose.
+        """
         return cls(
             scale=rng.normal(1.0, 0.035),
             angle_rad=rng.normal(0, 0.025),
@@ -95,48 +109,64 @@ class Pose:
         )
 
     def to_px(self, canvas: Canvas, points: np.ndarray) -> np.ndarray:
-        """Body units (x from the midline, to the image's right; y downwards from the top) to pixels, shape (..., 2)."""
+        """Convert positions in body units to pixels.
+
+        Args:
+            canvas: size of the image.
+            points: x from the midline to the image's right, y downwards from the top, shape (..., 2).
+
+        Returns:
+            Positions in pixels of the image, shape (..., 2).
+        """
         cos, sin = np.cos(self.angle_rad), np.sin(self.angle_rad)
-        turned = (points - [0, 0.5]) @ np.array([[cos, sin], [-sin, cos]])
+        rotated = (points - [0, 0.5]) @ np.array([[cos, sin], [-sin, cos]])
         shift = np.array([self.shift_x, self.shift_y])
         centre = np.array([canvas.width_px / 2, canvas.height_px / 2])
-        return centre + canvas.unit_px * (self.scale * turned + shift)
+        return centre + canvas.unit_px * (self.scale * rotated + shift)
 
 
 def draw_phantom(canvas: Canvas, body: Body, pose: Pose, cardiothoracic_ratio: float, rng: Generator) -> Chest:
-    """Draw a chest without findings, whose heart has the given share of the inner width of the thorax.
+    """Draw a chest without findings, apart from the size of its heart.
 
-    The generator draws what no parameter governs: the course of the vessels, the unevenness of the soft tissue.
+    Args:
+        canvas: size of the image.
+        body: the patient.
+        pose: pose of the patient.
+        cardiothoracic_ratio: width of the heart divided by the inner width of the thorax.
+        rng: random generator of the case, for the vessels and the texture of the soft tissue.
+
+    Returns:
+        The chest.
     """
-    draw = _Sketch(canvas, body, pose)
-    lung = {side: canvas.fill(draw.lung(side)) for side in SIDES}
-    heart = canvas.fill(draw.heart(cardiothoracic_ratio), draw.great_vessels())
-    knob = canvas.fill(draw.knob())
+    parts = _PhantomParts(canvas, body, pose)
+    lung = {side: canvas.fill(parts.lung(side)) for side in SIDES}
+    heart = canvas.fill(parts.heart(cardiothoracic_ratio), parts.great_vessels())
+    knob = canvas.fill(parts.knob())
     both = np.maximum(lung["left"], lung["right"])
     outside_heart = 1 - heart
     lungs: dict[Side, Mask] = {side: (lung[side] * outside_heart) > 0.5 for side in SIDES}
-    # Real masks of the mediastinum end at the diaphragm and at the apices, and so does this one.
+    # Like real masks of the mediastinum, this one ends at the diaphragm and at the apices.
     chest = Chest.build(np.zeros_like(both), lungs, heart > 0.5, knob > 0.5)
 
     unit = canvas.unit_px
     air = blur(both, 0.005 * unit)
     depth = blur(both, 0.05 * unit)
     soft_heart = blur(heart, 0.007 * unit)
-    image = draw.soft_tissue(rng)
+    image = parts.soft_tissue(rng)
     image -= air * (0.10 + 0.28 * depth) * (1 - 0.86 * soft_heart)
     image += 0.03 * soft_heart + 0.05 * blur(knob, 0.006 * unit)
     for side in SIDES:
-        tree = vessels(canvas, rng, chest.hila[side], lungs[side], 11, 0.013 * unit)
+        tree = draw_vessels(canvas, rng, chest.hila[side], lungs[side], 11, 0.013 * unit)
         image += 0.13 * tree * air * (1 - 0.8 * soft_heart) * (0.75 + 0.5 * canvas.y_px / canvas.height_px)
-        image += 0.09 * canvas.spot(*chest.hila[side], 0.022 * unit, 0.035 * unit)
-    image += body.bone * draw.torso * draw.bones()
-    image += draw.airway() + draw.abdomen(both, rng)
+        image += 0.09 * canvas.gaussian_spot(*chest.hila[side], 0.022 * unit, 0.035 * unit)
+    image += body.bone * parts.torso * parts.bones()
+    image += parts.airway() + parts.abdomen(both, rng)
     chest.attenuation[:] = image
     return chest
 
 
-class _Sketch:
-    """The parts of one body in one pose."""
+class _PhantomParts:
+    """Outlines (in pixels) and layers of the parts of one body in one pose."""
 
     def __init__(self, canvas: Canvas, body: Body, pose: Pose):
         self.canvas, self.body, self.pose = canvas, body, pose
@@ -153,7 +183,7 @@ class _Sketch:
         sign, low = (1, self.body.dome_offset) if side == "left" else (-1, 0.0)
         x = sign * _LUNG[:, 0] * self.body.half_width * (1 + sign * self.pose.turn)
         y = self.body.apex + _LUNG[:, 1] * (self.height + low)
-        return self.px(curve(np.stack([x, y], axis=1), closed=True))
+        return self.px(smooth_curve(np.stack([x, y], axis=1), closed=True))
 
     def heart(self, ratio: float) -> Points:
         width = 2 * ratio * self.body.half_width
@@ -162,13 +192,13 @@ class _Sketch:
         left = _LEFT_HEART * [lean * width, 1]
         outline = np.concatenate([right, left])
         outline[:, 1] = self.body.apex + outline[:, 1] * self.height
-        return self.px(curve(outline, closed=True))
+        return self.px(smooth_curve(outline, closed=True))
 
     def great_vessels(self) -> Points:
         outline = np.concatenate([_RIGHT_VESSELS, [(-0.05, 0.6), (0.08, 0.6)], _LEFT_VESSELS, [(0.042, -0.10)]])
         outline[:, 0] += self.pose.turn
         outline[:, 1] = self.body.apex + outline[:, 1] * self.height
-        return self.px(curve(outline, closed=True))
+        return self.px(smooth_curve(outline, closed=True))
 
     def knob(self) -> Points:
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -176,14 +206,14 @@ class _Sketch:
         return self.px(np.stack([x, self.y(_KNOB[1]) + self.body.knob * np.sin(angle)], axis=1))
 
     def soft_tissue(self, rng: Generator) -> Layer:
-        """The torso's outline, its thickness, the breasts, and the unevenness of muscle and fat."""
+        """Draw the torso with its thickness, the breasts, and the texture of muscle and fat."""
         body, unit, canvas = self.body, self.canvas.unit_px, self.canvas
         layer = self.torso * (0.20 + 0.42 * blur(self.torso, 0.06 * unit))
-        layer *= 1 + 0.035 * canvas.cloud(rng, 0.10 * unit) + 0.02 * canvas.cloud(rng, 0.03 * unit)
+        layer *= 1 + 0.035 * canvas.smooth_noise(rng, 0.10 * unit) + 0.02 * canvas.smooth_noise(rng, 0.03 * unit)
         for sign in (-1, 1):
             x, y = self.px([(sign * body.half_width * 0.62, self.y(0.86) + 0.02)])[0]
-            d2 = canvas.distance2(x, y, 0.135 * unit, 0.15 * unit)
-            layer += body.breast * inside(d2, sharpness=9)
+            d2 = canvas.squared_distance(x, y, 0.135 * unit, 0.15 * unit)
+            layer += body.breast * soft_mask(d2, sharpness=9)
         return layer
 
     def _torso(self) -> Points:
@@ -192,10 +222,10 @@ class _Sketch:
         half += [(side + 0.09, 0.44), (side + 0.025, 0.50), (side + 0.012, 0.62), (side + 0.012, 0.85), (side, 1.2)]
         points = np.array(half)
         outline = np.concatenate([points, points[::-1] * [-1, 1]])
-        return self.px(curve(outline, closed=False))
+        return self.px(smooth_curve(outline, closed=False))
 
     def bones(self) -> Layer:
-        """Ribs, clavicles, scapulae and spine."""
+        """Draw ribs, clavicles, scapulae and spine."""
         unit, canvas = self.canvas.unit_px, self.canvas
         posterior, anterior = self._ribs()
         layer = 0.125 * self._bands(posterior, 0.021) + 0.07 * self._bands(anterior, 0.024)
@@ -210,16 +240,16 @@ class _Sketch:
                 (1.2 * reach, 0),
             ]
             points = [(sign * x + self.pose.turn, self.y(0.02) + y) for x, y in line]
-            clavicles.append(self.px(curve(np.array(points), closed=False)))
+            clavicles.append(self.px(smooth_curve(np.array(points), closed=False)))
             blade = [(0.78, 0.12), (0.80, 0.30), (0.93, 0.47), (1.06, 0.50), (1.25, 0.25), (1.32, 0.03), (1.0, 0.0)]
             points = [(sign * x * reach, self.y(y)) for x, y in blade]
-            blades.append(self.px(curve(np.array(points), closed=True)))
+            blades.append(self.px(smooth_curve(np.array(points), closed=True)))
         layer += 0.16 * self._bands(np.array(clavicles), 0.024)
         layer += 0.05 * blur(canvas.fill(*blades), 0.006 * unit)
         return layer + self._spine()
 
     def _ribs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ribs at the back, and those at the front, in pixels; shape (ribs, points, 2) each."""
+        """Compute the lines of the posterior and the anterior ribs in pixels, shape (ribs, points, 2) each."""
         body, posterior, anterior = self.body, [], []
         t = np.linspace(0, 1, 10)
         for rib in range(10):
@@ -239,10 +269,10 @@ class _Sketch:
         return self.px(posterior), self.px(anterior)
 
     def _bands(self, lines: np.ndarray, width: float) -> Layer:
-        """Bones are tubes: a band with brighter edges."""
+        """Draw bones, which are tubes, as bands with brighter edges."""
         unit = self.canvas.unit_px
         band = self.canvas.stroke(lines, width * unit)
-        # A blurred band is strongest in its middle, so that taking it away leaves the edges.
+        # A blurred band is strongest in its middle, so subtracting it leaves the edges.
         return blur(band * (1 - 0.7 * blur(band, 0.25 * width * unit)), max(0.5, 0.0022 * unit))
 
     def _spine(self) -> Layer:
@@ -255,7 +285,7 @@ class _Sketch:
         return 0.085 * column + 0.03 * blur(canvas.stroke(plates, 0.007 * unit), 0.004 * unit)
 
     def airway(self) -> Layer:
-        """The air in trachea and main bronchi: less attenuation."""
+        """Draw the air in trachea and main bronchi, which reduces the attenuation."""
         unit, carina = self.canvas.unit_px, self.y(0.38)
         shift = 0.6 * self.pose.turn
         trachea = self.px([[(shift, -0.1), (shift - 0.002, 0.12), (shift - 0.004, carina)]])
@@ -265,7 +295,7 @@ class _Sketch:
         return -0.085 * blur(tube, 0.005 * unit)
 
     def abdomen(self, lungs: Layer, rng: Generator) -> Layer:
-        """The organs below the diaphragm, and often a bubble of gas under its left dome."""
+        """Draw the organs below the diaphragm, and often gas under its left dome."""
         unit, canvas = self.canvas.unit_px, self.canvas
         low = 1 / (1 + np.exp((float(self.px([(0, self.y(0.99))])[0, 1]) - canvas.y_px) / (0.012 * unit)))
         layer = 0.10 * low * self.torso * (1 - blur(lungs, 0.006 * unit))
@@ -273,6 +303,6 @@ class _Sketch:
             at = (rng.uniform(0.10, 0.18), self.y(1.07) + self.body.dome_offset + rng.uniform(0.01, 0.04))
             x, y = self.px([at])[0]
             radii = rng.uniform(0.025, 0.06) * unit, rng.uniform(0.015, 0.03) * unit
-            d2 = canvas.distance2(x, y, *radii, rng.normal(0, 0.2))
-            layer = layer - rng.uniform(0.06, 0.16) * inside(d2, sharpness=5) * (1 - lungs)
+            d2 = canvas.squared_distance(x, y, *radii, rng.normal(0, 0.2))
+            layer = layer - rng.uniform(0.06, 0.16) * soft_mask(d2, sharpness=5) * (1 - lungs)
         return layer

@@ -1,4 +1,4 @@
-"""Who is in the simulated data: cases, patients, classes, splits and markers, all decided before anything is drawn."""
+"""Plan of the simulated data: patients, classes, splits and markers of all cases, before any is drawn."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ggcam.data.case import SPLITS, Split
 from ggcam.simulation.appearance import MARKERS
 from ggcam.simulation.findings import CLASS_NAMES
 
-SPLIT_SHARES = (0.7, 0.1, 0.2)
-SECOND_IMAGE = 0.05
-"""Share of patients with two images, who keep their class."""
-
+SPLIT_FRACTIONS = (0.7, 0.1, 0.2)
+"""Fractions of the cases in training, validation and test."""
+SECOND_IMAGE_PROB = 0.05
+"""Probability that a patient has a second image of the same class."""
 
 READERS = 5
-SEVERAL_READERS = 0.05
-"""Share of the images that all five read in phase 1; as many again in phase 2, and one reader each in phase 3."""
-DISCARDED = 0.05
-"""Share of the readings whose gaze was thrown away."""
+MULTI_READER_SHARE = 0.05
+"""Share of the images with five readers in phase 1, and again in phase 2; in phase 3 each image has one reader."""
+DISCARDED_SHARE = 0.05
+"""Share of the readings whose gaze is discarded."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class ReadingPlan:
     """One reading of an image in REFLACX.
 
     Attributes:
-        reading_id: P, the phase, two digits of the trial (00 in phase 3), R, six digits.
+        reading_id: "P", the phase, two digits of the trial (00 in phase 3), "R", and six digits.
         phase: 1, 2 or 3.
-        discarded: whether its gaze was thrown away.
+        discarded: whether its gaze is discarded.
     """
 
     reading_id: str
@@ -41,19 +41,19 @@ class ReadingPlan:
 
 @dataclass(frozen=True)
 class CasePlan:
-    """One case to be drawn.
+    """Plan of one case.
 
     Attributes:
         index: position in the tables.
-        dicom_id: 44 characters.
-        patient_id: 8 digits; cases of one patient share a split.
-        study_id: 8 digits.
-        patient: number of the patient, from 0.
-        background: number of the background, where backgrounds are used.
-        label: class.
-        split: of the patient.
-        marker: which marker the image bears.
-        readings: (REFLACX) who reads it when.
+        dicom_id: id of the image, 44 characters.
+        patient_id: id of the patient, 8 digits; all cases of a patient are in the same split.
+        study_id: id of the study, 8 digits.
+        patient: index of the patient.
+        background: index of the background; None for a phantom.
+        label: class index.
+        split: split of the patient.
+        marker: index of the marker.
+        readings: readings of the image (REFLACX only).
     """
 
     index: int
@@ -76,26 +76,33 @@ class CasePlan:
 def draw_plan(
     cases: int, shortcut: float, rng: Generator, background_patients: Sequence[int] | None = None
 ) -> tuple[CasePlan, ...]:
-    """Decide on every case.
+    """Plan all cases.
 
     Args:
-        cases: how many.
-        shortcut: probability that a marker in training or validation is the one of the class.
-        rng: source of all that is random.
-        background_patients: number of the patient, from 0, that each background shows; every background stays in one
-            split, with all others of the same patient. None for phantoms, who are born with their classes.
+        cases: number of cases.
+        shortcut: probability that a training or validation image bears the marker of its class.
+        rng: random generator.
+        background_patients: index of the patient of each background; all backgrounds of a patient are used in the same
+            split. None draws phantoms.
+
+    Returns:
+        One plan per case, in random order.
     """
-    rows = _phantoms(cases, rng) if background_patients is None else _photographed(cases, rng, background_patients)
+    rows = (
+        _plan_phantoms(cases, rng)
+        if background_patients is None
+        else _plan_on_backgrounds(cases, rng, background_patients)
+    )
     order = rng.permutation(len(rows))
     patients = 1 + max(patient for _, _, patient, _ in rows)
     patient_ids = rng.choice(10_000_000, size=patients, replace=False) + 10_000_000
     study_ids = rng.choice(10_000_000, size=cases, replace=False) + 50_000_000
-    agrees = rng.random(cases) < shortcut
+    has_class_marker = rng.random(cases) < shortcut
     markers = rng.integers(len(MARKERS), size=cases)
     plans = []
     for index, row in enumerate(order):
         label, split, patient, background = rows[row]
-        marker = label if agrees[index] and split != "test" else int(markers[index])
+        marker = label if has_class_marker[index] and split != "test" else int(markers[index])
         plan = CasePlan(
             index=index,
             dicom_id=_dicom_id(rng),
@@ -111,61 +118,70 @@ def draw_plan(
     return tuple(plans)
 
 
-def with_readings(plans: Sequence[CasePlan], rng: Generator) -> tuple[CasePlan, ...]:
-    """Let readers read the images, in three phases as in REFLACX."""
-    several = max(1, round(SEVERAL_READERS * len(plans)))
-    phases = np.repeat([1, 2, 3], [several, several, len(plans) - 2 * several])
+def assign_readings(plans: Sequence[CasePlan], rng: Generator) -> tuple[CasePlan, ...]:
+    """Assign readings to cases, in three phases as in REFLACX.
+
+    Args:
+        plans: plans of all cases.
+        rng: random generator.
+
+    Returns:
+        The plans with their readings.
+    """
+    num_multi = max(1, round(MULTI_READER_SHARE * len(plans)))
+    phases = np.repeat([1, 2, 3], [num_multi, num_multi, len(plans) - 2 * num_multi])
     trials = [
-        (at, phase, trial)
-        for at, phase in enumerate(rng.permutation(phases).tolist())
+        (index, phase, trial)
+        for index, phase in enumerate(rng.permutation(phases).tolist())
         for trial in ([0] if phase == 3 else range(1, READERS + 1))
     ]
     numbers = rng.choice(900_000, size=len(trials), replace=False) + 100_000
-    discarded = set(rng.choice(len(trials), size=max(1, round(DISCARDED * len(trials))), replace=False).tolist())
+    discarded = set(rng.choice(len(trials), size=max(1, round(DISCARDED_SHARE * len(trials))), replace=False).tolist())
     readings: list[list[ReadingPlan]] = [[] for _ in plans]
-    for number, (at, phase, trial) in enumerate(trials):
+    for number, (index, phase, trial) in enumerate(trials):
         reading_id = f"P{phase}{trial:02}R{numbers[number]}"
-        readings[at].append(ReadingPlan(reading_id, phase, number in discarded))
+        readings[index].append(ReadingPlan(reading_id, phase, number in discarded))
     return tuple(replace(plan, readings=tuple(own)) for plan, own in zip(plans, readings, strict=True))
 
 
 _Row = tuple[int, Split, int, int | None]
+"""Label, split, patient and background of a case."""
 
 
-def _phantoms(cases: int, rng: Generator) -> list[_Row]:
-    """Label, split, patient and no background of each case; a few patients come twice."""
+def _plan_phantoms(cases: int, rng: Generator) -> list[_Row]:
+    """Plan phantoms, of which a few belong to the same patient."""
     rows: list[_Row] = []
     patient = 0
     for label in range(len(CLASS_NAMES)):
         count = cases // len(CLASS_NAMES) + (label < cases % len(CLASS_NAMES))
-        for split, size in zip(SPLITS, _sizes(count), strict=True):
-            left = size
-            while left > 0:
-                images = 2 if left > 1 and rng.random() < SECOND_IMAGE else 1
+        for split, size in zip(SPLITS, _split_sizes(count), strict=True):
+            remaining = size
+            while remaining > 0:
+                images = 2 if remaining > 1 and rng.random() < SECOND_IMAGE_PROB else 1
                 row: _Row = (label, split, patient, None)
                 rows += [row] * images
-                patient, left = patient + 1, left - images
+                patient, remaining = patient + 1, remaining - images
     return rows
 
 
-def _photographed(cases: int, rng: Generator, background_patients: Sequence[int]) -> list[_Row]:
-    """The same on backgrounds: each bears several cases, of any class, all in its patient's split."""
+def _plan_on_backgrounds(cases: int, rng: Generator, background_patients: Sequence[int]) -> list[_Row]:
+    """Plan cases on backgrounds; each background is used for several cases of any class in its patient's split."""
     patients = rng.permutation(max(background_patients) + 1)
-    cuts = np.cumsum(_sizes(len(patients)))[:-1]
+    cuts = np.cumsum(_split_sizes(len(patients)))[:-1]
     rows: list[_Row] = []
     for split, members in zip(SPLITS, np.split(patients, cuts), strict=True):
         backgrounds = np.flatnonzero(np.isin(background_patients, members))
         for label in range(len(CLASS_NAMES)):
             count = cases // len(CLASS_NAMES) + (label < cases % len(CLASS_NAMES))
-            size = _sizes(count)[SPLITS.index(split)]
+            size = _split_sizes(count)[SPLITS.index(split)]
             chosen = np.resize(rng.permutation(backgrounds), size).tolist()
             rows.extend((label, split, background_patients[background], background) for background in chosen)
     return rows
 
 
-def _sizes(count: int) -> tuple[int, int, int]:
-    """How many of `count` fall to each split: at least one each, from three on."""
-    valid, test = (max(1, round(share * count)) for share in SPLIT_SHARES[1:])
+def _split_sizes(count: int) -> tuple[int, int, int]:
+    """Divide a number of 3 or more among the splits, with at least one in each."""
+    valid, test = (max(1, round(share * count)) for share in SPLIT_FRACTIONS[1:])
     return count - valid - test, valid, test
 
 

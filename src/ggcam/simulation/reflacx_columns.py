@@ -16,7 +16,7 @@ _PHASES_2_AND_3 = (
     *("Pulmonary edema", "Support devices"),
 )
 LABELS: Mapping[int, tuple[str, ...]] = {1: _PHASE_1, 2: _PHASES_2_AND_3, 3: _PHASES_2_AND_3}
-"""Phase -> its labels."""
+"""Labels by phase."""
 
 METADATA: Mapping[int, tuple[str, ...]] = {
     phase: (

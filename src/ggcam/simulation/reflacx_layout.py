@@ -1,6 +1,6 @@
-"""Writes cases in the raw layout of REFLACX 1.0.0, with the images beside it as MIMIC-CXR has them.
+"""Writes cases in the raw layout of REFLACX 1.0.0, with the images in the layout of MIMIC-CXR.
 
-What a download has and this has not: gaze_data/<id>/gaze.csv, the tracker's samples.
+Unlike the real data set, it has no samples of the tracker (gaze_data/<id>/gaze.csv).
 """
 
 from __future__ import annotations
@@ -12,59 +12,75 @@ from pathlib import Path
 from numpy.random import Generator
 
 from ggcam.simulation import layout, reflacx_rows
-from ggcam.simulation.appearance import detect
+from ggcam.simulation.appearance import digitise
 from ggcam.simulation.config import SimulationConfig
 from ggcam.simulation.dicom_writer import write_dicom
-from ggcam.simulation.layout import Scene, Written, csv_lines
+from ggcam.simulation.layout import DrawnCase, WrittenCase, csv_lines
 from ggcam.simulation.plan import CasePlan
 from ggcam.simulation.reflacx_columns import CORNERS, FIXATIONS, LABELS, METADATA, WORDS
 from ggcam.simulation.reflacx_screen import draw_views
 from ggcam.simulation.scanpath import draw_gaze
 
-_MAIN = "main_data"
-_SPLITS = {"train": "train", "valid": "validate", "test": "test"}
-_END = "\r\n"
+_MAIN_FOLDER = "main_data"
+_SPLIT_NAMES = {"train": "train", "valid": "validate", "test": "test"}
+_LINE_ENDING = "\r\n"
 
 
-def write_case(root: Path, config: SimulationConfig, plan: CasePlan, scene: Scene, rng: Generator) -> Written:
-    """Write the image, and let its readers read it one after the other."""
-    canvas, findings = scene.canvas, scene.findings
+def write_case(root: Path, config: SimulationConfig, plan: CasePlan, drawn: DrawnCase, rng: Generator) -> WrittenCase:
+    """Write the case's image, and simulate and write its readings.
+
+    Args:
+        root: folder of the data set.
+        config: configuration of the simulation.
+        plan: the case's class, split, ids and readings.
+        drawn: the drawn image and its content.
+        rng: random generator of the case.
+
+    Returns:
+        The case's lines in the tables.
+    """
+    canvas, findings = drawn.canvas, drawn.findings
     size = canvas.height_px, canvas.width_px
-    write_dicom(root, plan, detect(canvas, scene.image, rng), rng)
+    write_dicom(root, plan, digitise(canvas, drawn.image, rng), rng)
     lines: defaultdict[str, str] = defaultdict(str)
-    readings = fixations = missed = 0
+    readings = fixations = inattentive = 0
     for reading in plan.readings:
-        folder, phase = root / _MAIN / reading.reading_id, reading.phase
+        folder, phase = root / _MAIN_FOLDER / reading.reading_id, reading.phase
         folder.mkdir(parents=True)
-        attentive, looks = bool(rng.random() >= config.inattentive_prob), rng.random() >= config.no_gaze_prob
-        values = reflacx_rows.certainties(findings, phase, attentive, scene.device, rng)
-        seen = reflacx_rows.ellipse_rows(findings, phase, values, size, rng)
-        _write(folder / "anomaly_location_ellipses.csv", (*CORNERS, "certainty", *LABELS[phase]), seen)
-        _write(folder / "chest_bounding_box.csv", CORNERS, [reflacx_rows.chest_row(scene.chest, size, rng)])
-        discarded = reading.discarded or not looks
+        attentive, has_gaze = bool(rng.random() >= config.inattentive_prob), rng.random() >= config.no_gaze_prob
+        values = reflacx_rows.draw_certainties(findings, phase, attentive, drawn.has_device, rng)
+        ellipses = reflacx_rows.ellipse_rows(findings, phase, values, size, rng)
+        _write_csv(folder / "anomaly_location_ellipses.csv", (*CORNERS, "certainty", *LABELS[phase]), ellipses)
+        _write_csv(folder / "chest_bounding_box.csv", CORNERS, [reflacx_rows.chest_row(drawn.chest, size, rng)])
+        discarded = reading.discarded or not has_gaze
         if not discarded:
-            gaze = draw_gaze(scene.chest, findings, config.gaze_noise_deg, attentive, rng)
-            zero_s = rng.uniform(*reflacx_rows.RECORDS_BEFORE_S)
+            gaze = draw_gaze(drawn.chest, findings, config.gaze_noise_deg, attentive, rng)
+            zero_s = rng.uniform(*reflacx_rows.AUDIO_OFFSET_S)
             views = draw_views(gaze, *size, rng)
-            told = [each for each in findings if values[reflacx_rows.label_of(each, phase)]]
-            words = reflacx_rows.word_rows(told, gaze, canvas.width_px, zero_s)
-            _write(folder / "fixations.csv", FIXATIONS, reflacx_rows.fixation_rows(gaze, views, zero_s, rng))
-            _write(folder / "timestamps_transcription.csv", WORDS, words)
+            mentioned = [finding for finding in findings if values[reflacx_rows.label_name(finding, phase)]]
+            words = reflacx_rows.word_rows(mentioned, gaze, canvas.width_px, zero_s)
+            _write_csv(folder / "fixations.csv", FIXATIONS, reflacx_rows.fixation_rows(gaze, views, zero_s, rng))
+            _write_csv(folder / "timestamps_transcription.csv", WORDS, words)
             (folder / "transcription.txt").write_text(" ".join(row[0] for row in words), encoding="utf-8")
             readings, fixations = readings + 1, fixations + len(gaze.x_px)
-            missed += not attentive and len(findings) > 0
-        place = f"/data/physionet.org/files/mimic-cxr/2.0.0/{plan.path}"
-        record = [reading.reading_id, _SPLITS[plan.split], discarded, place, plan.dicom_id, plan.patient_id]
-        name = f"{_MAIN}/metadata_phase_{phase}.csv"
-        lines[name] += csv_lines([[*record, *size[::-1], *(values[label] for label in LABELS[phase])]], _END)
-    return Written(lines, readings, fixations, missed)
+            inattentive += not attentive and len(findings) > 0
+        image = f"/data/physionet.org/files/mimic-cxr/2.0.0/{plan.path}"
+        record = [reading.reading_id, _SPLIT_NAMES[plan.split], discarded, image, plan.dicom_id, plan.patient_id]
+        name = f"{_MAIN_FOLDER}/metadata_phase_{phase}.csv"
+        lines[name] += csv_lines([[*record, *size[::-1], *(values[label] for label in LABELS[phase])]], _LINE_ENDING)
+    return WrittenCase(lines, readings, fixations, inattentive)
 
 
-def write_tables(root: Path, parts: Sequence[Written]) -> None:
-    """Write the metadata of the three phases."""
-    headers = {f"{_MAIN}/metadata_phase_{phase}.csv": columns for phase, columns in METADATA.items()}
-    layout.write_tables(root, headers, parts, _END)
+def write_tables(root: Path, cases: Sequence[WrittenCase]) -> None:
+    """Write the metadata of the three phases.
+
+    Args:
+        root: folder of the data set.
+        cases: cases in the order of their lines.
+    """
+    headers = {f"{_MAIN_FOLDER}/metadata_phase_{phase}.csv": columns for phase, columns in METADATA.items()}
+    layout.write_tables(root, headers, cases, _LINE_ENDING)
 
 
-def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    path.write_text(csv_lines([header, *rows], _END), encoding="utf-8", newline="")
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    path.write_text(csv_lines([header, *rows], _LINE_ENDING), encoding="utf-8", newline="")

@@ -1,4 +1,4 @@
-"""What one reading adds to REFLACX: labels with certainties, ellipses, fixations, and the words with their times."""
+"""Rows of one reading in REFLACX's tables: labels with certainties, ellipses, fixations, and words with their times."""
 
 from __future__ import annotations
 
@@ -9,46 +9,63 @@ import numpy as np
 from numpy.random import Generator
 
 from ggcam.simulation.anatomy import Box, Chest
-from ggcam.simulation.findings import Finding
+from ggcam.simulation.findings import SimulatedFinding
 from ggcam.simulation.reflacx_columns import LABELS
-from ggcam.simulation.reflacx_screen import Views
+from ggcam.simulation.reflacx_screen import ScreenViews
+from ggcam.simulation.report_sentences import report_sentences
 from ggcam.simulation.scanpath import SimulatedGaze
-from ggcam.simulation.spoken import spoken_phrases
 
-_LABEL_OF: Mapping[str, str] = {
+_LABELS: Mapping[str, str] = {
     "consolidation": "Consolidation",
     "enlarged heart": "Enlarged cardiac silhouette",
     "basal haze": "Groundglass opacity",
     "effusion": "Pleural abnormality",
     "vascular redistribution": "Pulmonary edema",
 }
-_IN_PHASE_1 = {"Pleural abnormality": "Pleural effusion"}
-_WORDS = ("Other", "Quality issue", "Support devices")
-"""Labels without a certainty: free text, and two of True and False."""
-
+_PHASE_1_NAMES = {"Pleural abnormality": "Pleural effusion"}
 PRESENT, MISSED, ABSENT = ((0, 0.02, 0.05, 0.2, 0.3, 0.43), (0.7, 0.15, 0.15), (0.9, 0.05, 0.03, 0.02))
-"""Probabilities of the certainties 0, 1, 2, ... for what is there, there but overlooked, and not there."""
+"""Probabilities of the certainties 0, 1, 2, ... of a label that is present, present but overlooked, and absent."""
 
-SECONDS_A_WORD, SPEAKS_AFTER_S = 0.32, 0.4
-RECORDS_BEFORE_S = (0.2, 2.5)
-"""The sound is recorded from so long before or after the image came up, hence negative times."""
-
-
-def label_of(finding: Finding, phase: int) -> str:
-    """What the phase calls a finding."""
-    name = _LABEL_OF[finding.region.name]
-    return _IN_PHASE_1.get(name, name) if phase == 1 else name
+WORD_DURATION_S, SPEECH_DELAY_S = 0.32, 0.4
+AUDIO_OFFSET_S = (0.2, 2.5)
+"""Range of the start of the audio recording, in seconds since the image appeared; the tables count times from it."""
 
 
-def certainties(
-    findings: Sequence[Finding], phase: int, attentive: bool, device: bool, rng: Generator
+def label_name(finding: SimulatedFinding, phase: int) -> str:
+    """Return the label of a finding in a phase of the data set.
+
+    Args:
+        finding: the finding.
+        phase: 1, 2 or 3.
+
+    Returns:
+        One of the phase's labels.
+    """
+    name = _LABELS[finding.region.name]
+    return _PHASE_1_NAMES.get(name, name) if phase == 1 else name
+
+
+def draw_certainties(
+    findings: Sequence[SimulatedFinding], phase: int, attentive: bool, device: bool, rng: Generator
 ) -> dict[str, Any]:
-    """Value of each of the phase's labels."""
-    present = {label_of(finding, phase) for finding in findings}
+    """Draw the values of a phase's labels.
+
+    Args:
+        findings: findings in the image.
+        phase: 1, 2 or 3.
+        attentive: whether the reader looked at the findings.
+        device: whether the image shows a device.
+        rng: random generator of the case.
+
+    Returns:
+        Values by label: mostly certainties, 0 (absent) to 5.
+    """
+    present = {label_name(finding, phase) for finding in findings}
     values: dict[str, Any] = {}
     for label in LABELS[phase]:
         chances = ABSENT if label not in present else PRESENT if attentive else MISSED
         values[label] = int(rng.choice(len(chances), p=chances))
+    # Three labels have other values: two are true or false, one is free text.
     values["Support devices"] = device
     values["Other"] = ("", "", "", "azygos fissure", "nipple shadow|skin fold")[rng.integers(5)]
     if phase == 1:
@@ -57,36 +74,66 @@ def certainties(
 
 
 def ellipse_rows(
-    findings: Sequence[Finding], phase: int, values: Mapping[str, Any], size: tuple[int, int], rng: Generator
+    findings: Sequence[SimulatedFinding], phase: int, values: Mapping[str, Any], size: tuple[int, int], rng: Generator
 ) -> list[list[Any]]:
-    """Corners, certainty and the phase's labels of each finding, but those that the reader is sure are absent."""
+    """Make the rows of anomaly_location_ellipses.csv.
+
+    Args:
+        findings: findings in the image.
+        phase: 1, 2 or 3.
+        values: values of the labels; a finding with certainty 0 gets no row.
+        size: height and width of the image in pixels.
+        rng: random generator of the case.
+
+    Returns:
+        Rows of four corners, the certainty, and one column per label.
+    """
     rows = []
     for finding in findings:
-        label = label_of(finding, phase)
+        label = label_name(finding, phase)
         if values[label]:
             box = Box(*(getattr(finding.region, side) for side in ("x0_px", "y0_px", "x1_px", "y1_px")))
-            rows.append([*_by_hand(box, size, rng), values[label], *(name == label for name in LABELS[phase])])
+            rows.append([*_hand_drawn(box, size, rng), values[label], *(name == label for name in LABELS[phase])])
     return rows
 
 
 def chest_row(chest: Chest, size: tuple[int, int], rng: Generator) -> list[int]:
-    """Box around lungs and heart."""
+    """Make the row of chest_bounding_box.csv, a box around lungs and heart.
+
+    Args:
+        chest: the anatomy.
+        size: height and width of the image in pixels.
+        rng: random generator of the case.
+
+    Returns:
+        The box's corners.
+    """
     boxes = [chest.boxes[name] for name in ("left lung", "right lung", "cardiac silhouette")]
     low, high = (np.array([[getattr(box, f"{axis}{end}_px") for axis in "xy"] for box in boxes]) for end in "01")
-    return _by_hand(Box(*low.min(axis=0), *high.max(axis=0)), size, rng)
+    return _hand_drawn(Box(*low.min(axis=0), *high.max(axis=0)), size, rng)
 
 
-def _by_hand(box: Box, size: tuple[int, int], rng: Generator) -> list[int]:
-    """Corners in whole pixels of the image, as a hand draws them: each off by a few hundredths of the box."""
-    half, (height, width) = np.tile(box.half_sides, 2), size
+def _hand_drawn(box: Box, size: tuple[int, int], rng: Generator) -> list[int]:
+    """Move each side of a box by a few hundredths of its size, and round to whole pixels inside the image."""
+    half, (height, width) = np.tile(box.half_size, 2), size
     sides = np.array([box.x0_px, box.y0_px, box.x1_px, box.y1_px]) + 0.06 * half * rng.standard_normal(4)
     low = np.clip(np.rint(sides[:2]), 0, (width - 2, height - 2))
     high = np.clip(np.rint(sides[2:]), low + 1, (width, height))
     return [int(side) for side in (*low, *high)]
 
 
-def fixation_rows(gaze: SimulatedGaze, views: Views, zero_s: float, rng: Generator) -> list[list[Any]]:
-    """All columns of fixations.csv; times since `zero_s`, when the recording of the sound began."""
+def fixation_rows(gaze: SimulatedGaze, views: ScreenViews, zero_s: float, rng: Generator) -> list[list[Any]]:
+    """Make the rows of fixations.csv.
+
+    Args:
+        gaze: the reader's gaze.
+        views: part of the image that was shown during each fixation.
+        zero_s: start of the audio recording, from which times are counted, in seconds.
+        rng: random generator of the case.
+
+    Returns:
+        One row per fixation.
+    """
     start, n = gaze.start_s - zero_s, len(gaze.x_px)
     pupil = rng.normal(1, 0.08, n)
     window = np.repeat([[1.0, 0.5]], n, axis=0)
@@ -107,23 +154,35 @@ def fixation_rows(gaze: SimulatedGaze, views: Views, zero_s: float, rng: Generat
     ]
 
 
-def word_rows(findings: Sequence[Finding], gaze: SimulatedGaze, width_px: int, zero_s: float) -> list[list[Any]]:
-    """Word, start and end of each word and stop; a finding is named soon after it was looked at."""
-    phrases = spoken_phrases(findings, width_px)
-    due = [(_looked_at_s(finding, gaze), text) for text, finding in phrases]
+def word_rows(
+    findings: Sequence[SimulatedFinding], gaze: SimulatedGaze, width_px: int, zero_s: float
+) -> list[list[Any]]:
+    """Make the rows of timestamps_transcription.csv. A finding is mentioned soon after it was looked at.
+
+    Args:
+        findings: findings that the reader mentions.
+        gaze: the reader's gaze.
+        width_px: width of the image in pixels.
+        zero_s: start of the audio recording, from which times are counted, in seconds.
+
+    Returns:
+        Rows of word, start and end; commas and full stops count as words.
+    """
+    sentences = report_sentences(findings, width_px)
+    due = [(_time_of_dwell_s(finding, gaze), text) for text, finding in sentences]
     rows: list[list[Any]] = []
     now = 0.0
-    for at_s, text in sorted(due, key=lambda each: each[0]):
-        now = max(now, at_s + SPEAKS_AFTER_S)
+    for at_s, text in sorted(due, key=lambda timed: timed[0]):
+        now = max(now, at_s + SPEECH_DELAY_S)
         for word in text.replace(",", " ,").replace(".", " .").split():
-            length = 0.05 if word in ",." else SECONDS_A_WORD
+            length = 0.05 if word in ",." else WORD_DURATION_S
             rows.append([word, f"{now - zero_s:.3f}", f"{now + length - zero_s:.3f}"])
             now += length
     return rows
 
 
-def _looked_at_s(finding: Finding | None, gaze: SimulatedGaze) -> float:
-    """When half of the time spent on a finding was over; the end of the gaze for what was never looked at."""
+def _time_of_dwell_s(finding: SimulatedFinding | None, gaze: SimulatedGaze) -> float:
+    """Return the time at which half of the dwell on a finding is over; without dwell, the end of the gaze."""
     end = gaze.start_s + gaze.duration_s
     if finding is None:
         return float(end[-1])
@@ -132,5 +191,5 @@ def _looked_at_s(finding: Finding | None, gaze: SimulatedGaze) -> float:
     inside &= (gaze.y_px >= region.y0_px) & (gaze.y_px < region.y1_px)
     if not inside.any():
         return float(end[-1])
-    spent = gaze.duration_s[inside].cumsum()
-    return float(end[inside][np.searchsorted(spent, spent[-1] / 2)])
+    dwell = gaze.duration_s[inside].cumsum()
+    return float(end[inside][np.searchsorted(dwell, dwell[-1] / 2)])

@@ -28,7 +28,7 @@ from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.data.tables import Table
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
-from ggcam.simulation.screen import SimulatedScreen
+from ggcam.simulation.egd_screen import SimulatedScreen
 
 SIDES = st.integers(200, 4000)
 SHARES = st.floats(0.001, 0.999)

@@ -1,4 +1,4 @@
-"""EGD-CXR's screen: how its images lay on it, and how its gaze was carried back to the image."""
+"""EGD-CXR's screen: where images were shown on it, and how gaze on the screen was mapped to the image."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ Column = Float[np.ndarray, " n"]
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 1920, 1080
 CANVAS_HEIGHT = 1024
-"""The images were fitted into a canvas of this height; the mapping back uses the screen's."""
+"""Images were fitted into a canvas of this height, but the mapping to the image uses the height of the screen."""
 FRACTION_DIGITS = 5
 
 
 @dataclass(frozen=True)
 class SimulatedScreen:
-    """The place on the screen of an image of the given size."""
+    """The place of an image on the screen.
+
+    Attributes:
+        height_px: height of the image in pixels.
+        width_px: width of the image in pixels.
+    """
 
     height_px: int
     width_px: int
@@ -31,12 +36,20 @@ class SimulatedScreen:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Image pixels per screen pixel, to the right and downwards."""
+        """Image pixels per screen pixel, horizontally and vertically."""
         top, bottom, left, right = self.pads
         return self.width_px / (SCREEN_WIDTH - left - right), self.height_px / (SCREEN_HEIGHT - top - bottom)
 
     def to_fractions(self, x_px: Column, y_px: Column) -> tuple[Column, Column]:
-        """FPOGX and FPOGY of places in the image, rounded as the files hold them."""
+        """Convert image positions to FPOGX and FPOGY, rounded as in the files.
+
+        Args:
+            x_px: horizontal positions in pixels of the image.
+            y_px: vertical positions in pixels of the image.
+
+        Returns:
+            Positions as fractions of the screen's width and height.
+        """
         top, _, left, _ = self.pads
         scale_x, scale_y = self.scale
         fpogx = (x_px / scale_x + left) / SCREEN_WIDTH
@@ -44,10 +57,17 @@ class SimulatedScreen:
         return np.round(fpogx, FRACTION_DIGITS), np.round(fpogy, FRACTION_DIGITS)
 
     def to_original(self, fpogx: Column, fpogy: Column) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-        """X_ORIGINAL and Y_ORIGINAL: whole pixels of the image, both negative beside it.
+        """Convert FPOGX and FPOGY to X_ORIGINAL and Y_ORIGINAL.
 
-        The released mapping scales (-1, -1) and truncates. On the full-size originals this leaves a negative number;
-        on an image smaller than the canvas it would leave 0, a place in the image, so -1 is the most that it becomes.
+        The mapping of EGD-CXR scales (-1, -1) for gaze off the image, and truncates. For images smaller than the canvas
+        this would give 0, a position on the image, so here the result is -1 or less.
+
+        Args:
+            fpogx: horizontal positions as fractions of the screen's width.
+            fpogy: vertical positions as fractions of the screen's height.
+
+        Returns:
+            Positions in whole pixels of the image; both are negative off the image.
         """
         top, bottom, left, right = self.pads
         scale_x, scale_y = self.scale
