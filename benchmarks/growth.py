@@ -20,7 +20,8 @@ from benchmarks.fresh_process import Measured, measured
 from benchmarks.raw_cases import bytes_in, many, raw_cases
 from benchmarks.side_by_side import amount
 from ggcam.data.case import Source
-from ggcam.data.dataset import Cache, PreparedDataModule
+from ggcam.data.data_module import PreparedDataModule
+from ggcam.data.dataset import Cache
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import load_prepared

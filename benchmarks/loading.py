@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.raw_cases import SHORT_SIZE, many, raw_cases
 from benchmarks.side_by_side import Result, race, threads
-from ggcam.data.dataset import Cache, PreparedDataModule
+from ggcam.data.data_module import PreparedDataModule
+from ggcam.data.dataset import Cache
 from ggcam.data.png import write_png
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ggcam.data.dataset import Batch
+from ggcam.data.batches import Batch
 from ggcam.gaze.maps import as_peak
 from ggcam.guidance import create_guidance
 from ggcam.models.backbones import create_backbone

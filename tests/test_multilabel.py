@@ -76,7 +76,7 @@ def truth_and_probabilities(predictions: pd.DataFrame) -> tuple[np.ndarray, np.n
 def test_a_batch_holds_each_cases_labels_and_the_class_of_each_fixation(data):
     dataset = PreparedDataset(data, "train")
     rows = list(range(len(dataset)))
-    batch = dataset[rows]
+    batch = dataset.batch(rows)
     assert batch.label.dtype == torch.float32
     np.testing.assert_array_equal(batch.label, data.label_matrix[(data.cases["split"] == "train").to_numpy()])
     assert batch.label.isnan().any()

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from ggcam.data.augment import Change
-from ggcam.data.dataset import Batch
+from ggcam.data.augment import Augmentation
+from ggcam.data.batches import Batch
 from ggcam.gaze.visual_angle import FALLBACK_IMAGE_SIDE_DEG
 from ggcam.guidance import create_guidance
 from ggcam.models.backbones import create_backbone
@@ -70,6 +70,6 @@ def test_the_blur_is_in_degrees_of_each_fixation_or_in_pixels_of_the_frame():
 def test_a_change_that_enlarges_the_image_enlarges_the_blur():
     data = batch(torch.ones(1, 3, 2))
     turned = 2 * torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
-    change = Change(turned, torch.zeros(1, 2), torch.ones(1), torch.zeros(1))
+    change = Augmentation(turned, torch.zeros(1, 2), torch.ones(1), torch.zeros(1))
     gaze = module(sigma_px=3.0).build_gaze(data, data.points_px, change)
     torch.testing.assert_close(gaze.sigma_px, torch.full((1, 3, 2), 6.0))

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from ggcam.data.dataset import Batch
+from ggcam.data.batches import Batch
 from ggcam.guidance import create_guidance
 from ggcam.models import original
 from ggcam.models.cam import CAMClassifier

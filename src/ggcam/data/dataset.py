@@ -1,81 +1,80 @@
-"""Prepared folder -> batches: whole batches at a time, one-channel integers, fixations as padded points."""
+"""A split of a prepared folder as a torch dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
-import lightning
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
+from torch.utils.data import Dataset, default_collate, get_worker_info
 
+from ggcam.data.batches import FILLER_ROW, Batch, Sample, collate
 from ggcam.data.case import Split
 from ggcam.data.pixel_cache import pixel_cache
 from ggcam.data.prepared import PreparedData
-from ggcam.errors import ConfigError
-from ggcam.utils.parallel import cpu_count
+from ggcam.utils.parallel import thread_count
 
 Cache = Literal["auto", "memory", "disk", "none"]
 
-PADDING = (np.nan, np.nan, -1)
-"""Pixels per degree and class of a fixation that is none."""
-
 AUTO_CACHE_BYTES = 4 * 2**30
-"""A split up to this size is decoded once and kept in memory."""
+"""A split of up to this many pixels is kept in memory by the cache "auto"."""
+
+_GAZE_COLUMNS = ("x_px", "y_px", "duration_s", "px_per_degree_x", "px_per_degree_y")
 
 
-class Batch(NamedTuple):
-    """What reaches the device. Integers become floats there.
-
-    Attributes:
-        image: (b, 1, H, W), uint8 or uint16.
-        label: (b,), class index; where a case may have several labels (b, k), 1, 0 or NaN (unknown) for each class.
-        points_px: (b, p, 2), x_px and y_px of each fixation in the frame; 0 where padded.
-        duration_s: (b, p), 0 where padded.
-        px_per_degree: (b, p, 2), along x and y; NaN where unknown or padded.
-        row: (b,), of each case in its split; -1 for a case that only fills up a process's share.
-        point_label: (b, p), index of the class that each fixation belongs to; -1 where it belongs to none, or padded.
-    """
-
-    image: Shaped[Tensor, "b 1 H W"]
-    label: Int[Tensor, " b"] | Float[Tensor, "b k"]
-    points_px: Float[Tensor, "b p 2"]
-    duration_s: Float[Tensor, "b p"]
-    px_per_degree: Float[Tensor, "b p 2"]
-    row: Int[Tensor, " b"]
-    point_label: Int[Tensor, "b p"]
-
-
-class PreparedDataset(Dataset[Batch]):
-    """One split of a prepared folder. Indexed by a list of rows, it yields a whole :class:`Batch`.
+class PreparedDataset(Dataset[Sample]):
+    """One split of a prepared folder. `dataset[0]` is a :class:`Sample`, and :func:`collate` makes batches of samples.
 
     Args:
-        data: the prepared folder.
-        split: which part of it.
-        cache: "memory" decodes every image once, "none" every time, "auto" chooses between them by size; "disk" keeps
-            the decoded images in a file beside the prepared ones, see :mod:`ggcam.data.pixel_cache`.
+        data: prepared folder.
+        split: train, valid or test.
+        cache: "memory" decodes every image once and keeps it, "none" decodes it each time, "auto" chooses between them
+            by size, "disk" keeps the decoded images in a file, see :mod:`ggcam.data.pixel_cache`.
+        transform: function applied to each sample as it is read; None for no change. It must not change the sample's
+            tensors in place, because the cache shares them. It returns a sample (`sample._replace(image=...)`), or
+            whatever your own `collate_fn` accepts. A transform that moves the image moves `points_px` as well.
 
     Raises:
-        PreparedFolderError: the file for "disk" cannot be written.
+        PreparedFolderError: the file of the cache "disk" cannot be written.
+
+    Attributes:
+        cases: table of the cases of the split, one row per sample; columns as in `cases.parquet`.
+        frame: height and width of the images in pixels.
+
+    Example:
+        >>> import ggcam
+        >>> from torch.utils.data import DataLoader
+        >>> data = ggcam.load_prepared("DATA")  # doctest: +SKIP
+        >>> dataset = ggcam.PreparedDataset(data, "train")  # doctest: +SKIP
+        >>> dataset[0].image.shape  # doctest: +SKIP
+        torch.Size([1, 1536, 1280])
+        >>> loader = DataLoader(dataset, batch_size=8, shuffle=True, collate_fn=ggcam.collate)  # doctest: +SKIP
     """
 
-    def __init__(self, data: PreparedData, split: Split, cache: Cache = "auto"):
+    def __init__(
+        self,
+        data: PreparedData,
+        split: Split,
+        cache: Cache = "auto",
+        transform: Callable[[Sample], Any] | None = None,
+    ):
         self.cases: pd.DataFrame = data.cases.loc[data.cases["split"] == split].reset_index(drop=True)
         self.frame = data.frame.shape
+        self.transform = transform
         self._data = data
         self._case_ids = self.cases["case_id"].tolist()
         labels = torch.tensor(data.labels_of(self.cases))
         self._labels = labels.float() if data.multi_label else labels
-        self._gaze, self._first = _gaze_by_case(data, self._case_ids)
+        self._gaze, self._point_labels = _gaze_by_case(data, self._case_ids)
         in_memory = cache == "memory" or (
             cache == "auto" and len(self) * self.frame[0] * self.frame[1] <= AUTO_CACHE_BYTES
         )
-        self._images = self._decode(range(len(self))) if in_memory and len(self) else None
+        self._images = default_collate(self._decode(range(len(self)))) if in_memory and len(self) else None
         self._file = pixel_cache(data, self._case_ids) if cache == "disk" and len(self) else None
 
     def __len__(self) -> int:
@@ -83,152 +82,88 @@ class PreparedDataset(Dataset[Batch]):
 
     @property
     def in_memory(self) -> bool:
-        """Whether the images are already decoded."""
+        """Whether the decoded images are kept in memory."""
         return self._images is not None
 
-    def __getitem__(self, rows: list[int]) -> Batch:
-        """The cases of these rows; -1 stands for a filler (row 0, to be left out of every result)."""
-        row = torch.tensor(rows)
-        taken = row.clamp_min(0)
-        images = self._images[taken] if self._images is not None else self._read(taken.tolist())
-        counts = [self._first[case + 1] - self._first[case] for case in taken.tolist()]
-        gaze = np.zeros((len(rows), max(1, *counts), 6), np.float32)
-        gaze[..., 3:] = PADDING
-        for i, case in enumerate(taken.tolist()):
-            gaze[i, : counts[i]] = self._gaze[self._first[case] : self._first[case + 1]]
-        points = torch.from_numpy(gaze)
-        return Batch(
-            image=images,
-            label=self._labels[taken],
-            points_px=points[..., :2],
-            duration_s=points[..., 2],
-            px_per_degree=points[..., 3:5],
-            row=row,
-            point_label=points[..., 5].long(),
-        )
+    def __getitem__(self, row: int | None) -> Sample:
+        """Read one case; see :meth:`__getitems__`."""
+        return self.__getitems__([row])[0]
 
-    def _read(self, rows: list[int]) -> Shaped[Tensor, "b 1 H W"]:
-        if self._file is None:
-            return self._decode(rows)
-        mapped = np.load(self._file, mmap_mode="r")  # for each batch anew, which costs nothing, as workers inherit none
-        return default_collate([torch.from_numpy(mapped[row].copy())[None] for row in rows])
+    def __getitems__(self, rows: Sequence[int | None]) -> list[Sample]:
+        """Read several cases at once, as a DataLoader does: images that are not cached are decoded in parallel.
 
-    def _decode(self, rows: range | list[int]) -> Shaped[Tensor, "b 1 H W"]:
+        Args:
+            rows: rows of :attr:`cases`; negative ones count from the end. None gives a filler: the first case with
+                `row` -1, to be left out of every result.
+
+        Returns:
+            One sample per row, after the transform.
+
+        Raises:
+            IndexError: there is no such row.
+            ImageError: an image is damaged.
+        """
+        known = range(len(self))
+        positions = [known[0 if row is None else row] for row in rows]
+        samples = [
+            Sample(
+                image=image,
+                label=self._labels[position],
+                points_px=self._gaze[position][:, :2],
+                duration_s=self._gaze[position][:, 2],
+                px_per_degree=self._gaze[position][:, 3:],
+                point_label=self._point_labels[position],
+                row=FILLER_ROW if row is None else position,
+            )
+            for row, position, image in zip(rows, positions, self._read(positions), strict=True)
+        ]
+        return samples if self.transform is None else [self.transform(sample) for sample in samples]
+
+    def batch(self, rows: Sequence[int | None]) -> Batch:
+        """Read several cases as one batch.
+
+        Args:
+            rows: as for :meth:`__getitems__`.
+
+        Returns:
+            The collated samples.
+        """
+        return collate(self.__getitems__(rows))
+
+    def _read(self, rows: Sequence[int]) -> Sequence[Shaped[Tensor, "1 H W"]]:
+        if self._images is not None:
+            return [self._images[row] for row in rows]
+        if self._file is not None:
+            # Mapped anew for each batch, which is cheap, because worker processes do not inherit a mapping.
+            mapped = np.load(self._file, mmap_mode="r")
+            return [torch.from_numpy(mapped[row].copy())[None] for row in rows]
+        return self._decode(rows)
+
+    def _decode(self, rows: Sequence[int]) -> list[Shaped[Tensor, "1 H W"]]:
         case_ids = [self._case_ids[row] for row in rows]
-        if get_worker_info() is not None:  # one of several processes, in which threads would be too many
+        if get_worker_info() is not None or len(rows) == 1:  # worker processes need no threads of their own
             images = list(map(self._data.read_image, case_ids))
         else:
-            with ThreadPoolExecutor(min(8, cpu_count())) as pool:  # decoding frees the interpreter's lock
+            with ThreadPoolExecutor(thread_count()) as pool:  # decoding releases the interpreter's lock
                 images = list(pool.map(self._data.read_image, case_ids))
-        # In a worker process this stacks them straight into the memory that it shares with the main one.
-        return default_collate([torch.from_numpy(image)[None] for image in images])
+        return [torch.from_numpy(image)[None] for image in images]
 
 
-def _gaze_by_case(data: PreparedData, case_ids: list[str]) -> tuple[Float[np.ndarray, "n 6"], list[int]]:
-    """All fixations by case: x, y, duration, px per degree along x and y, class; and where each case's begin."""
+def _gaze_by_case(
+    data: PreparedData, case_ids: list[str]
+) -> tuple[Sequence[Float[Tensor, "n 5"]], Sequence[Int[Tensor, " n"]]]:
+    """Fixations of each case: x, y, duration and px per degree along x and y; and the class of each fixation."""
     table = data.fixations
-    place = {case_id: i for i, case_id in enumerate(case_ids)}
-    owner = np.array([place.get(case_id, np.nan) for case_id in table["case_id"]])  # NaN: a case of another split
-    mine = ~np.isnan(owner)
-    order = np.argsort(owner[mine], kind="stable")
-    columns = ["x_px", "y_px", "duration_s", "px_per_degree_x", "px_per_degree_y"]
+    position = {case_id: i for i, case_id in enumerate(case_ids)}
+    owner = np.array([position.get(case_id, np.nan) for case_id in table["case_id"]])  # NaN: in another split
+    in_split = ~np.isnan(owner)
+    order = np.argsort(owner[in_split], kind="stable")
+    counts = np.bincount(owner[in_split].astype(np.int64), minlength=len(case_ids)).tolist()
     index = {name: k for k, name in enumerate(data.class_names)}
-    label = [index.get(name, -1) for name in table["label"]]
-    values = table[columns].assign(label=label).loc[mine].to_numpy(np.float32)[order]
-    first = np.searchsorted(owner[mine][order], np.arange(len(case_ids) + 1))
-    return values, first.tolist()
+    label = np.array([index.get(name, -1) for name in table["label"]], dtype=np.int64)
+    values = table[list(_GAZE_COLUMNS)].to_numpy(np.float32)
 
+    def by_case(column: np.ndarray) -> Sequence[Tensor]:
+        return torch.from_numpy(column[in_split][order]).split(counts) if counts else ()
 
-class SeededBatches(Sampler[list[int]]):
-    """The batches of an epoch, the same whatever the number of processes; each process gets its share of every batch.
-
-    Args:
-        cases: how many there are.
-        batch_size: over all processes together.
-        seed: with the epoch, decides the order; None keeps the order and all cases (evaluation).
-        rank: this process.
-        world: how many processes.
-    """
-
-    def __init__(self, cases: int, batch_size: int, seed: int | None, rank: int = 0, world: int = 1):
-        if batch_size % world:
-            raise ConfigError(
-                f"a batch of {batch_size} cannot be shared by {world} processes",
-                where="--batch-size",
-                hint=f"use {batch_size // world * world or world}",
-            )
-        self.cases, self.batch_size, self.seed, self.rank, self.world = cases, batch_size, seed, rank, world
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        whole, rest = divmod(self.cases, self.batch_size)
-        # In training a last small batch would upset batch norm; with a single batch there is no choice.
-        return whole if self.seed is not None and whole else whole + bool(rest)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = list(range(self.cases))
-        if self.seed is not None:
-            order = np.random.Generator(np.random.Philox(key=[self.seed, self.epoch])).permutation(self.cases).tolist()
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            batch = order[start : start + self.batch_size]
-            batch += [-1] * (-len(batch) % self.world)
-            yield batch[self.rank :: self.world]
-
-
-class PreparedDataModule(lightning.LightningDataModule):
-    """The three splits of a prepared folder, for a Lightning trainer.
-
-    Args:
-        data: the prepared folder.
-        batch_size: over all processes together.
-        seed: decides the order of the training cases.
-        cache: see :class:`PreparedDataset`.
-        workers: processes that decode images which are not in memory; None chooses by the number of cores.
-    """
-
-    def __init__(
-        self, data: PreparedData, batch_size: int, seed: int = 0, cache: Cache = "auto", workers: int | None = None
-    ):
-        super().__init__()
-        self.data, self.batch_size, self.seed = data, batch_size, seed
-        self.cache: Cache = cache
-        self.workers = min(8, cpu_count()) if workers is None else workers
-        self._datasets: dict[Split, PreparedDataset] = {}
-
-    def dataset(self, split: Split) -> PreparedDataset:
-        """One split, opened when it is first asked for: training never touches the test images."""
-        if split not in self._datasets:
-            self._datasets[split] = PreparedDataset(self.data, split, self.cache)
-        return self._datasets[split]
-
-    def loader(self, split: Split, shuffle: bool = False) -> DataLoader[Batch]:
-        """Batches of one split; in a distributed run, this process's share of them."""
-        dataset = self.dataset(split)
-        trainer = self.trainer
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
-        batches = SeededBatches(len(dataset), self.batch_size, self.seed if shuffle else None, rank, world)
-        workers = 0 if dataset.in_memory else self.workers
-        return DataLoader(
-            dataset,
-            sampler=batches,
-            batch_size=None,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled by (seed, epoch)."""
-        return self.loader("train", shuffle=True)
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """In order."""
-        return self.loader("valid")
-
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """In order."""
-        return self.loader("test")
+    return by_case(values), by_case(label)

@@ -13,7 +13,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from ggcam.data.case import Split
-from ggcam.data.dataset import PreparedDataset, SeededBatches
+from ggcam.data.data_module import SeededBatches
+from ggcam.data.dataset import PreparedDataset
 from ggcam.data.prepared import Labels, PreparedData, label_columns, load_prepared
 from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError, PreparedFolderError
@@ -169,11 +170,11 @@ def evaluate(
 
     batches: list[Prediction] = []
     for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
-        batches.append(predictor(dataset[rows].image))
+        batches.append(predictor(dataset.batch(rows).image))
         report_progress(min(len(batches) * config.batch_size, len(dataset)))
     logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     faithfulness = faithfulness_metrics(
-        lambda rows: dataset[case[rows].tolist()].image,
+        lambda rows: dataset.batch(case[rows].tolist()).image,
         cam[case, label].astype(np.float64),
         label,
         predictor,

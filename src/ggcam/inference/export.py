@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Shaped
 
 from ggcam.data.case import Split
-from ggcam.data.dataset import PreparedDataset, SeededBatches
+from ggcam.data.dataset import PreparedDataset
 from ggcam.data.images import to_uint8
 from ggcam.data.prepared import Labels, PreparedData
 from ggcam.data.views import apply_view
@@ -127,9 +127,9 @@ def _batches(
     rows = np.arange(len(dataset))
     if limit is not None and len(rows) > limit:
         rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
-    for chosen in SeededBatches(len(rows), _BATCH, seed=None):
-        batch_rows = rows[chosen]
-        images = dataset[batch_rows.tolist()].image.numpy()[:, 0]
+    for start in range(0, len(rows), _BATCH):
+        batch_rows = rows[start : start + _BATCH]
+        images = dataset.batch(batch_rows.tolist()).image.numpy()[:, 0]
         yield np.stack([to_uint8(image) for image in images])[:, None], labels[batch_rows]
 
 

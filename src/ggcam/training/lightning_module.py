@@ -16,8 +16,8 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.optim import create_optimizer_v2  # pyright: ignore[reportPrivateImportUsage]  (public all the same)
 from torch import Tensor
 
-from ggcam.data.augment import Change, change_images, change_points, draw_changes
-from ggcam.data.dataset import Batch
+from ggcam.data.augment import Augmentation, augment_images, augment_points, draw_augmentations
+from ggcam.data.batches import Batch
 from ggcam.errors import ConfigError
 from ggcam.gaze.batch import GazeBatch
 from ggcam.gaze.maps import sigma_in_px
@@ -85,8 +85,10 @@ class GuidedTraining(lightning.LightningModule):
         """
         image, points, change = batch.image, batch.points_px, None
         if self.config.augment.active:
-            change = draw_changes(self.config.augment, batch.row, self.frame, self.config.seed, self.current_epoch)
-            image, points = change_images(image, change), change_points(points, change, self.frame)
+            change = draw_augmentations(
+                self.config.augment, batch.row, self.frame, self.config.seed, self.current_epoch
+            )
+            image, points = augment_images(image, change), augment_points(points, change, self.frame)
         gaze = self.build_gaze(batch, points, change)
         output = self._training_network(_channels_last(image))
         classification = classification_loss(output.logits, batch.label)
@@ -102,7 +104,9 @@ class GuidedTraining(lightning.LightningModule):
         with frozen_running_statistics(self.model) if self.config.checkpointing else nullcontext():
             super().backward(loss, *args, **kwargs)
 
-    def build_gaze(self, batch: Batch, points_px: Float[Tensor, "b p 2"], change: Change | None = None) -> GazeBatch:
+    def build_gaze(
+        self, batch: Batch, points_px: Float[Tensor, "b p 2"], change: Augmentation | None = None
+    ) -> GazeBatch:
         """Build the gaze of a batch.
 
         Args:

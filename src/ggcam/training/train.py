@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from ggcam.data.dataset import PreparedDataModule
+from ggcam.data.data_module import PreparedDataModule
 from ggcam.data.prepared import PreparedData
 from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ggcam.data.checks.result import CheckResult, graded
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources.axis_order import on_lungs
 from ggcam.errors import join_limited
+from ggcam.utils.parallel import thread_count
 
 THUMBNAIL_PX = 96
 """Side of the square to which each image is brought for the mean of all."""

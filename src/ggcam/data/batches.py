@@ -1,0 +1,94 @@
+"""What the dataset and its loaders deliver: a sample of one case, and a batch of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+from torch.utils.data import default_collate
+
+FILLER_ROW = -1
+"""`row` of a sample that only fills up the share of a process in a distributed run."""
+
+
+class Sample(NamedTuple):
+    """One case as tensors.
+
+    Attributes:
+        image: (1, H, W), uint8 or uint16.
+        label: (), index of the class; in multi-label data (k,), 1, 0 or NaN (unknown) for each class.
+        points_px: (n, 2), x_px and y_px of each fixation in the image.
+        duration_s: (n,), duration of each fixation in seconds.
+        px_per_degree: (n, 2), pixels per degree of visual angle along x and y; NaN where unknown.
+        point_label: (n,), index of the class that each fixation belongs to; -1 for no class.
+        row: row of the case in :attr:`PreparedDataset.cases`.
+    """
+
+    image: Shaped[Tensor, "1 H W"]
+    label: Int[Tensor, ""] | Float[Tensor, " k"]
+    points_px: Float[Tensor, "n 2"]
+    duration_s: Float[Tensor, " n"]
+    px_per_degree: Float[Tensor, "n 2"]
+    point_label: Int[Tensor, " n"]
+    row: int
+
+
+class Batch(NamedTuple):
+    """Several cases as tensors. The images become floating-point on the device.
+
+    Attributes:
+        image: (b, 1, H, W), uint8 or uint16.
+        label: (b,), index of the class; in multi-label data (b, k), 1, 0 or NaN (unknown) for each class.
+        points_px: (b, p, 2), x_px and y_px of each fixation in the image; 0 where padded.
+        duration_s: (b, p), duration of each fixation in seconds; 0 where padded.
+        px_per_degree: (b, p, 2), pixels per degree of visual angle along x and y; NaN where unknown or padded.
+        row: (b,), row of each case in its split; -1 for a filler, see :data:`FILLER_ROW`.
+        point_label: (b, p), index of the class that each fixation belongs to; -1 for no class, or where padded.
+    """
+
+    image: Shaped[Tensor, "b 1 H W"]
+    label: Int[Tensor, " b"] | Float[Tensor, "b k"]
+    points_px: Float[Tensor, "b p 2"]
+    duration_s: Float[Tensor, "b p"]
+    px_per_degree: Float[Tensor, "b p 2"]
+    row: Int[Tensor, " b"]
+    point_label: Int[Tensor, "b p"]
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Collate samples to a batch, with fixations padded to the longest case.
+
+    Args:
+        samples: at least one sample; the images have the same size.
+
+    Returns:
+        The batch, with at least one point per case.
+
+    Example:
+        >>> import ggcam
+        >>> from torch.utils.data import DataLoader
+        >>> dataset = ggcam.PreparedDataset(ggcam.load_prepared("DATA"), "train")  # doctest: +SKIP
+        >>> loader = DataLoader(dataset, batch_size=8, shuffle=True, collate_fn=ggcam.collate)  # doctest: +SKIP
+    """
+    longest = max(1, *(len(sample.duration_s) for sample in samples))
+
+    def padded(parts: Sequence[Tensor], value: float) -> Tensor:
+        filled = parts[0].new_full((len(parts), longest, *parts[0].shape[1:]), value)
+        for row, part in zip(filled, parts, strict=True):
+            row[: len(part)] = part
+        return filled
+
+    return Batch(
+        # In a worker process this stacks the images directly in the memory that it shares with the main process.
+        image=default_collate([sample.image for sample in samples]),
+        label=torch.stack([sample.label for sample in samples]),
+        points_px=padded([sample.points_px for sample in samples], 0),
+        duration_s=padded([sample.duration_s for sample in samples], 0),
+        px_per_degree=padded([sample.px_per_degree for sample in samples], np.nan),
+        row=torch.tensor([sample.row for sample in samples]),
+        point_label=padded([sample.point_label for sample in samples], -1),
+    )
