@@ -14,7 +14,7 @@ def table(record: Record) -> str:
     lines = [
         "; ".join(f"{name}: {value}" for name, value in record.machine.items()) + ".",
         "",
-        "| benchmark | ours | the other | takes | takes | ratio | target |",
+        "| benchmark | ours | other | ours takes | other takes | ratio | target |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for benchmark, result in record.results:
