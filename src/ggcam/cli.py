@@ -1,4 +1,4 @@
-"""The command line: the commands, and what becomes of their errors."""
+"""The command line: the table of commands, and how their errors are reported."""
 
 from __future__ import annotations
 
@@ -6,50 +6,66 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from functools import partial
+from io import TextIOWrapper
 from typing import NoReturn
 
 import tyro
 
 from ggcam.commands.demo import demo
+from ggcam.commands.evaluate import evaluate
 from ggcam.commands.export import export
 from ggcam.commands.inspect import inspect
+from ggcam.commands.option_help import option_registry
 from ggcam.commands.predict import predict
-from ggcam.commands.prepare import prepare
+from ggcam.commands.prepare import prepare, run_prepare
 from ggcam.commands.report import report
 from ggcam.commands.simulate import simulate
 from ggcam.commands.study import study
-from ggcam.commands.train import evaluate, train
-from ggcam.errors import GGCamError
+from ggcam.commands.train import train
+from ggcam.commands.train_options import OPTION_GROUPS
+from ggcam.errors import ConfigError, GGCamError
 from ggcam.training.presets import preset_in
+from ggcam.utils.aliases import canonical_arguments
 
 DESCRIPTION = (
-    "Gaze-guided class activation mapping: image classifiers that look where radiologists looked. For research use."
+    "Gaze-guided class activation mapping: image classifiers that look where radiologists looked. For research use; "
+    "not a medical device.\n\n`ggcam COMMAND --help` explains a command."
 )
 
-COMMANDS = (simulate, prepare, inspect, train, evaluate, predict, study, report, export, demo)
-
-
-def command_line(arguments: Sequence[str]) -> tyro.extras.SubcommandApp:
-    """The commands. What `train` does by default depends on the preset that it is given."""
-    app = tyro.extras.SubcommandApp()
-    for command in COMMANDS:
-        chosen = partial(train, config=preset_in(arguments)) if command is train else command
-        app.command(name=command.__name__)(chosen)
-    return app
+COMMANDS: tuple[Callable[..., None], ...] = (
+    simulate,
+    prepare,
+    inspect,
+    train,
+    evaluate,
+    predict,
+    study,
+    report,
+    export,
+    demo,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: exit code 0 on success, 2 on a user's mistake, 1 on a fault."""
-    given = sys.argv[1:] if arguments is None else arguments
+    """Run a command. The exit code is 0 on success, 2 on a user's mistake, and 1 on a fault of the program.
+
+    Args:
+        arguments: the words after `ggcam`. Default: those of this process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not have every character of a name
+    given = canonical_arguments(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        command_line(given).cli(prog="ggcam", description=DESCRIPTION, args=given)
+        _run(given)
     except GGCamError as error:
         print(f"ggcam: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # whoever read the output, such as `head`, has had enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -64,8 +80,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fault()
 
 
+def _run(arguments: Sequence[str]) -> None:
+    """Parse the arguments and call the command that they name."""
+    commands = {command.__name__: command for command in COMMANDS}
+    name = next(iter(arguments), "--help")
+    if name in commands:
+        registry = option_registry(OPTION_GROUPS)
+        if name == "prepare":  # its options depend on the source
+            run_prepare(arguments[1:], registry)
+            return
+        command = partial(train, config=preset_in(arguments)) if name == "train" else commands[name]
+        tyro.cli(command, prog=f"ggcam {name}", args=arguments[1:], registry=registry)
+        return
+    if not name.startswith("-"):
+        close = get_close_matches(name, commands, n=1)
+        raise ConfigError(
+            f"unknown command {name!r}",
+            expected=f"one of {', '.join(commands)}",
+            hint=f"ggcam {close[0]}" if close else "ggcam --help",
+        )
+    app = tyro.extras.SubcommandApp()
+    for name, command in commands.items():
+        app.command(name=name, help=(command.__doc__ or "").partition("\n")[0])(command)
+    app.cli(prog="ggcam", description=DESCRIPTION, args=arguments)
+
+
 def _fault() -> NoReturn:
-    """Say that the error in hand is none of the user's."""
+    """Report the exception in hand as a fault of the program."""
     traceback.print_exc()
     print("ggcam: this is a fault of the program; please report it with the lines above", file=sys.stderr)
     sys.exit(1)

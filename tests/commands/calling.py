@@ -10,7 +10,7 @@ from ggcam.cli import main
 
 
 class Called(NamedTuple):
-    """What a call left: its exit code and what it printed."""
+    """Result of a call: its exit code and what it printed."""
 
     code: int
     out: str
@@ -28,8 +28,8 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> Called:
     return Called(code, *capsys.readouterr())
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Run `ggcam ARGUMENTS`, which must fail as a user's mistake: code 2, no traceback; and give the message."""
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run `ggcam ARGUMENTS`, which must fail as a user's mistake (code 2, no traceback), and return the message."""
     called = call(capsys, *arguments)
     assert called.code == 2, called
     message = called.out + called.err

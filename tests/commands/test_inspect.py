@@ -1,4 +1,4 @@
-"""`ggcam inspect`: the table, the picture and the page, and what --strict makes of it."""
+"""`ggcam inspect`: the table, the picture and the report, and the exit code with --strict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commands.calling import call, refused
+from commands.calling import call, refusal
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def data(prepared: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(prepared, tmp_path / "DATA"))
 
 
-def spoil(data: Path) -> None:
-    """Every case is one patient's."""
+def use_one_patient(data: Path) -> None:
+    """Give all cases the same patient."""
     pd.read_parquet(data / "cases.parquet").assign(patient_id="[p/1]").to_parquet(data / "cases.parquet")
 
 
@@ -29,31 +29,31 @@ def test_healthy_data_pass_a_strict_check(capsys, data: Path):
     assert called.code == 0
     assert "0 errors, 0 warnings" in called.out
     assert "entropy of the gaze maps" in called.out
-    assert cv2.imread(str(data.with_name("DATA-inspect.png"))) is not None
+    assert cv2.imread(str(data.with_name("DATA-inspect.png"))).std() > 10
     assert data.with_name("DATA-inspect.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_only_strict_ends_with_1_when_something_is_wrong(capsys, data: Path):
-    spoil(data)
+def test_an_error_gives_exit_code_1_only_with_strict(capsys, data: Path):
+    use_one_patient(data)
     for flags, code in (((), 0), (("--strict",), 1)):
         called = call(capsys, "inspect", data, "--per-class", 1, *flags)
         assert called.code == code
         assert "1 errors" in called.out
-        assert "[p/1]" in called.out  # brackets are no markup
+        assert "[p/1]" in called.out  # brackets are not markup
         assert "hint: prepare again" in " ".join(called.out.replace("│", " ").split())
         assert data.with_name("DATA-inspect.html").is_file()
 
 
 @pytest.mark.parametrize("out", ["new/mine.png", "new/mine.html"])
-def test_out_names_picture_and_page(capsys, data: Path, out: str):
+def test_out_names_picture_and_report(capsys, data: Path, out: str):
     assert call(capsys, "inspect", data, "--per-class", 1, "--out", data.with_name("x") / out).code == 0
-    assert cv2.imread(str(data.with_name("x") / "new/mine.png")) is not None
+    assert cv2.imread(str(data.with_name("x") / "new/mine.png")).std() > 10
     assert "<html" in (data.with_name("x") / "new/mine.html").read_text()
 
 
 def test_a_damaged_image_is_refused(capsys, data: Path):
     next((data / "images").iterdir()).write_bytes(b"")
-    assert "a prepared image is damaged" in refused(capsys, "inspect", data)
+    assert "a prepared image is damaged" in refusal(capsys, "inspect", data)
 
 
 def test_a_gaze_file_needs_no_images(capsys, tmp_path: Path):
@@ -73,12 +73,12 @@ def test_a_gaze_file_needs_no_images(capsys, tmp_path: Path):
     assert "24, 24 with gaze" in called.out
     assert call(capsys, "inspect", tmp_path / "gaze.json", "--out", tmp_path / "sheet.html").code == 0
     assert (tmp_path / "sheet.png").is_file()
-    assert "where: " in refused(capsys, "inspect", tmp_path / "gaze.json", "--per-class", 0)
+    assert "where: " in refusal(capsys, "inspect", tmp_path / "gaze.json", "--per-class", 0)
     assert cv2.imread(str(tmp_path / "gaze-inspect.png")).std() > 10
     for entry in entries:
         entry["gaze_x"], entry["gaze_y"] = entry["gaze_y"], entry["gaze_x"]
     (tmp_path / "gaze.json").write_text(json.dumps(entries))
-    message = refused(capsys, "inspect", tmp_path / "gaze.json")
+    message = refusal(capsys, "inspect", tmp_path / "gaze.json")
     assert "rows and columns are exchanged" in message
     assert "--axis-order column-first" in message
 

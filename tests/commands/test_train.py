@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from commands.calling import call, refused
+from commands.calling import call, refusal
 from ggcam.run_folder import open_run_folder
 
 TINY = ("--backbone", "test_resnet", "--batch-size", "8", "--epochs", "1")
@@ -17,7 +18,7 @@ TINY = ("--backbone", "test_resnet", "--batch-size", "8", "--epochs", "1")
 def test_training_prints_each_epoch_and_the_evaluation(capsys, prepared, tmp_path):
     called = call(capsys, "train", prepared, *TINY, "--out", tmp_path, "--name", "mine", "--seed", 3)
     assert called.code == 0
-    assert "epoch 0: loss" in called.out
+    assert re.search(r"^epoch 1 of 1: loss \d+\.\d{4} .*; \d+ s$", called.out, re.MULTILINE)
     for line in ("macro AUROC", "CAM peaks on the finding, pneumonia", "12 cases", f"run folder: {tmp_path / 'mine'}"):
         assert line in called.out
     # Its config trains the same network again.
@@ -30,7 +31,7 @@ def test_training_prints_each_epoch_and_the_evaluation(capsys, prepared, tmp_pat
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_guidance_on_data_without_gaze_is_remarked(capsys, caplog, prepared, tmp_path):
+def test_guidance_on_data_without_gaze_gives_a_warning(capsys, caplog, prepared, tmp_path):
     data = Path(shutil.copytree(prepared, tmp_path / "DATA"))
     cases, gaze = pd.read_parquet(data / "cases.parquet"), pd.read_parquet(data / "fixations.parquet")
     cases["has_gaze"] = False
@@ -45,30 +46,33 @@ def test_guidance_on_data_without_gaze_is_remarked(capsys, caplog, prepared, tmp
     ("flags", "message"),
     [
         (("--guidance", "gradcam"), "there is no guidance 'gradcam'"),
-        (("--backbone", "resnet_18"), "timm knows no network 'resnet_18' where: --backbone expected: one of resnet18"),
-        (("--output-stride", "5"), "cannot be built this way"),
-        (("--epochs", "0"), "epochs cannot be 0"),
-        (("--lr", "nan"), "lr cannot be nan"),
-        (("--batch-size", "-4"), "batch_size cannot be -4"),
+        (
+            ("--backbone", "resnet_18"),
+            "there is no network 'resnet_18' in timm where: --backbone expected: one of resnet18",
+        ),
+        (("--output-stride", "5"), "test_resnet cannot be built with these options"),
+        (("--epochs", "0"), "epochs is out of range where: --epochs expected: a number above 0 got: 0"),
+        (("--lr", "nan"), "lr is out of range where: --lr"),
+        (("--batch-size", "-4"), "batch_size is out of range where: --batch-size"),
         (("--device", "gpux"), "no device 'gpux'"),
-        (("--accelerator", "gpu"), "cannot train so"),
-        (("--weights", "nowhere.pth"), "the file of weights is not there"),
-        (("--config", "nowhere.toml"), "the config file is not there"),
+        (("--accelerator", "gpu"), "not supported on this machine"),
+        (("--weights", "nowhere.pth"), "the weight file does not exist where: nowhere.pth"),
+        (("--config", "nowhere.toml"), "the config file does not exist where: nowhere.toml"),
         (("--resume", "nowhere"), "a resumed run has its own data and config"),
-        (("--name", "a/b"), "no name for a folder"),
+        (("--name", "a/b"), "not a valid folder name where: --name got: 'a/b'"),
         (("--rotate-deg", "400"), "rotate_deg cannot be 400"),
     ],
 )
-def test_what_cannot_work_is_refused_and_nothing_is_made(capsys, prepared, tmp_path, flags, message):
+def test_what_cannot_work_is_refused_and_nothing_is_written(capsys, prepared, tmp_path, flags, message):
     own = () if flags[0] == "--config" else TINY
-    assert message in refused(capsys, "train", prepared, *own, "--out", tmp_path / "run", *flags)
+    assert message in refusal(capsys, "train", prepared, *own, "--out", tmp_path / "run", *flags)
     assert not (tmp_path / "run").exists()
 
 
 def test_no_data_at_all_is_refused(capsys, tmp_path):
-    assert "no data to train on" in refused(capsys, "train", "--out", tmp_path / "run")
-    assert "does not exist" in refused(capsys, "train", tmp_path / "DATA", "--out", tmp_path / "run")
-    assert "no such run folder" in refused(capsys, "train", "--resume", tmp_path / "run")
+    assert "no data to train on" in refusal(capsys, "train", "--out", tmp_path / "run")
+    assert "does not exist" in refusal(capsys, "train", tmp_path / "DATA", "--out", tmp_path / "run")
+    assert "the run folder does not exist" in refusal(capsys, "train", "--resume", tmp_path / "run")
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / trained.name))
 
 
-def test_evaluation_and_page_can_be_made_again(capsys, run):
+def test_evaluation_and_report_can_be_repeated(capsys, run):
     (run / "report.html").unlink()
     assert call(capsys, "evaluate", run, "--split", "valid").code == 0
     assert (run / "report.html").is_file()
@@ -90,19 +94,19 @@ def test_evaluation_and_page_can_be_made_again(capsys, run):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda run: shutil.rmtree(run), "no such run folder"),
-        (lambda run: (run / "config.toml").unlink(), "this is no run folder"),
-        (lambda run: (run / "config.toml").write_text("data = "), "the run's config cannot be read"),
-        (lambda run: (run / "config.toml").write_text("data = 'x'"), "the run's config lacks results and train"),
+        (lambda run: shutil.rmtree(run), "the run folder does not exist"),
+        (lambda run: (run / "config.toml").unlink(), "not a run folder"),
+        (lambda run: (run / "config.toml").write_text("data = "), "the run's config.toml cannot be read"),
+        (lambda run: (run / "config.toml").write_text("data = 'x'"), "the run's config.toml lacks results and train"),
         (lambda run: open_run_folder(run).weights.unlink(), "no trained network yet"),
-        (lambda run: open_run_folder(run).weights.write_bytes(b"x"), "the weights cannot be read"),
+        (lambda run: open_run_folder(run).weights.write_bytes(b"x"), "the weights cannot be loaded"),
         (lambda run: (run / "params_CAMClassifier_.txt").unlink(), "the description of the network is missing"),
         (lambda run: (run / "params_CAMClassifier_.txt").write_text("{}"), "the description of the network is damaged"),
     ],
 )
 def test_evaluating_a_damaged_run_is_refused(capsys, run, spoil, message):
     spoil(run)
-    assert message in refused(capsys, "evaluate", run)
+    assert message in refusal(capsys, "evaluate", run)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +115,11 @@ def test_evaluating_a_damaged_run_is_refused(capsys, run, spoil, message):
         (lambda run: (run / "metrics.json").unlink(), "a file of the run is missing"),
         (lambda run: (run / "metrics.json").write_text("{"), "a file of the run is damaged"),
         (lambda run: (run / "metrics.json").write_text("{}"), "a file of the run lacks data, split, patients"),
-        (lambda run: (run / "cams.npz").write_bytes(b"x"), "predictions or CAMs are damaged"),
+        (lambda run: (run / "cams.npz").write_bytes(b"x"), "a file of the evaluation is damaged"),
         (lambda run: (run / "predictions.parquet").unlink(), "the run has not been evaluated"),
         (lambda run: open_run_folder(run).classification_report.unlink(), "a file of the run is missing"),
     ],
 )
-def test_a_page_of_a_damaged_run_is_refused(capsys, run, spoil, message):
+def test_a_report_of_a_damaged_run_is_refused(capsys, run, spoil, message):
     spoil(run)
-    assert message in refused(capsys, "report", run)
+    assert message in refusal(capsys, "report", run)

@@ -1,4 +1,4 @@
-"""What goes wrong at the start of a run, in another process: a light module, so that one is up soon."""
+"""Failures at the start of a run in another process; light, so that the process starts quickly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 CRASHED = "GGCAM_TEST_CRASHED"
-"""Environment variable: the file that says that `crash_once` has crashed."""
+"""Environment variable with the path of the file that `crash_once` creates when it crashes."""
 
 
 def broken() -> None:
@@ -18,7 +18,7 @@ def killed() -> None:
 
 
 def crash_once() -> None:
-    """Take the process down the first time, as a lost machine does."""
+    """End the process the first time, like a lost machine."""
     mark = Path(os.environ[CRASHED])
     if not mark.exists():
         mark.touch()

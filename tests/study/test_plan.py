@@ -54,20 +54,20 @@ def test_the_baseline_is_no_guidance_wherever_it_stands_or_else_the_first_arm():
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("changes", "message"),
     [
         ({"guidances": []}, "at least one arm"),
-        ({"guidances": ["none", "none"]}, "equal arms.*none, none"),
-        ({"guidances": ["none"], "controls": True}, "controls need a guidance that looks at gaze"),
+        ({"guidances": ["none", "none"]}, "repeated arms.*none, none"),
+        ({"guidances": ["none"], "controls": True}, "controls need a guidance that uses gaze"),
         ({"seeds": 0}, "at least one seed"),
-        ({"train_cases": [20, 20]}, "equal numbers of training cases"),
+        ({"train_cases": [20, 20]}, "repeated numbers of training cases"),
         ({"train_cases": [0]}, "no training cases"),
         ({"folds": 2}, "too few folds"),
     ],
 )
-def test_what_is_no_study_is_refused(asked, message):
+def test_an_impossible_plan_is_refused(changes, message):
     with pytest.raises(ConfigError, match=f"(?s){message}"):
-        _ = plan_study(**({"base": BASE, "guidances": ["none", "ggcam"], "seeds": 2} | asked)).runs
+        _ = plan_study(**({"base": BASE, "guidances": ["none", "ggcam"], "seeds": 2} | changes)).runs
 
 
 def test_a_plan_is_read_back_as_it_was_written(tmp_path):
@@ -78,7 +78,7 @@ def test_a_plan_is_read_back_as_it_was_written(tmp_path):
     assert found.runs == plan.runs
 
 
-def test_a_study_can_be_asked_for_more_but_not_for_something_else(tmp_path):
+def test_a_study_can_be_extended_but_not_changed(tmp_path):
     path = tmp_path / "study.toml"
     plan = plan_study(BASE, ["none", "ggcam-cc"], 3)
     write_plan(path, plan, DATA)
@@ -87,7 +87,7 @@ def test_a_study_can_be_asked_for_more_but_not_for_something_else(tmp_path):
         (plan_study(replace(BASE, epochs=4, lr=0.1), ["none"], 3), DATA, "epochs, lr"),
         (plan, DATA | {"sha256": "1" * 64}, "the data"),
     ):
-        with pytest.raises(RunFolderError, match=f"(?s)another study in the way.*differs in {what}"):
+        with pytest.raises(RunFolderError, match=f"(?s)holds another study.*differs in {what}"):
             check_same(path, other, data)
 
 
@@ -96,7 +96,7 @@ def test_a_damaged_plan_is_refused(tmp_path, text):
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(RunFolderError, match="the study's plan is damaged"):
         read_plan(tmp_path / "study.toml")
-    with pytest.raises(RunFolderError, match="this is no study"):
+    with pytest.raises(RunFolderError, match="the folder is not a study"):
         read_plan(tmp_path / "nothing" / "study.toml")
 
 

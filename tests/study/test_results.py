@@ -1,4 +1,4 @@
-"""Metrics by arm and their differences: against slow ones, and that nothing is found where there is nothing."""
+"""Metrics by arm and their differences, against slow re-implementations, and on arms that do not differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ggcam.training.config import TrainConfig
 CLASSES = ("Normal", "CHF", "pneumonia")
 
 
-def run_figures(labels: np.ndarray, probabilities: np.ndarray, hits: np.ndarray, cases: np.ndarray) -> RunMetrics:
+def run_metrics(labels: np.ndarray, probabilities: np.ndarray, hits: np.ndarray, cases: np.ndarray) -> RunMetrics:
     tree = dict(leaves(class_metrics(probabilities, labels, CLASSES)))
     table = pd.DataFrame({"case_id": [f"c{i}" for i in cases], "patient_id": [f"p{i // 2}" for i in cases]})
     return RunMetrics(table, tree | {"pointing_game/pneumonia/hit_rate": weighted_mean(hits)})
@@ -29,7 +29,7 @@ def slow_auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) ->
     return float((pair * (scores[positive][:, None] > scores[~positive])).sum() / pair.sum())
 
 
-def made_up(plan: StudyPlan, rng: np.random.Generator, cases: int = 60, better: dict[str, float] | None = None):
+def guessing_runs(plan: StudyPlan, rng: np.random.Generator, cases: int = 60, better: dict[str, float] | None = None):
     """Runs that guess, but for arms that know something; in folds, each on a part of the cases."""
     labels = rng.integers(0, 3, cases)
     fold = np.arange(cases) % max(1, plan.folds)
@@ -40,13 +40,13 @@ def made_up(plan: StudyPlan, rng: np.random.Generator, cases: int = 60, better: 
         raw = rng.gumbel(size=(len(mine), 3)) + known * np.eye(3)[labels[mine]]
         probabilities = np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
         hits = np.where(labels[mine] == 2, rng.random(len(mine)) < 0.3 + 0.1 * known, np.nan)
-        runs[run.arm, run.pair] = run_figures(labels[mine], probabilities, hits, mine), probabilities, labels[mine]
+        runs[run.arm, run.pair] = run_metrics(labels[mine], probabilities, hits, mine), probabilities, labels[mine]
     return {key: metrics for key, (metrics, _, _) in runs.items()}, runs
 
 
-def test_figures_and_differences_equal_slow_ones():
+def test_metrics_and_differences_equal_slow_ones():
     plan = plan_study(TrainConfig(), ["none", "ggcam", "ggcam-cc"], 3, folds=3)
-    metrics, raw = made_up(plan, np.random.default_rng(0), cases=120, better={"ggcam-cc": 1.0})
+    metrics, raw = guessing_runs(plan, np.random.default_rng(0), cases=120, better={"ggcam-cc": 1.0})
     found = resampled(metrics, resamples=60)
     summary = summarise(plan, found)
 
@@ -129,7 +129,7 @@ def test_none_against_none_finds_nothing_at_about_the_nominal_rate():
 
 def test_an_arm_that_is_better_is_found_and_against_its_control_too():
     plan = plan_study(TrainConfig(), ["none", "ggcam-cc"], 6, controls=True)
-    metrics, _ = made_up(plan, np.random.default_rng(2), cases=90, better={"ggcam-cc": 2.0})
+    metrics, _ = guessing_runs(plan, np.random.default_rng(2), cases=90, better={"ggcam-cc": 2.0})
     rows = summarise(plan, resampled(metrics, resamples=500))["differences"]
     auroc = {(row["arm"], row["baseline"]): row for row in rows if row["metric"] == "macro_auroc"}
     for baseline in ("none", *(f"ggcam-cc+{control}" for control in CONTROLS)):
@@ -148,7 +148,7 @@ def test_an_arm_that_is_better_is_found_and_against_its_control_too():
 
 def test_missing_runs_leave_their_pair_out():
     plan = plan_study(TrainConfig(), ["none", "ggcam"], 3)
-    metrics, _ = made_up(plan, np.random.default_rng(3))
+    metrics, _ = guessing_runs(plan, np.random.default_rng(3))
     del metrics[Arm("none"), (1, 0, None)]
     found = resampled(metrics, resamples=100)
     row = next(row for row in summarise(plan, found)["differences"] if row["metric"] == "macro_auroc")
@@ -159,7 +159,7 @@ def test_missing_runs_leave_their_pair_out():
 
 def test_one_seed_has_no_test_and_a_note_and_one_patient_no_interval():
     plan = plan_study(TrainConfig(), ["none", "ggcam"], 1)
-    metrics, _ = made_up(plan, np.random.default_rng(4))
+    metrics, _ = guessing_runs(plan, np.random.default_rng(4))
     summary = summarise(plan, resampled(metrics, resamples=100))
     without = ("p_seeds", "p_seeds_holm", "low_patients_seeds", "high_patients_seeds")
     assert all(np.isnan([row[name] for name in without]).all() for row in summary["differences"])
@@ -173,14 +173,14 @@ def test_one_seed_has_no_test_and_a_note_and_one_patient_no_interval():
 @pytest.mark.parametrize(
     ("seeds", "controls", "note"),
     [
-        (5, False, ["5 seeds: p_seeds cannot be below 0.062, even where all of them agree; with 6 seeds it could be"]),
+        (5, False, ["5 seeds: p_seeds cannot be below 0.062, even if all seeds agree; with 6 seeds it can be"]),
         (6, False, []),
-        (6, True, ["6 seeds: p_seeds cannot be below 0.031, 0.16 once adjusted for 5 comparisons, even"]),
-        (7, True, ["7 seeds: p_seeds cannot be below 0.016, 0.078 once adjusted for 5 comparisons, even"]),
+        (6, True, ["6 seeds: p_seeds cannot be below 0.031, or 0.16 adjusted for 5 comparisons, even"]),
+        (7, True, ["7 seeds: p_seeds cannot be below 0.016, or 0.078 adjusted for 5 comparisons, even"]),
         (8, True, []),
     ],
 )
-def test_a_note_tells_where_seeds_are_too_few_for_their_test(seeds, controls, note):
+def test_a_note_says_when_there_are_too_few_seeds_for_their_test(seeds, controls, note):
     plan = plan_study(TrainConfig(), ["none", "ggcam"], seeds, controls=controls)
     notes = summarise(plan, {})["notes"]
     assert [told[: len(start)] for told, start in zip(notes, note, strict=True)] == note
@@ -190,7 +190,7 @@ def test_a_note_tells_where_seeds_are_too_few_for_their_test(seeds, controls, no
 
 def test_each_number_of_training_cases_is_a_study_of_its_own():
     plan = plan_study(TrainConfig(), ["none", "ggcam"], 2, train_cases=[10, 20])
-    metrics, _ = made_up(plan, np.random.default_rng(6))
+    metrics, _ = guessing_runs(plan, np.random.default_rng(6))
     rows = [r for r in summarise(plan, resampled(metrics, resamples=50))["differences"] if r["metric"] == "macro_auroc"]
     assert [(row["train_cases"], row["runs"]) for row in rows] == [(10, 2), (20, 2)]
     assert all(row["low"] < row["value"] < row["high"] and row["low_patients_seeds"] < row["value"] for row in rows)
@@ -214,5 +214,5 @@ def test_each_number_of_training_cases_is_a_study_of_its_own():
         ("faithfulness/deletion_auc/cam_minus_chance", True),
     ],
 )
-def test_arms_are_compared_by_these_figures(name, compared):
+def test_arms_are_compared_by_these_metrics(name, compared):
     assert is_compared(name) is compared

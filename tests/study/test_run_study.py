@@ -1,11 +1,11 @@
-"""Carrying a study out: what is checked before, what is kept, repeated and reported; processes, and a Ray cluster."""
+"""Run a study: what is checked first, what is kept, repeated and reported; its tables; processes, and a Ray cluster."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from ggcam.errors import ConfigError, RunFolderError
 from ggcam.run_folder import open_run_folder
 from ggcam.study import folder
 from ggcam.study.cluster import run_on_ray
-from ggcam.study.folder import open_study
+from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.local import run_locally
-from ggcam.study.plan import CONTROLS, plan_study
+from ggcam.study.plan import CONTROLS, StudyPlan, plan_study
 from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task, run_one
-from ggcam.study.study import run_study, validate_plan
+from ggcam.study.study import execute_plan, open_study, run_study
+from ggcam.study.validation import validate_plan
 from ggcam.training.config import TrainConfig
 from study.on_start import CRASHED, broken, crash_once, killed
 
@@ -36,8 +37,8 @@ def data(prepared: Path) -> PreparedData:
     return load_prepared(prepared)
 
 
-def finished(tasks: list[Task]) -> Iterator[Outcome]:
-    """In the place of training: a run folder that says it is whole."""
+def finished(tasks: Sequence[Task]) -> Iterator[Outcome]:
+    """In place of training: a run folder that looks complete."""
     for task in tasks:
         place = task.study / "runs" / task.run.name
         place.mkdir(parents=True)
@@ -45,106 +46,167 @@ def finished(tasks: list[Task]) -> Iterator[Outcome]:
         yield Outcome(task.run.name, None, 0.0)
 
 
-def interrupted(tasks: list[Task]) -> Iterator[Outcome]:
+def interrupted(tasks: Sequence[Task]) -> Iterator[Outcome]:
     raise KeyboardInterrupt
     yield
 
 
 def test_finished_runs_are_kept_and_half_written_ones_repeated(data, tmp_path):
-    study = run_study(data, PLAN, tmp_path / "study", finished).folder
+    study = StudyFolder(tmp_path / "study")
+    assert execute_plan(data, PLAN, study.root, finished) == 0
     assert sorted(run.name for run in PLAN.runs) == sorted(path.name for path in (study.root / "runs").iterdir())
     half = study.run(PLAN.runs[1])
     (half / "metrics.json").unlink()
     (half / "config.toml").write_text("half")
     (study.partial / "ABCDE" / "x").mkdir(parents=True)
-    asked: list[str] = []
+    executed: list[str] = []
 
-    def watched(tasks):
-        asked.extend(task.run.name for task in tasks)
+    def watched(tasks: Sequence[Task]) -> Iterator[Outcome]:
+        executed.extend(task.run.name for task in tasks)
         return finished(tasks)
 
-    result = run_study(data, PLAN, tmp_path / "study", watched)
-    assert asked == [PLAN.runs[1].name]
-    assert result.kept == 3
+    assert execute_plan(data, PLAN, study.root, watched) == 3
+    assert executed == [PLAN.runs[1].name]
     assert not study.partial.exists()
     assert not (half / "config.toml").exists()
-    # More seeds are added to what is there.
-    assert run_study(data, plan_study(BASE, ["none", "ggcam-cc"], 3), tmp_path / "study", watched).kept == 4
-    assert asked[1:] == ["none-seed2", "ggcam-cc-seed2"]
+    # More seeds are added to the existing ones.
+    assert execute_plan(data, plan_study(BASE, ["none", "ggcam-cc"], 3), study.root, watched) == 4
+    assert executed[1:] == ["none-seed2", "ggcam-cc-seed2"]
 
 
-def test_a_run_that_fails_is_reported_and_the_others_go_on(data, tmp_path):
-    def some(tasks):
+def test_a_run_that_fails_is_reported_and_the_others_continue(data, tmp_path):
+    def some(tasks: Sequence[Task]) -> Iterator[Outcome]:
         for task in tasks:
             if task.run.name == "none-seed1":
                 yield Outcome(task.run.name, "no luck", 1.0)
             else:
                 yield from finished([task])
 
-    told: list[Outcome] = []
-    result = run_study(data, PLAN, tmp_path / "study", some, on_outcome=told.append)
-    assert result.failed == {"none-seed1": "no luck"}
-    assert len(told) == 4
-    assert json.loads(result.folder.errors.read_text()) == result.failed
-    assert run_study(data, PLAN, tmp_path / "study", finished).failed == {}
-    assert json.loads(result.folder.errors.read_text()) == {}
+    reported: list[tuple[str, str | None, int, int]] = []
+    errors = StudyFolder(tmp_path / "study").errors
+    execute_plan(
+        data,
+        PLAN,
+        tmp_path / "study",
+        some,
+        on_run=lambda outcome, done, total: reported.append((outcome.name, outcome.error, done, total)),
+    )
+    names = [run.name for run in PLAN.runs]
+    assert reported == [
+        (name, "no luck" if name == "none-seed1" else None, k, 4) for k, name in enumerate(names, start=1)
+    ]
+    assert json.loads(errors.read_text()) == {"none-seed1": "no luck"}
+    execute_plan(data, PLAN, tmp_path / "study", finished)
+    assert json.loads(errors.read_text()) == {}
 
 
-def test_what_is_in_the_way_stays_as_it_is(data, tmp_path):
+def test_what_exists_in_the_output_folder_stays_as_it_is(data, tmp_path):
     (tmp_path / "other.txt").write_text("mine")
-    with pytest.raises(RunFolderError, match="in the way that is no study"):
-        run_study(data, PLAN, tmp_path, finished)
-    with pytest.raises(RunFolderError, match="in the way"):
-        run_study(data, PLAN, tmp_path / "other.txt", finished)
+    with pytest.raises(RunFolderError, match="exists and is not a study"):
+        execute_plan(data, PLAN, tmp_path, finished)
+    with pytest.raises(RunFolderError, match="exists and is not a study"):
+        execute_plan(data, PLAN, tmp_path / "other.txt", finished)
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "lock").touch()  # of a command that broke off at once
-    run_study(data, PLAN, tmp_path / "study", finished)
+    (tmp_path / "study" / "lock").touch()  # of a command that was killed at once
+    execute_plan(data, PLAN, tmp_path / "study", finished)
     with pytest.raises(RunFolderError, match=r"(?s)another study.*differs in epochs"):
-        run_study(data, plan_study(replace(BASE, epochs=2), ["none"], 2), tmp_path / "study", finished)
+        execute_plan(data, plan_study(replace(BASE, epochs=2), ["none"], 2), tmp_path / "study", finished)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["other.txt"]
+    assert (tmp_path / "other.txt").read_text() == "mine"
 
 
-def test_a_second_command_is_kept_out_while_one_is_at_work(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "LOCK_WAIT", 0.0)
+def test_a_second_command_is_refused_while_one_is_running(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "LOCK_TIMEOUT_S", 0.0)
     half = tmp_path / "study" / "partial" / "ABCDE"
 
-    def slow(tasks):
+    def slow(tasks: Sequence[Task]) -> Iterator[Outcome]:
         half.mkdir(parents=True)
-        with pytest.raises(RunFolderError, match=r"(?s)another `ggcam study` is at work.*another --out"):
-            run_study(data, plan_study(BASE, ["none"], 3), tmp_path / "study", finished)
+        with pytest.raises(RunFolderError, match=r"(?s)another `ggcam study` is running.*another --out"):
+            execute_plan(data, plan_study(BASE, ["none"], 3), tmp_path / "study", finished)
         assert half.is_dir()
         yield from finished(tasks)
 
-    assert run_study(data, PLAN, tmp_path / "study", slow).plan == PLAN
-    assert open_study(tmp_path / "study")[1].seeds == PLAN.seeds
-    # It is let in afterwards, also after a command that broke off.
+    assert execute_plan(data, PLAN, tmp_path / "study", slow) == 0
+    assert open_study_folder(tmp_path / "study")[1].seeds == PLAN.seeds
+    # The lock is free afterwards, also after an interruption.
     with pytest.raises(KeyboardInterrupt):
-        run_study(data, plan_study(BASE, ["none"], 3), tmp_path / "study", interrupted)
-    assert run_study(data, plan_study(BASE, ["none"], 3), tmp_path / "study", finished).kept == 2
+        execute_plan(data, plan_study(BASE, ["none"], 3), tmp_path / "study", interrupted)
+    assert execute_plan(data, plan_study(BASE, ["none"], 3), tmp_path / "study", finished) == 2
 
 
-def test_results_of_what_is_no_study_are_refused(data, tmp_path):
-    with pytest.raises(RunFolderError, match="no such study"):
+def test_the_results_are_tables_and_the_same_when_opened_again(data, tmp_path, capfd):
+    outcomes: list[Outcome] = []
+    plans: list[StudyPlan] = []
+    plan = plan_study(BASE, ["none", "ggcam-cc"], 2)
+    result = run_study(
+        data.root, plan, tmp_path / "study", on_plan=plans.append, on_run=lambda outcome, *_: outcomes.append(outcome)
+    )
+    assert capfd.readouterr() == ("", "")
+    assert plans == [plan] == [result.plan]
+    assert (result.failed, result.reused, result.missing) == ({}, 0, 0)
+    assert result.notes[0].startswith("2 seeds: p_seeds cannot be below 0.5")
+    runs = result.runs[result.runs["metric"] == "macro_auroc"].set_index("run")["value"]
+    assert dict(runs) == {outcome.name: outcome.macro_auroc for outcome in outcomes}
+    means = result.runs.groupby(["metric", "arm"])["value"].mean()
+    for row in result.summary.itertuples():
+        assert row.value == pytest.approx(means[row.metric, row.arm], nan_ok=True, abs=1e-9)
+    summary = result.summary.set_index(["metric", "arm"])["value"]
+    for row in result.differences.itertuples():
+        gain = summary[row.metric, row.arm] - summary[row.metric, row.baseline]
+        assert row.value == pytest.approx(gain, nan_ok=True, abs=1e-9)
+    assert set(zip(result.differences["arm"], result.differences["baseline"], strict=True)) == {("ggcam-cc", "none")}
+    assert all(result.differences[f"p_{kind}_holm"].dtype == np.float64 for kind in ("patients", "seeds"))
+    assert result.summary["train_cases"].isna().all()
+    again = open_study(tmp_path / "study")
+    assert again.reused == 4
+    for name in ("runs", "summary", "differences"):
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(result, name))
+
+
+def test_a_study_without_finished_runs_has_empty_tables(data, tmp_path):
+    execute_plan(data, PLAN, tmp_path / "study", lambda tasks: iter([Outcome(tasks[0].run.name, "no luck", 0.0)]))
+    result = open_study(tmp_path / "study")
+    assert (len(result.runs), len(result.summary), len(result.differences), result.missing) == (0, 0, 0, 4)
+    assert result.failed == {"none-seed0": "no luck"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "--workers cannot be 0"),
+        ({"threads": 0}, "--threads cannot be 0"),
+        ({"workers": 2, "ray": "auto"}, "--workers is for this machine"),
+        ({"gpus_per_run": 0.5}, "--gpus-per-run is for a Ray cluster"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused_first(tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        run_study(tmp_path / "no data", PLAN, tmp_path / "study", **options)
+    assert not (tmp_path / "study").exists()
+
+
+def test_results_of_a_folder_that_is_not_a_study_are_refused(data, tmp_path):
+    with pytest.raises(RunFolderError, match="the study folder does not exist"):
         write_results(tmp_path / "nothing")
-    with pytest.raises(RunFolderError, match="this is no study"):
+    with pytest.raises(RunFolderError, match="the folder is not a study"):
         write_results(tmp_path)
-    run_study(data, PLAN, tmp_path / "study", lambda tasks: iter(()))
+    execute_plan(data, PLAN, tmp_path / "study", lambda tasks: iter(()))
     with pytest.raises(RunFolderError, match="no run of the study is finished"):
         write_results(tmp_path / "study")
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("changes", "message"),
     [
         ({"guidances": ["none", "gradcam"]}, "no guidance 'gradcam'.*none, ggcam, ggcam-cc, original"),
-        ({"base": replace(BASE, backbone="resnet_18")}, "timm knows no network"),
+        ({"base": replace(BASE, backbone="resnet_18")}, "no network 'resnet_18' in timm"),
         ({"folds": 50}, "50 folds cannot be made"),
-        ({"train_cases": [1000]}, "1000 training cases cannot be chosen.*42 at most"),
-        ({"train_cases": [1]}, "1 training cases cannot be chosen.*one of each class"),
+        ({"train_cases": [1000]}, "cannot choose 1000 training cases.*at most 42"),
+        ({"train_cases": [1]}, "cannot choose 1 training cases.*one per class"),
     ],
 )
-def test_what_cannot_work_is_found_before_anything_is_trained(data, asked, message):
-    plan = plan_study(**({"base": BASE, "guidances": ["none", "ggcam"], "seeds": 1} | asked))
+def test_what_cannot_work_is_found_before_anything_is_trained(data, changes, message):
+    plan = plan_study(**({"base": BASE, "guidances": ["none", "ggcam"], "seeds": 1} | changes))
     with pytest.raises(ConfigError, match=f"(?s){message}"):
         validate_plan(data, plan)
 
@@ -182,7 +244,7 @@ def task(prepared: Path, study: Path, **changes: object) -> Task:
 def test_a_failing_run_says_why_and_leaves_nothing_half(prepared, tmp_path):
     mistake = run_one(task(prepared, tmp_path, backbone="resnet_18"))
     assert mistake.error is not None
-    assert "timm knows no network" in mistake.error
+    assert "no network 'resnet_18' in timm" in mistake.error
     missing = run_one(task(tmp_path / "nothing", tmp_path))
     assert missing.error is not None
     assert "does not exist" in missing.error
@@ -198,7 +260,7 @@ def test_a_killed_process_fails_its_run_alone(prepared, tmp_path):
         for run, on in zip(PLAN.runs[:2], (killed, broken), strict=True)
     ]
     errors = {outcome.name: outcome.error for outcome in run_locally(runs, workers=2)}
-    assert "ended with code 9" in str(errors["none-seed0"])
+    assert "ended with exit code 9" in str(errors["none-seed0"])
     assert "a fault" in str(errors["ggcam-cc-seed0"])
 
 
@@ -224,7 +286,7 @@ def test_a_run_on_a_fold_with_a_control_is_tested_on_its_fold_with_real_gaze(dat
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_ray_cluster_repeats_what_a_lost_worker_was_at(prepared, tmp_path, monkeypatch):
+def test_a_ray_cluster_repeats_the_run_of_a_lost_worker(prepared, tmp_path, monkeypatch):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'ggcam[ray]'")
     from ray.cluster_utils import Cluster
 
@@ -236,7 +298,7 @@ def test_a_ray_cluster_repeats_what_a_lost_worker_was_at(prepared, tmp_path, mon
         cluster.add_node(num_cpus=0, include_dashboard=False)
         for _ in range(2):
             cluster.add_node(num_cpus=1)
-        with pytest.raises(ConfigError, match=r"(?s)no machine of the cluster has room.*1 cores and 1 GPUs"):
+        with pytest.raises(ConfigError, match=r"(?s)no machine of the cluster has the resources.*1 cores and 1 GPUs"):
             list(run_on_ray([task(prepared, tmp_path)], cluster.address, gpus_per_run=1))
         runs = [task(prepared, tmp_path), replace(task(prepared, tmp_path), run=PLAN.runs[1], on_start=crash_once)]
         found = {outcome.name: outcome.error for outcome in run_on_ray(runs, cluster.address)}
@@ -247,7 +309,7 @@ def test_a_ray_cluster_repeats_what_a_lost_worker_was_at(prepared, tmp_path, mon
     assert "ZeroDivisionError: repeated" in str(found["ggcam-cc-seed0"])
 
 
-def test_no_ray_and_no_cluster_are_said(prepared, tmp_path, monkeypatch):
+def test_a_missing_ray_is_reported(prepared, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"(?s)Ray is not installed.*ggcam\[ray\]"):
         list(run_on_ray([task(prepared, tmp_path)], "auto"))

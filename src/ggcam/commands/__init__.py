@@ -1,1 +1,1 @@
-"""One module a command: parse, call, print. Everything heavy is imported inside the command that needs it."""
+"""The commands, one module each: parse, call, print. Heavy imports happen inside the function that needs them."""

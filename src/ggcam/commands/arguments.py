@@ -1,4 +1,4 @@
-"""The positional arguments that commands share, under the names by which the help and the messages call them."""
+"""Positional arguments that several commands share, with their names in help texts and messages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 Raw = Positional[Annotated[Path, arg(metavar="RAW")]]
-"""A folder of raw data."""
+"""Folder with raw data."""
 Out = Positional[Annotated[Path, arg(metavar="OUT")]]
-"""A folder to make."""
+"""Folder to create."""
 Data = Positional[Annotated[Path, arg(metavar="DATA")]]
-"""A prepared folder."""
+"""Prepared folder."""
 Run = Positional[Annotated[Path, arg(metavar="RUN")]]
-"""A run folder."""
+"""Run folder."""

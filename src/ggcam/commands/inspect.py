@@ -6,24 +6,24 @@ import sys
 from pathlib import Path
 
 from ggcam.commands.arguments import Data
-from ggcam.commands.terminal import print_table, progress_bar
+from ggcam.commands.terminal import print_table, show_progress
 
 
 def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int = 0, strict: bool = False) -> None:
-    """Check a prepared folder, and draw some cases of each class: scanpath, attention map, regions.
-
-    Counts the cases, looks for what is wrong with images, splits and gaze, and writes a picture and beside it a page.
-    Of a gaze file of SIIM-ACR (.json or .pkl), which needs no images, it checks the order of the axes and draws some
-    scanpaths on an empty frame.
+    """Check a prepared folder and draw some cases of each class.
 
     Example: ggcam inspect DATA --strict
 
+    Counts the cases, checks images, splits and gaze, draws scanpaths, attention maps and regions, and writes the
+    picture and an HTML report. For a gaze file of SIIM-ACR (.json or .pkl), without images, it checks the order of the
+    axes and draws some scanpaths on an empty frame.
+
     Args:
-        data: the prepared folder; or the gaze file.
-        out: picture to write, with the page beside it; DATA-inspect.png and .html beside the folder by default.
-        per_class: cases drawn of each class.
-        seed: chooses them.
-        strict: end with exit code 1 when a check finds an error.
+        data: prepared folder, or a gaze file of SIIM-ACR.
+        out: picture to write; the report is written beside it. Default: DATA-inspect.png and .html beside the folder.
+        per_class: number of cases to draw per class.
+        seed: random seed of the choice of cases.
+        strict: end with exit code 1 if a check finds an error.
     """
     from ggcam.data.checks.check import check_data
     from ggcam.data.prepared import load_prepared
@@ -40,10 +40,10 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
     prepared = load_prepared(data)
     head, *rows = summary_table(prepared)
     print_table(head, rows)
-    with progress_bar("looking") as progress:
+    with show_progress("checking", "images") as progress:
         check = check_data(prepared, progress)
     print_table(
-        ["level", "what", "found"],
+        ["level", "check", "result"],
         [
             (result.level, result.name, result.value + (f"\nhint: {result.hint}" if result.hint else ""))
             for result in check.results
@@ -56,7 +56,8 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
         sys.exit(1)
 
 
-def _inspect_gaze(path: Path, out: Path, most: int, seed: int) -> None:
+def _inspect_gaze(path: Path, out: Path, max_readings: int, seed: int) -> None:
+    """Check a gaze file of SIIM-ACR, print what it holds, and draw some of its scanpaths."""
     import numpy as np
 
     from ggcam.data.sources.axis_order import check_axis_order, on_lungs
@@ -64,18 +65,22 @@ def _inspect_gaze(path: Path, out: Path, most: int, seed: int) -> None:
     from ggcam.report.gaze_sheet import gaze_sheet
 
     readings = read_gaze_clusters(path)
-    check_axis_order(((points, None) for points in readings.values()), path, "read it with --axis-order column-first")
-    seen = [points for points in readings.values() if points[:, 2].sum() > 0]
-    lungs, turned = (
-        float(np.mean([on_lungs(points[:, order]) for points in seen] or [np.nan])) for order in ([0, 1, 2], [1, 0, 2])
+    check_axis_order(((points, None) for points in readings.values()), path, "pass --axis-order column-first")
+    with_gaze = [points for points in readings.values() if points[:, 2].sum() > 0]
+    on_lungs_as_read, on_lungs_swapped = (
+        float(np.mean([on_lungs(points[:, order]) for points in with_gaze] or [np.nan]))
+        for order in ([0, 1, 2], [1, 0, 2])
     )
     print_table(
-        ["what", "found"],
+        ["gaze file", "result"],
         [
-            ("readings", f"{len(readings):,}, {len(seen):,} with gaze"),
+            ("readings", f"{len(readings):,}, {len(with_gaze):,} with gaze"),
             ("clusters", f"{sum(map(len, readings.values())):,}"),
-            ("samples of 60 Hz", f"{sum(points[:, 2].sum() for points in readings.values()):,.0f}"),
-            ("time on the usual place of lungs", f"{lungs:.0%}; {turned:.0%} if rows and columns were exchanged"),
+            ("samples at 60 Hz", f"{sum(points[:, 2].sum() for points in readings.values()):,.0f}"),
+            (
+                "time on the usual position of the lungs",
+                f"{on_lungs_as_read:.0%}; {on_lungs_swapped:.0%} with rows and columns swapped",
+            ),
         ],
     )
-    print(gaze_sheet(readings, out, most, seed))
+    print(gaze_sheet(readings, out, max_readings, seed))

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from tyro.conf import OmitArgPrefixes
+from typing import Annotated
+
+from tyro.conf import OmitArgPrefixes, arg
 
 from ggcam.commands.arguments import Out
-from ggcam.commands.terminal import print_table, progress_bar
+from ggcam.commands.terminal import print_table, show_progress
 from ggcam.simulation.config import SimulationConfig
 
 
 def simulate(
     out: Out,
-    config: OmitArgPrefixes[SimulationConfig] = SimulationConfig(),  # noqa: B008
+    config: OmitArgPrefixes[Annotated[SimulationConfig, arg(name="")]] = SimulationConfig(),  # noqa: B008
 ) -> None:
-    """Make chest X-ray phantoms with gaze and known truth, in the raw layout of EGD-CXR or REFLACX.
+    """Simulate chest X-rays with gaze and known findings.
 
     Example: ggcam simulate raw --cases 1090 --shortcut 0.8
 
+    Writes the raw layout of EGD-CXR or REFLACX.
+
     Args:
-        out: folder to make.
-        config: what to draw.
+        out: folder to create.
+        config: options of the simulation.
     """
     from ggcam.simulation.simulator import simulate as run
 
-    with progress_bar("simulating") as progress:
+    with show_progress("simulating", "cases") as progress:
         summary = run(out, config, progress)
     counts = {**summary.per_class, **summary.per_split}
     print_table(["cases", *counts], [[f"{summary.cases:,}", *(f"{n:,}" for n in counts.values())]])

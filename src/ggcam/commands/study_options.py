@@ -1,4 +1,4 @@
-"""Options of `ggcam study`: those of a training, less what a study decides itself."""
+"""Options of `ggcam study`: those of a training run, except what the study itself decides."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from dataclasses import MISSING, Field, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from ggcam.errors import ConfigError
-from ggcam.study.plan import OF_THE_MACHINE, VARIED
+from ggcam.study.plan import MACHINE_FIELDS, VARIED_FIELDS
 from ggcam.training.config import TrainConfig
 
 SEED = "seed"
-"""Varied by a study, but the first one is asked for."""
+"""The first seed is an option although a study varies it."""
 
 
-def _again(one: Field[Any]) -> Any:
-    """A field of another dataclass with the same default."""
-    return field(default_factory=one.default_factory) if one.default is MISSING else field(default=one.default)
+def _same_default(original: Field[Any]) -> Any:
+    """Return a field for another dataclass with the same default."""
+    if original.default is MISSING:
+        return field(default_factory=original.default_factory)
+    return field(default=original.default)
 
 
 if TYPE_CHECKING:
@@ -25,17 +27,20 @@ else:
     StudyTraining = make_dataclass(
         "StudyTraining",
         [
-            (each.name, get_type_hints(TrainConfig)[each.name], _again(each))
+            (each.name, get_type_hints(TrainConfig, include_extras=True)[each.name], _same_default(each))
             for each in fields(TrainConfig)
-            if each.name == SEED or each.name not in VARIED + OF_THE_MACHINE
+            if each.name == SEED or each.name not in VARIED_FIELDS + MACHINE_FIELDS
         ],
         frozen=True,
-        namespace={"__doc__": TrainConfig.__doc__},
+        namespace={"__doc__": TrainConfig.__doc__, "__module__": __name__},
     )
 
 
 def base_config(training: StudyTraining) -> TrainConfig:
-    """What all runs of a study share.
+    """Return the training config that all runs of a study share.
+
+    Args:
+        training: values of the options.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -43,18 +48,28 @@ def base_config(training: StudyTraining) -> TrainConfig:
     return TrainConfig(**{each.name: getattr(training, each.name) for each in fields(training)})
 
 
-def words(text: str) -> list[str]:
-    """The words of a list with commas."""
+def split_words(text: str) -> list[str]:
+    """Return the words of a list separated by commas.
+
+    Args:
+        text: the list.
+    """
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def numbers(text: str, where: str) -> Sequence[int]:
-    """The numbers of a list with commas.
+def split_integers(text: str, where: str) -> Sequence[int]:
+    """Return the numbers of a list separated by commas.
+
+    Args:
+        text: the list.
+        where: name of the option, for the message.
 
     Raises:
-        ConfigError: one is none.
+        ConfigError: a word of the list is not a whole number.
     """
     try:
-        return [int(word) for word in words(text)]
+        return [int(word) for word in split_words(text)]
     except ValueError:
-        raise ConfigError("not a list of numbers", where=where, expected="such as 100,200,400", got=text) from None
+        raise ConfigError(
+            "not a list of whole numbers", where=where, expected="numbers such as 100,200,400", got=text
+        ) from None

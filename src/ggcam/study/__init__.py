@@ -1,1 +1,1 @@
-"""Evidence: arms trained side by side on the same cases, and whether they differ by more than chance."""
+"""Studies: several arms trained on the same cases and seeds, and statistical tests of their differences."""

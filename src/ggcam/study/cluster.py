@@ -1,6 +1,6 @@
-"""Runs on a Ray cluster, a task each: what a lost machine was at is repeated on another one.
+"""Execute runs on a Ray cluster, one task per run: the run of a lost machine is repeated on another one.
 
-All machines need ggcam, and the prepared folder and the study folder under the same paths, such as on a shared disk.
+All machines need ggcam, and the prepared folder and the study folder at the same paths, for example on a shared disk.
 """
 
 from __future__ import annotations
@@ -13,37 +13,41 @@ from ggcam.errors import ConfigError
 from ggcam.study.run import Outcome, Task, run_one
 
 RETRIES = 5
-"""How often a run is begun again after its machine or process was lost."""
+"""How often a run is repeated after its machine or process was lost."""
 
 
 def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None = None) -> Iterator[Outcome]:
-    """Carry out runs on a cluster and yield each outcome as soon as it is there, in any order.
+    """Execute runs on a Ray cluster.
 
     Args:
-        tasks: what to do; each asks for as many cores as it has threads, 1 where it does not say.
-        address: of the cluster, or "auto" for the one that this machine is part of.
-        gpus_per_run: a share of a GPU or a number of them; None takes one where the cluster has any.
+        tasks: the runs; each reserves as many cores as it has threads, or 1 if that is not set.
+        address: address of the cluster, or "auto" for the cluster that this machine belongs to.
+        gpus_per_run: number of GPUs per run, or a fraction of one. Default: 1 if the cluster has GPUs.
+
+    Yields:
+        The outcome of each run when it ends, in any order.
 
     Raises:
-        ConfigError: Ray is not installed, there is no such cluster, or no machine of it has room for a run.
+        ConfigError: Ray is not installed, the cluster cannot be reached, or none of its machines has the cores and
+            GPUs of a run.
     """
     ray = _ray()
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            "there is no Ray cluster to be reached",
+            "cannot connect to a Ray cluster",
             where="--ray",
             got=f"{address}: {str(error).splitlines()[0]}",
-            hint="start one: ray start --head",
+            hint="start a cluster with ray start --head",
         ) from error
     try:
-        yield from _carry_out(ray, tasks, gpus_per_run)
+        yield from _run_tasks(ray, tasks, gpus_per_run)
     finally:
         ray.shutdown()
 
 
-def _carry_out(ray: Any, tasks: Sequence[Task], gpus_per_run: float | None) -> Iterator[Outcome]:
+def _run_tasks(ray: Any, tasks: Sequence[Task], gpus_per_run: float | None) -> Iterator[Outcome]:
     machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
     gpus = float(any(machine.get("GPU") for machine in machines)) if gpus_per_run is None else gpus_per_run
     _check_room(machines, max(task.threads or 1 for task in tasks), gpus)
@@ -57,20 +61,20 @@ def _carry_out(ray: Any, tasks: Sequence[Task], gpus_per_run: float | None) -> I
         task = waiting.pop(done)
         try:
             yield ray.get(done)
-        except ray.exceptions.RayError as error:  # of the cluster: the run's own errors are part of its outcome
+        except ray.exceptions.RayError as error:  # an error of the cluster; errors of the run itself are in its outcome
             reason = f"lost on the cluster {RETRIES + 1} times: {type(error).__name__}: {str(error).splitlines()[0]}"
             yield Outcome(task.run.name, reason, 0.0)
 
 
 def _check_room(machines: Sequence[dict[str, float]], threads: int, gpus: float) -> None:
-    """Without it Ray would wait for such a machine for ever."""
+    """Check that a machine has the resources of a run; Ray would wait for one forever."""
     if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
         raise ConfigError(
-            "there is no such share of GPUs", where="--gpus-per-run", expected="0 to 1, or a whole number", got=gpus
+            "invalid number of GPUs per run", where="--gpus-per-run", expected="0 to 1, or a whole number", got=gpus
         )
     if not any(machine.get("CPU", 0) >= threads and machine.get("GPU", 0) >= gpus for machine in machines):
         raise ConfigError(
-            "no machine of the cluster has room for a run",
+            "no machine of the cluster has the resources of a run",
             where="--threads, --gpus-per-run",
             expected=f"{threads} cores and {gpus:g} GPUs on one machine",
             got="; ".join(f"{m.get('CPU', 0):g} cores and {m.get('GPU', 0):g} GPUs" for m in machines) or "no machine",

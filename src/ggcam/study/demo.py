@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources import egd_cxr
 from ggcam.errors import DataError
@@ -99,7 +99,7 @@ def run_demo(
     on_step(f"1/5 simulating {cases} chest X-rays with gaze in the raw layout of EGD-CXR")
     simulate(raw, SimulationConfig(cases=cases, shortcut=0.8, seed=seed))
     on_step("2/5 preparing them, as one would prepare the real download")
-    data = prepare(egd_cxr.read(raw), prepared, PrepareConfig(size="128x96", split_file=raw / "split.csv"))
+    data = prepare_source(egd_cxr.read(raw), prepared, PrepareConfig(size="128x96", split_file=raw / "split.csv"))
     evaluations: dict[str, Evaluation] = {}
     runs: dict[str, Run] = {}
     for number, guidance in enumerate(GUIDANCES, start=3):

@@ -1,13 +1,13 @@
-"""The study folder: where its runs and results lie, and what makes it the study of one plan.
+"""The study folder: its files, and the lock that gives it to one command at a time.
 
-STUDY/study.toml           the data, the plan, and what the runs share
-STUDY/runs/<name>/         finished runs: trained, evaluated, whole
-STUDY/partial/<code>/      runs that are being made; each becomes runs/<name> by a rename, at the end
-STUDY/lock                 held by the `ggcam study` that is at work
-STUDY/errors.json          name of each run that failed in the last call -> why
-STUDY/study.parquet        a row a run and metric
+STUDY/study.toml           identity of the data, the plan, and the training config that all runs share
+STUDY/runs/<name>/         finished runs: trained, evaluated and complete
+STUDY/partial/<code>/      unfinished runs; each is renamed to runs/<name> when it is complete
+STUDY/lock                 held by the `ggcam study` that is running
+STUDY/errors.json          name of each run that failed in the last call -> its error
+STUDY/study.parquet        one row per run and metric
 STUDY/summary.json         metrics by arm, and differences between arms
-STUDY/report.html          the page
+STUDY/report.html          the report
 """
 
 from __future__ import annotations
@@ -27,41 +27,45 @@ from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.study.plan import PlannedRun, StudyPlan, check_same, read_plan, write_plan
 
 TABLES = ("dataset.toml", "cases.parquet", "fixations.parquet", "regions.parquet")
-"""What of a prepared folder says whether it is still the same."""
+"""Files that identify a prepared folder."""
 
-LOCK_WAIT = 10.0
-"""Seconds; the processes that decode images for a run outlive it for a few, and hold its lock, when it is killed."""
+LOCK_TIMEOUT_S = 10.0
+"""Time to wait for the lock: the processes that decode images for a killed run hold it for a few seconds more."""
 
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Paths in a study folder."""
+    """Paths in a study folder.
+
+    Attributes:
+        root: the study folder.
+    """
 
     root: Path
 
     @property
     def plan(self) -> Path:
-        """The data, the plan, and what the runs share. Its presence makes a folder a study."""
+        """Identity of the data, plan and shared training config. A folder with this file is a study."""
         return self.root / "study.toml"
 
     @property
     def partial(self) -> Path:
-        """Folder of the runs that are being made."""
+        """Folder of the unfinished runs."""
         return self.root / "partial"
 
     @property
     def lock(self) -> Path:
-        """Held by the command that is at work."""
+        """Lock file, held by the command that is running."""
         return self.root / "lock"
 
     @property
     def errors(self) -> Path:
-        """Why runs failed in the last call."""
+        """Errors of the runs that failed in the last call."""
         return self.root / "errors.json"
 
     @property
     def table(self) -> Path:
-        """A row a run and metric."""
+        """Table with one row per run and metric."""
         return self.root / "study.parquet"
 
     @property
@@ -71,34 +75,54 @@ class StudyFolder:
 
     @property
     def html_report(self) -> Path:
-        """The report, to open in a browser."""
+        """The report, to be opened in a browser."""
         return self.root / "report.html"
 
     def run(self, run: PlannedRun) -> Path:
-        """Where a run lies when it is finished; nothing is there before."""
+        """Return the folder of a run; it exists only once the run is finished.
+
+        Args:
+            run: one of the runs of the plan.
+        """
         return self.root / "runs" / run.name
 
     def finished(self, run: PlannedRun) -> bool:
-        """Whether a run need not be repeated."""
+        """Return whether a run is finished.
+
+        Args:
+            run: one of the runs of the plan.
+        """
         return (self.run(run) / "metrics.json").is_file()
 
     def open(self, run: PlannedRun) -> RunFolder:
-        """A finished run."""
+        """Open the folder of a finished run.
+
+        Args:
+            run: one of the runs of the plan.
+        """
         return open_run_folder(self.run(run))
 
 
 @contextmanager
-def begun_study(root: Path, plan: StudyPlan, data: PreparedData) -> Iterator[StudyFolder]:
-    """Make a study folder, or go on with one, and keep others out meanwhile; what was half-written there is removed.
+def locked_study(root: Path, plan: StudyPlan, data: PreparedData) -> Iterator[StudyFolder]:
+    """Create a study folder or continue one, and lock it; unfinished runs in it are removed.
+
+    Args:
+        root: the study folder.
+        plan: plan of the study.
+        data: prepared folder that the runs use.
+
+    Yields:
+        The study folder, locked until the block ends.
 
     Raises:
-        RunFolderError: something else is in the way, or another command is at work there.
+        RunFolderError: the folder holds something else or another study, or another command is running in it.
     """
     study = StudyFolder(root)
     if not study.plan.is_file() and root.exists() and (not root.is_dir() or {*root.iterdir()} - {study.lock}):
-        raise RunFolderError("there is something in the way that is no study", where=root, hint="choose another --out")
+        raise RunFolderError("the output folder exists and is not a study", where=root, hint="choose another --out")
     root.mkdir(parents=True, exist_ok=True)
-    with _alone_in(study):
+    with _lock(study):
         identity = {"root": str(data.root.resolve()), "sha256": fingerprint(data.root)}
         if study.plan.is_file():
             check_same(study.plan, plan, identity)
@@ -111,14 +135,14 @@ def begun_study(root: Path, plan: StudyPlan, data: PreparedData) -> Iterator[Stu
 
 
 @contextmanager
-def _alone_in(study: StudyFolder) -> Iterator[None]:
-    """A second command would take the runs that this one is making for half-written ones, and remove them."""
+def _lock(study: StudyFolder) -> Iterator[None]:
+    """Hold the lock of a study: a second command would remove the unfinished runs of this one."""
     lock = FileLock(study.lock)
     try:
-        lock.acquire(timeout=LOCK_WAIT)
+        lock.acquire(timeout=LOCK_TIMEOUT_S)
     except Timeout:
         raise RunFolderError(
-            "another `ggcam study` is at work in this folder",
+            "another `ggcam study` is running in this folder",
             where=study.root,
             hint="wait until it is finished, or choose another --out",
         ) from None
@@ -130,20 +154,32 @@ def _alone_in(study: StudyFolder) -> Iterator[None]:
         lock.release()
 
 
-def open_study(root: Path) -> tuple[StudyFolder, StudyPlan]:
-    """A study folder and its plan.
+def open_study_folder(root: Path) -> tuple[StudyFolder, StudyPlan]:
+    """Open a study folder and read its plan.
+
+    Args:
+        root: the study folder.
+
+    Returns:
+        The paths in the folder, and the plan.
 
     Raises:
-        RunFolderError: it is none, or a damaged one.
+        RunFolderError: the folder does not exist, is not a study, or its plan is damaged.
     """
     study = StudyFolder(root)
     if not root.is_dir():
-        raise RunFolderError("there is no such study", where=root, expected="a folder that `ggcam study` wrote")
+        raise RunFolderError(
+            "the study folder does not exist", where=root, expected="a folder written by `ggcam study`"
+        )
     return study, read_plan(study.plan)[0]
 
 
 def fingerprint(data: Path) -> str:
-    """Of the tables of a prepared folder: a study cannot go on with other cases, labels or gaze than it began with."""
+    """Return the SHA-256 digest of the tables of a prepared folder, so that a study continues with the same data only.
+
+    Args:
+        data: the prepared folder.
+    """
     digest = hashlib.sha256()
     for name in TABLES:
         digest.update((data / name).read_bytes())

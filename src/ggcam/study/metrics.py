@@ -1,4 +1,4 @@
-"""The metrics of a finished run: as metrics.json has them, and as functions of case weights."""
+"""Read the metrics of a finished run, as numbers and as functions of case weights for the bootstrap."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ggcam.run_folder import PROBABILITY, RunFolder, predicted_classes, read_jso
 
 @dataclass(frozen=True, eq=False)
 class RunMetrics:
-    """What a run did on its test cases.
+    """Test metrics of a run as functions of case weights.
 
     Attributes:
-        cases: (n rows), case_id and patient_id.
-        statistics: path of a metric in metrics.json -> the same as a function of weights of these cases.
+        cases: one row per test case: case_id and patient_id.
+        statistics: path of a metric in metrics.json -> function that computes it from weights of the cases.
     """
 
     cases: pd.DataFrame
@@ -30,11 +30,17 @@ class RunMetrics:
 
 
 def read_metrics(run: RunFolder) -> RunMetrics:
-    """From predictions.parquet and case_metrics.parquet.
+    """Read the metrics of a run from predictions.parquet and case_metrics.parquet.
+
+    Args:
+        run: an evaluated run folder.
+
+    Returns:
+        The metrics as functions of case weights.
 
     Raises:
         MissingFileError: the run has not been evaluated.
-        RunFolderError: what the evaluation left is damaged.
+        RunFolderError: a file of the evaluation is damaged.
     """
     again = f"ggcam evaluate {run.root}"
     try:
@@ -46,18 +52,24 @@ def read_metrics(run: RunFolder) -> RunMetrics:
         cases = pd.DataFrame({name: predictions[name] for name in ("case_id", "patient_id")})
         case, _ = scored_pairs(labels)
         if cases["case_id"].iloc[case].tolist() != per_row["case_id"].tolist():
-            raise ValueError("the two tables have different cases")
+            raise ValueError("predictions.parquet and case_metrics.parquet have different cases")
     except FileNotFoundError as error:
-        raise MissingFileError("a run has not been evaluated", where=error.filename, hint=again) from None
+        raise MissingFileError("the run has not been evaluated", where=error.filename, hint=again) from None
     except (ValueError, OSError, KeyError) as error:
-        raise RunFolderError("a run's predictions are damaged", where=run.root, got=error, hint=again) from error
+        raise RunFolderError("the predictions of the run are damaged", where=run.root, got=error, hint=again) from error
     columns = per_row.drop(columns=["case_id", "label"], errors="ignore").astype(np.float64)
     means = {str(name): on_cases(case, weighted_mean(column.to_numpy())) for name, column in columns.items()}
     return RunMetrics(cases, of_classes | means)
 
 
 def metric_rows(run: RunFolder) -> list[dict[str, Any]]:
-    """Each number of metrics.json as a row of metric, value, low and high; NaN where undefined or without interval.
+    """Read metrics.json as rows.
+
+    Args:
+        run: an evaluated run folder.
+
+    Returns:
+        One row per number: metric, value, low and high; NaN if undefined or without an interval.
 
     Raises:
         MissingFileError: the run has not been evaluated.

@@ -1,4 +1,4 @@
-"""The runs of a study: arms x seeds x folds x numbers of training cases. Light: nothing heavy is imported here."""
+"""The runs of a study: arms x seeds x folds x numbers of training cases. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -14,41 +14,50 @@ from ggcam.errors import ConfigError, GGCamError, RunFolderError, join_limited
 from ggcam.run_folder import plain
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.utils import toml
+from ggcam.utils.aliases import canonical_name
 from ggcam.utils.atomic import atomic_write
 
 UNGUIDED = "none"
-"""The guidance that does not look at gaze, and the arm that others are compared with."""
+"""The guidance that uses no gaze; it is the baseline that other arms are compared with."""
 
 CONTROLS: tuple[Control, ...] = tuple(name for name in get_args(Control) if name != "none")
-"""What can take the place of the gaze."""
+"""Controls: what can replace the gaze."""
 
-VARIED = ("guidance", "seed", "view")
-"""What a study decides for each of its runs; all else of their configs is shared."""
+VARIED_FIELDS = ("guidance", "seed", "view")
+"""Fields of the training config that differ between the runs of a study; the others are shared."""
 
-OF_THE_MACHINE = ("devices", "nodes", "strategy", "workers")
-"""What is decided where a run is carried out: each takes one device, and its share of the cores."""
+MACHINE_FIELDS = ("devices", "nodes", "strategy", "workers")
+"""Fields that are set where a run is executed: each run takes one device and its share of the cores."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared: a guidance, shown the real gaze or something in its place."""
+    """One of the alternatives that a study compares: a guidance, with real gaze or with a control in its place.
+
+    Attributes:
+        guidance: name of the guidance.
+        control: what replaces the gaze; "none" for real gaze.
+    """
 
     guidance: str
     control: Control = "none"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "guidance", canonical_name(self.guidance))
+
     @property
     def name(self) -> str:
-        """The guidance, and behind a plus what took the place of the gaze."""
+        """Name of the arm, such as "ggcam-cc" or "ggcam-cc+centre" with a control."""
         return self.guidance if self.control == "none" else f"{self.guidance}+{self.control}"
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training of a study.
+    """One run of a study.
 
     Attributes:
-        arm: what it belongs to.
-        config: all of its training.
+        arm: the arm that the run belongs to.
+        config: the complete training config.
     """
 
     arm: Arm
@@ -56,13 +65,13 @@ class PlannedRun:
 
     @property
     def pair(self) -> tuple[int, int, int | None]:
-        """Seed, fold and number of training cases: runs that share them differ in their arm alone."""
+        """Seed, fold and number of training cases; runs with the same values differ only in their arm."""
         view = self.config.view
         return self.config.seed, view.fold, view.train_cases
 
     @property
     def name(self) -> str:
-        """Of its folder, such as "ggcam-cc+centre-n100-fold2of5-seed3"."""
+        """Name of the run's folder, such as "ggcam-cc+centre-n100-fold2of5-seed3"."""
         view = self.config.view
         cases = f"-n{view.train_cases}" if view.train_cases is not None else ""
         fold = f"-fold{view.fold}of{view.folds}" if view.folds else ""
@@ -71,15 +80,18 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """All that a study is to do.
+    """The runs of a study.
 
     Attributes:
-        base: config of every run, but for what is `VARIED`.
-        arms: what is compared.
-        seeds: of the trainings. A seed also deals out the folds, chooses the training cases and draws the controls,
-            alike for all arms.
-        folds: 0 keeps the split of the data; otherwise each of so many is tested on in turn.
-        train_cases: numbers of training cases, at most, each a study of its own; none for all cases.
+        base: training config of every run, except for the fields in `VARIED_FIELDS`.
+        arms: the arms to compare.
+        seeds: random seeds; each arm is trained once per seed. A seed also decides the folds, the choice of training
+            cases and the controls, identically for all arms.
+        folds: number of cross-validation folds, each of which is the test split once; 0 keeps the split of the data.
+        train_cases: maximum numbers of training cases; each is compared separately. Empty for all cases.
+
+    Raises:
+        ConfigError: arms, seeds or numbers of training cases are repeated, or there are no arms or seeds.
     """
 
     base: TrainConfig
@@ -95,14 +107,14 @@ class StudyPlan:
             ("numbers of training cases", "--train-cases", self.train_cases),
         ):
             if len(set(values)) < len(values):
-                raise ConfigError(f"there are equal {what}", where=where, got=", ".join(map(str, values)))
+                raise ConfigError(f"repeated {what}", where=where, got=", ".join(map(str, values)))
         for what, where, values in (("arm", "--guidance", self.arms), ("seed", "--seeds", self.seeds)):
             if not values:
                 raise ConfigError(f"a study needs at least one {what}", where=where)
 
     @property
     def runs(self) -> tuple[PlannedRun, ...]:
-        """Every training, arms side by side: a study that is stopped half-way has half of the seeds of each arm."""
+        """All runs, seed by seed: a study that is interrupted half-way has half of the seeds of every arm."""
         every = product(self.seeds, range(max(1, self.folds)), self.train_cases or (None,), self.arms)
         return tuple(self._run(*each) for each in every)
 
@@ -112,14 +124,15 @@ class StudyPlan:
 
     @property
     def baseline(self) -> Arm:
-        """No guidance; or the first arm, where all are guided."""
+        """The arm without guidance, or the first arm if all are guided."""
         return next((arm for arm in self.arms if arm.guidance == UNGUIDED), self.arms[0])
 
     @property
     def comparisons(self) -> tuple[tuple[tuple[Arm, Arm], ...], ...]:
-        """Families of (arm, baseline): every other arm with the baseline; and a guidance with each of its controls.
+        """Families of pairs (arm, baseline) whose p-values are adjusted together.
 
-        What a guidance gains over its controls it owes to where readers looked on each image.
+        The first family compares every other arm with the baseline, the second one a guidance with each of its
+        controls: a gain over the controls is due to where readers looked in each image.
         """
         plain_arm = {arm.guidance: arm for arm in self.arms if arm.control == "none"}
         with_baseline = [(arm, self.baseline) for arm in self.arms if arm != self.baseline]
@@ -129,30 +142,45 @@ class StudyPlan:
         return tuple(tuple(family) for family in (with_baseline, with_controls) if family)
 
     def shared(self) -> dict[str, Any]:
-        """What all runs have in common, as TOML has it."""
-        return {name: value for name, value in plain(asdict(self.base)).items() if name not in VARIED + OF_THE_MACHINE}
+        """Return the config fields that all runs share, with values that TOML can hold."""
+        return {
+            name: value
+            for name, value in plain(asdict(self.base)).items()
+            if name not in VARIED_FIELDS + MACHINE_FIELDS
+        }
 
 
 def plan_study(
     base: TrainConfig,
-    guidances: Sequence[str],
-    seeds: int,
+    guidances: Sequence[str] = ("none", "ggcam", "ggcam-cc"),
+    seeds: int = 6,
     folds: int = 0,
     controls: bool = False,
     train_cases: Sequence[int] = (),
 ) -> StudyPlan:
-    """Plan a study as the command line asks for it.
+    """Plan a study for :func:`ggcam.run_study`.
 
     Args:
-        base: config of every run; the seeds count from its own.
-        guidances: an arm each.
-        seeds: how many trainings of each arm.
-        folds: of the cross-validation; 0 for none.
-        controls: whether each of `CONTROLS` is an arm too, under the first guidance that looks at gaze.
-        train_cases: see :class:`StudyPlan`.
+        base: training config of every run. Its guidance and view are replaced, and the seeds count up from its seed.
+        guidances: names of the guidances; each is an arm.
+        seeds: number of seeds, and so of runs per arm; at least 6 for a test of the differences between runs.
+        folds: number of cross-validation folds by patient; 0 keeps the split of the data.
+        controls: also compare with shuffled gaze, centre, lung mask and random map in place of gaze, each with the
+            first guidance that uses gaze.
+        train_cases: maximum numbers of training cases, for a learning curve. Default: all cases.
+
+    Returns:
+        The plan; its `runs` lists all runs.
 
     Raises:
-        ConfigError: what is asked for is no study.
+        ConfigError: an arm or a number of training cases is repeated, there are no arms or seeds, or controls are
+            requested without a guidance that uses gaze.
+
+    Example:
+        >>> import ggcam
+        >>> plan = ggcam.plan_study(ggcam.TrainConfig(epochs=10), ["none", "ggcam-cc"], seeds=2)
+        >>> [run.name for run in plan.runs]
+        ['none-seed0', 'ggcam-cc-seed0', 'none-seed1', 'ggcam-cc-seed1']
     """
     if seeds < 1:
         raise ConfigError("a study needs at least one seed", where="--seeds", expected="1 or more", got=seeds)
@@ -161,9 +189,9 @@ def plan_study(
         guided = next((arm.guidance for arm in arms if arm.guidance != UNGUIDED), None)
         if guided is None:
             raise ConfigError(
-                "controls need a guidance that looks at gaze",
+                "controls need a guidance that uses gaze",
                 where="--controls",
-                expected="another guidance than none in --guidance",
+                expected="a guidance other than none in --guidance",
                 got=", ".join(guidances) or "nothing",
             )
         arms += tuple(Arm(guided, control) for control in CONTROLS)
@@ -171,7 +199,13 @@ def plan_study(
 
 
 def write_plan(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:
-    """Write study.toml: the data that are studied, the plan, and what the runs share."""
+    """Write study.toml: the identity of the data, the plan, and the shared training config.
+
+    Args:
+        path: file to write.
+        plan: plan of the study.
+        data: root and SHA-256 digest of the prepared folder.
+    """
     table = {
         "data": dict(data),
         "plan": {
@@ -186,10 +220,16 @@ def write_plan(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:
 
 
 def read_plan(path: Path) -> tuple[StudyPlan, dict[str, str]]:
-    """The plan and the data of a study.toml.
+    """Read study.toml.
+
+    Args:
+        path: file to read.
+
+    Returns:
+        The plan, and the root and SHA-256 digest of the prepared folder.
 
     Raises:
-        RunFolderError: it is missing or damaged.
+        RunFolderError: the file is missing or damaged.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -199,7 +239,9 @@ def read_plan(path: Path) -> tuple[StudyPlan, dict[str, str]]:
         found = StudyPlan(base, arms, tuple(plan["seeds"]), int(plan["folds"]), tuple(plan["train_cases"]))
         return found, {"root": str(table["data"]["root"]), "sha256": str(table["data"]["sha256"])}
     except FileNotFoundError:
-        raise RunFolderError("this is no study", where=path.parent, expected="study.toml in it") from None
+        raise RunFolderError(
+            "the folder is not a study", where=path.parent, expected="a file study.toml in it"
+        ) from None
     except (ValueError, KeyError, TypeError, GGCamError) as error:
         raise RunFolderError(
             "the study's plan is damaged", where=path, got=f"{type(error).__name__}: {error}"[:300]
@@ -207,22 +249,27 @@ def read_plan(path: Path) -> tuple[StudyPlan, dict[str, str]]:
 
 
 def check_same(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:
-    """Demand that the study of `path` can be gone on with: the same data, and the same training of its runs.
+    """Check that an existing study can be continued: it has the same data and the same training config.
 
-    Arms, seeds, folds and numbers of training cases are part of the names of runs, so a study may be asked for more.
+    Arms, seeds, folds and numbers of training cases may differ: they are part of the names of the runs.
+
+    Args:
+        path: study.toml of the existing study.
+        plan: the new plan.
+        data: root and SHA-256 digest of the new prepared folder.
 
     Raises:
-        RunFolderError: it is another one, and in the way.
+        RunFolderError: the data or the training config differ, or the file is damaged.
     """
-    there, its_data = read_plan(path)
-    ours, theirs = plan.shared(), there.shared()
-    other = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
-    if its_data["sha256"] != data["sha256"]:
-        other.insert(0, "the data")
-    if other:
+    existing, existing_data = read_plan(path)
+    ours, theirs = plan.shared(), existing.shared()
+    different = [name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+    if existing_data["sha256"] != data["sha256"]:
+        different.insert(0, "the data")
+    if different:
         raise RunFolderError(
-            "there is another study in the way",
+            "the output folder holds another study",
             where=path.parent,
-            got=f"it differs in {join_limited(other)}",
-            hint="choose another --out, or ask for what that one was asked for",
+            got=f"a study that differs in {join_limited(different)}",
+            hint="choose another --out, or continue that study with its own settings",
         )

@@ -1,4 +1,4 @@
-"""What a study shows: every metric of every run, metrics by arm, and differences between arms with their tests."""
+"""Results of a study: metrics of every run, metrics by arm, and differences between arms with their tests."""
 
 from __future__ import annotations
 
@@ -15,31 +15,29 @@ from jaxtyping import Float
 from ggcam.errors import RunFolderError
 from ggcam.metrics.bootstrap_statistics import WeightedStatistic, on_cases
 from ggcam.metrics.classification import nan_to_none
-from ggcam.metrics.intervals import Interval, bootstrap_draws, resampled_seeds
+from ggcam.metrics.intervals import RESAMPLES, Interval, bootstrap_draws, resampled_seeds
 from ggcam.metrics.significance import Difference, holm, seed_test
 from ggcam.run_folder import write_json
-from ggcam.study.folder import StudyFolder, open_study
+from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.metrics import RunMetrics, metric_rows, read_metrics
 from ggcam.study.plan import Arm, PlannedRun, StudyPlan
 
-RESAMPLES = 2000
-"""Of the bootstrap behind every interval and every p_patients, which is therefore never below 0.001."""
-
 EXPLAINED = {
-    "metrics": "an arm's metric is the mean over its runs, seeds and folds alike",
-    "low, high": f"95 %, percentile bootstrap over patients, {RESAMPLES:,} resamples, the same for all runs: where the "
-    "metric would lie for other patients under these very trainings",
-    "low_patients_seeds, high_patients_seeds": "95 %, percentile bootstrap over patients and seeds: where it would lie for "
-    "other patients and other trainings; none with one seed, and too narrow with few",
-    "p_patients": "paired bootstrap: would other patients show no difference between these very trainings?",
-    "p_seeds": "sign-flip test of the differences by seed, mean over folds: would other trainings show none?",
-    "holm": "adjusted for the number of arms held against the baseline, or of controls held against their guidance",
+    "metrics": "the metric of an arm is the mean over its runs (seeds and folds)",
+    "low, high": f"95 % interval for other patients and the same runs: percentile bootstrap over patients, "
+    f"{RESAMPLES:,} resamples, the same for all runs",
+    "low_patients_seeds, high_patients_seeds": "95 % interval for other patients and other runs: percentile bootstrap "
+    "over patients and seeds; undefined with one seed, and too narrow with few",
+    "p_patients": "paired bootstrap over patients: p-value of no difference for other patients and the same runs",
+    "p_seeds": "sign-flip test of the differences by seed (mean over folds): p-value of no difference for other runs",
+    "holm": "adjusted (Holm) for the number of arms compared with the baseline, or of controls compared with their "
+    "guidance",
 }
 
 COMPARED = ("macro_auroc", "accuracy", "auroc/*", "pointing_game/*/hit_rate", "anatomy/*/hit_rate", "shortcut/hit_rate")
 COMPARED += tuple(f"gaze_agreement/{name}" for name in ("cc/cam", "nss/cam", "cc/cam_minus_shuffled_gaze"))
 COMPARED += ("overlap/*/average_precision/cam", "shortcut/energy_inside/cam", "faithfulness/*/cam_minus_chance")
-"""Metrics of metrics.json that arms are compared by; * is a class or, of faithfulness, a metric."""
+"""Paths in metrics.json of the metrics that arms are compared by; * stands for a class or a faithfulness metric."""
 
 Pair = tuple[int, int, int | None]
 """Seed, fold and number of training cases of a run."""
@@ -47,7 +45,12 @@ Pair = tuple[int, int, int | None]
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A metric of one run: on all of its cases, and on each resample of patients, NaN where that does not define it."""
+    """A metric of one run.
+
+    Attributes:
+        value: the metric on all test cases.
+        draws: (r,) the metric on each resample of patients; NaN where it is undefined.
+    """
 
     value: float
     draws: Float[np.ndarray, " r"]
@@ -58,13 +61,19 @@ Metrics = Mapping[tuple[Arm, Pair], Mapping[str, Resampled]]
 
 
 def write_results(root: Path) -> dict[str, Any]:
-    """Write study.parquet and summary.json from the runs that are finished, and return the summary.
+    """Write study.parquet and summary.json from the finished runs.
+
+    Args:
+        root: the study folder.
+
+    Returns:
+        The content of summary.json.
 
     Raises:
-        RunFolderError: it is no study, none of its runs is finished, or one is damaged.
+        RunFolderError: the folder is not a study, none of its runs is finished, or a run is damaged.
         MissingFileError: a file of a finished run is missing.
     """
-    study, plan = open_study(root)
+    study, plan = open_study_folder(root)
     finished = [run for run in plan.runs if study.finished(run)]
     if not finished:
         raise RunFolderError("no run of the study is finished", where=root, hint="run the same `ggcam study` again")
@@ -77,7 +86,16 @@ def write_results(root: Path) -> dict[str, Any]:
 
 
 def run_table(study: StudyFolder, runs: list[PlannedRun]) -> pd.DataFrame:
-    """A row a run and number of its metrics.json: run, arm, ..., metric, value, low, high."""
+    """Return the metrics of runs as a table.
+
+    Args:
+        study: the study folder.
+        runs: finished runs.
+
+    Returns:
+        One row per run and number in its metrics.json: run, arm, guidance, control, seed, fold, train_cases, metric,
+        value, low, high.
+    """
     rows: list[dict[str, Any]] = []
     for run in runs:
         seed, fold, train_cases = run.pair
@@ -90,7 +108,16 @@ def run_table(study: StudyFolder, runs: list[PlannedRun]) -> pd.DataFrame:
 def resampled(
     runs: Mapping[tuple[Arm, Pair], RunMetrics], resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[tuple[Arm, Pair], dict[str, Resampled]]:
-    """The compared metrics of all runs, under one bootstrap over all patients that any run was tested on."""
+    """Compute the compared metrics of all runs with one bootstrap over the patients of all test cases.
+
+    Args:
+        runs: arm and pair of each run -> its metrics as functions of case weights.
+        resamples: number of bootstrap resamples.
+        seed: random seed of the bootstrap.
+
+    Returns:
+        Arm and pair of each run -> metric -> its value and resamples.
+    """
     cases = pd.concat([run.cases for run in runs.values()]).drop_duplicates("case_id")
     place = pd.Series(np.arange(len(cases)), index=cases["case_id"])
     statistics: dict[str, WeightedStatistic] = {}
@@ -111,7 +138,11 @@ def resampled(
 
 
 def is_compared(name: str) -> bool:
-    """Whether arms are compared by this metric; not by those of small, medium or large findings alone."""
+    """Return whether arms are compared by a metric; metrics of findings of one size are not compared.
+
+    Args:
+        name: path of the metric in metrics.json.
+    """
     if "/by_size/" in name:
         return False
     for pattern in COMPARED:
@@ -122,7 +153,15 @@ def is_compared(name: str) -> bool:
 
 
 def summarise(plan: StudyPlan, metrics: Metrics) -> dict[str, Any]:
-    """Content of summary.json: what was asked, "arms" with their metrics, "differences" with their tests, "notes"."""
+    """Return the content of summary.json.
+
+    Args:
+        plan: plan of the study.
+        metrics: resampled metrics of the finished runs.
+
+    Returns:
+        The settings of the study, "arms" with their metrics, "differences" with their tests, and "notes".
+    """
     sizes = plan.train_cases or (None,)
     return {
         "arms_compared": [arm.name for arm in plan.arms],
@@ -142,29 +181,29 @@ def summarise(plan: StudyPlan, metrics: Metrics) -> dict[str, Any]:
 def _notes(plan: StudyPlan) -> list[str]:
     notes: list[str] = []
     if len(plan.arms) == 1:
-        notes.append("one arm: there is nothing to compare it with")
+        notes.append("one arm: nothing to compare it with")
     if len(plan.seeds) == 1:
-        notes.append("one seed: whether other trainings would differ alike cannot be tested; ask for more --seeds")
+        notes.append("one seed: whether other runs would show the same difference cannot be tested; use more --seeds")
     else:
         notes += _too_few_seeds(len(plan.seeds), max(map(len, plan.comparisons), default=0))
     return notes
 
 
 def _too_few_seeds(seeds: int, comparisons: int) -> list[str]:
-    """A note where p_seeds, once adjusted, stays above 0.05 although all seeds agree: sign flips reach 2^(1-s)."""
+    """Return a note if adjusted p_seeds cannot be below 0.05 even if all seeds agree: sign flips reach 2^(1-s)."""
     least = 2.0 ** (1 - seeds)
     if comparisons * least < 0.05:
         return []
-    adjusted = f", {min(1.0, comparisons * least):.2g} once adjusted for {comparisons} comparisons"
+    adjusted = f", or {min(1.0, comparisons * least):.2g} adjusted for {comparisons} comparisons"
     enough = next(more for more in count(seeds) if comparisons * 2.0 ** (1 - more) < 0.05)
     return [
-        f"{seeds} seeds: p_seeds cannot be below {least:.2g}{adjusted if comparisons > 1 else ''}, even where all of "
-        f"them agree; with {enough} seeds it could be below 0.05"
+        f"{seeds} seeds: p_seeds cannot be below {least:.2g}{adjusted if comparisons > 1 else ''}, even if all seeds "
+        f"agree; with {enough} seeds it can be below 0.05"
     ]
 
 
 def _runs_of(metrics: Metrics, arm: Arm, size: int | None) -> dict[Pair, Mapping[str, Resampled]]:
-    return {pair: of_run for (its_arm, pair), of_run in metrics.items() if its_arm == arm and pair[2] == size}
+    return {pair: of_run for (run_arm, pair), of_run in metrics.items() if run_arm == arm and pair[2] == size}
 
 
 def _arm_rows(metrics: Metrics, arm: Arm, size: int | None) -> list[dict[str, Any]]:
@@ -184,7 +223,7 @@ def _arm_rows(metrics: Metrics, arm: Arm, size: int | None) -> list[dict[str, An
 
 
 def _difference_rows(metrics: Metrics, family: tuple[tuple[Arm, Arm], ...], size: int | None) -> list[dict[str, Any]]:
-    """Of each arm to its baseline, over the runs that both have; p-values are adjusted for the family's size."""
+    """Return the difference of each arm and its baseline, over the runs that both have; p-values are adjusted."""
     runs = [
         (arm, baseline, _runs_of(metrics, arm, size), _runs_of(metrics, baseline, size)) for arm, baseline in family
     ]
@@ -223,7 +262,7 @@ def _difference(pairs: Mapping[Pair, tuple[Resampled, Resampled]]) -> dict[str, 
 
 
 def _with_seeds(value: float, draws: Mapping[Pair, Float[np.ndarray, " r"]]) -> dict[str, float]:
-    """The interval over patients and seeds of a mean over runs."""
+    """Return the interval over patients and seeds of a mean over runs."""
     seeds = sorted({seed for seed, _, _ in draws})
     by_seed = [np.mean([drawn for pair, drawn in draws.items() if pair[0] == seed], axis=0) for seed in seeds]
     interval = Interval.from_draws(value, resampled_seeds(np.stack(by_seed)), 0.95)
@@ -235,7 +274,7 @@ def _mean(runs: list[Resampled]) -> tuple[float, Float[np.ndarray, " r"]]:
 
 
 def _by_seed(values: Mapping[Pair, float]) -> dict[str, float]:
-    """Mean over the folds of each seed: folds share training cases, so they are no repetitions."""
+    """Return the mean over the folds of each seed: folds share training cases, so they are not repetitions."""
     seeds = sorted({seed for seed, _, _ in values})
     return {str(seed): float(np.mean([value for pair, value in values.items() if pair[0] == seed])) for seed in seeds}
 

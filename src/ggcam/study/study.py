@@ -1,143 +1,216 @@
-"""Carry out a study: check it before anything is trained, do the runs that are not there yet, report failures."""
+"""Run a study, and read its results as tables."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ggcam.data.case import SPLITS
-from ggcam.data.prepared import PreparedData, label_matrix
-from ggcam.data.view_config import ViewConfig
-from ggcam.data.views import apply_view
+from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import ConfigError
-from ggcam.guidance import create_guidance
-from ggcam.run_folder import write_json
-from ggcam.study.folder import StudyFolder, begun_study
-from ggcam.study.plan import UNGUIDED, Arm, StudyPlan
+from ggcam.run_folder import read_json, write_json
+from ggcam.study.cluster import run_on_ray
+from ggcam.study.folder import StudyFolder, locked_study, open_study_folder
+from ggcam.study.local import run_locally
+from ggcam.study.page import write_study_page
+from ggcam.study.plan import StudyPlan
+from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task
-from ggcam.training.model_spec import ModelSpec
-
-log = logging.getLogger(__name__)
+from ggcam.study.validation import validate_plan
 
 Executor = Callable[[Sequence[Task]], Iterator[Outcome]]
-"""Carries out runs, wherever: `local.run_locally` or `cluster.run_on_ray`."""
+"""Executes runs and yields their outcomes: `local.run_locally` or `cluster.run_on_ray`."""
+
+OnRun = Callable[[Outcome, int, int], None]
+"""Called when a run ends, with its outcome, the number of runs that have ended, and the number of runs to execute."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyResult:
-    """How a study went.
+    """Results of a study as tables.
 
     Attributes:
-        folder: where it is.
-        plan: what was carried out.
-        kept: number of runs that were there before.
-        failed: name of a run that failed -> why.
+        folder: the study folder.
+        plan: the plan of the study.
+        runs: one row per finished run and metric: run, arm, guidance, control, seed, fold, train_cases, metric, value,
+            low, high.
+        summary: one row per arm, number of training cases and metric: the mean over the runs, with its intervals.
+        differences: one row per pair of arm and baseline, number of training cases and metric: the difference, with
+            its intervals and p-values.
+        notes: remarks on what the study cannot show, such as too few seeds.
+        failed: name of each run that failed in the last call -> its error.
+        reused: number of runs that were finished before.
+
+    Example:
+        >>> import ggcam
+        >>> result = ggcam.open_study("study")                              # doctest: +SKIP
+        >>> result.summary.query("metric == 'macro_auroc'")[["arm", "value"]]  # doctest: +SKIP
     """
 
     folder: StudyFolder
     plan: StudyPlan
-    kept: int
-    failed: dict[str, str]
+    runs: pd.DataFrame
+    summary: pd.DataFrame
+    differences: pd.DataFrame
+    notes: tuple[str, ...]
+    failed: Mapping[str, str]
+    reused: int = 0
+
+    @property
+    def missing(self) -> int:
+        """Number of runs of the plan that are not finished."""
+        return sum(not self.folder.finished(run) for run in self.plan.runs)
 
 
 def run_study(
+    data: PreparedData | str | Path,
+    plan: StudyPlan,
+    out: str | Path = "study",
+    *,
+    workers: int = 1,
+    threads: int | None = None,
+    ray: str | None = None,
+    gpus_per_run: float | None = None,
+    on_plan: Callable[[StudyPlan], None] = lambda _: None,
+    on_run: OnRun = lambda *_: None,
+) -> StudyResult:
+    """Train and evaluate all runs of a plan, and compare its arms.
+
+    Finished runs in the study folder are kept, so that an interrupted study continues, and a study can be extended by
+    a plan with more arms, seeds, folds or numbers of training cases. A run that fails does not stop the others.
+
+    Args:
+        data: prepared folder, or its path.
+        plan: runs to execute, from :func:`ggcam.plan_study`.
+        out: study folder to create or to continue.
+        workers: number of runs at a time on this machine.
+        threads: number of threads of each run. Default: an equal share of the cores, or 1 on a cluster.
+        ray: address of a Ray cluster to run on, or "auto" for the cluster that this machine belongs to. Default: this
+            machine.
+        gpus_per_run: number of GPUs per run on a cluster, or a fraction of one. Default: 1 if the cluster has GPUs.
+        on_plan: called with the plan after it has been checked, before the first run.
+        on_run: called when a run ends; see :data:`OnRun`.
+
+    Returns:
+        The results of all finished runs, as tables.
+
+    Raises:
+        ConfigError: the plan does not fit the data, or an option is out of its range.
+        RunFolderError: `out` holds something else or another study, or another process is running that study.
+
+    Example:
+        >>> import ggcam
+        >>> plan = ggcam.plan_study(ggcam.TrainConfig(epochs=10), ["none", "ggcam-cc"], seeds=6)
+        >>> result = ggcam.run_study("DATA", plan, out="study")   # doctest: +SKIP
+        >>> result.differences.query("metric == 'macro_auroc'")   # doctest: +SKIP
+    """
+    _check_options(workers, threads, ray, gpus_per_run)
+    if not isinstance(data, PreparedData):
+        data = load_prepared(Path(data))
+    plan = validate_plan(data, plan)
+    on_plan(plan)
+    execute: Executor = partial(run_locally, workers=workers)
+    if ray is not None:
+        execute = partial(run_on_ray, address=ray, gpus_per_run=gpus_per_run)
+    reused = execute_plan(data, plan, Path(out), execute, threads, on_run)
+    folder = StudyFolder(Path(out))
+    if any(folder.finished(run) for run in plan.runs):
+        write_results(folder.root)
+        write_study_page(folder.root)
+    return _read_result(folder, plan, reused)
+
+
+def open_study(root: str | Path) -> StudyResult:
+    """Read the results of a study.
+
+    Args:
+        root: the study folder.
+
+    Returns:
+        The results, as tables; empty ones if no run is finished.
+
+    Raises:
+        RunFolderError: the folder does not exist, is not a study, or is damaged.
+    """
+    folder, plan = open_study_folder(Path(root))
+    return _read_result(folder, plan, sum(folder.finished(run) for run in plan.runs))
+
+
+def execute_plan(
     data: PreparedData,
     plan: StudyPlan,
     out: Path,
-    executor: Executor,
+    execute: Executor,
     threads: int | None = None,
+    on_run: OnRun = lambda *_: None,
     on_start: Callable[[], None] | None = None,
-    on_outcome: Callable[[Outcome], None] = lambda _: None,
-) -> StudyResult:
-    """Do all runs of a plan that are not there yet; one that fails is reported, and the others go on.
+) -> int:
+    """Execute the runs of a plan that are not finished, and write errors.json.
 
     Args:
         data: the prepared folder.
-        plan: what to do; see `validate_plan`.
-        out: the study folder to make, or to go on with.
-        executor: who does it.
-        threads: of each run.
-        on_start: called in each process first.
-        on_outcome: told of each run.
+        plan: a plan that `validate_plan` has checked.
+        out: study folder to create or to continue.
+        execute: executes the runs.
+        threads: number of threads of each run.
+        on_run: called when a run ends.
+        on_start: called first in each run; a function that other processes can import.
+
+    Returns:
+        The number of runs that were finished before.
 
     Raises:
-        RunFolderError: something else is in the way, or another command is at work there.
+        RunFolderError: `out` holds something else or another study, or another process is running that study.
     """
-    with begun_study(out, plan, data) as study:
+    with locked_study(out, plan, data) as study:
         missing = [run for run in plan.runs if not study.finished(run)]
-        root = study.root.resolve()
-        tasks = [Task(data.root.resolve(), root, run, threads, on_start) for run in missing]
+        tasks = [Task(data.root.resolve(), study.root.resolve(), run, threads, on_start) for run in missing]
         failed: dict[str, str] = {}
-        for outcome in executor(tasks) if tasks else ():
+        write_json(study.errors, failed)
+        for done, outcome in enumerate(execute(tasks) if tasks else (), start=1):
             if outcome.error is not None:
                 failed[outcome.name] = outcome.error
-            write_json(study.errors, failed)
-            on_outcome(outcome)
-        if not tasks:
-            write_json(study.errors, failed)
-    return StudyResult(study, plan, len(plan.runs) - len(missing), failed)
+                write_json(study.errors, failed)
+            on_run(outcome, done, len(tasks))
+    return len(plan.runs) - len(missing)
 
 
-def validate_plan(data: PreparedData, plan: StudyPlan) -> StudyPlan:
-    """The plan, once everything has been found possible that can be tried without training.
-
-    The control lung-mask is left out, with a warning, where a guided case has no mask of its lungs.
-
-    Raises:
-        ConfigError: an unknown guidance, no gaze to guide by, too many folds or training cases, no such network.
-    """
-    for arm in plan.arms:
-        guidance = create_guidance(arm.guidance)
-        if data.multi_label:
-            guidance.check_multilabel()
-    ModelSpec.from_config(plan.base, data).build(weights=plan.base.weights)
-    for run in plan.runs:
-        if run.arm == plan.arms[0] and run.config.seed == plan.seeds[0]:
-            _check_cases(data, run.config.view, guided=any(arm.guidance != UNGUIDED for arm in plan.arms))
-    return replace(plan, arms=tuple(arm for arm in plan.arms if _possible(data, plan, arm)))
-
-
-def _check_cases(data: PreparedData, view: ViewConfig, guided: bool) -> None:
-    whole = apply_view(data, replace(view, control="none", train_cases=None)).cases
-    for split in SPLITS:
-        if split not in set(whole["split"]):
-            raise ConfigError(f"there are no {split} cases", where=data.root, hint="ask for --folds, or prepare again")
-    cases = apply_view(data, replace(view, control="none")).cases
-    train, all_train = (table.loc[table["split"] == "train"] for table in (cases, whole))
-    if view.train_cases is not None and not (
-        view.train_cases <= len(all_train) and _classes(data, train) == _classes(data, all_train)
-    ):
+def _check_options(workers: int, threads: int | None, ray: str | None, gpus_per_run: float | None) -> None:
+    if ray is not None and workers != 1:
         raise ConfigError(
-            f"{view.train_cases} training cases cannot be chosen",
-            where="--train-cases",
-            expected=f"enough for one of each class, and {len(all_train)} at most",
+            "--workers is for this machine, --ray for a cluster", where="--workers", hint="use one of them"
         )
-    if guided and not np.asarray(train["has_gaze"]).any():
-        raise ConfigError(
-            "no training case has gaze, so that all arms would be the same",
-            where=data.root,
-            expected="gaze in the prepared folder, or --guidance none alone",
-        )
+    if gpus_per_run is not None and ray is None:
+        raise ConfigError("--gpus-per-run is for a Ray cluster", where="--gpus-per-run", hint="use --workers instead")
+    for name, value in (("--workers", workers), ("--threads", threads)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} cannot be {value}", where=name, expected="1 or more")
 
 
-def _classes(data: PreparedData, cases: pd.DataFrame) -> set[int]:
-    """Numbers of the classes that some of the cases have."""
-    return set(np.nonzero(label_matrix(cases, data.class_names, data.multi_label) == 1)[1].tolist())
+def _read_result(folder: StudyFolder, plan: StudyPlan, reused: int) -> StudyResult:
+    failed = read_json(folder.errors) if folder.errors.is_file() else {}
+    if not folder.summary.is_file():
+        return StudyResult(folder, plan, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), (), failed, reused)
+    summary = read_json(folder.summary)
+    return StudyResult(
+        folder,
+        plan,
+        pd.read_parquet(folder.table),
+        _table(summary["arms"]),
+        _table(summary["differences"]),
+        tuple(summary["notes"]),
+        failed,
+        reused,
+    )
 
 
-def _possible(data: PreparedData, plan: StudyPlan, arm: Arm) -> bool:
-    first = next(run for run in plan.runs if run.arm == arm)
-    try:
-        if arm.control != "none":
-            apply_view(data, first.config.view)
-    except ConfigError as error:
-        if arm.control != "lung-mask":  # what only some data can have is no reason to refuse the other controls
-            raise
-        log.warning("arm %s is left out: %s", arm.name, error)
-        return False
-    return True
+def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows of summary.json as a table, undefined numbers as NaN."""
+    table = pd.DataFrame(rows)
+    text = {"arm", "baseline", "metric", "by_seed"}
+    types = {name: "float64" for name in table.columns if name not in text}
+    return table.astype(types | {name: "Int64" for name in ("train_cases", "runs") if name in table.columns})

@@ -1,0 +1,44 @@
+"""The groups in which `--help` lists the options of a training run."""
+
+from __future__ import annotations
+
+from ggcam.commands.study_options import StudyTraining
+from ggcam.training.config import TrainConfig
+
+TRAIN_GROUPS: dict[str, tuple[str, ...]] = {
+    "guidance": ("guidance", "guidance_weight", "sigma_deg", "sigma_px", "label_gaze"),
+    "model": ("backbone", "reduction", "output_stride", "num_stages", "pretrained", "weights"),
+    "optimization": (
+        "epochs",
+        "max_hours",
+        "batch_size",
+        "optimizer",
+        "lr",
+        "weight_decay",
+        "schedule",
+        "patience",
+        "min_lr",
+        "reload_best",
+        "early_stop_patience",
+        "monitor",
+        "clip_norm",
+        "seed",
+    ),
+    "augmentation": ("augment",),
+    "data view": ("view",),
+    "hardware": (
+        "precision",
+        "checkpointing",
+        "compile",
+        "accelerator",
+        "devices",
+        "nodes",
+        "strategy",
+        "cache",
+        "workers",
+    ),
+}
+"""Title of a group -> fields of TrainConfig; every field is in one."""
+
+OPTION_GROUPS = {TrainConfig: TRAIN_GROUPS, StudyTraining: TRAIN_GROUPS}
+"""What `option_registry` needs."""

@@ -1,0 +1,86 @@
+"""Check a study before anything is trained."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ggcam.data.case import SPLITS
+from ggcam.data.prepared import PreparedData, label_matrix
+from ggcam.data.view_config import ViewConfig
+from ggcam.data.views import apply_view
+from ggcam.errors import ConfigError
+from ggcam.guidance import create_guidance
+from ggcam.study.plan import UNGUIDED, Arm, StudyPlan
+from ggcam.training.model_spec import ModelSpec
+
+log = logging.getLogger(__name__)
+
+
+def validate_plan(data: PreparedData, plan: StudyPlan) -> StudyPlan:
+    """Check everything about a plan that can be checked without training.
+
+    Args:
+        data: prepared folder that the runs use.
+        plan: plan of the study.
+
+    Returns:
+        The plan; without the control lung-mask, and with a warning, if a guided case has no lung mask.
+
+    Raises:
+        ConfigError: a guidance or the network does not exist, no training case has gaze, or there are too many folds
+            or training cases.
+    """
+    for arm in plan.arms:
+        guidance = create_guidance(arm.guidance)
+        if data.multi_label:
+            guidance.check_multilabel()
+    ModelSpec.from_config(plan.base, data).build(weights=plan.base.weights)
+    for run in plan.runs:
+        if run.arm == plan.arms[0] and run.config.seed == plan.seeds[0]:
+            _check_cases(data, run.config.view, guided=any(arm.guidance != UNGUIDED for arm in plan.arms))
+    return replace(plan, arms=tuple(arm for arm in plan.arms if _is_possible(data, plan, arm)))
+
+
+def _check_cases(data: PreparedData, view: ViewConfig, guided: bool) -> None:
+    whole = apply_view(data, replace(view, control="none", train_cases=None)).cases
+    for split in SPLITS:
+        if split not in set(whole["split"]):
+            raise ConfigError(f"there are no {split} cases", where=data.root, hint="use --folds, or prepare again")
+    cases = apply_view(data, replace(view, control="none")).cases
+    train, all_train = (table.loc[table["split"] == "train"] for table in (cases, whole))
+    if view.train_cases is not None and not (
+        view.train_cases <= len(all_train) and _classes(data, train) == _classes(data, all_train)
+    ):
+        raise ConfigError(
+            f"cannot choose {view.train_cases} training cases",
+            where="--train-cases",
+            expected=f"at least one per class, and at most {len(all_train)}",
+        )
+    if guided and not np.asarray(train["has_gaze"]).any():
+        raise ConfigError(
+            "no training case has gaze, so all arms would be the same",
+            where=data.root,
+            expected="gaze in the prepared folder, or only --guidance none",
+        )
+
+
+def _classes(data: PreparedData, cases: pd.DataFrame) -> set[int]:
+    """Return the indices of the classes that some of the cases have."""
+    return set(np.nonzero(label_matrix(cases, data.class_names, data.multi_label) == 1)[1].tolist())
+
+
+def _is_possible(data: PreparedData, plan: StudyPlan, arm: Arm) -> bool:
+    first = next(run for run in plan.runs if run.arm == arm)
+    try:
+        if arm.control != "none":
+            apply_view(data, first.config.view)
+    except ConfigError as error:
+        if arm.control != "lung-mask":  # only some data have masks, and the other controls do not need them
+            raise
+        log.warning("arm %s is left out: %s", arm.name, error)
+        return False
+    return True
