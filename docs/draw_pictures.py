@@ -1,4 +1,4 @@
-"""Draw the pictures of the tutorial from the folder that `make demo` leaves: `python docs/draw_pictures.py demo docs`."""
+"""Draw the tutorial's pictures from the folder that `make demo` leaves: `python docs/draw_pictures.py demo docs`."""
 
 from __future__ import annotations
 

@@ -20,6 +20,9 @@ sys.path.insert(0, str(DOCS))
 check_links = importlib.import_module("check_links")
 sys.path.remove(str(DOCS))
 
+SIMPLE_PAGES = ("method.md", "reference/prepared-folder.md", "reference/run-folder.md", "evidence.md")
+"""Pages that need no more than prepared data and a run."""
+
 LANGUAGES = {"sh", "python", "text", "{toctree}", "{eval-rst}"}
 
 
@@ -179,9 +182,7 @@ def test_deploy(prepared_here: Path):
     assert found["predictor"].engine == "onnxruntime"
 
 
-@pytest.mark.parametrize(
-    "name", ["method.md", "reference/prepared-folder.md", "reference/run-folder.md", "evidence.md"]
-)
+@pytest.mark.parametrize("name", SIMPLE_PAGES)
 def test_page_that_needs_no_more_than_prepared_data_and_a_run(name: str, prepared_here: Path):
     run_page(DOCS / name)
 
@@ -199,7 +200,7 @@ RUN_BY: dict[str, Callable[..., None]] = {
     "guides/own-source.md": test_own_source,
     "guides/deploy.md": test_deploy,
     **dict.fromkeys(
-        ("method.md", "reference/prepared-folder.md", "reference/run-folder.md", "evidence.md"),
+        SIMPLE_PAGES,
         test_page_that_needs_no_more_than_prepared_data_and_a_run,
     ),
 }
@@ -230,7 +231,8 @@ def test_a_dead_link_is_found(tmp_path: Path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/other.md").write_text("# One & two\n\n## Three\n")
     (tmp_path / "README.md").write_text(
-        "# Top\n[a](docs/other.md#one--two) [b](#top) [c](https://x.org) ![d](no.png) [e](docs/other.md#four) [f](#up)\n"
+        "# Top\n[a](docs/other.md#one--two) [b](#top) [c](https://x.org)\n"
+        "![d](no.png) [e](docs/other.md#four) [f](#up)\n"
         "[g]\n\n[g]: docs/none.md\n\n```text\n[h](not/a/link.md)\n```\n"
     )
     assert check_links.dead_links(tmp_path) == [

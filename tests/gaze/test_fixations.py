@@ -11,6 +11,12 @@ def test_a_single_value_stands_for_every_fixation():
     assert fixations.total_s == pytest.approx(0.75)
 
 
+def test_columns_may_be_tuples():
+    fixations = Fixations.build((1.0, 2.0), (3.0, 4.0), (0.1, 0.2), start_s=(0.0, 0.1), label=("a", "b"))
+    assert fixations.duration_s.tolist() == [0.1, 0.2]
+    assert fixations.label.tolist() == ["a", "b"]
+
+
 def test_inside_counts_the_left_and_top_edge_but_not_the_right_and_bottom():
     fixations = Fixations.build([0, 10, 9.999, -0.001, 5], [0, 5, 4.999, 1, 5])
     assert fixations.inside(height_px=5, width_px=10).tolist() == [True, False, True, False, False]
