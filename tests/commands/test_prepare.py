@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from commands.calling import call, refused
+from commands.calling import call, refusal
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def broken_csv(path: Path, old: str, new: str) -> None:
         (lambda raw: None, ("--source", "egd"), "unknown source"),
         (lambda raw: None, ("--size", "100x100"), "use 96x96"),
         (lambda raw: None, ("--split-fractions", "0.9", "0.9", "0.2"), "sum to 1"),
-        (lambda raw: None, ("--images", "nowhere"), "no such folder of images where: nowhere"),
-        (lambda raw: None, ("--labels", "labels.csv"), "egd_cxr has no option labels"),
+        (lambda raw: None, ("--images", "nowhere"), "folder of images does not exist where: nowhere"),
+        (lambda raw: None, ("--labels", "labels.csv"), "egd-cxr has no option --labels"),
         (lambda raw: None, ("--viewing-distance-cm", "0"), "viewing distance must be above 0"),
         (lambda raw: (raw / "s.csv").write_text("id,split\nx,train\n"), ("--split-file", "s.csv"), "have no split"),
     ],
@@ -62,7 +62,7 @@ def broken_csv(path: Path, old: str, new: str) -> None:
 def test_broken_input_is_refused_and_nothing_is_left(capsys, monkeypatch, raw, tmp_path, spoil, flags, message):
     monkeypatch.chdir(raw)
     spoil(raw)
-    assert message in refused(capsys, "prepare", raw, tmp_path / "DATA", *(flags or ("--size", "64x64")))
+    assert message in refusal(capsys, "prepare", raw, tmp_path / "DATA", *(flags or ("--size", "64x64")))
     assert not (tmp_path / "DATA").exists()
 
 
@@ -85,4 +85,4 @@ def test_broken_input_is_refused_and_nothing_is_left(capsys, monkeypatch, raw, t
 def test_inspect_says_what_is_wrong_with_a_prepared_folder(capsys, prepared, tmp_path, spoil, flags, message):
     data = Path(shutil.copytree(prepared, tmp_path / "DATA"))
     spoil(data)
-    assert message in refused(capsys, "inspect", data, *flags)
+    assert message in refusal(capsys, "inspect", data, *flags)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ggcam.data.case import Source
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.gaze.maps import attention_map
 
 FRAME = (192, 160)
@@ -26,7 +26,7 @@ def check_gaze_on_spots(source: Source, out: Path) -> int:
     To half a pixel in the frame; the same cell of the grid.
     """
     size = f"{FRAME[0]}x{FRAME[1]}"
-    data = prepare(source, out, PrepareConfig(size=size, workers=1, split_fractions=(1.0, 0.0, 0.0)))
+    data = prepare_source(source, out, PrepareConfig(size=size, workers=1, split_fractions=(1.0, 0.0, 0.0)))
     for case_id, gaze in data.gaze.items():
         image = data.read_image(case_id).astype(float)
         rows, columns = np.indices(image.shape)

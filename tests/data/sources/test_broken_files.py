@@ -61,8 +61,8 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345
 PAGE = b"\n<!DOCTYPE html><html><head><title>Log in</title></head></html>"
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "not fetched by Git LFS": (lambda content: POINTER, r"pointer of Git LFS(.|\n)*git lfs pull"),
-    "the page of a log-in": (lambda content: PAGE, r"a web page(.|\n)*signed in"),
+    "not fetched by Git LFS": (lambda content: POINTER, r"Git LFS pointer(.|\n)*git lfs pull"),
+    "the page of a log-in": (lambda content: PAGE, r"a web page(.|\n)*sign in"),
     "a spreadsheet": (lambda content: b"PK\x03\x04" + bytes(40), r"ZIP archive or a spreadsheet(.|\n)*export"),
     "UTF-16": (lambda content: content.decode().encode("utf-16"), r"UTF-16(.|\n)*in UTF-8"),
     "still packed": (gzip.compress, r"gzip(.|\n)*\.gz"),

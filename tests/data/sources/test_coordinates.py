@@ -23,7 +23,7 @@ from ggcam.data.case import Affine, Frame, Region
 from ggcam.data.sources import siim_acr
 from ggcam.data.sources.egd_screen import EgdScreen
 from ggcam.data.sources.fixation_rows import pixel_centre
-from ggcam.data.sources.reflacx_readings import NEAR_DEGREES, _near
+from ggcam.data.sources.reflacx_readings import TOLERANCE_DEG, _near
 from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.data.tables import Table
 from ggcam.gaze.fixations import Fixations
@@ -96,7 +96,7 @@ def test_reflacx_keeps_what_was_shown_or_is_near_it_as_a_loop_does(seed):
         x, y = points[row]
         x0, y0, x1, y1 = shown[row]
         beyond_x, beyond_y = max(x0 - x, x - x1, 0), max(y0 - y, y - y1, 0)
-        near = beyond_x <= NEAR_DEGREES * degrees[row, 0] and beyond_y <= NEAR_DEGREES * degrees[row, 1]
+        near = beyond_x <= TOLERANCE_DEG * degrees[row, 0] and beyond_y <= TOLERANCE_DEG * degrees[row, 1]
         assert kept == (near or np.isnan(points[row]).any() or np.isnan(shown[row]).any())
 
 
@@ -143,7 +143,7 @@ def test_regions_move_with_the_points_in_them(scale_x, shift_x, scale_y, shift_y
     (x0, x1), (y0, y1) = np.sort(rng.uniform(0, 90, (2, 2)), axis=1)
     affine = Affine(scale_x, shift_x, scale_y, shift_y)
     gaze = Fixations.build(rng.uniform(0, 90, 30), rng.uniform(0, 90, 30))
-    moved, box = affine.apply(gaze), Region("a", "box", x0, y0, x1, y1).moved(affine)
+    moved, box = affine.apply(gaze), Region("a", "box", x0, y0, x1, y1).transformed(affine)
     before = (gaze.x_px > x0) & (gaze.x_px < x1) & (gaze.y_px > y0) & (gaze.y_px < y1)
     after = (moved.x_px > box.x0_px) & (moved.x_px < box.x1_px) & (moved.y_px > box.y0_px) & (moved.y_px < box.y1_px)
     np.testing.assert_array_equal(before, after)

@@ -85,8 +85,8 @@ def test_invalid_instant_and_empty_fixations_are_counted_apart(tmp_path):
     egd.look(ids[0], "5.0", "5.0", valid="1.0")
     source = read_back(egd)
     assert source.dropped == {
-        "fixation not valid (FPOGV)": 2,
-        "fixation of no duration": 2,
+        "invalid fixation (FPOGV)": 2,
+        "fixation of duration 0 or less": 2,
         "fixation without position or duration": 2,
     }
     assert len(source.cases[0].fixations) == 2
@@ -103,10 +103,10 @@ def test_calibration_unknown_and_left_out_images_are_counted_apart(tmp_path):
     egd.look(ids[0][:-5], "?", "?")
     source = read_back(egd)
     assert source.dropped == {
-        "record of none of the three classes": 1,
+        "record in none of the three classes": 1,
         "fixation on a calibration image": 3,
-        "fixation on an image that the master sheet lacks": 1,
-        "fixation on an image left out": 1,
+        "fixation on an image that is not in the master sheet": 1,
+        "fixation on an image that was left out": 1,
     }
 
 
@@ -129,10 +129,10 @@ def test_records_of_no_or_several_classes_short_ids_and_repeats_are_counted(tmp_
     source = read_back(egd)
     assert [case.case_id for case in source.cases] == ids
     assert source.dropped == {
-        "record of none of the three classes": 1,
-        "record of several of the three classes": 2,
-        "record whose dicom_id has not 44 characters": 1,
-        "record that repeats an earlier one": 1,
+        "record in none of the three classes": 1,
+        "record in several of the three classes": 2,
+        "record whose dicom_id is not 44 characters long": 1,
+        "duplicate record": 1,
     }
 
 
@@ -219,7 +219,7 @@ def test_boxes_are_in_the_order_x1_x2_y1_y2(tmp_path):
         Region("cardiac silhouette", "box", 10, 20, 30, 50),
     )
     assert source.dropped == {
-        "region of an image left out or unknown (bounding_boxes.csv)": 1,
+        "region of an image that is not a case (bounding_boxes.csv)": 1,
         "region without area (bounding_boxes.csv)": 2,
     }
 
@@ -282,7 +282,7 @@ def test_missing_images_are_listed_together_or_left_out(tmp_path):
     assert "--images" in str(caught.value)
     source = egd_cxr.read(root, skip_missing=True)
     assert [case.case_id for case in source.cases] == ids
-    assert source.dropped == {"case whose image is missing": 2, "fixation on an image left out": 2}
+    assert source.dropped == {"case whose image is missing": 2, "fixation on an image that was left out": 2}
 
 
 def test_unreadable_images_are_listed_together_or_left_out(tmp_path):
@@ -295,7 +295,7 @@ def test_unreadable_images_are_listed_together_or_left_out(tmp_path):
     assert str(broken) in str(caught.value)
     source = egd_cxr.read(root, skip_missing=True)
     assert [case.case_id for case in source.cases] == [ids[0], ids[2]]
-    assert source.dropped == {"case whose image cannot be read": 1, "fixation on an image left out": 1}
+    assert source.dropped == {"case whose image cannot be read": 1, "fixation on an image that was left out": 1}
 
 
 def test_gaze_that_does_not_fit_the_images_is_refused(tmp_path):

@@ -62,7 +62,7 @@ def test_samples_end_in_the_right_pixel_and_cell(tmp_path, raw, method):
         gaze = case.readings["1"]
         assert len(gaze) == (32 if method == "dwell" else 1)
         assert gaze.total_s == pytest.approx(32 / 60 if method == "dwell" else 0.48, abs=0.03)
-    assert source.dropped[f"sample not valid ({'FPOGV' if method == 'dwell' else 'BPOGV'})"] == 3
+    assert source.dropped[f"invalid sample ({'FPOGV' if method == 'dwell' else 'BPOGV'})"] == 3
 
 
 def test_cases_handed_out_in_parts_and_done_in_any_order_give_the_same(raw, monkeypatch):
@@ -74,7 +74,7 @@ def test_cases_handed_out_in_parts_and_done_in_any_order_give_the_same(raw, monk
         handed_out.append((len(tasks), workers))
         return reversed([pickle.loads(pickle.dumps(work(pickle.loads(pickle.dumps(task))))) for task in tasks])
 
-    monkeypatch.setattr(egd_gaze, "SAMPLES_A_TASK", 10)
+    monkeypatch.setattr(egd_gaze, "SAMPLES_PER_TASK", 10)
     monkeypatch.setattr(egd_gaze, "parallel_map", backwards)
     apart = egd_cxr.read(root, detect="idt")
     assert handed_out == [(3, 0)]
@@ -98,12 +98,12 @@ def test_samples_of_no_case_are_counted_apart(tmp_path):
     egd.samples[-1]["Time (in secs)"] = ""
     source = egd_cxr.read(egd.write(), detect="dwell")
     assert source.dropped == {
-        "record of none of the three classes": 1,
+        "record in none of the three classes": 1,
         "sample on a calibration image": 2,
-        "sample on an image that the master sheet lacks": 1,
-        "sample on an image left out": 1,
+        "sample on an image that is not in the master sheet": 1,
+        "sample on an image that was left out": 1,
         "sample without time": 1,
-        "fixation of no duration": 1,
+        "fixation of duration 0 or less": 1,
         "case without gaze (kept)": 3,
     }
 
@@ -199,7 +199,7 @@ def test_resized_images_are_told_by_the_metadata(tmp_path):
     table.write_text("\n".join(["dicom_id,Rows,Columns", *(f"{name},61,50" for name in ids), ""]))
     assert len(egd_cxr.read(root).cases) == 3
     table.write_text(f"dicom_id,Rows,Columns\n{ids[1]},3056,2544\n")
-    with pytest.raises(DataError, match=r"1 of 3 images have another size(.|\n)*3056x2544(.|\n)*61x50"):
+    with pytest.raises(DataError, match=r"1 of 3 images do not have the size of the originals(.|\n)*3056x2544(.|\n)*61x50"):
         egd_cxr.read(root)
 
 
@@ -242,10 +242,10 @@ BROKEN = {
     "no column": (no_column, {"detect": "ivt"}, TableError, "no column BPOGX"),
     "a word for a place": (samples(BPOGX="left"), {"detect": "ivt"}, TableError, r"eye_gaze\.csv(.|\n)*'left'"),
     "no velocity": (samples(), {"detect": "ivt", "velocity_deg_per_s": 0.0}, ConfigError, "velocity_deg_per_s must"),
-    "no json": (transcript("[{"), WORDS, TableError, r"not of its form(.|\n)*transcript\.json"),
+    "no json": (transcript("[{"), WORDS, TableError, r"malformed(.|\n)*transcript\.json"),
     "another form": (transcript('{"full_text": ""}'), WORDS, TableError, "KeyError: 'time_stamped_text'"),
     "no time": (transcript('{"time_stamped_text": [{"phrase": "a"}]}'), WORDS, TableError, "begin_time"),
-    "no clock": (without_time, WORDS, TableError, "need the column Time"),
+    "no clock": (without_time, WORDS, TableError, "require the column Time"),
     "a negative window": (transcript('{"time_stamped_text": []}'), {"dictation_window_s": -1.0}, ConfigError, "0 s"),
     "an unknown split": (a_split, {}, TableError, r"unknown split(.|\n)*'dev'"),
 }

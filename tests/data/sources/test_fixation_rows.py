@@ -57,7 +57,7 @@ def test_a_fixation_is_counted_under_the_first_reason_alone():
     assert dropped == {
         "fixation without position or duration": 1,
         "fixation off the image": 1,
-        "fixation of no duration": 1,
+        "fixation of duration 0 or less": 1,
     }
 
 

@@ -64,7 +64,7 @@ def test_what_is_no_class_is_counted_and_hidden_files_are_passed_over(classes):
     write_text(classes / "sick" / "notes.txt", "no image")
     source = folder.read(classes)
     assert len(source.cases) == 4
-    assert source.dropped == {"image outside the class folders": 2, "folder without images of its own": 1}
+    assert source.dropped == {"image outside the class folders": 2, "folder without images directly in it": 1}
 
 
 def test_a_table_names_the_classes(join_limited):
@@ -118,7 +118,7 @@ def test_odd_characters_are_replaced_in_case_ids(tmp_path):
 def test_unlisted_images_and_repeated_rows_are_counted(join_limited):
     write_text(join_limited / "labels.csv", "image,label", "a.png,x", "a.png,x", "c.tif,y")
     source = folder.read(join_limited)
-    assert source.dropped == {"row that repeats an earlier one": 1, "image that labels.csv does not list": 1}
+    assert source.dropped == {"duplicate row": 1, "image that labels.csv does not list": 1}
 
 
 def test_missing_images_are_listed_together_or_left_out(join_limited):
@@ -211,7 +211,7 @@ def test_gaze_on_other_images_and_off_the_image_is_counted(classes):
         "healthy/a.jpeg,1,1",
     )
     assert folder.read(classes).dropped == {
-        "fixation on an image that is no case": 1,
+        "fixation on an image that is not a case": 1,
         "fixation on an image that cannot be read": 1,
         "fixation without position or duration": 1,
         "fixation off the image": 1,
@@ -237,18 +237,18 @@ def nested(root):
 
 
 BROKEN = {
-    "nothing there": (lambda root: [p.unlink() for p in root.rglob("*.*")], DataError, "no image at all"),
+    "nothing there": (lambda root: [p.unlink() for p in root.rglob("*.*")], DataError, "got: no images"),
     "classes too deep": (nested, DataError, r"images elsewhere: train/healthy/a\.jpeg"),
-    "one class": (lambda root: [p.unlink() for p in (root / "sick").iterdir()], DataError, "two classes or more"),
+    "one class": (lambda root: [p.unlink() for p in (root / "sick").iterdir()], DataError, "at least two classes"),
     "one id for two": (lambda root: add_image(root, "sick/a.jpg"), DataError, r"sick/a\.jpg, sick/a\.png"),
     "no label column": (labels("image,class", "sick/a.png,1"), TableError, "no column label"),
-    "empty table": (labels("image,label"), DataError, "two classes or more"),
+    "empty table": (labels("image,label"), DataError, "at least two classes"),
     "semicolons": (labels("image;label", "sick/a.png;1"), TableError, "image;label"),
     "no image": (labels("image,label", "sick/a.png,1", ",2"), TableError, r"no image(.|\n)*labels\.csv:3"),
     "no label": (labels("image,label", "sick/a.png,"), TableError, r"no label(.|\n)*labels\.csv:2"),
     "contradiction": (labels("image,label", "sick/a.png,1", "sick/a.png,2"), TableError, r"twice(.|\n)*labels\.csv:3"),
-    "absolute path": (labels("image,label", "/sick/a.png,1"), TableError, r"lies elsewhere(.|\n)*labels\.csv:2"),
-    "path that climbs": (labels("image,label", "../a.png,1"), TableError, "lies elsewhere"),
+    "absolute path": (labels("image,label", "/sick/a.png,1"), TableError, r"outside the folder(.|\n)*labels\.csv:2"),
+    "path that climbs": (labels("image,label", "../a.png,1"), TableError, "outside the folder"),
     "no such image": (labels("image,label", "sick/q.png,1", "sick/a.png,2"), MissingFileError, "1 of 2 images"),
     "unknown split": (labels("image,label,split", "sick/a.png,1,dev"), TableError, r"unknown split(.|\n)*csv:2"),
     "ragged row": (labels("image,label", "sick/a.png,1,2"), TableError, r"cannot be read(.|\n)*Row #2"),
@@ -273,7 +273,7 @@ def test_broken_input_is_refused_with_place_and_reason(classes, spoil, kind, mes
 
 
 def test_what_is_named_must_be_there(classes):
-    with pytest.raises(MissingFileError, match="no such folder"):
+    with pytest.raises(MissingFileError, match="the folder does not exist"):
         folder.read(classes / "nowhere")
     with pytest.raises(MissingFileError, match="no such table"):
         folder.read(classes, labels=classes / "nowhere.csv")

@@ -64,12 +64,12 @@ def test_what_gaze_cannot_be_used_is_counted(tmp_path, cases, caplog):
     with caplog.at_level(logging.WARNING):
         source = original.read(root)
     assert source.dropped == {
-        "pixel with a negative count of gaze samples": 1,
+        "pixel with a negative number of gaze samples": 1,
         "case without gaze (kept)": 1,
         "folder that data_summary.csv does not list": 1,
     }
     assert not source.cases[0].readings
-    assert "each image counts as a patient of its own" in caplog.text
+    assert "each image counts as one patient" in caplog.text
     assert source.cases[3].patient_id == source.cases[3].case_id
 
 
@@ -110,9 +110,9 @@ class Hostile:
 @pytest.mark.parametrize(
     ("gaze", "message"),
     [
-        (np.zeros((2, 3, 4)), r"gaze_dot is no image(.|\n)*shape \(2, 3, 4\)"),
-        (np.full((180, 150), np.nan, np.float32), "a count of gaze samples is not finite"),
-        ([1, 2], "holds no array"),
+        (np.zeros((2, 3, 4)), r"gaze_dot is not an image(.|\n)*shape \(2, 3, 4\)"),
+        (np.full((180, 150), np.nan, np.float32), "a number of gaze samples is not finite"),
+        ([1, 2], "not hold an array"),
     ],
 )
 def test_gaze_that_cannot_be_is_told_or_left_out(tmp_path, cases, gaze, message):
@@ -154,13 +154,13 @@ def test_a_hostile_pickle_is_refused_by_name_wherever_it_lies(tmp_path, cases, n
         (",Y,ID\n0,1,a\n1,-1,b\n", r"unknown label(.|\n)*data_summary.csv:3(.|\n)*'-1'"),
         (",Y,ID\n0,CHF,a\n", r"unknown label(.|\n)*'CHF'"),
         (",Y,ID\n0,,a\n", "unknown label"),
-        (",Y,ID\n0,1,a\n1,1,a\n", r"an ID comes twice(.|\n)*data_summary.csv:3"),
-        (",Y,ID\n0,1,a\n0,1,b\n", r"an index comes twice(.|\n)*data_summary.csv:3"),
+        (",Y,ID\n0,1,a\n1,1,a\n", r"an ID is listed twice(.|\n)*data_summary.csv:3"),
+        (",Y,ID\n0,1,a\n0,1,b\n", r"an index is listed twice(.|\n)*data_summary.csv:3"),
         (",Y,ID\nx,1,a\n", r"the index must be a whole number(.|\n)*'x'"),
         (",Y,ID\n-1,1,a\n", "the index must be a whole number"),
         (",Y,ID\n0,1,\n", "a row has no ID"),
         (",Y,ID,patient_id\n0,1,a,\n", "a row has no patient_id"),
-        (",Y,ID\n", "not one case is left"),
+        (",Y,ID\n", "no case is left"),
     ],
 )
 def test_a_broken_table_says_where_and_what(tmp_path, cases, table, message):
@@ -214,7 +214,7 @@ def test_every_file_is_a_case_of_its_split_with_its_map_as_weights(pt):
     for number, case in enumerate(source.cases):
         content = prepared_file(number + 500)
         assert case.label == content.label
-        assert case.flags == ("gaze_map=Down2_Blur500", "lungs_not_told_apart")
+        assert case.flags == ("gaze_map=Down2_Blur500", "lungs_merged")
         np.testing.assert_array_equal(read_pixels(case.image), content.cxr)
         drawn = attention_map(case.fixations, (3, 2), (96, 64), sigma_px=2.0)
         np.testing.assert_allclose(drawn, content.gaze, atol=1e-6)
@@ -230,13 +230,13 @@ def test_the_blur_is_chosen_by_option_or_by_naming_its_folder(pt):
     assert first_map(pt, blur=200) == first_map(pt / "Down2_Blur200") != by_default
     shutil.rmtree(pt / "Down2_Blur500")
     assert first_map(pt) == first_map(pt, blur=200)
-    with pytest.raises(ConfigError, match=r"no folders have a blur of 500(.|\n)*one of 200"):
+    with pytest.raises(ConfigError, match=r"no folders have the blur 500(.|\n)*one of 200"):
         first_map(pt, blur=500)
 
 
 def test_two_folders_of_one_blur_must_be_told_apart(pt):
     shutil.copytree(pt / "Down2_Blur500", pt / "Down4_Blur500")
-    with pytest.raises(ConfigError, match=r"2 folders have a blur of 500(.|\n)*name the folder itself"):
+    with pytest.raises(ConfigError, match=r"2 folders have the blur 500(.|\n)*pass the folder itself"):
         original.read(pt)
 
 
@@ -247,12 +247,12 @@ def _overwrite(pt: Path, **changes: torch.Tensor) -> None:
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "label": (lambda pt: _overwrite(pt, Y=torch.tensor(3)), r"unknown label(.|\n)*Y of 0 to 2"),
-    "gaze": (lambda pt: _overwrite(pt, gaze=torch.zeros(1, 2, 2)), "gaze is of another shape"),
+    "gaze": (lambda pt: _overwrite(pt, gaze=torch.zeros(1, 2, 2)), "gaze has another shape"),
     "cut off": (
         lambda pt: os.truncate(pt / "Down2_Blur500" / "Test" / "d.pt", 5000),
-        "cut off or damaged",
+        "truncated or damaged",
     ),
-    "empty": (lambda pt: os.truncate(pt / "Down2_Blur500" / "Test" / "d.pt", 0), "cut off or damaged"),
+    "empty": (lambda pt: os.truncate(pt / "Down2_Blur500" / "Test" / "d.pt", 0), "truncated or damaged"),
 }
 
 
@@ -277,7 +277,7 @@ def test_a_hostile_file_is_refused_by_name_and_nothing_of_it_runs(pt, tmp_path):
 def test_an_id_in_two_splits_is_refused_and_other_files_are_counted(pt):
     folder = pt / "Down2_Blur500"
     (folder / "Train" / "notes.txt").write_text("x")
-    assert original.read(pt).dropped == {"file that is no .pt": 1}
+    assert original.read(pt).dropped == {"file that is not a .pt file": 1}
     shutil.copy(folder / "Train" / "a.pt", folder / "Test" / "a.pt")
     with pytest.raises(DataError, match=r"in several splits(.|\n)*got: a"):
         original.read(pt)
@@ -295,5 +295,5 @@ def test_both_layouts_are_recognised_and_nothing_else(tmp_path, pt, cases):
     assert sources.detect(pt) == sources.detect(pt / "Down2_Blur500") == "original"
     (tmp_path / "other" / "Down2_Blur500").mkdir(parents=True)
     assert not original.can_read(tmp_path / "other")
-    with pytest.raises(GGCamError, match="none of the original's layouts"):
+    with pytest.raises(GGCamError, match="neither layout of the original"):
         original.read(tmp_path / "other")

@@ -61,4 +61,4 @@ def test_a_table_is_prepared_by_its_flags(tmp_path):
 
 def test_a_flag_of_another_source_is_refused(raw, tmp_path, capsys):
     assert run("prepare", raw, tmp_path / "out", "--axis-order", "row-first") == 2
-    assert "reflacx has no option axis_order" in capsys.readouterr().err
+    assert "reflacx has no option --axis-order" in capsys.readouterr().err

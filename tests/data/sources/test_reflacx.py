@@ -6,7 +6,7 @@ from data.sources.round_trip import check_gaze_on_spots, spot
 from ggcam.data import sources
 from ggcam.data.case import Region
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.sources import reflacx
 from ggcam.data.sources.reflacx_labels import CLASS_NAMES
 from ggcam.errors import ConfigError, DataError, GGCamError, ImageError, MissingFileError, TableError
@@ -60,9 +60,9 @@ def test_what_was_written_is_read(data):
     assert late.x_px.tolist() == [12.5]
     assert early.label.tolist() == ["", ""]
     assert source.dropped == {
-        "ellipse of a certainty below 3": 1,
-        "ellipse without a label of the classes": 1,
-        "reading whose gaze was discarded by the authors (boxes kept)": 1,
+        "ellipse with a certainty below 3": 1,
+        "ellipse without a label that is a class": 1,
+        "reading whose gaze the authors discarded (regions kept)": 1,
         "case without gaze (kept)": 1,
     }
     assert second.regions[:2] == (
@@ -106,7 +106,7 @@ def test_readings_may_be_cases_of_their_own(data):
 
 def test_phases_may_be_chosen(data):
     assert len(reflacx.read(data.write(), phases=(2, 3)).cases) == 2
-    with pytest.raises(ConfigError, match="phases 1, 2 and 3"):
+    with pytest.raises(ConfigError, match=r"unknown phase(.|\n)*any of 1, 2 and 3"):
         reflacx.read(data.root, phases=(4,))
 
 
@@ -131,7 +131,7 @@ def test_points_end_in_the_right_pixel_and_cell_under_zoom_and_pan(tmp_path):
         # On black or on the buttons: elsewhere on the image, which was not shown there.
         data.look(reading_id, column - 25, row, start=4, end=5, **zoom)
     source = reflacx.read(data.write())
-    assert source.dropped["fixation off the part of the image that was shown"] == 3
+    assert source.dropped["fixation off the displayed part of the image"] == 3
     assert check_gaze_on_spots(source, tmp_path / "out") == 3
 
 
@@ -142,7 +142,7 @@ def test_half_a_degree_off_what_was_shown_is_still_meant_for_it(data):
     data.look(reading_id, 39, 20, xmin_shown_from_image="")
     source = reflacx.read(data.write())
     assert source.cases[1].fixations.x_px.tolist() == [13.5, 25.5, 36.5, 39.5, 40.5, 41.5, 39.5]
-    assert source.dropped["fixation off the part of the image that was shown"] == 1
+    assert source.dropped["fixation off the displayed part of the image"] == 1
 
 
 def test_gaze_off_the_image_is_counted(data):
@@ -177,7 +177,7 @@ def test_fixations_are_labelled_by_what_was_named_when_asked(data):
 def test_labels_of_fixations_reach_the_prepared_table(data, tmp_path):
     say(data, "P203R000003", 1.5, "atelectasis")
     source = reflacx.read(data.write(), dictation_window_s=1)
-    prepared = prepare(source, tmp_path / "out", PrepareConfig(size="64x64", split="source", workers=1))
+    prepared = prepare_source(source, tmp_path / "out", PrepareConfig(size="64x64", split="source", workers=1))
     table = prepared.fixations.set_index("case_id")
     assert table.loc[source.cases[1].case_id, "label"] == "Atelectasis"
     assert prepared.multi_label
@@ -260,18 +260,18 @@ def far_off(data):
 
 BROKEN = {
     "no column": (content("main_data/metadata_phase_2.csv", "id,split\r\na,train\r\n"), TableError, "no column eye_"),
-    "a certainty of six": (change(Atelectasis=6), TableError, r"Atelectasis is no certainty(.|\n)*phase_2.csv:2"),
+    "a certainty of six": (change(Atelectasis=6), TableError, r"Atelectasis is not a certainty(.|\n)*phase_2.csv:2"),
     "a word for it": (change(Atelectasis="maybe"), TableError, "Atelectasis is not a finite number"),
     "no certainty": (change(Pneumothorax=""), TableError, "Pneumothorax is empty"),
     "neither true nor false": (change(eye_tracking_data_discarded="no"), TableError, "neither True nor False"),
     "unknown split": (change(split="dev"), TableError, r"unknown split(.|\n)*'dev'"),
-    "an id that climbs": (climb, TableError, "id must be of"),
+    "an id that climbs": (climb, TableError, "id may contain only"),
     "no subject": (change(subject_id=""), TableError, "no subject_id"),
     "another image": (change(image="files/p1/q.dcm"), TableError, "dicom_id"),
     "no image": (change(image=""), TableError, "dicom_id"),
-    "resized images": (change(image_size_x=99), DataError, r"another size than(.|\n)*60x99(.|\n)*60x50"),
-    "disagreeing readings": (disagree, TableError, r"disagree on subject(.|\n)*P102R000002"),
-    "one reading twice": (repeat, TableError, r"stands there twice(.|\n)*phase_2.csv:3"),
+    "resized images": (change(image_size_x=99), DataError, r"not have the size of the originals(.|\n)*60x99(.|\n)*60x50"),
+    "disagreeing readings": (disagree, TableError, r"disagree about its subject(.|\n)*P102R000002"),
+    "one reading twice": (repeat, TableError, r"listed twice(.|\n)*phase_2.csv:3"),
     "one reading in two phases": (both_phases, TableError, "in two phases"),
     "no fixations": (remove(f"{READING}/fixations.csv"), MissingFileError, "1 of 3 readings have no fixations.csv"),
     "no position": (content(f"{READING}/fixations.csv", "a,b\n1,2\n"), TableError, "no column timestamp_start"),
@@ -295,11 +295,11 @@ def test_broken_input_is_refused_with_place_and_reason(data, spoil, kind, messag
 
 def test_options_that_cannot_be_are_refused(data, tmp_path):
     root = data.write()
-    with pytest.raises(ConfigError, match="a certainty is 1 to 5"):
+    with pytest.raises(ConfigError, match="a number from 1 to 5"):
         reflacx.read(root, min_certainty=0)
     with pytest.raises(ConfigError, match="0 s or more"):
         reflacx.read(root, dictation_window_s=-1)
-    with pytest.raises(MissingFileError, match="no such vocabulary"):
+    with pytest.raises(MissingFileError, match="vocabulary does not exist"):
         reflacx.read(root, dictation_window_s=1, vocabulary=tmp_path / "none.toml")
     with pytest.raises(MissingFileError, match="no metadata"):
         reflacx.read(tmp_path / "main_data" / "P203R000003")

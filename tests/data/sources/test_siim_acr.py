@@ -15,7 +15,7 @@ from data.sources.siim_fixture import Siim, encode
 from ggcam.data import sources
 from ggcam.data.case import Region
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.sources import siim_acr
 from ggcam.data.sources.axis_order import on_lesion, on_lungs
 from ggcam.data.sources.siim_gaze import read_gaze_clusters
@@ -66,7 +66,7 @@ def test_what_was_written_is_read(siim, form):
     assert np.isnan(gaze.start_s).all()
     assert source.dropped == {
         "fixation off the image": 1,
-        "fixation of no duration": 1,
+        "fixation of duration 0 or less": 1,
         "case without gaze (kept)": 1,
     }
 
@@ -118,7 +118,7 @@ def test_images_are_found_anywhere_as_png_too_and_missing_ones_left_out_when_ask
     assert found.cases[0].patient_id == found.cases[0].case_id
     assert found.dropped["image that the table does not list"] == 1
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="not one image"):
+    with pytest.raises(DataError, match="none of the images"):
         siim_acr.read(root, images=tmp_path / "empty", skip_missing=True)
 
 
@@ -142,16 +142,16 @@ def test_exchanged_axes_are_told_with_the_option_that_mends_them(tmp_path, caplo
     with caplog.at_level(logging.WARNING):
         siim_acr.read(right)
     assert not caplog.records
-    with pytest.raises(DataError, match=r"on the lungs less(.|\n)*--axis-order row-first"):
+    with pytest.raises(DataError, match=r"less gaze lies on the lungs(.|\n)*--axis-order row-first"):
         siim_acr.read(right, axis_order="column-first")
     wrong = many(tmp_path / "wrong", transposed_gaze=True)
-    with pytest.raises(DataError, match=r"on the lungs less(.|\n)*gaze.json(.|\n)*--axis-order column-first"):
+    with pytest.raises(DataError, match=r"less gaze lies on the lungs(.|\n)*gaze.json(.|\n)*--axis-order column-first"):
         siim_acr.read(wrong)
     assert len(siim_acr.read(wrong, axis_order="column-first").cases) == 24
 
 
 def test_transposed_lesions_are_not_taken_for_transposed_gaze(tmp_path):
-    with pytest.raises(DataError, match="gaze lies on the lesions less than its transpose"):
+    with pytest.raises(DataError, match="less gaze lies on the lesions than its transpose"):
         siim_acr.read(many(tmp_path, transposed_lesions=True))
 
 
@@ -212,7 +212,7 @@ def test_real_gaze_is_read_in_the_right_order_and_refused_in_the_other(tmp_path,
 
 def test_real_scanpaths_are_drawn_on_an_empty_frame(tmp_path, real_data):
     root = real_siim(tmp_path, real_data)
-    data = prepare(siim_acr.read(root), tmp_path / "out", PrepareConfig(size="96x96", workers=1))
+    data = prepare_source(siim_acr.read(root), tmp_path / "out", PrepareConfig(size="96x96", workers=1))
     picture = cv2.imread(str(contact_sheet(data, tmp_path / "sheet.png", per_class=3)))
     assert picture.std() > 10
 
@@ -271,22 +271,22 @@ BROKEN = {
     "no gaze": (lambda siim: (siim.write() / "gaze.json").unlink(), MissingFileError, "no gaze file"),
     "two gaze files": (lambda siim: (siim.write(), siim.write("pickle")), ConfigError, "several gaze files"),
     "no runs": (content("train-rle.csv", b"ImageId,Pixels\n"), TableError, "no column EncodedPixels"),
-    "empty table": (rle(), TableError, "no row"),
+    "empty table": (rle(), TableError, "no rows"),
     "half a run": (lesion_row("5 2 7"), TableError, r"not pairs(.|\n)*csv:2"),
     "words for runs": (lesion_row("five two"), TableError, r"not pairs(.|\n)*'five two'"),
-    "absolute runs": (lesion_row("900 200 1100 50"), TableError, r"beyond the image(.|\n)*counted from the end"),
-    "both ill and healthy": (rle("a,-1", "a,3 4"), TableError, r"both without and with(.|\n)*csv:2"),
+    "absolute runs": (lesion_row("900 200 1100 50"), TableError, r"exceed the image(.|\n)*relative to the end"),
+    "both ill and healthy": (rle("a,-1", "a,3 4"), TableError, r"both with and without(.|\n)*csv:2"),
     "nothing said": (rle("a,"), TableError, r"no EncodedPixels(.|\n)*csv:2"),
-    "no json": (content("gaze.json", b"[{"), DataError, "no JSON"),
+    "no json": (content("gaze.json", b"[{"), DataError, "not JSON"),
     "no list": (clusters({"image_id": "1"}), TableError, "not a list"),
-    "no entry": (clusters([]), TableError, "no entry"),
+    "no entry": (clusters([]), TableError, "no entries"),
     "no field": (clusters([{"image_id": "1.2", "gaze_x": []}]), TableError, r"entry 0(.|\n)*no gaze_y, time"),
-    "uneven lists": (entry(time=[1, 2]), TableError, r"one length(.|\n)*entry 0(.|\n)*1, 1, 2"),
-    "a number for a list": (entry(time=4), TableError, "one length"),
-    "words for numbers": (entry(time=["long"]), TableError, "three numbers each"),
+    "uneven lists": (entry(time=[1, 2]), TableError, r"the same length(.|\n)*entry 0(.|\n)*1, 1, 2"),
+    "a number for a list": (entry(time=4), TableError, "the same length"),
+    "words for numbers": (entry(time=["long"]), TableError, "three numbers per cluster"),
     "endless": (entry(gaze_x=[1e999]), TableError, r"not finite(.|\n)*entry 0"),
-    "negative": (entry(time=[-1]), TableError, "fewer than 0 samples"),
-    "no name": (entry(image_id=7), TableError, "names no image"),
+    "negative": (entry(time=[-1]), TableError, "negative number of samples"),
+    "no name": (entry(image_id=7), TableError, "does not name an image"),
     "one image twice": (
         clusters([{"image_id": "1.2", "gaze_x": [], "gaze_y": [], "time": []}] * 2),
         TableError,
@@ -294,8 +294,8 @@ BROKEN = {
     ),
     "a pickle that runs code": (a_pickle(Evil()), DataError, "builtins.print"),
     "a pickle of a class": (a_pickle(OrderedDict()), DataError, "collections.OrderedDict"),
-    "a pickle of numpy": (a_pickle({"1.2": np.zeros((1, 3))}), DataError, r"not opened(.|\n)*numpy"),
-    "a pickle cut off": (a_pickle(pickle.dumps({"1.2": []})[:-3]), DataError, "no whole pickle"),
+    "a pickle of numpy": (a_pickle({"1.2": np.zeros((1, 3))}), DataError, r"not allowed(.|\n)*numpy"),
+    "a pickle cut off": (a_pickle(pickle.dumps({"1.2": []})[:-3]), DataError, "truncated or damaged"),
     "a pickle of a list": (a_pickle([1]), TableError, "not a dictionary"),
     "pairs for triples": (a_pickle({"1.2": [(1, 2)]}), TableError, r"three numbers(.|\n)*1\.2"),
 }

@@ -26,28 +26,28 @@ def test_each_format_is_recognised(tmp_path, real_data):
 
 def test_a_folder_of_no_known_format_is_told_what_each_needs(tmp_path):
     add_image(tmp_path, ".cache/x.png", "loose.png")
-    with pytest.raises(DataError, match="no known format") as caught:
+    with pytest.raises(DataError, match="format of the folder is unknown") as caught:
         sources.detect(tmp_path)
     for name, reader in sources.READERS.items():
-        assert f"{name}: {reader.expected_files}" in str(caught.value)
+        assert f"{sources.command_line_name(name)}: {reader.expected_files}" in str(caught.value)
 
 
 def test_a_missing_folder_is_told(tmp_path):
     for root in (tmp_path / "nowhere", tmp_path / "file"):
         (tmp_path / "file").write_text("")
-        with pytest.raises(MissingFileError, match="no such folder"):
+        with pytest.raises(MissingFileError, match="the folder does not exist"):
             sources.read(root)
 
 
 def test_an_unknown_source_lists_the_valid_ones(tmp_path):
-    with pytest.raises(ConfigError, match=r"auto, egd_cxr, .*, folder"):
+    with pytest.raises(ConfigError, match=r"auto, egd-cxr, .*, folder"):
         sources.read(tmp_path, "egd")
 
 
 def test_an_option_of_another_source_lists_the_valid_ones(tmp_path):
-    with pytest.raises(ConfigError, match="folder has no option images") as caught:
+    with pytest.raises(ConfigError, match="folder has no option --images") as caught:
         sources.read(tmp_path, "folder", images=tmp_path)
-    assert "labels, fixations, skip_missing" in str(caught.value)
+    assert "--labels, --fixations, --skip-missing" in str(caught.value)
 
 
 def test_options_reach_the_reader(tmp_path):

@@ -136,7 +136,7 @@ def test_pixels_per_degree_grow_with_the_image(tmp_path):
     assert source.cases[0].fixations.px_per_degree_x[0] == pytest.approx(40 * 200 / 1080)
     dwell = sources.read(root, "table", samples=tmp_path / "all_gaze.csv", screen="1920x1080", detect="dwell")
     assert [len(case.fixations) for case in dwell.cases] == [48, 50, 50]
-    assert dwell.dropped == {"sample in which the eye was lost": 1, "fixation off the image": 2}
+    assert dwell.dropped == {"sample without gaze (the tracker lost the eye)": 1, "fixation off the image": 2}
 
 
 def test_columns_times_readers_and_labels_are_taken_over(tmp_path):
@@ -153,7 +153,7 @@ def test_columns_times_readers_and_labels_are_taken_over(tmp_path):
     gaze = source.cases[0].readings["anna"]
     assert (gaze.start_s[0], gaze.duration_s[0], gaze.label[0], gaze.px_per_degree_y[0]) == (1.5, 0.25, "mass", 30)
     assert list(source.cases[1].readings) == ["ben"]
-    assert source.dropped == {"fixation on an image that is no case": 1, "case without gaze (kept)": 1}
+    assert source.dropped == {"fixation on an image that is not a case": 1, "case without gaze (kept)": 1}
 
 
 def test_a_name_that_two_images_share_means_neither(tmp_path):
@@ -161,7 +161,7 @@ def test_a_name_that_two_images_share_means_neither(tmp_path):
     write_text(tmp_path / "points.csv", "image,x,y", "a.png,1,1", "b,1,1", "y/a,2,2")
     source = table.read(tmp_path)
     assert [len(case.fixations) for case in source.cases] == [0, 1, 1]
-    assert source.dropped["fixation on an image that is no case"] == 1
+    assert source.dropped["fixation on an image that is not a case"] == 1
 
 
 def test_several_labels_an_image_are_read(tmp_path):
@@ -195,7 +195,7 @@ def test_the_place_on_the_screen_may_be_given(tmp_path):
     st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
 def test_the_image_fills_its_place_on_the_screen_and_keeps_its_aspect(size, screen, at):
-    place = CoordinateSystem("screen_px", size_px=screen, px_per_degree=40.0)
+    place = CoordinateSystem("screen_px", screen_px=screen, px_per_degree=40.0)
     x, y = np.array([at[0] * screen[0], screen[0] / 2]), np.array([at[1] * screen[1], screen[1] / 2])
     x_px, y_px, degrees = place.to_image(x, y, np.array([size, size]))
     np.testing.assert_allclose((x_px[1], y_px[1]), (size[1] / 2, size[0] / 2))
@@ -229,13 +229,13 @@ BROKEN = {
     "no x": (points("image,u,y", "a,1,1"), {}, TableError, "no column x"),
     "mapped to nothing": (points("image,x,y", "a,1,1"), {"columns": "x=GX"}, TableError, "no column GX"),
     "an unknown name": (points("image,x,y"), {"columns": "column=GX"}, ConfigError, "names among image, x, y"),
-    "no name": (points("image,x,y"), {"columns": "x"}, ConfigError, "NAME=NAME IN THE FILE"),
+    "no name": (points("image,x,y"), {"columns": "x"}, ConfigError, "NAME=NAME_IN_FILE"),
     "a word for x": (points("image,x,y", "a,left,1"), {}, TableError, r"x is not a finite(.|\n)*points\.csv:2"),
-    "other images": (points("image,x,y", "q,1,1"), {}, TableError, "not one image"),
+    "other images": (points("image,x,y", "q,1,1"), {}, TableError, "none of the images"),
     "shares for pixels": (points("image,x,y", *FRACTIONS), {}, ConfigError, "--units fraction"),
     "pixels for shares": (points("image,x,y", *PIXELS), {"units": "fraction"}, ConfigError, "--units px"),
     "far off": (points("image,x,y", *["a,500,600"] * 20), {}, DataError, "100% of the fixations"),
-    "no screen": (points("image,x,y", "a,1,1"), {"units": "screen_px"}, ConfigError, "give it, as 1920x1080"),
+    "no screen": (points("image,x,y", "a,1,1"), {"units": "screen_px"}, ConfigError, "pass it, such as 1920x1080"),
     "no size": (points("image,x,y"), {"units": "screen_px", "screen": "wide"}, ConfigError, "WIDTHxHEIGHT"),
     "a place without a screen": (
         points("image,x,y"),
@@ -250,11 +250,11 @@ BROKEN = {
         "no area",
     ),
     "no degree": (points("image,x,y"), {"px_per_degree": 0.0}, ConfigError, "must be above 0"),
-    "both": (points("image,x,y"), RAW | {"fixations": "points.csv"}, ConfigError, "points or as samples"),
+    "both": (points("image,x,y"), RAW | {"fixations": "points.csv"}, ConfigError, "fixations or from samples"),
     "no recording": (lambda root: (root / "rec").mkdir(exist_ok=True), RAW, MissingFileError, "no recording"),
-    "no sample": (recording("a.asc", "MSG 1 hello"), RAW, DataError, "no sample"),
+    "no sample": (recording("a.asc", "MSG 1 hello"), RAW, DataError, "no samples"),
     "half a sample": (recording("a.asc", "100 5.0"), RAW, TableError, r"fewer than three(.|\n)*a\.asc:1"),
-    "a word in a sample": (recording("a.asc", "100 5,0 3.0 1.0"), RAW, TableError, r"no number(.|\n)*'5,0'"),
+    "a word in a sample": (recording("a.asc", "100 5,0 3.0 1.0"), RAW, TableError, r"not a number(.|\n)*'5,0'"),
     "a clock that falls": (
         recording("a.asc", "100 5.0 3.0 1.0", "90 5.0 3.0 1.0"),
         RAW,
@@ -265,7 +265,7 @@ BROKEN = {
     "no time": (recording("a.csv", "x,y", "1,2"), RAW, TableError, "no column t"),
     "no validity": (recording("a.csv", "TIME,BPOGX,BPOGY", "1,2,3"), RAW, TableError, "no column BPOGV"),
     "no clock": (recording("a.tsv", "Gaze point X\tGaze point Y", "1\t2"), RAW, TableError, "like recordingtimestamp"),
-    "of no image": (recording("q.csv", "t,x,y", "1,2,3"), RAW, TableError, r"not one image(.|\n)*q"),
+    "of no image": (recording("q.csv", "t,x,y", "1,2,3"), RAW, TableError, r"none of the images(.|\n)*q"),
     "no degrees": (recording("a.csv", "t,x,y", "0,2,3"), {"samples": "rec"}, ConfigError, "--px-per-degree"),
     "a label of two": (
         labels("image,label_m,label_e", "x/a.png,2,0"),
@@ -273,7 +273,7 @@ BROKEN = {
         TableError,
         r"label_m is not 1, 0 or empty(.|\n)*labels\.csv:2",
     ),
-    "one column of several": (labels("image,label_m", "x/a.png,1"), {}, DataError, "two columns or more"),
+    "one column of several": (labels("image,label_m", "x/a.png,1"), {}, DataError, "at least two columns"),
 }
 
 

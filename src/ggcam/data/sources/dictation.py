@@ -1,6 +1,6 @@
-"""What a reader said while looking: which finding a fixation belongs to, by the time of the words that name it.
+"""Findings named in a dictation, and the fixations that belong to them by time.
 
-Readers look before they speak; so a fixation belongs to a finding that is named within some seconds after it.
+Readers look before they speak: a fixation belongs to a finding that is named during it or a few seconds after it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ggcam.data.sources.negation import is_negated, tokenize
 from ggcam.errors import ConfigError, MissingFileError
 
 VOCABULARY = Path(__file__).with_name("vocabulary.toml")
-"""The words of both data sets, a table each."""
+"""The built-in phrases, one table per source."""
 
 Vocabulary = Mapping[str, Sequence[str]]
 """Finding -> phrases that name it."""
@@ -25,7 +25,13 @@ Vocabulary = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Word:
-    """A word as it was said; "." ends a sentence."""
+    """A dictated word; "." ends a sentence.
+
+    Attributes:
+        text: the word.
+        start_s: start, in seconds.
+        end_s: end, in seconds.
+    """
 
     text: str
     start_s: float
@@ -34,7 +40,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Mention:
-    """A finding that was named."""
+    """A place in a dictation where a finding is named.
+
+    Attributes:
+        finding: name of the finding.
+        start_s: start of the first word, in seconds.
+        end_s: end of the last word, in seconds.
+    """
 
     finding: str
     start_s: float
@@ -42,40 +54,53 @@ class Mention:
 
 
 def read_vocabulary(path: Path | None, source: str) -> Vocabulary:
-    """Read a TOML file of `finding = ["phrase", ...]`, or the source's table of the one that comes along.
+    """Read the phrases that name each finding.
+
+    Args:
+        path: TOML file of `finding = ["phrase", ...]`; None for the built-in one.
+        source: name of the source, which selects a table of the built-in vocabulary.
+
+    Returns:
+        Finding -> phrases.
 
     Raises:
-        MissingFileError: there is no such file.
-        ConfigError: it is not of that form.
+        MissingFileError: the file does not exist.
+        ConfigError: the file does not have this form.
     """
     try:
         content = tomllib.loads((path or VOCABULARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingFileError("there is no such vocabulary", where=path) from None
+        raise MissingFileError("the vocabulary does not exist", where=path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("the vocabulary is no TOML", where=path, got=error) from None
-    found = content if path else content[source]
-    for finding, phrases in found.items():
+        raise ConfigError("the vocabulary is not a TOML file", where=path, got=error) from None
+    vocabulary = content if path else content[source]
+    for finding, phrases in vocabulary.items():
         if not isinstance(phrases, list) or not all(isinstance(each, str) and each.strip() for each in phrases):
             raise ConfigError(
                 "a finding has no list of phrases", where=path, expected=f'"{finding}" = ["phrase", ...]', got=phrases
             )
-    return found
+    return vocabulary
 
 
 def find_mentions(words: Sequence[Word], vocabulary: Vocabulary) -> list[Mention]:
-    """Each place where a finding is named and not negated, in order of time.
+    """Find every place where a finding is named and not negated (see :mod:`ggcam.data.sources.negation`).
 
-    What counts as a negation is told in :mod:`ggcam.data.sources.negation`.
+    Args:
+        words: the dictation.
+        vocabulary: phrases that name each finding, in any case; a word that ends with * matches every word that starts
+            with it.
+
+    Returns:
+        The mentions in order of time.
     """
     tokens = tokenize([word.text for word in words])
-    spoken = [token.text for token in tokens]
+    texts = [token.text for token in tokens]
     found = [
         Mention(finding, words[at].start_s, words[at + len(phrase) - 1].end_s)
         for finding, phrases in vocabulary.items()
         for phrase in (text.lower().split() for text in phrases)
         for at in range(len(words) - len(phrase) + 1)
-        if all(map(_matches, phrase, spoken[at : at + len(phrase)])) and not is_negated(tokens, at, at + len(phrase))
+        if all(map(_matches, phrase, texts[at : at + len(phrase)])) and not is_negated(tokens, at, at + len(phrase))
     ]
     return sorted(found, key=lambda mention: (mention.start_s, mention.end_s, mention.finding))
 
@@ -87,16 +112,19 @@ def _matches(pattern: str, word: str) -> bool:
 def label_fixations(
     start_s: Float[np.ndarray, " n"], end_s: Float[np.ndarray, " n"], mentions: Sequence[Mention], window_s: float
 ) -> Shaped[np.ndarray, " n"]:
-    """The finding of each fixation, "" for none.
+    """Label fixations with the findings that are named during them or shortly after them.
 
-    A fixation belongs to a finding if any of it falls between `window_s` before the naming begins and its end; to the
-    one whose naming begins nearest to the fixation's middle, if that holds for several.
+    A fixation belongs to a mention if any part of it lies between `window_s` before the start of the mention and its
+    end; if there are several, to the one whose start is nearest to the middle of the fixation.
 
     Args:
-        start_s: of each fixation, in the clock of the mentions; NaN where unknown.
-        end_s: the same.
-        mentions: see :func:`find_mentions`.
-        window_s: how long before it is named a finding is looked at; 0 or more.
+        start_s: start of each fixation, on the clock of the mentions; NaN where unknown.
+        end_s: end of each fixation.
+        mentions: the mentions, see :func:`find_mentions`.
+        window_s: maximum time from a fixation to the mention of its finding, 0 or more.
+
+    Returns:
+        Finding of each fixation, "" for none; shape (n,).
 
     Raises:
         ConfigError: the window is negative.

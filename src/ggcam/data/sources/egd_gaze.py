@@ -1,4 +1,4 @@
-"""The gaze of EGD-CXR: fixations.csv as released, or the raw samples of eye_gaze.csv; and what was said meanwhile."""
+"""Gaze of EGD-CXR: the released fixations.csv, or the raw samples of eye_gaze.csv; and labels from the dictation."""
 
 from __future__ import annotations
 
@@ -25,61 +25,77 @@ READING_ID = "1"
 """One radiologist read each image once."""
 
 TIME = "Time (in secs)"
-"""Since the image came up."""
+"""Time since the image appeared."""
 
-SAMPLES_A_TASK = 20_000
-"""Samples are handed out to processes in parts of about so many: a quarter of a second's work."""
+SAMPLES_PER_TASK = 20_000
+"""Approximate number of samples that a process gets at once: a quarter of a second of work."""
 
 
 @dataclass(frozen=True)
 class CaseIds:
-    """Which ids of the gaze tables are cases.
+    """The ids in the gaze tables that belong to cases.
 
     Attributes:
-        position: dicom_id -> number of the case.
-        listed: all ids of the master sheet.
-        length: shorter ids are those of calibration images.
+        index: dicom_id -> index of the case.
+        in_sheet: all ids in the master sheet.
+        length: number of characters of an id; the ids of calibration images are shorter.
     """
 
-    position: Mapping[str, int]
-    join_limited: frozenset[str]
+    index: Mapping[str, int]
+    in_sheet: frozenset[str]
     length: int
 
-    def count(self, what: str, ids: Mapping[str, int], dropped: Counter[str]) -> None:
-        """Count rows (by id) that are of no case."""
-        for dicom_id, rows in ids.items():
+    def count_others(self, what: str, rows_by_id: Mapping[str, int], dropped: Counter[str]) -> None:
+        """Count the rows that do not belong to a case, by reason.
+
+        Args:
+            what: what a row is, such as "fixation".
+            rows_by_id: dicom_id -> number of rows.
+            dropped: reason -> count; updated.
+        """
+        for dicom_id, rows in rows_by_id.items():
             if len(dicom_id) != self.length:
                 dropped[f"{what} on a calibration image"] += rows
-            elif dicom_id not in self.join_limited:
-                dropped[f"{what} on an image that the master sheet lacks"] += rows
-            elif dicom_id not in self.position:
-                dropped[f"{what} on an image left out"] += rows
+            elif dicom_id not in self.in_sheet:
+                dropped[f"{what} on an image that is not in the master sheet"] += rows
+            elif dicom_id not in self.index:
+                dropped[f"{what} on an image that was left out"] += rows
 
 
 @dataclass(frozen=True, eq=False)
 class EgdGaze:
-    """Fixations, and when each began by the clock of its image, which the transcripts go by.
+    """Fixations, and their start on the clock of the transcripts.
 
     Attributes:
-        rows: all of them.
-        begin_s: shape (n,), seconds since the image came up; NaN where unknown.
+        rows: the fixations.
+        since_image_s: start of each fixation, in seconds since the image appeared, shape (n,); NaN where unknown.
     """
 
     rows: FixationRows
-    begin_s: Float[np.ndarray, " n"]
+    since_image_s: Float[np.ndarray, " n"]
 
 
 def read_fixations(path: Path, ids: CaseIds, screen: EgdScreen, dropped: Counter[str]) -> EgdGaze:
-    """Fixations as released, without those that are invalid (FPOGV) or of no case.
+    """Read the released fixations, without those that are invalid (FPOGV) or do not belong to a case.
+
+    Args:
+        path: fixations.csv or fixations.csv.gz.
+        ids: the ids that belong to cases.
+        screen: position of the images on the screen.
+        dropped: reason -> count; updated.
+
+    Returns:
+        The fixations, in pixels of their images.
 
     Raises:
-        MissingFileError, TableError: the table is not there, or holds what it must not.
+        MissingFileError: the table does not exist.
+        TableError: the table lacks a column, or has an invalid value.
     """
     table = read_table(path, ["DICOM_ID", "FPOGS", "FPOGD", "FPOGV", "X_ORIGINAL", "Y_ORIGINAL"], [TIME])
-    ids.count("fixation", Counter(table["DICOM_ID"].tolist()), dropped)
-    case = np.array([ids.position.get(dicom_id, -1) for dicom_id in table["DICOM_ID"].tolist()], dtype=np.int64)
+    ids.count_others("fixation", Counter(table["DICOM_ID"].tolist()), dropped)
+    case = np.array([ids.index.get(dicom_id, -1) for dicom_id in table["DICOM_ID"].tolist()], dtype=np.int64)
     valid = table.numbers("FPOGV", blank=True) == 1
-    dropped["fixation not valid (FPOGV)"] += int(((case >= 0) & ~valid).sum())
+    dropped["invalid fixation (FPOGV)"] += int(((case >= 0) & ~valid).sum())
     keep = (case >= 0) & valid
     table, case = table.select(keep), case[keep]
     duration_s = table.numbers("FPOGD", blank=True)
@@ -92,7 +108,7 @@ def read_fixations(path: Path, ids: CaseIds, screen: EgdScreen, dropped: Counter
         px_per_degree=screen.px_per_degree[case],
         reading_id=READING_ID,
     )
-    # The table keeps the last entry of each fixation, so that Time is its end.
+    # The table has the last entry of each fixation, so its time is the end of the fixation.
     end_s = table.numbers(TIME, blank=True) if TIME in table else np.full(len(table), np.nan)
     return EgdGaze(rows, end_s - duration_s)
 
@@ -100,37 +116,48 @@ def read_fixations(path: Path, ids: CaseIds, screen: EgdScreen, dropped: Counter
 def read_samples(
     path: Path, ids: CaseIds, screen: EgdScreen, detection: FixationDetection, dropped: Counter[str]
 ) -> EgdGaze:
-    """Fixations found in the raw samples, or the samples themselves; read in chunks, since the table has 400 MB.
+    """Detect fixations in the raw samples. The table is read in chunks, because it has 400 MB.
+
+    Args:
+        path: eye_gaze.csv or eye_gaze.csv.gz.
+        ids: the ids that belong to cases.
+        screen: position of the images on the screen.
+        detection: how samples become fixations.
+        dropped: reason -> count; updated.
+
+    Returns:
+        The fixations, in pixels of their images.
 
     Raises:
-        MissingFileError, TableError: the table is not there, or holds what it must not.
+        MissingFileError: the table does not exist.
+        TableError: the table lacks a column, or has an invalid value.
     """
     dwell = detection.method == "dwell"
-    valid, x_name, y_name = ("FPOGV", "X_ORIGINAL", "Y_ORIGINAL") if dwell else ("BPOGV", "BPOGX", "BPOGY")
+    valid_name, x_name, y_name = ("FPOGV", "X_ORIGINAL", "Y_ORIGINAL") if dwell else ("BPOGV", "BPOGX", "BPOGY")
     cases: list[Int[np.ndarray, " n"]] = [np.empty(0, dtype=np.int64)]
     columns: list[Float[np.ndarray, "n 3"]] = [np.empty((0, 3))]
-    for words, code, numbers in read_chunks(path, "DICOM_ID", [TIME, valid, x_name, y_name]):
-        counts = np.bincount(code, minlength=len(words)).tolist()
-        ids.count("sample", dict(zip(words, counts, strict=True)), dropped)
-        case = np.array([ids.position.get(word, -1) for word in words], dtype=np.int64)[code]
-        seen = numbers[valid] == 1
-        dropped[f"sample not valid ({valid})"] += int(((case >= 0) & ~seen).sum())
-        keep = (case >= 0) & seen & np.isfinite(numbers[TIME])
-        dropped["sample without time"] += int(((case >= 0) & seen & ~keep).sum())
+    for dicom_ids, code, numbers in read_chunks(path, "DICOM_ID", [TIME, valid_name, x_name, y_name]):
+        counts = np.bincount(code, minlength=len(dicom_ids)).tolist()
+        ids.count_others("sample", dict(zip(dicom_ids, counts, strict=True)), dropped)
+        case = np.array([ids.index.get(dicom_id, -1) for dicom_id in dicom_ids], dtype=np.int64)[code]
+        valid = numbers[valid_name] == 1
+        dropped[f"invalid sample ({valid_name})"] += int(((case >= 0) & ~valid).sum())
+        keep = (case >= 0) & valid & np.isfinite(numbers[TIME])
+        dropped["sample without time"] += int(((case >= 0) & valid & ~keep).sum())
         cases.append(case[keep])
         columns.append(np.stack([numbers[name][keep] for name in (TIME, x_name, y_name)], axis=1))
     case, (time_s, x, y) = np.concatenate(cases), np.concatenate(columns).T
     x_px, y_px = (pixel_centre(x), pixel_centre(y)) if dwell else screen.to_image(case, x, y)
-    recordings = _recordings(case, time_s, x_px, y_px, screen)
-    # I-DT alone is a loop over samples, worth the two seconds that a process takes to start.
-    found = parallel_map(partial(_detect, detection), recordings, workers=0 if detection.method == "idt" else 1)
-    parts = sorted((part for of_task in found for part in of_task), key=lambda part: part[0])
-    together = FixationRows.concatenate([rows for _, rows in parts])
-    return EgdGaze(together, together.start_s)
+    tasks = _split_into_tasks(case, time_s, x_px, y_px, screen)
+    # Only I-DT is a Python loop over samples, which makes up for the two seconds that a process takes to start.
+    results = parallel_map(partial(_detect, detection), tasks, workers=0 if detection.method == "idt" else 1)
+    by_case = sorted((found for result in results for found in result), key=lambda found: found[0])
+    rows = FixationRows.concatenate([rows for _, rows in by_case])
+    return EgdGaze(rows, rows.start_s)
 
 
 @dataclass(frozen=True, eq=False)
-class _Recording:
+class _Samples:
     """The samples of one case, in order of time, in pixels of its image."""
 
     case: int
@@ -140,76 +167,84 @@ class _Recording:
     px_per_degree: tuple[float, float]
 
 
-def _recordings(
+def _split_into_tasks(
     case: Int[np.ndarray, " n"],
     time_s: Float[np.ndarray, " n"],
     x_px: Float[np.ndarray, " n"],
     y_px: Float[np.ndarray, " n"],
     screen: EgdScreen,
-) -> list[list[_Recording]]:
-    """All samples by case, in parts of some cases each."""
+) -> list[list[_Samples]]:
+    """The samples of each case, in tasks of several cases."""
     order = np.lexsort((time_s, case))
     starts = np.searchsorted(case[order], np.arange(len(screen.px_per_degree) + 1)).tolist()
-    parts: list[list[_Recording]] = [[]]
-    for at, (first, end) in enumerate(pairwise(starts)):
-        if sum(len(each.time_s) for each in parts[-1]) > SAMPLES_A_TASK:
-            parts.append([])
-        rows, (across, down) = order[first:end], screen.px_per_degree[at].tolist()
-        parts[-1].append(_Recording(at, time_s[rows], x_px[rows], y_px[rows], (across, down)))
-    return parts
+    tasks: list[list[_Samples]] = [[]]
+    for index, (first, end) in enumerate(pairwise(starts)):
+        if sum(len(samples.time_s) for samples in tasks[-1]) > SAMPLES_PER_TASK:
+            tasks.append([])
+        rows, (horizontal, vertical) = order[first:end], screen.px_per_degree[index].tolist()
+        tasks[-1].append(_Samples(index, time_s[rows], x_px[rows], y_px[rows], (horizontal, vertical)))
+    return tasks
 
 
-def _detect(detection: FixationDetection, recordings: Sequence[_Recording]) -> list[tuple[int, FixationRows]]:
-    """Number of each case and its fixations."""
-    return [
-        (
-            each.case,
-            FixationRows.from_fixations(
-                each.case,
-                READING_ID,
-                detect_fixations(each.time_s, each.x_px, each.y_px, each.px_per_degree, detection),
-            ),
-        )
-        for each in recordings
-    ]
+def _detect(detection: FixationDetection, task: Sequence[_Samples]) -> list[tuple[int, FixationRows]]:
+    """Index and fixations of each case."""
+    found: list[tuple[int, FixationRows]] = []
+    for samples in task:
+        fixations = detect_fixations(samples.time_s, samples.x_px, samples.y_px, samples.px_per_degree, detection)
+        found.append((samples.case, FixationRows.from_fixations(samples.case, READING_ID, fixations)))
+    return found
 
 
 def label_by_transcripts(
-    gaze: EgdGaze, folder: Path, dicom_ids: Sequence[str], words: Vocabulary, window_s: float, dropped: Counter[str]
+    gaze: EgdGaze,
+    folder: Path,
+    dicom_ids: Sequence[str],
+    vocabulary: Vocabulary,
+    window_s: float,
+    dropped: Counter[str],
 ) -> EgdGaze:
-    """Label each fixation with the finding that is named while it lasts or within the window after it.
+    """Label each fixation with the finding that the dictation names during it or shortly after it.
 
     Args:
         gaze: the fixations.
-        folder: of the cases' folders, in which transcript.json lies.
-        dicom_ids: of the cases.
-        words: which findings are known by which words.
+        folder: folder with one folder per case, which contains transcript.json.
+        dicom_ids: id of each case.
+        vocabulary: phrases that name each finding.
         window_s: see :func:`ggcam.data.sources.dictation.label_fixations`.
-        dropped: reason -> count, added to.
+        dropped: reason -> count; updated.
+
+    Returns:
+        The same fixations with labels.
 
     Raises:
-        TableError: a transcript is not of its form, or the fixations have no time.
+        TableError: a transcript is malformed, or the fixations have no time.
     """
-    if len(gaze.begin_s) and np.isnan(gaze.begin_s).all():
-        raise TableError(f"to go by the transcripts, fixations need the column {TIME}", where=folder.parent)
-    labels = np.full(len(gaze.begin_s), "", dtype=object)
-    end_s = gaze.begin_s + gaze.rows.duration_s
-    for at, dicom_id in enumerate(dicom_ids):
+    if len(gaze.since_image_s) and np.isnan(gaze.since_image_s).all():
+        raise TableError(f"labels from the dictation require the column {TIME}", where=folder.parent)
+    labels = np.full(len(gaze.since_image_s), "", dtype=object)
+    end_s = gaze.since_image_s + gaze.rows.duration_s
+    for index, dicom_id in enumerate(dicom_ids):
         path = folder / dicom_id / "transcript.json"
         if not path.is_file():
             dropped["case without transcript (kept)"] += 1
             continue
-        mine = gaze.rows.case == at
-        mentions = find_mentions(read_transcript(path), words)
-        labels[mine] = label_fixations(gaze.begin_s[mine], end_s[mine], mentions, window_s)
-    return EgdGaze(replace(gaze.rows, label=labels.astype(np.str_)), gaze.begin_s)
+        of_case = gaze.rows.case == index
+        mentions = find_mentions(read_transcript(path), vocabulary)
+        labels[of_case] = label_fixations(gaze.since_image_s[of_case], end_s[of_case], mentions, window_s)
+    return EgdGaze(replace(gaze.rows, label=labels.astype(np.str_)), gaze.since_image_s)
 
 
 def read_transcript(path: Path) -> list[Word]:
-    """Words of a transcript; each has the time of its phrase, since none has a time of its own.
+    """Read the words of a transcript. Each has the times of its phrase, because words have no times of their own.
+
+    Args:
+        path: transcript.json.
+
+    Returns:
+        The words in order.
 
     Raises:
-        TableError: it is no JSON, or not {"time_stamped_text": [{"phrase", "begin_time", "end_time"}, ...]}.
+        TableError: the file is not {"time_stamped_text": [{"phrase", "begin_time", "end_time"}, ...]}.
     """
     try:
         phrases = json.loads(path.read_bytes())["time_stamped_text"]
@@ -220,7 +255,7 @@ def read_transcript(path: Path) -> list[Word]:
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TableError(
-            "a transcript is not of its form",
+            "a transcript is malformed",
             where=path,
             expected='{"time_stamped_text": [{"phrase", "begin_time", "end_time"}, ...]}',
             got=f"{type(error).__name__}: {error}",

@@ -1,6 +1,6 @@
-"""MIMIC-CXR (DICOM) and MIMIC-CXR-JPG as stores of images, which other data sets refer to by `dicom_id`.
+"""MIMIC-CXR (DICOM) and MIMIC-CXR-JPG, to whose images other data sets refer by `dicom_id`.
 
-`files/p<first 2 digits>/p<subject>/s<study>/<dicom_id>.dcm` or `.jpg`, and tables as `.csv.gz` or `.csv`.
+The images are `files/p<first 2 digits>/p<subject>/s<study>/<dicom_id>.dcm` or `.jpg`, the tables `.csv.gz` or `.csv`.
 """
 
 from __future__ import annotations
@@ -12,66 +12,82 @@ import numpy as np
 from jaxtyping import Int
 
 from ggcam.data.case import Split
-from ggcam.data.sources.labelled_images import SPLIT_NAMES
+from ggcam.data.split_words import read_splits
 from ggcam.data.tables import read_table
 from ggcam.errors import DataError, MissingFileError, join_limited
+
+IMAGES_HINT = "pass the folder above files/ of MIMIC-CXR with --images"
+"""How to fix missing images."""
 
 _SUFFIXES = (".dcm", ".jpg", ".jpeg", ".png")
 
 
 def find_images(root: Path, paths: Sequence[PurePosixPath]) -> list[Path]:
-    """Where each image is; where it should be if nowhere.
+    """Find images.
 
-    Looked for at its own path below `root`, with or without the leading `files`; if some are not there, by its name
-    anywhere below `root`, which may take a minute for the whole of MIMIC-CXR.
+    Each is looked for at its own path below `root`, with or without the leading `files`. Only if some are missing, all
+    of `root` is searched by file name, which may take a minute for the whole of MIMIC-CXR.
 
     Args:
         root: any folder above the images.
-        paths: `files/p1x/p<subject>/s<study>/<dicom_id>.dcm` of each; the ending does not matter.
+        paths: `files/p1x/p<subject>/s<study>/<dicom_id>.dcm` of each image; the suffix is ignored.
+
+    Returns:
+        Where each image is; for a missing image, where it should be.
 
     Raises:
-        MissingFileError: there is no such folder.
+        MissingFileError: the folder does not exist.
     """
     if not root.is_dir():
-        raise MissingFileError("there is no such folder of images", where=root)
-    found = [_at_its_path(root, path) for path in paths]
-    lost = {path.stem for path, file in zip(paths, found, strict=True) if file is None}
+        raise MissingFileError("the folder of images does not exist", where=root)
+    found = [_at_own_path(root, path) for path in paths]
+    missing = {path.stem for path, file in zip(paths, found, strict=True) if file is None}
     elsewhere: dict[str, Path] = {}
-    for file in sorted(root.rglob("*")) if lost else ():
-        if file.stem in lost and file.suffix.lower() in _SUFFIXES:
+    for file in sorted(root.rglob("*")) if missing else ():
+        if file.stem in missing and file.suffix.lower() in _SUFFIXES:
             elsewhere.setdefault(file.stem, file)
     return [file or elsewhere.get(path.stem, root / path) for path, file in zip(paths, found, strict=True)]
 
 
-def _at_its_path(root: Path, path: PurePosixPath) -> Path | None:
-    tail = path.relative_to("files") if path.parts[:1] == ("files",) else path
-    places = (root / place.with_suffix(suffix) for suffix in _SUFFIXES for place in (path, tail))
-    return next((place for place in places if place.is_file()), None)
+def _at_own_path(root: Path, path: PurePosixPath) -> Path | None:
+    without_files = path.relative_to("files") if path.parts[:1] == ("files",) else path
+    candidates = (root / each.with_suffix(suffix) for suffix in _SUFFIXES for each in (path, without_files))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def official_splits(root: Path) -> dict[str, Split]:
-    """dicom_id -> split, from `mimic-cxr-2.0.0-split.csv.gz` in `root` or beside it; nothing where it is not.
+    """Read the official split from `mimic-cxr-2.0.0-split.csv.gz` in a folder or beside it.
+
+    Args:
+        root: folder of MIMIC-CXR-JPG, or its folder `files`.
+
+    Returns:
+        dicom_id -> split; empty if there is no such table.
 
     Raises:
         TableError: a column is missing, or a split is unknown.
     """
-    path = _table(root, "split")
+    path = _find_table(root, "split")
     if path is None:
         return {}
     table = read_table(path, ["dicom_id", "split"])
-    table.refuse(~np.isin(table["split"], ("train", "validate", "test")), "unknown split", "split")
-    pairs = zip(table["dicom_id"].tolist(), table["split"].tolist(), strict=True)
-    return {dicom_id: split for dicom_id, word in pairs if (split := SPLIT_NAMES[word])}
+    pairs = zip(table["dicom_id"].tolist(), read_splits(table), strict=True)
+    return {dicom_id: split for dicom_id, split in pairs if split}
 
 
 def check_original_sizes(root: Path, dicom_ids: Sequence[str], sizes: Int[np.ndarray, "n 2"]) -> None:
-    """Demand that images have the size that `mimic-cxr-2.0.0-metadata.csv.gz` says, where it is there.
+    """Check the sizes of images against `mimic-cxr-2.0.0-metadata.csv.gz`, if it exists.
+
+    Args:
+        root: folder of MIMIC-CXR-JPG, or its folder `files`.
+        dicom_ids: id of each image.
+        sizes: height and width of each image in pixels.
 
     Raises:
-        TableError: a column is missing, or a size is no number.
-        DataError: images were resized, so that positions on the originals would mean other places.
+        TableError: a column is missing, or a size is not a number.
+        DataError: images were resized, so that positions in pixels of the originals do not fit them.
     """
-    path = _table(root, "metadata")
+    path = _find_table(root, "metadata")
     if path is None:
         return
     table = read_table(path, ["dicom_id", "Rows", "Columns"])
@@ -87,23 +103,29 @@ def check_original_sizes(root: Path, dicom_ids: Sequence[str], sizes: Int[np.nda
 def check_sizes(
     names: Sequence[str], sizes: Int[np.ndarray, "n 2"], expected: Int[np.ndarray, "n 2"], where: Path
 ) -> None:
-    """Demand that images have the size in which they were looked at.
+    """Raise an error if images do not have the size of the originals.
+
+    Args:
+        names: name of each image, for the message.
+        sizes: height and width of each image in pixels.
+        expected: the same of the originals.
+        where: table with the sizes of the originals, for the message.
 
     Raises:
-        DataError: names the first ones that have not.
+        DataError: sizes differ; the message has the first images and their number.
     """
-    wrong = np.flatnonzero((sizes != expected).any(axis=1))
-    if len(wrong):
+    different = np.flatnonzero((sizes != expected).any(axis=1)).tolist()
+    if different:
         raise DataError(
-            f"{len(wrong):,} of {len(names):,} images have another size than the originals",
+            f"{len(different):,} of {len(names):,} images do not have the size of the originals",
             where=where,
-            expected=join_limited((f"{names[at]}: {'x'.join(map(str, expected[at]))}" for at in wrong.tolist()), 2),
-            got=join_limited(("x".join(map(str, sizes[at])) for at in wrong.tolist()), 2),
-            hint="use the images of MIMIC-CXR or MIMIC-CXR-JPG as they are",
+            expected=join_limited((f"{names[at]}: {'x'.join(map(str, expected[at]))}" for at in different), 2),
+            got=join_limited(("x".join(map(str, sizes[at])) for at in different), 2),
+            hint="use the images of MIMIC-CXR or MIMIC-CXR-JPG, not resized ones",
         )
 
 
-def _table(root: Path, kind: str) -> Path | None:
+def _find_table(root: Path, kind: str) -> Path | None:
     folders = (root, root.parent) if root.name == "files" else (root,)
     found = [path for folder in folders for path in sorted(folder.glob(f"mimic-cxr-*-{kind}.csv*"))]
     return next((path for path in found if path.name.endswith((".csv", ".csv.gz"))), None)

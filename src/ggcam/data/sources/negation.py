@@ -1,8 +1,8 @@
-"""Whether a finding that a report names is said to be there: "no effusion", "effusion has resolved".
+"""Detect negated findings in a report, such as "no effusion" or "the effusion has resolved".
 
-After NegEx (Chapman et al., Journal of Biomedical Informatics 34, 301-310, 2001): words before a finding negate it and
-all that is listed after it, until the sentence ends or turns ("but"); words soon after it negate it alone. What is
-merely unlikely counts as absent; what is possible, or cannot be excluded, as present.
+After NegEx (Chapman et al., Journal of Biomedical Informatics 34, 301-310, 2001). A negation before a finding applies
+to all findings listed after it, until the sentence ends or a conjunction such as "but"; a negation soon after a finding
+applies to that finding alone. What is unlikely counts as absent; what is possible or cannot be excluded, as present.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-BEFORE = frozenset(["no", "not", "without", "neither", "nor", "negative", "free", "absent", "cleared", "resolved"])
+PRE_NEGATIONS = frozenset(
+    ["no", "not", "without", "neither", "nor", "negative", "free", "absent", "cleared", "resolved"]
+)
 """Words that negate what comes after them."""
 
-GONE = frozenset(["absent", "cleared", "excluded", "resolved", "ruled", "unlikely"])
-"""Words that negate what stands before them, unless they are negated themselves; or the one thing after them."""
+POST_NEGATIONS = frozenset(["absent", "cleared", "excluded", "resolved", "ruled", "unlikely"])
+"""Words that negate what comes before them, unless negated themselves; or the one finding after them."""
 
 SEEN = frozenset(
     [
@@ -32,17 +34,21 @@ SEEN = frozenset(
         "visualized",
     ]
 )
-"""After "not": what stands before is not there."""
+"""Words that, after "not", negate what comes before them."""
 
-CHANGE = frozenset(["change", "changed", "changes", "decrease", "improvement", "increase", "only", "worsening"])
-"""After a negation: the finding is there as it was ("no change in the effusion"), or there and more ("not only")."""
+PSEUDO_NEGATIONS = frozenset(
+    ["change", "changed", "changes", "decrease", "improvement", "increase", "only", "worsening"]
+)
+"""Words that cancel a negation before them: "no change in the effusion", "not only an effusion"."""
 
-TURNS = frozenset(
+TERMINATORS = frozenset(
     ["although", "apart", "aside", "besides", "but", "except", "however", "there", "though", "which", "yet"]
 )
-"""Words at which a negation ends."""
+"""Words that end the scope of a negation."""
 
-REACH_AFTER_WORDS = 8
+POST_SCOPE_WORDS = 8
+"""A negation after a finding is looked for in this many words."""
+
 _AUXILIARIES = frozenset(["are", "be", "been", "has", "have", "is", "was", "were"])
 _PREPOSITIONS = frozenset(
     ["about", "above", "along", "at", "below", "for", "from", "in", "near", "of", "on", "to", "within"]
@@ -50,62 +56,79 @@ _PREPOSITIONS = frozenset(
 
 
 class Token(NamedTuple):
-    """A word as it is compared, and the mark (".", ",") that follows it."""
+    """A normalised word and the punctuation after it.
+
+    Attributes:
+        text: lower-case letters and digits; empty for punctuation that stands alone.
+        punctuation: ".", ",", ";", "?" or "".
+    """
 
     text: str
-    mark: str
+    punctuation: str
 
 
 def tokenize(words: Sequence[str]) -> list[Token]:
-    """One for each word, of lower-case letters and digits; empty for a mark that stands alone."""
-    return [Token(re.sub(r"[^a-z0-9.-]", "", word.lower()).strip("."), _mark(word)) for word in words]
+    """Return one token per word."""
+    return [Token(re.sub(r"[^a-z0-9.-]", "", word.lower()).strip("."), _punctuation(word)) for word in words]
 
 
-def _mark(word: str) -> str:
+def _punctuation(word: str) -> str:
     return word[-1] if word.endswith((".", ",", ";", "?")) else ""
 
 
 def is_negated(tokens: Sequence[Token], begin: int, end: int) -> bool:
-    """Whether the finding that tokens `begin` up to `end` name is said to be absent."""
-    return _before(tokens, begin) or _after(tokens, end)
+    """Return whether the text says that a finding is absent.
+
+    Args:
+        tokens: the text.
+        begin: index of the first token that names the finding.
+        end: index after the last one.
+
+    Returns:
+        True if a negation before or after the finding applies to it.
+    """
+    return _negated_before(tokens, begin) or _negated_after(tokens, end)
 
 
-def _before(tokens: Sequence[Token], begin: int) -> bool:
-    join_limited = False
+def _negated_before(tokens: Sequence[Token], begin: int) -> bool:
+    in_list = False
     for at in range(begin - 1, -1, -1):
-        word, mark = tokens[at]
-        join_limited = join_limited or bool(mark)
-        if mark in (".", "?") or word in TURNS or _begins_a_clause(tokens, at):
+        word, punctuation = tokens[at]
+        in_list = in_list or bool(punctuation)
+        if punctuation in (".", "?") or word in TERMINATORS or _starts_clause(tokens, at):
             return False
-        # "Resolved edema, new effusion" says nothing against the effusion.
-        if word in BEFORE and not (word in GONE and join_limited) and not _of_what_came_before(tokens, at):
-            return not any(token.text in CHANGE for token in tokens[at + 1 : min(begin, at + 4)])
+        # "Resolved edema, new effusion" does not negate the effusion.
+        if word in PRE_NEGATIONS and not (word in POST_NEGATIONS and in_list) and not _applies_backwards(tokens, at):
+            return not any(token.text in PSEUDO_NEGATIONS for token in tokens[at + 1 : min(begin, at + 4)])
     return False
 
 
-def _begins_a_clause(tokens: Sequence[Token], at: int) -> bool:
-    """Such as "no effusion, the heart is enlarged", but not "no effusion in the left lung"."""
-    return tokens[at].text == "the" and at > 0 and tokens[at - 1].text not in _PREPOSITIONS | BEFORE
+def _starts_clause(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a clause starts: at "the" in "no effusion, the heart is enlarged", not in "no effusion in the lung"."""
+    return tokens[at].text == "the" and at > 0 and tokens[at - 1].text not in _PREPOSITIONS | PRE_NEGATIONS
 
 
-def _of_what_came_before(tokens: Sequence[Token], at: int) -> bool:
-    """Such as "is not seen", "has resolved"; "free" without "of" and "negative" without "for" negate nothing either."""
+def _applies_backwards(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a negation applies to what is before it ("is not seen", "has resolved"), or to nothing.
+
+    "Free" without "of" and "negative" without "for" negate nothing.
+    """
     word = tokens[at].text
     following = [token.text for token in tokens[at + 1 : at + 3]]
     if word == "not":
         return any(each in SEEN for each in following) and at > 0 and tokens[at - 1].text in _AUXILIARIES
     if word in ("free", "negative"):
         return following[:1] not in (["of"], ["from"], ["for"])
-    return word in GONE and at > 0 and tokens[at - 1].text in _AUXILIARIES
+    return word in POST_NEGATIONS and at > 0 and tokens[at - 1].text in _AUXILIARIES
 
 
-def _after(tokens: Sequence[Token], end: int) -> bool:
-    for at in range(end, min(end + REACH_AFTER_WORDS, len(tokens))):
+def _negated_after(tokens: Sequence[Token], end: int) -> bool:
+    for at in range(end, min(end + POST_SCOPE_WORDS, len(tokens))):
         word = tokens[at].text
-        if tokens[at - 1].mark or word in TURNS or word in ("and", "with"):
+        if tokens[at - 1].punctuation or word in TERMINATORS or word in ("and", "with"):
             return False
         if word in ("not", "cannot"):
             return any(token.text in SEEN for token in tokens[at + 1 : at + 3])
-        if word in GONE:
+        if word in POST_NEGATIONS:
             return True
     return False

@@ -1,6 +1,6 @@
-"""The label sets of REFLACX's phases, brought to one.
+"""Labels of the three phases of REFLACX, mapped to one set.
 
-Phase 1 was read with other labels than phases 2 and 3. What became of them:
+Phase 1 used other labels than phases 2 and 3. They are mapped as follows:
 
     Atelectasis, Consolidation, Enlarged cardiac silhouette, Groundglass opacity, Pneumothorax, Pulmonary edema,
     Support devices                       the same
@@ -12,7 +12,7 @@ Phase 1 was read with other labels than phases 2 and 3. What became of them:
     Wide mediastinum                      Abnormal mediastinal contour
     Airway wall thickening, Quality issue, Other    left out
 
-Enlarged hilum and Hiatal hernia were not asked for in phase 1 and are unknown there. Other is free text, left out.
+Enlarged hilum and Hiatal hernia do not exist in phase 1 and are unknown there. Other is free text and left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ggcam.data.tables import Table
 
@@ -41,7 +41,7 @@ CLASS_NAMES = (
     "Pulmonary edema",
     "Support devices",
 )
-"""The labels of phases 2 and 3, but for Other."""
+"""The labels of phases 2 and 3, without Other."""
 
 _SAME = {name: (name,) for name in CLASS_NAMES}
 _PHASE_1: Mapping[str, tuple[str, ...]] = {
@@ -56,28 +56,49 @@ _PHASE_1: Mapping[str, tuple[str, ...]] = {
 
 
 def columns_by_class(phase: int) -> Mapping[str, tuple[str, ...]]:
-    """Class -> the phase's columns that speak of it; a class that the phase did not ask for is not there."""
+    """Return the columns of a phase that belong to each class.
+
+    Args:
+        phase: 1, 2 or 3.
+
+    Returns:
+        Class name -> columns. A class that does not exist in the phase is missing.
+    """
     return _PHASE_1 if phase == 1 else _SAME
 
 
 def read_certainties(table: Table, phase: int) -> Float[np.ndarray, "n classes"]:
-    """Certainty of each class in each record of a metadata table: 0 (absent) to 5; NaN where it was not asked for.
+    """Read the certainty of each class in each record of a metadata table.
 
-    Booleans, as Support devices has them, count as 0 and 5.
+    Booleans, as in Support devices, count as 0 and 5.
+
+    Args:
+        table: the metadata of a phase.
+        phase: 1, 2 or 3.
+
+    Returns:
+        0 (absent) to 5; NaN for a class that does not exist in the phase.
 
     Raises:
-        TableError: a value is none of these; with its row.
+        TableError: a value is not a certainty; with its row.
     """
-    asked = columns_by_class(phase)
-    found = np.full((len(table), len(CLASS_NAMES)), np.nan)
-    for at, name in enumerate(CLASS_NAMES):
-        if name in asked:
-            found[:, at] = np.max([_certainty(table, column) for column in asked[name]], axis=0)
-    return found
+    columns = columns_by_class(phase)
+    certainties = np.full((len(table), len(CLASS_NAMES)), np.nan)
+    for index, name in enumerate(CLASS_NAMES):
+        if name in columns:
+            certainties[:, index] = np.max([_certainty(table, column) for column in columns[name]], axis=0)
+    return certainties
 
 
-def flags(table: Table, column: str) -> np.ndarray:
-    """A column of True and False, shape (n,) of bool.
+def read_booleans(table: Table, column: str) -> Bool[np.ndarray, " n"]:
+    """Read a column of True and False.
+
+    Args:
+        table: the table.
+        column: name of the column.
+
+    Returns:
+        The values, shape (n,).
 
     Raises:
         TableError: a value is neither; with its row.
@@ -89,7 +110,7 @@ def flags(table: Table, column: str) -> np.ndarray:
 
 def _certainty(table: Table, column: str) -> Float[np.ndarray, " n"]:
     words = np.char.lower(table[column])
-    spoken = np.select([words == "true", words == "false"], ["5", "0"], words)
-    numbers = Table(table.path, {column: spoken}, table.row).numbers(column)
-    table.refuse(~np.isin(numbers, range(6)), f"{column} is no certainty", column, "0 to 5, or True or False")
+    digits = np.select([words == "true", words == "false"], ["5", "0"], words)
+    numbers = Table(table.path, {column: digits}, table.row).numbers(column)
+    table.refuse(~np.isin(numbers, range(6)), f"{column} is not a certainty", column, "0 to 5, or True or False")
     return numbers

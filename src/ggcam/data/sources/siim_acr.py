@@ -1,7 +1,7 @@
-"""SIIM-ACR pneumothorax with the gaze of Saab et al.: chest X-rays, lesions drawn by hand, one radiologist's gaze.
+"""SIIM-ACR pneumothorax with the gaze of Saab et al.: outlined lesions and one radiologist's gaze.
 
 The images and `train-rle.csv` are those of the SIIM-ACR Pneumothorax Segmentation challenge. The gaze is that of Saab
-et al., "Observational supervision for medical image classification using gaze data", MICCAI 2021 (there: CXR-P).
+et al., "Observational supervision for medical image classification using gaze data", MICCAI 2021 (called CXR-P there).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from jaxtyping import Bool, Float, Int
 
 from ggcam.data.case import Case, Region, Source
 from ggcam.data.sources.axis_order import Points, check_axis_order
+from ggcam.data.sources.fixation_rows import FixationRows, count_without_gaze, group_readings
 from ggcam.data.sources.image_files import images_by_id, read_sizes
-from ggcam.data.sources.fixation_rows import FixationRows, group_readings
 from ggcam.data.sources.siim_gaze import read_gaze_clusters
-from ggcam.data.sources.siim_lesions import Lesions, bounding_box, decode_run_lengths, read_lesions
+from ggcam.data.sources.siim_lesions import LesionRuns, bounding_box, decode_run_lengths, read_lesions
 from ggcam.errors import ConfigError, DataError, MissingFileError, join_limited
 from ggcam.gaze.fixations import Fixations
 
@@ -32,7 +32,7 @@ AxisOrder = Literal["row-first", "column-first"]
 
 
 def can_read(root: Path) -> bool:
-    """Whether the folder holds the run-length table."""
+    """Return whether the folder has the table of run lengths."""
     return (root / "train-rle.csv").is_file()
 
 
@@ -44,63 +44,62 @@ def read(
     axis_order: AxisOrder = "row-first",
     skip_missing: bool = False,
 ) -> Source:
-    """Read the images that the run-length table lists, with lesions as boxes and gaze where there is any.
+    """Read the images listed in the table of run lengths, with lesions as boxes, and gaze where there is any.
 
-    The first coordinate of the gaze files is the row and the second the column, each a share of the image, although
-    their description calls them x and y. That is verified: gaze must lie on lungs and lesions more than its transpose
-    does. A cluster of n samples lasts n/60 s, nominally; when it began is not known, only the order.
+    The first coordinate in the gaze files is the row and the second the column, both as fractions of the image,
+    although their documentation calls them x and y. This is verified: more gaze must lie on the lungs and lesions than
+    if the coordinates were exchanged. A cluster of n samples lasts n/60 s nominally; its start is unknown, only the
+    order is known.
 
-    Each image is a patient of its own, named by its study: the challenge tells no more.
+    The challenge does not identify patients: each study counts as one patient.
 
     Args:
-        root: the folder of train-rle.csv.
-        images: the folder below which the images are found by their name, `<SOPInstanceUID>.dcm` (or .png, .jpg);
-            `root` by default.
-        labels: the run-length table; `root/train-rle.csv` by default.
-        fixations: the gaze file, JSON or pickle; by default the one file of `root`, or of `root/gaze_data`, with "gaze"
-            in its name.
-        axis_order: "column-first" if the first coordinate of your file is the column.
-        skip_missing: leave out and count the cases whose image is missing or unreadable.
+        root: folder with train-rle.csv.
+        images: folder with the images at any depth, named `<SOPInstanceUID>.dcm` (or .png, .jpg). Default: RAW.
+        labels: table of run lengths. Default: train-rle.csv in RAW.
+        fixations: gaze file, JSON or pickle. Default: the only file with "gaze" in its name in RAW or RAW/gaze_data.
+        axis_order: which coordinate comes first in the gaze file.
+        skip_missing: leave out cases whose image is missing or unreadable, and count them.
 
     Returns:
         The cases in the order of the table.
 
     Raises:
         ConfigError: there are several gaze files.
-        MissingFileError: a file or images are not there.
-        TableError: a file holds what it must not.
+        MissingFileError: a file or images are missing.
+        TableError: a table or the gaze file has invalid content.
         ImageError: images cannot be read.
-        DataError: the axes are exchanged, or the file is damaged.
+        DataError: the axes are exchanged, or a file is damaged.
     """
     dropped: Counter[str] = Counter()
     lesions = read_lesions(labels or root / "train-rle.csv")
-    gaze_path = fixations or _find_gaze(root)
+    gaze_path = fixations or _find_gaze_file(root)
     gaze = read_gaze_clusters(gaze_path)
     found = images_by_id(images or root, dropped)
     ids = list(lesions)
     files = [found.get(image_id, (images or root) / f"{image_id}.dcm") for image_id in ids]
-    sizes = read_sizes(files, skip_missing, dropped, hint="say with --images where dicom-images-train lies")
+    sizes = read_sizes(files, skip_missing, dropped, hint="pass the folder of dicom-images-train with --images")
     usable = np.flatnonzero(sizes[:, 0]).tolist()
     ids, files, sizes = [ids[at] for at in usable], [files[at] for at in usable], sizes[usable]
     if not ids:
-        raise DataError("not one image of the table is there", where=images or root)
+        raise DataError("none of the images in the table exists", where=images or root)
     dropped["image that the table does not list"] += len(found.keys() - lesions.keys())
-    dropped["gaze on an image that is no case"] += len(gaze.keys() - set(ids))
+    dropped["gaze on an image that is not a case"] += len(gaze.keys() - set(ids))
 
     points = {image_id: _row_first(gaze[image_id], axis_order) for image_id in ids if image_id in gaze}
     masks = (
-        (points[image_id], _lesion(lesions[image_id], height, width))
+        (points[image_id], _lesion_mask(lesions[image_id], height, width))
         for image_id, (height, width) in zip(ids, sizes.tolist(), strict=True)
         if image_id in points
     )
     other = "row-first" if axis_order == "column-first" else "column-first"
-    check_axis_order(masks, gaze_path, f"say --axis-order {other}; or, if the images were turned, take the originals")
+    check_axis_order(masks, gaze_path, f"pass --axis-order {other}; or use the original images if these were rotated")
     readings = _readings(points, ids, sizes, dropped, gaze_path)
-    dropped["case without gaze (kept)"] = sum(not of_case for of_case in readings)
+    count_without_gaze(readings, dropped)
     cases = tuple(
         Case(
             case_id=image_id,
-            patient_id=_study(file),
+            patient_id=_study_uid(file),
             label=int(bool(lesions[image_id])),
             image=file,
             readings=of_case,
@@ -108,27 +107,30 @@ def read(
         )
         for image_id, file, of_case, (height, width) in zip(ids, files, readings, sizes.tolist(), strict=True)
     )
-    return Source(NAME, CLASS_NAMES, cases, {reason: count for reason, count in dropped.items() if count})
+    return Source(NAME, CLASS_NAMES, cases, dict(+dropped))
 
 
-def _find_gaze(root: Path) -> Path:
+def _find_gaze_file(root: Path) -> Path:
     folders = (root, root / "gaze_data")
     found = sorted(
         path for folder in folders for path in folder.glob("*gaze*") if path.suffix in (".json", ".pkl", ".pickle")
     )
     if len(found) > 1:
         raise ConfigError(
-            "there are several gaze files", where=root, got=join_limited(found), hint="name one: --fixations"
+            "there are several gaze files", where=root, got=join_limited(found), hint="pass one with --fixations"
         )
     if not found:
         raise MissingFileError(
-            "there is no gaze file", where=root, expected="*gaze*.json or *gaze*.pkl", hint="name it: --fixations FILE"
+            "there is no gaze file",
+            where=root,
+            expected="*gaze*.json or *gaze*.pkl",
+            hint="pass one with --fixations FILE",
         )
     return found[0]
 
 
-def _study(file: Path) -> str:
-    """Folder of the study, `<StudyUID>/<SeriesUID>/<SOPUID>.dcm`; the image's own name in a flat folder."""
+def _study_uid(file: Path) -> str:
+    """The study's folder in `<StudyUID>/<SeriesUID>/<SOPUID>.dcm`; the name of the image in a flat folder."""
     study = file.parent.parent.name
     return study if study.count(".") > 2 else file.stem
 
@@ -152,13 +154,13 @@ def _readings(
     return group_readings(rows, sizes, dropped, where)
 
 
-def _lesion(lesions: Lesions, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"] | None:
-    """All lesions of an image together; None if it has none."""
+def _lesion_mask(lesions: LesionRuns, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"] | None:
+    """The union of an image's lesions; None if there are none."""
     masks = [decode_run_lengths(runs, height_px, width_px, where) for where, runs in lesions]
     return np.logical_or.reduce(masks) if masks else None
 
 
-def _boxes(lesions: Lesions, height_px: int, width_px: int, dropped: Counter[str]) -> tuple[Region, ...]:
+def _boxes(lesions: LesionRuns, height_px: int, width_px: int, dropped: Counter[str]) -> tuple[Region, ...]:
     boxes = [bounding_box(decode_run_lengths(runs, height_px, width_px, where)) for where, runs in lesions]
     dropped["lesion without area"] += boxes.count(None)
     return tuple(Region(LESION, "box", *box) for box in boxes if box is not None)
