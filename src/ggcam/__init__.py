@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ggcam.data.case import Case, Region, Source
     from ggcam.data.dataset import PreparedDataset
     from ggcam.data.prepared import load_prepared
     from ggcam.errors import GGCamError
@@ -39,6 +40,7 @@ __all__ = [
     "CAMClassifier",
     "CAMHead",
     "CAMOutput",
+    "Case",
     "DemoResult",
     "Evaluation",
     "Fixations",
@@ -48,9 +50,11 @@ __all__ = [
     "PredictionResult",
     "Predictor",
     "PreparedDataset",
+    "Region",
     "Run",
     "SimulationConfig",
     "SimulationSummary",
+    "Source",
     "StudyPlan",
     "StudyResult",
     "TrainConfig",
@@ -78,6 +82,7 @@ _HOMES = {
     "CAMClassifier": "models.cam",
     "CAMHead": "models.cam",
     "CAMOutput": "models.cam",
+    "Case": "data.case",
     "DemoResult": "study.demo",
     "Evaluation": "evaluation.evaluate",
     "Fixations": "gaze.fixations",
@@ -87,9 +92,11 @@ _HOMES = {
     "PredictionResult": "inference.result",
     "Predictor": "inference.predictor",
     "PreparedDataset": "data.dataset",
+    "Region": "data.case",
     "Run": "training.run",
     "SimulationConfig": "simulation.config",
     "SimulationSummary": "simulation.simulator",
+    "Source": "data.case",
     "StudyPlan": "study.plan",
     "StudyResult": "study.study",
     "TrainConfig": "training.config",
