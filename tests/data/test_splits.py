@@ -10,7 +10,7 @@ from ggcam.data.splits import assign_splits, read_split_file
 from ggcam.errors import ConfigError, GGCamError
 
 
-def test_a_split_file_is_read_with_its_synonyms(tmp_path: Path):
+def test_split_files_may_use_synonyms(tmp_path: Path):
     path = tmp_path / "split.csv"
     path.write_text("\ufeffsplit, dicom_id \nTrain,a\nvalidate,b\n val ,c\n\ntest,d\n", encoding="utf-8")
     assert read_split_file(path) == {"a": "train", "b": "valid", "c": "valid", "d": "test"}
@@ -27,20 +27,20 @@ def test_a_split_file_is_read_with_its_synonyms(tmp_path: Path):
             r"unknown split\n  where: .*split.csv:3\n  expected: train, valid, test\n.*'dev'",
         ),
         (b"id,split\na,train\nb,\n", r"unknown split\n  where: .*split.csv:3"),
-        (b"id,split\na,train\na,test\n", r"twice\n  where: .*split.csv:3"),
+        (b"id,split\na,train\na,test\n", r"repeated\n  where: .*split.csv:3"),
         (b"id,split\n,train\n", r"empty\n  where: .*split.csv:2"),
         (b"id,split\na\n", "cannot be read"),
         (b"id,split\n\xff\xfe,train\n", "cannot be read"),
     ],
 )
-def test_a_broken_split_file_says_where_and_what(tmp_path: Path, content: bytes, message: str):
+def test_invalid_split_files_are_refused_with_the_row(tmp_path: Path, content: bytes, message: str):
     path = tmp_path / "split.csv"
     path.write_bytes(content)
     with pytest.raises(GGCamError, match=message):
         read_split_file(path)
 
 
-def test_a_missing_split_file_is_named(tmp_path: Path):
+def test_a_missing_split_file_is_refused(tmp_path: Path):
     with pytest.raises(GGCamError, match=r"no such table\n  where: .*none.csv"):
         read_split_file(tmp_path / "none.csv")
 
@@ -65,7 +65,7 @@ def test_a_bare_list_of_ids_is_the_test_split(tmp_path: Path, text: str):
     assert shares["train"] / 57 == pytest.approx(7 / 8, abs=0.04)
     assert record["how"] == "test list"
     assert record["ids_not_in_source"] == ("stranger" in text)
-    # The other image of each of these patients has gone elsewhere: that is how the list was made.
+    # The list has one of the two images of these patients; the other one is in train or valid.
     assert record["patients_in_several_splits"] == 3
     others = [case for case in _cases(60) if case.case_id not in ("c1", "c5", "c9")]
     assert all(len({splits[case.case_id] for case in others if case.patient_id == f"p{n}"}) <= 1 for n in range(30))
@@ -74,21 +74,21 @@ def test_a_bare_list_of_ids_is_the_test_split(tmp_path: Path, text: str):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id\na\nb\n", r"names none(.|\n)*ids such as c0"),
-        ("id\n" + "\n".join(f"c{n}" for n in range(9)) + "\n", "names all"),
-        ("c1\nc1\n", "an id comes twice"),
-        ("id\n", "names none"),
+        ("id\na\nb\n", r"contains none of the cases(.|\n)*such as c0"),
+        ("id\n" + "\n".join(f"c{n}" for n in range(9)) + "\n", "contains all of the cases"),
+        ("c1\nc1\n", "an id is repeated"),
+        ("id\n", "contains none of the cases"),
     ],
 )
-def test_a_test_list_that_cannot_be_is_refused(tmp_path: Path, text: str, message: str):
+def test_invalid_test_lists_are_refused(tmp_path: Path, text: str, message: str):
     path = tmp_path / "ids.csv"
     path.write_text(text)
     with pytest.raises(GGCamError, match=message):
         assign_splits(_cases(9), path)
 
 
-def test_a_test_list_leaves_a_share_for_training(tmp_path: Path):
+def test_fractions_with_nothing_left_for_training_are_refused(tmp_path: Path):
     path = tmp_path / "ids.csv"
     path.write_text("id\nc1\n")
-    with pytest.raises(ConfigError, match="no share is left"):
+    with pytest.raises(ConfigError, match="leave nothing for train and valid"):
         assign_splits(_cases(9), path, fractions=(0.0, 0.0, 1.0))

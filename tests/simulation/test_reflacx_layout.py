@@ -113,7 +113,7 @@ def test_all_readings_are_read_and_dropped_fixations_are_counted(simulated, read
     assert kept + sum(n for reason, n in source.dropped.items() if reason.startswith("fixation")) == summary.fixations
     assert kept > 0.9 * summary.fixations
     assert (
-        source.dropped["reading whose gaze was discarded by the authors (boxes kept)"] == len(found) - summary.readings
+        source.dropped["reading whose gaze the authors discarded (regions kept)"] == len(found) - summary.readings
     )
     assert {case.split for case in source.cases} == {"train", "valid", "test"}
     if readings == "merged":

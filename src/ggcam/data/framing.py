@@ -1,4 +1,4 @@
-"""How raw images come into the prepared frame: the whole image fitted in, or as the original GG-CAM did it."""
+"""How raw images are brought into the prepared frame: fitted as a whole, or sampled as by the original GG-CAM."""
 
 from __future__ import annotations
 
@@ -13,65 +13,126 @@ from ggcam.data.images import resize_mask, resize_to_frame, to_grey
 from ggcam.data.original import preprocessing
 
 FramingName = Literal["fitted", "strided"]
-"""What dataset.toml and a run's description call it: a new image goes the way of the training's."""
+"""Name in dataset.toml and in the description of a network: a new image is framed as the training images were."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The whole image as large as it goes, by averaging over areas, centred, aspect kept."""
+    """Scale the whole image to the largest size that fits the frame, keep the aspect ratio, and centre it."""
 
     frame: Frame
     name: ClassVar[FramingName] = "fitted"
-    in_words: ClassVar[str] = (
-        "the whole image as large as it goes in the size, aspect kept, centred, averaged over areas; rest black"
+    description: ClassVar[str] = (
+        "the whole image, scaled to the largest size that fits by area averaging, aspect ratio kept, centred; the "
+        "rest is black"
     )
 
-    def place(self, height_px: int, width_px: int) -> Affine:
-        """Raw image of that size -> frame; see :meth:`Frame.fit`."""
+    def affine(self, height_px: int, width_px: int) -> Affine:
+        """Return the map from a raw image to the frame; see :meth:`Frame.fit`.
+
+        Args:
+            height_px: height of the raw image in pixels.
+            width_px: width of the raw image in pixels.
+
+        Returns:
+            Map of continuous pixel coordinates.
+        """
         return self.frame.fit(height_px, width_px)
 
-    def crops(self, height_px: int, width_px: int) -> bool:  # noqa: ARG002  (never, whatever the size)
-        """Whether a raw image of that size loses its margins: never."""
+    def crops(self, height_px: int, width_px: int) -> bool:  # noqa: ARG002  (the answer does not depend on the size)
+        """Return whether a raw image loses its margins: never.
+
+        Args:
+            height_px: height of the raw image in pixels.
+            width_px: width of the raw image in pixels.
+
+        Returns:
+            False.
+        """
         return False
 
     def image(self, pixels: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "frame_h frame_w"]:
-        """What :func:`ggcam.data.images.read_pixels` gives -> frame; see :func:`ggcam.data.images.resize_to_frame`."""
+        """Bring an image into the frame; see :func:`ggcam.data.images.resize_to_frame`.
+
+        Args:
+            pixels: as :func:`ggcam.data.images.read_pixels` returns them.
+
+        Returns:
+            uint8 or uint16.
+        """
         return resize_to_frame(to_grey(pixels), self.frame)
 
     def mask(self, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
-        """Mask, true inside -> frame; see :func:`ggcam.data.images.resize_mask`."""
+        """Bring a mask into the frame; see :func:`ggcam.data.images.resize_mask`.
+
+        Args:
+            mask: true inside.
+
+        Returns:
+            The mask in the frame.
+        """
         return resize_mask(mask, self.frame)
 
 
 @dataclass(frozen=True)
 class Strided:
-    """Every second pixel of the image in the middle of a canvas: see :mod:`ggcam.data.original.preprocessing`."""
+    """Take every second pixel of the image, centred on a canvas: see :mod:`ggcam.data.original.preprocessing`."""
 
     frame: Frame
     name: ClassVar[FramingName] = "strided"
-    in_words: ClassVar[str] = (
-        "the image in the middle of a black canvas of twice the size, cropped where it is larger; every 2nd pixel of "
-        "that; the largest of these white"
+    description: ClassVar[str] = (
+        "the image centred on a black canvas of twice the size, cropped where it is larger; every 2nd pixel of that; "
+        "the largest value of these white"
     )
 
-    def place(self, height_px: int, width_px: int) -> Affine:
-        """Raw image of that size -> frame; see :func:`ggcam.data.original.preprocessing.place`."""
-        return preprocessing.place(self.frame, height_px, width_px)
+    def affine(self, height_px: int, width_px: int) -> Affine:
+        """Return the map from a raw image to the frame; see :func:`ggcam.data.original.preprocessing.place`.
+
+        Args:
+            height_px: height of the raw image in pixels.
+            width_px: width of the raw image in pixels.
+
+        Returns:
+            Map of continuous pixel coordinates.
+        """
+        return preprocessing.affine_to_frame(self.frame, height_px, width_px)
 
     def crops(self, height_px: int, width_px: int) -> bool:
-        """Whether a raw image of that size loses its margins: when it is larger than the canvas."""
+        """Return whether a raw image loses its margins, because it is larger than the canvas.
+
+        Args:
+            height_px: height of the raw image in pixels.
+            width_px: width of the raw image in pixels.
+
+        Returns:
+            True if the image is cropped.
+        """
         return preprocessing.crops(self.frame, height_px, width_px)
 
     def image(self, pixels: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "frame_h frame_w"]:
-        """What :func:`ggcam.data.images.read_pixels` gives -> frame; white is the largest of the kept pixels."""
+        """Bring an image into the frame; the largest value of the kept pixels becomes white.
+
+        Args:
+            pixels: as :func:`ggcam.data.images.read_pixels` returns them.
+
+        Returns:
+            uint16.
+        """
         return to_grey(preprocessing.sample(pixels, self.frame).astype(np.float32))
 
     def mask(self, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
-        """Mask, true inside -> frame."""
+        """Bring a mask into the frame.
+
+        Args:
+            mask: true inside.
+
+        Returns:
+            The mask in the frame.
+        """
         return preprocessing.sample(mask, self.frame)
 
 
 Framing = Fitted | Strided
-"""Pixels, masks and positions of a raw image take the same way into the frame."""
+"""Pixels, masks and positions of a raw image are brought into the frame in the same way."""
 
 FRAMINGS: dict[FramingName, type[Fitted] | type[Strided]] = {framing.name: framing for framing in (Fitted, Strided)}

@@ -1,4 +1,4 @@
-"""Which cases are for training, validation and test: dealt out by patient, or as a file, list or source says."""
+"""Assignment of cases to training, validation and test: by patient, position, file, test list or source."""
 
 from __future__ import annotations
 
@@ -8,38 +8,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from ggcam.data.case import SPLITS, Case, Split
+from ggcam.data.case import Case, Split
 from ggcam.data.images import IMAGE_SUFFIXES
 from ggcam.data.original.preprocessing import split_by_position
 from ggcam.data.prepare.config import FRACTIONS
-from ggcam.data.stratify import check_fractions, split_by_patient, strata
+from ggcam.data.split_words import read_splits
+from ggcam.data.stratify import assign_strata, check_fractions, split_by_patient
 from ggcam.data.tables import column_names, read_table
 from ggcam.errors import ConfigError, DataError, TableError, join_limited
 
 log = logging.getLogger(__name__)
 
-_SPLIT_WORDS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "valid",
-    "valid": "valid",
-    "validate": "valid",
-    "validation": "valid",
-    "test": "test",
-}
 _ID_COLUMNS = ("id", "case_id", "dicom_id")
 
 
 def read_split_file(path: Path) -> dict[str, Split]:
-    """Read a table (CSV or Parquet) of an id and a split: columns `id` (or `case_id`, `dicom_id`) and `split`.
+    """Read a split file, a CSV or Parquet table with the columns `id` (or `case_id`, `dicom_id`) and `split`.
 
-    "val", "validate" and "validation" mean "valid"; upper case and blanks around a word do not matter.
+    Args:
+        path: the table; see :data:`~ggcam.data.split_words.SPLIT_WORDS` for the values of `split`.
+
+    Returns:
+        Split of each case id.
 
     Raises:
-        MissingFileError: there is no such file.
-        TableError: a column is missing, a split is unknown, or an id is empty or comes twice; with the row.
+        MissingFileError: the file does not exist.
+        TableError: a column is missing, a split is unknown, or an id is empty or repeated; the message names the row.
     """
     table = read_table(path, ["split"], _ID_COLUMNS)
     id_column = next((name for name in _ID_COLUMNS if name in table), None)
@@ -47,64 +41,39 @@ def read_split_file(path: Path) -> dict[str, Split]:
         raise TableError(
             "the split file has no column of ids", where=path, expected=f"one of {join_limited(_ID_COLUMNS)}"
         )
-    ids, words = table[id_column], np.char.lower(table["split"])
-    table.refuse(ids == "", "the id is empty", id_column)
-    table.refuse(table.repeats(id_column), "an id comes twice", id_column)
-    table.refuse(~np.isin(words, list(_SPLIT_WORDS)), "unknown split", "split", expected=join_limited(SPLITS))
-    return {str(case_id): _SPLIT_WORDS[str(word)] for case_id, word in zip(ids, words, strict=True)}
+    table.refuse(table[id_column] == "", "the id is empty", id_column)
+    table.refuse(table.repeats(id_column), "the id is repeated", id_column)
+    pairs = zip(table[id_column].tolist(), read_splits(table), strict=True)
+    return {case_id: split for case_id, split in pairs if split}
 
 
 def read_test_list(path: Path) -> frozenset[str] | None:
-    """Read the ids of a published test set: one column, with or without a header (`id`, `case_id`, `dicom_id`).
+    """Read the ids of a published test set, a table with one column, with or without a header.
 
-    Endings of image files are taken off.
+    Args:
+        path: the table; a header is `id`, `case_id` or `dicom_id`. Extensions of image files are removed from the ids.
 
     Returns:
-        None if the table has more columns than one.
+        The ids; None if the table has several columns.
 
     Raises:
-        MissingFileError: there is no such file.
-        TableError: the file is no table, an id is empty or comes twice.
+        MissingFileError: the file does not exist.
+        TableError: the file is not a table, or an id is empty or repeated.
     """
     header = column_names(path)
     if len(header) != 1:
         return None
     table = read_table(path, header)
-    ids = table[header[0]].tolist()
+    names = table[header[0]].tolist()
     table.refuse(table[header[0]] == "", "the id is empty", header[0])
-    found = [_bare(name) for name in (ids if header[0] in _ID_COLUMNS else [header[0], *ids])]
-    if twice := [name for name, count in Counter(found).items() if count > 1]:
-        raise TableError("an id comes twice", where=path, got=join_limited(twice))
-    return frozenset(found)
+    ids = [_without_extension(name) for name in (names if header[0] in _ID_COLUMNS else [header[0], *names])]
+    if repeated := [name for name, count in Counter(ids).items() if count > 1]:
+        raise TableError("an id is repeated", where=path, got=join_limited(repeated))
+    return frozenset(ids)
 
 
-def _bare(name: str) -> str:
+def _without_extension(name: str) -> str:
     return Path(name).stem if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
-
-
-def _from_test_list(
-    cases: Sequence[Case], test: frozenset[str], fractions: tuple[float, float, float], seed: int, where: Path
-) -> dict[str, Split]:
-    """The listed cases are for the test; the others are dealt out by patient to train and valid."""
-    known: dict[str, Split] = {case.case_id: "test" for case in cases if case.case_id in test}
-    others = [case for case in cases if case.case_id not in test]
-    if not known or not others:
-        raise DataError(
-            "a test list names some of the cases, and this one names " + ("all" if known else "none"),
-            where=where,
-            expected=f"ids such as {cases[0].case_id}",
-            got=join_limited(sorted(test), 2),
-        )
-    rest = fractions[0] + fractions[1]
-    if rest <= 0:
-        raise ConfigError(
-            "no share is left for train and valid", where="--split-fractions", got=join_limited(fractions)
-        )
-    shares = (fractions[0] / rest, fractions[1] / rest, 0.0)
-    dealt = _dealt(others, shares, seed)
-    for case, split in zip(others, dealt, strict=True):
-        known[case.case_id] = _SPLIT_WORDS[split]
-    return known
 
 
 def assign_splits(
@@ -114,60 +83,89 @@ def assign_splits(
     seed: int = 0,
     fraction: float = 1.0,
 ) -> tuple[dict[str, Split], dict[str, object]]:
-    """Split of each case id that is taken, and a record of how it came about, for dataset.toml.
+    """Assign cases to training, validation and test.
 
     Args:
-        cases: of one source.
-        how: "patient" deals the patients out, "position" takes the cases in their order and leaves out those beyond
-            the fraction, "source" takes the cases' own splits, a path those of that file; of a bare list of ids it
-            makes the test split, and deals out the other patients to train and valid.
-        fractions: see :func:`ggcam.data.stratify.split_by_patient`.
-        seed: see :func:`ggcam.data.stratify.split_by_patient`.
-        fraction: see :func:`ggcam.data.original.preprocessing.split_by_position`.
+        cases: cases of one source.
+        how: "patient" splits by patient, stratified by class; "position" splits by the order of the cases; "source"
+            keeps the cases' own splits; a path reads them from a split file. A list of ids without splits becomes the
+            test split, and the other cases are split by patient into train and valid.
+        fractions: fractions of train, valid and test.
+        seed: random seed.
+        fraction: with "position", fraction of each split to keep; the other cases are left out.
+
+    Returns:
+        Split of each case id, and a record of how it was made for dataset.toml.
 
     Raises:
-        ConfigError: fractions that cannot be, or too few patients.
-        DataError: a case without a split, or a broken split file.
+        ConfigError: the fractions are invalid, or there are too few patients.
+        DataError: a case has no split, or the split file is invalid.
     """
-    known: dict[str, Split]
+    splits: dict[str, Split]
     record: dict[str, object]
     if how == "patient":
-        dealt = _dealt(cases, fractions, seed)
-        known = {case.case_id: _SPLIT_WORDS[split] for case, split in zip(cases, dealt, strict=True)}
+        splits = _split_by_patient(cases, fractions, seed)
         record = {"how": "patient", "seed": seed, "fractions": fractions}
     elif how == "position":
         check_fractions(fractions)
         ids, labels = zip(*((case.case_id, case.class_index) for case in cases), strict=True)
-        known = split_by_position(ids, labels, fractions, fraction, seed)
+        splits = split_by_position(ids, labels, fractions, fraction, seed)
         record = {"how": "position", "seed": seed, "fractions": fractions, "fraction": fraction}
-        cases = [case for case in cases if case.case_id in known]
+        cases = [case for case in cases if case.case_id in splits]
     elif how == "source":
-        known = {case.case_id: case.split for case in cases if case.split}
+        splits = {case.case_id: case.split for case in cases if case.split}
         record = {"how": "source"}
-    elif (test := read_test_list(how)) is not None:
+    elif (test_ids := read_test_list(how)) is not None:
         check_fractions(fractions)
-        known = _from_test_list(cases, test, fractions, seed, how)
+        splits = _split_by_test_list(cases, test_ids, fractions, seed, how)
         record = {"how": "test list", "seed": seed, "fractions": fractions}
-        record["ids_not_in_source"] = len(test - known.keys())
+        record["ids_not_in_source"] = len(test_ids - splits.keys())
     else:
-        known = read_split_file(how)
-        record = {"how": "file", "ids_not_in_source": len(known.keys() - {case.case_id for case in cases})}
+        splits = read_split_file(how)
+        record = {"how": "file", "ids_not_in_source": len(splits.keys() - {case.case_id for case in cases})}
 
-    if without := [case.case_id for case in cases if case.case_id not in known]:
+    if missing := [case.case_id for case in cases if case.case_id not in splits]:
         raise DataError(
-            f"{len(without):,} of {len(cases):,} cases have no split",
+            f"{len(missing):,} of {len(cases):,} cases have no split",
             where="--split source" if how == "source" else how,
-            got=join_limited(without, 10),
-            hint="give each case's split, or leave the option out to split by patient",
+            got=join_limited(missing, 10),
+            hint="add the missing splits, or leave the option out to split by patient",
         )
-    splits: dict[str, Split] = {case.case_id: known[case.case_id] for case in cases}
-    in_split = {(case.patient_id, splits[case.case_id]) for case in cases}
-    counts = Counter(patient for patient, _ in in_split)
-    if astray := sorted(patient for patient, count in counts.items() if count > 1):
-        log.warning("%d patients are in several splits, which flatters results: %s", len(astray), join_limited(astray))
-    return splits, {**record, "patients_in_several_splits": len(astray)}
+    splits = {case.case_id: splits[case.case_id] for case in cases}
+    return splits, {**record, "patients_in_several_splits": _count_shared_patients(cases, splits)}
 
 
-def _dealt(cases: Sequence[Case], fractions: tuple[float, float, float], seed: int) -> np.ndarray:
+def _split_by_patient(cases: Sequence[Case], fractions: tuple[float, float, float], seed: int) -> dict[str, Split]:
     patients = [case.patient_id for case in cases]
-    return split_by_patient(patients, strata([case.label for case in cases]), fractions, seed)
+    splits = split_by_patient(patients, assign_strata([case.label for case in cases]), fractions, seed)
+    return {case.case_id: split for case, split in zip(cases, splits, strict=True)}
+
+
+def _split_by_test_list(
+    cases: Sequence[Case], test_ids: frozenset[str], fractions: tuple[float, float, float], seed: int, path: Path
+) -> dict[str, Split]:
+    """Put the listed cases into test, and split the others by patient into train and valid."""
+    splits: dict[str, Split] = {case.case_id: "test" for case in cases if case.case_id in test_ids}
+    others = [case for case in cases if case.case_id not in test_ids]
+    if not splits or not others:
+        raise DataError(
+            f"the test list contains {'all' if splits else 'none'} of the cases",
+            where=path,
+            expected=f"some of the ids, such as {cases[0].case_id}",
+            got=join_limited(sorted(test_ids), 2),
+        )
+    rest = fractions[0] + fractions[1]
+    if rest <= 0:
+        raise ConfigError(
+            "the fractions leave nothing for train and valid", where="--split-fractions", got=join_limited(fractions)
+        )
+    return splits | _split_by_patient(others, (fractions[0] / rest, fractions[1] / rest, 0.0), seed)
+
+
+def _count_shared_patients(cases: Sequence[Case], splits: dict[str, Split]) -> int:
+    """Count the patients with cases in several splits, and warn about them."""
+    patient_splits = {(case.patient_id, splits[case.case_id]) for case in cases}
+    counts = Counter(patient for patient, _ in patient_splits)
+    if shared := sorted(patient for patient, count in counts.items() if count > 1):
+        log.warning("%d patients are in several splits, which inflates metrics: %s", len(shared), join_limited(shared))
+    return len(shared)

@@ -1,4 +1,4 @@
-"""Deal cases out by patient, stratified by class and seeded: to train, valid and test, or to folds."""
+"""Patient-grouped, stratified and seeded assignment of cases to train, valid and test, or to folds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from ggcam.data.case import SPLITS, Label
+from ggcam.data.case import SPLITS, Label, Split
 from ggcam.data.prepare.config import FRACTIONS
 from ggcam.data.prepared import Labels
 from ggcam.errors import ConfigError, join_limited
@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class _Patients:
-    """What the cases say of each patient.
+    """Numbers of cases per patient and class.
 
     Attributes:
-        of_case: index of each case's patient, shape (n,).
-        counts: cases of each patient in each class, shape (patients, classes).
+        case_patient: index of each case's patient, shape (n,).
+        counts: number of cases of each patient in each class, shape (patients, classes).
         class_names: shape (classes,).
     """
 
-    of_case: np.ndarray
+    case_patient: np.ndarray
     counts: np.ndarray
     class_names: np.ndarray
 
@@ -36,12 +36,12 @@ class _Patients:
     def count(cls, patient_ids: Sequence[str] | np.ndarray, labels: Sequence[int] | np.ndarray) -> _Patients:
         if len(patient_ids) != len(labels):
             raise ValueError(f"{len(patient_ids)} patient_ids, but {len(labels)} labels")
-        # np.unique sorts, which is what makes every split independent of the order of the cases.
-        patients, of_case = np.unique(np.asarray(patient_ids, dtype=np.str_), return_inverse=True)
-        class_names, of_class = np.unique(np.asarray(labels), return_inverse=True)
+        # np.unique sorts, which makes every split independent of the order of the cases.
+        patients, case_patient = np.unique(np.asarray(patient_ids, dtype=np.str_), return_inverse=True)
+        class_names, case_class = np.unique(np.asarray(labels), return_inverse=True)
         counts = np.zeros((len(patients), len(class_names)), dtype=np.int64)
-        np.add.at(counts, (of_case, of_class), 1)
-        return cls(of_case, counts, class_names)
+        np.add.at(counts, (case_patient, case_class), 1)
+        return cls(case_patient, counts, class_names)
 
 
 def split_by_patient(
@@ -49,20 +49,21 @@ def split_by_patient(
     labels: Sequence[int] | np.ndarray,
     fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 0,
-) -> np.ndarray:
-    """Deal the patients out to "train", "valid" and "test", so that each class is shared out in the given fractions.
+) -> list[Split]:
+    """Split cases into train, valid and test by patient, with the given fractions of each class.
 
-    Each class first sends its smallest patient to every split, so that none lacks it where it has patients enough.
-    The other patients follow, shuffled, those with more cases first, each to the split that lacks its classes most.
+    First the smallest patients of each class go to the splits that lack the class, so that every split has all classes
+    if there are enough patients. The other patients follow, shuffled, those with more cases first; each goes to the
+    split that lacks most of its classes.
 
     Args:
-        patient_ids: shape (n,), one for each case.
-        labels: shape (n,).
-        fractions: shares of train, valid and test; they sum to 1, and a split with 0 stays empty.
-        seed: another seed, another split. The order of the cases changes nothing.
+        patient_ids: patient of each case, shape (n,).
+        labels: class of each case, shape (n,).
+        fractions: fractions of train, valid and test, with sum 1; a split with fraction 0 stays empty.
+        seed: random seed. The result does not depend on the order of the cases.
 
     Returns:
-        Split of each case, strings of shape (n,). Cases of one patient are always in the same one.
+        Split of each case. All cases of a patient are in the same split.
 
     Raises:
         ConfigError: the fractions do not sum to 1, or there are fewer patients than splits.
@@ -70,116 +71,136 @@ def split_by_patient(
     check_fractions(fractions)
     patients = _Patients.count(patient_ids, labels)
     counts = patients.counts
-    demanded = [split for split in range(len(SPLITS)) if fractions[split] > 0]
-    if len(counts) < len(demanded):
+    used_splits = [split for split in range(len(SPLITS)) if fractions[split] > 0]
+    if len(counts) < len(used_splits):
         raise ConfigError(
-            "too few patients to fill every split: a patient's cases are never parted",
-            expected=f"at least {len(demanded)} patients",
+            "there are too few patients to fill every split",
+            expected=f"at least {len(used_splits)} patients",
             got=f"{len(counts)} with {len(patient_ids)} cases",
-            hint="set the fractions of the splits you can do without to 0, or give patient ids",
+            hint="set the fractions of splits that you do not need to 0, or provide patient ids",
         )
 
     shuffled = np.random.default_rng(seed).permutation(len(counts))
     larger_first = shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")].tolist()
-    chosen, dealt = _deal(counts, larger_first, np.asarray(fractions), demanded)
-    _warn_of_gaps(dealt, demanded, patients.class_names)
-    return np.array(SPLITS)[chosen[patients.of_case]]
+    patient_split, assigned = _assign_patients(counts, larger_first, np.asarray(fractions), used_splits)
+    _warn_of_missing_classes(assigned, used_splits, patients.class_names)
+    return [SPLITS[split] for split in patient_split[patients.case_patient].tolist()]
 
 
-def _deal(
-    counts: np.ndarray, larger_first: list[int], fractions: np.ndarray, demanded: list[int]
+def _assign_patients(
+    counts: np.ndarray, larger_first: list[int], fractions: np.ndarray, used_splits: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split of each patient, shape (patients,), and the cases that each split got, shape (splits, classes)."""
+    """Return the split of each patient, and the number of cases of each class in each split."""
     target = fractions[:, None] * counts.sum(axis=0)
-    dealt = np.zeros_like(target)
-    chosen = np.full(len(counts), -1)
+    assigned = np.zeros_like(target)
+    patient_split = np.full(len(counts), -1)
 
-    def deal(patient: int, split: int) -> None:
-        chosen[patient] = split
-        dealt[split] += counts[patient]
+    def assign(patient: int, split: int) -> None:
+        patient_split[patient] = split
+        assigned[split] += counts[patient]
 
     rarest_first = np.argsort((counts > 0).sum(axis=0), kind="stable")
     for label in rarest_first:
         smaller_first = [patient for patient in reversed(larger_first) if counts[patient, label]]
-        # Splits that have nobody yet come first: so long as one is left, nobody may join another.
-        for split in sorted(demanded, key=lambda split: (dealt[split].any(), -fractions[split])):
-            free = next((patient for patient in smaller_first if chosen[patient] < 0), None)
-            if free is not None and not dealt[split, label]:
-                deal(free, split)
+        # Empty splits come first: as long as one is empty, no patient may join another.
+        for split in sorted(used_splits, key=lambda split: (assigned[split].any(), -fractions[split])):
+            free = next((patient for patient in smaller_first if patient_split[patient] < 0), None)
+            if free is not None and not assigned[split, label]:
+                assign(free, split)
 
     for patient in larger_first:
-        if chosen[patient] < 0:
-            deal(patient, _neediest(counts[patient], target[demanded], dealt[demanded], demanded))
-    return chosen, dealt
+        if patient_split[patient] < 0:
+            assign(patient, _choose_split(counts[patient], target[used_splits], assigned[used_splits], used_splits))
+    return patient_split, assigned
 
 
-def _neediest(count: np.ndarray, target: np.ndarray, dealt: np.ndarray, splits: list[int]) -> int:
-    """The split that lacks the greatest share of what a patient has, among those that still have room for all of it.
+def _choose_split(count: np.ndarray, target: np.ndarray, assigned: np.ndarray, splits: list[int]) -> int:
+    """Choose the split that lacks the largest fraction of a patient's classes, among those with room for all of it.
 
-    Shares, not numbers: else the patients with many cases, who come first, would all go to the largest split.
-    Beside the classes their sum counts: else the rounding of many small classes would starve a split.
+    Fractions, not numbers: otherwise the patients with many cases, who come first, would all go to the largest split.
+    The sum counts like another class: otherwise rounding errors of many small classes would leave a split too small.
     """
-    wanted = np.column_stack([target, target.sum(axis=1)])
-    lack = wanted - np.column_stack([dealt, dealt.sum(axis=1)])
-    of_patient = np.append(count, count.sum())
-    room = lack[:, -1] >= of_patient[-1]
-    need = np.where(room, (lack / wanted) @ of_patient, -np.inf) if room.any() else lack @ of_patient
+    target_and_sum = np.column_stack([target, target.sum(axis=1)])
+    missing = target_and_sum - np.column_stack([assigned, assigned.sum(axis=1)])
+    count_and_sum = np.append(count, count.sum())
+    has_room = missing[:, -1] >= count_and_sum[-1]
+    if has_room.any():
+        need = np.where(has_room, (missing / target_and_sum) @ count_and_sum, -np.inf)
+    else:
+        need = missing @ count_and_sum
     return splits[int(np.argmax(need))]
 
 
 def check_fractions(fractions: tuple[float, float, float]) -> None:
-    """Raise ConfigError unless the shares of train, valid and test can be such."""
+    """Check the fractions of train, valid and test.
+
+    Args:
+        fractions: the three fractions.
+
+    Raises:
+        ConfigError: a fraction is negative, or the sum is not 1.
+    """
     if min(fractions) < 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
         raise ConfigError(
             "the fractions of train, valid and test must be 0 or more and sum to 1",
             where="--split-fractions",
+            expected=f"for example {join_limited(FRACTIONS)}",
             got=f"{join_limited(fractions)} (sum {sum(fractions):g})",
-            expected=f"{join_limited(FRACTIONS)}, say",
         )
 
 
-def _warn_of_gaps(dealt: np.ndarray, demanded: Sequence[int], class_names: np.ndarray) -> None:
-    for split in demanded:
-        missing = class_names[dealt[split] == 0]
+def _warn_of_missing_classes(assigned: np.ndarray, used_splits: Sequence[int], class_names: np.ndarray) -> None:
+    for split in used_splits:
+        missing = class_names[assigned[split] == 0]
         if len(missing):
             log.warning("no case of class %s in %s: it has too few patients", join_limited(missing), SPLITS[split])
 
 
-def folds(
+def assign_folds(
     patient_ids: Sequence[str] | np.ndarray, labels: Sequence[int] | np.ndarray, k: int, seed: int = 0
-) -> np.ndarray:
-    """Number of the fold, 0 to k - 1, in which each case is held out; patient-grouped, stratified, seeded.
+) -> Int[np.ndarray, " n"]:
+    """Assign cases to folds by patient, stratified by class.
+
+    Args:
+        patient_ids: patient of each case, shape (n,).
+        labels: class of each case, shape (n,).
+        k: number of folds.
+        seed: random seed. The result does not depend on the order of the cases.
 
     Returns:
-        Integers of shape (n,). The order of the cases changes nothing.
+        Number of the fold, 0 to k - 1, in which each case is held out, shape (n,).
 
     Raises:
-        ConfigError: k is below 2, or a class has fewer patients than k.
+        ConfigError: k is below 2, or a class has fewer than k patients.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
     patients = _Patients.count(patient_ids, labels)
-    fewest = int((patients.counts > 0).sum(axis=0).min()) if len(patients.counts) else 0
-    if not 2 <= k <= fewest:
+    max_folds = int((patients.counts > 0).sum(axis=0).min()) if len(patients.counts) else 0
+    if not 2 <= k <= max_folds:
         raise ConfigError(
-            f"{k} folds cannot be made",
+            f"the data cannot be divided into {k} folds",
             where="--folds",
-            expected=f"2 or more, and at most {fewest}, the number of patients in the smallest class",
+            expected=f"2 or more, and at most {max_folds}, the number of patients in the smallest class",
         )
-    dealer = StratifiedGroupKFold(n_splits=k, shuffle=True, random_state=seed)
-    fold = np.empty(len(patients.of_case), dtype=np.int64)
-    for number, (_, held_out) in enumerate(dealer.split(np.zeros(len(fold)), labels, groups=patients.of_case)):
+    splitter = StratifiedGroupKFold(n_splits=k, shuffle=True, random_state=seed)
+    fold = np.empty(len(patients.case_patient), dtype=np.int64)
+    for number, (_, held_out) in enumerate(splitter.split(np.zeros(len(fold)), labels, groups=patients.case_patient)):
         fold[held_out] = number
     return fold
 
 
-def strata(labels: Labels | Sequence[Label]) -> Int[np.ndarray, " n"]:
-    """By what cases are dealt out, shape (n,): the class; where they may have several labels, the rarest that each has.
+def assign_strata(labels: Labels | Sequence[Label]) -> Int[np.ndarray, " n"]:
+    """Assign each case to a stratum: its class, or in multi-label data the rarest of its labels.
 
-    The rarest, since it has the fewest cases to go round. A case without a label is dealt out with its like, as a class
-    numbered beyond the others.
+    Args:
+        labels: class index of each case; or per case 1, 0 or None (NaN) for each label.
+
+    Returns:
+        Stratum of each case, shape (n,). Cases without any label form a stratum of their own, with the number of
+        labels as its index.
     """
-    values = np.asarray(labels, dtype=np.float64)  # in which None is NaN
+    values = np.asarray(labels, dtype=np.float64)  # None becomes NaN
     if values.ndim == 1:
         return values.astype(np.int64)
     present = values == 1
@@ -188,13 +209,22 @@ def strata(labels: Labels | Sequence[Label]) -> Int[np.ndarray, " n"]:
 
 
 def merge_rare(
-    stratum: Int[np.ndarray, " n"], patient_ids: Sequence[str] | np.ndarray, least: int
+    stratum: Int[np.ndarray, " n"], patient_ids: Sequence[str] | np.ndarray, min_patients: int
 ) -> Int[np.ndarray, " n"]:
-    """The smallest strata put together until each has so many patients, or one is left; shape (n,)."""
-    made = stratum.copy()
+    """Merge the smallest strata until each has enough patients, or only one is left.
+
+    Args:
+        stratum: stratum of each case, shape (n,).
+        patient_ids: patient of each case, shape (n,).
+        min_patients: minimum number of patients per stratum.
+
+    Returns:
+        Merged stratum of each case, shape (n,).
+    """
+    merged = stratum.copy()
     while True:
-        patients = {each: len(set(np.asarray(patient_ids)[made == each])) for each in np.unique(made).tolist()}
-        smallest, *others = sorted(patients, key=lambda each: (patients[each], each))
-        if patients[smallest] >= least or not others:
-            return made
-        made[made == smallest] = others[0]
+        patients = {index: len(set(np.asarray(patient_ids)[merged == index])) for index in np.unique(merged).tolist()}
+        smallest, *others = sorted(patients, key=lambda index: (patients[index], index))
+        if patients[smallest] >= min_patients or not others:
+            return merged
+        merged[merged == smallest] = others[0]

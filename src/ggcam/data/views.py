@@ -1,6 +1,6 @@
-"""A prepared folder arranged for one run of a study: another split, fewer training cases, or something else for gaze.
+"""Views of a prepared folder for one run: another split, fewer training cases, or a control in place of gaze.
 
-Nothing is written: an arrangement is a view of the folder, so that all runs of a study share its images.
+A view writes nothing, so all runs of a study share the images of the folder.
 """
 
 from __future__ import annotations
@@ -14,22 +14,29 @@ from numpy.random import Generator
 
 from ggcam.data.case import Frame
 from ggcam.data.prepared import PreparedData
-from ggcam.data.stratify import folds, merge_rare, strata
+from ggcam.data.stratify import assign_folds, assign_strata, merge_rare
 from ggcam.data.view_config import Control, ViewConfig
 from ggcam.errors import ConfigError
 
-MASK_POINTS = 32
-"""A mask or a blob becomes points on a grid of so many, along the frame's longer side."""
+GRID_POINTS = 32
+"""Number of grid points, along the frame's longer side, at which a mask or a blob becomes fixations."""
 
-CENTRE_SIGMA = 0.2
-"""Standard deviation of the blob in the centre, as a share of each side."""
+CENTRE_CONTROL_SIGMA = 0.2
+"""Standard deviation of the blob in the centre, as a fraction of each side."""
 
 
 def apply_view(data: PreparedData, config: ViewConfig) -> PreparedData:
-    """The data of one run. The same config gives the same arrangement.
+    """Select the data of one run.
+
+    Args:
+        data: the prepared folder.
+        config: options of the view. The same options give the same view.
+
+    Returns:
+        The selected data; `data` itself for the default options.
 
     Raises:
-        ConfigError: a class has fewer patients than there are folds, or a control lacks what it is made of.
+        ConfigError: a class has fewer patients than there are folds, or the data do not support the control.
     """
     if config.folds:
         data = with_folds(data, config.folds, config.fold, config.view_seed)
@@ -38,38 +45,57 @@ def apply_view(data: PreparedData, config: ViewConfig) -> PreparedData:
     return data if config.control == "none" else with_control(data, config.control, config.view_seed)
 
 
-def with_folds(data: PreparedData, count: int, fold: int, seed: int) -> PreparedData:
-    """Test on one fold, validate on the next, train on the others; patients stay together, `strata` are shared out.
+def with_folds(data: PreparedData, num_folds: int, fold: int, seed: int) -> PreparedData:
+    """Split data for cross-validation: one fold for test, the next for validation, the others for training.
 
-    Where cases may have several labels, one may be too rare to be in every fold: such strata are shared out together.
+    Folds are grouped by patient and stratified. In multi-label data, strata with fewer patients than folds are merged.
+
+    Args:
+        data: the prepared folder.
+        num_folds: number of folds.
+        fold: number of the test fold, from 0.
+        seed: random seed of the folds.
+
+    Returns:
+        The same cases with another split.
 
     Raises:
-        ConfigError: a class has fewer patients than `count`.
+        ConfigError: a class has fewer patients than `num_folds`.
     """
-    patients, stratum = data.cases["patient_id"].to_numpy(np.str_), strata(data.labels_of(data.cases))
+    patients, stratum = data.cases["patient_id"].to_numpy(np.str_), assign_strata(data.labels_of(data.cases))
     if data.multi_label:
-        stratum = merge_rare(stratum, patients, count)
-    number = folds(patients, stratum, count, seed)
-    split = np.where(number == fold, "test", np.where(number == (fold + 1) % count, "valid", "train"))
+        stratum = merge_rare(stratum, patients, num_folds)
+    case_fold = assign_folds(patients, stratum, num_folds, seed)
+    split = np.where(case_fold == fold, "test", np.where(case_fold == (fold + 1) % num_folds, "valid", "train"))
     return replace(data, cases=data.cases.assign(split=split))
 
 
-def with_train_cases(data: PreparedData, most: int, seed: int) -> PreparedData:
-    """Keep at most `most` training cases, whole patients, `strata` in turn; validation and test stay as they are."""
+def with_train_cases(data: PreparedData, max_cases: int, seed: int) -> PreparedData:
+    """Keep a stratified choice of the training cases, and all validation and test cases.
+
+    Args:
+        data: the prepared folder.
+        max_cases: maximum number of training cases. A larger choice contains the smaller ones.
+        seed: random seed of the choice.
+
+    Returns:
+        The data with fewer training cases; all cases of a patient are kept or left out together.
+    """
     cases = data.cases
-    train = (cases["split"] == "train").to_numpy()
-    learned = cases.loc[train]
-    order = _patients_in_turn(learned["patient_id"], strata(data.labels_of(learned)), np.random.default_rng(seed))
-    sizes = learned.groupby("patient_id").size()
-    taken = order[np.cumsum(sizes.loc[order].to_numpy()) <= most]
-    keep = ~train | cases["patient_id"].isin(taken.tolist()).to_numpy()
-    return _selected(data, keep)
+    is_train = (cases["split"] == "train").to_numpy()
+    train = cases.loc[is_train]
+    strata = assign_strata(data.labels_of(train))
+    order = _interleave_strata(train["patient_id"], strata, np.random.default_rng(seed))
+    sizes = train.groupby("patient_id").size()
+    chosen = order[np.cumsum(sizes.loc[order].to_numpy()) <= max_cases]
+    keep = ~is_train | cases["patient_id"].isin(chosen.tolist()).to_numpy()
+    return _select_cases(data, keep)
 
 
-def _patients_in_turn(
+def _interleave_strata(
     patient_id: pd.Series, stratum: Int[np.ndarray, " n"], rng: Generator
 ) -> Shaped[np.ndarray, " patients"]:
-    """Patients shuffled, one of each stratum after the other; a patient of several counts for the first one."""
+    """Shuffle patients, and order them so that strata alternate; a patient belongs to the stratum of the first case."""
     patients = pd.DataFrame({"patient_id": patient_id, "stratum": stratum})
     patients = patients.drop_duplicates("patient_id").sort_values("patient_id")
     shuffled = patients.iloc[rng.permutation(len(patients))]
@@ -77,102 +103,113 @@ def _patients_in_turn(
     return shuffled.assign(turn=turn).sort_values(["turn", "stratum"])["patient_id"].to_numpy()
 
 
-def _selected(data: PreparedData, keep: Bool[np.ndarray, " cases"]) -> PreparedData:
+def _select_cases(data: PreparedData, keep: Bool[np.ndarray, " cases"]) -> PreparedData:
     cases = data.cases[keep].reset_index(drop=True)
-    there = set(cases["case_id"])
+    kept_ids = set(cases["case_id"])
     tables = {name: getattr(data, name) for name in ("fixations", "regions")}
     return replace(
         data,
         cases=cases,
-        **{name: table[table["case_id"].isin(there)].reset_index(drop=True) for name, table in tables.items()},
+        **{name: table[table["case_id"].isin(kept_ids)].reset_index(drop=True) for name, table in tables.items()},
     )
 
 
 def with_control(data: PreparedData, control: Control, seed: int) -> PreparedData:
-    """Put something else in the place of the gaze of the training and validation cases that have any.
+    """Replace the gaze of the training and validation cases by a control.
 
-    All else stays: which cases are guided, and how. What a guidance gains with a control it does not owe to where
-    readers looked on *this* image. Where fixations name labels, so do those of a control: the same of the case's
-    labels have gaze of their own; but shuffled gaze names what it did in the other case.
+    Everything else stays the same, including which cases are guided. What a guidance gains with a control cannot be due
+    to where readers looked on *this* image. Where fixations have labels, those of the control have the same labels of
+    the case; shuffled gaze keeps the labels of the other case.
+
+    Args:
+        data: the prepared folder.
+        control: what replaces the gaze.
+        seed: random seed of the control.
+
+    Returns:
+        The data with other fixations in training and validation.
 
     Raises:
-        ConfigError: "lung-mask", and a guided case has no mask of its lungs; or "shuffled-gaze" of a single case.
+        ConfigError: a guided case has no lung mask (for "lung-mask"), or only one case of a split has gaze (for
+            "shuffled-gaze").
     """
     rng = np.random.default_rng(seed)
-    learned = data.cases["split"] != "test"
-    guided = data.cases.loc[learned & data.cases["has_gaze"], ["case_id", "split"]]
-    of_guided = data.fixations["case_id"].isin(guided["case_id"])
-    gaze = data.fixations.loc[of_guided]
+    not_test = data.cases["split"] != "test"
+    guided = data.cases.loc[not_test & data.cases["has_gaze"], ["case_id", "split"]]
+    is_replaced = data.fixations["case_id"].isin(guided["case_id"])
+    gaze = data.fixations.loc[is_replaced]
     if control == "shuffled-gaze":
-        made = _shuffled(data, guided, gaze, rng)
+        replaced = _shuffle_gaze(data, guided, gaze, rng)
     elif control == "random-map":
-        made = _scattered(data, gaze, rng)
+        replaced = _scatter_fixations(data, gaze, rng)
     elif control == "centre":
-        made = _central(data, guided["case_id"].to_numpy(), gaze)
+        replaced = _centre_blob(data, guided["case_id"].to_numpy(), gaze)
     else:
-        made = _in_lungs(data, guided["case_id"].to_numpy(), gaze)
+        replaced = _lung_mask(data, guided["case_id"].to_numpy(), gaze)
     if data.multi_label and control in ("centre", "lung-mask"):
-        named = gaze[["case_id", "label"]].drop_duplicates()
-        made = made.drop(columns="label").merge(named, on="case_id")
-    return replace(data, fixations=pd.concat([data.fixations[~of_guided], made], ignore_index=True))
+        labels = gaze[["case_id", "label"]].drop_duplicates()
+        replaced = replaced.drop(columns="label").merge(labels, on="case_id")
+    return replace(data, fixations=pd.concat([data.fixations[~is_replaced], replaced], ignore_index=True))
 
 
-def _shuffled(data: PreparedData, guided: pd.DataFrame, gaze: pd.DataFrame, rng: Generator) -> pd.DataFrame:
-    """Every case gets the whole gaze of another one of its split."""
+def _shuffle_gaze(data: PreparedData, guided: pd.DataFrame, gaze: pd.DataFrame, rng: Generator) -> pd.DataFrame:
+    """Give every case the whole gaze of another case of its split."""
     new_owner: dict[str, str] = {}
     for split, cases in guided.groupby("split"):
         if len(cases) < 2:
             raise ConfigError(
-                "gaze cannot be shuffled", where=f"{data.root}, split {split}", got="a single case with gaze"
+                "gaze cannot be shuffled among fewer than two cases",
+                where=f"{data.root}, split {split}",
+                got="a single case with gaze",
             )
         ids = cases["case_id"].to_numpy()[rng.permutation(len(cases))]
-        new_owner |= dict(zip(ids, np.roll(ids, 1), strict=True))  # a single cycle: nobody keeps their own
+        new_owner |= dict(zip(ids, np.roll(ids, 1), strict=True))  # one cycle, so no case keeps its own gaze
     return gaze.assign(case_id=[new_owner[case_id] for case_id in gaze["case_id"]])
 
 
-def _scattered(data: PreparedData, gaze: pd.DataFrame, rng: Generator) -> pd.DataFrame:
-    """Every fixation keeps its duration and goes anywhere in the frame."""
+def _scatter_fixations(data: PreparedData, gaze: pd.DataFrame, rng: Generator) -> pd.DataFrame:
+    """Move every fixation to a random position in the frame; its duration stays the same."""
     x, y = rng.random((2, len(gaze)))
     return gaze.assign(x_px=x * data.frame.width_px, y_px=y * data.frame.height_px)
 
 
-def _central(data: PreparedData, case_ids: np.ndarray, gaze: pd.DataFrame) -> pd.DataFrame:
-    """A broad blob in the middle of the frame, the same for every case."""
+def _centre_blob(data: PreparedData, case_ids: np.ndarray, gaze: pd.DataFrame) -> pd.DataFrame:
+    """Give every case the same broad blob in the middle of the frame."""
     x, y = _grid_points(data.frame)
     distance2 = (x / data.frame.width_px - 0.5) ** 2 + (y / data.frame.height_px - 0.5) ** 2
-    weight = np.exp(-distance2 / (2 * CENTRE_SIGMA**2))
+    weight = np.exp(-distance2 / (2 * CENTRE_CONTROL_SIGMA**2))
     count = len(case_ids)
-    return _points(np.repeat(case_ids, len(x)), np.tile(x, count), np.tile(y, count), np.tile(weight, count), gaze)
+    return _fixation_table(
+        np.repeat(case_ids, len(x)), np.tile(x, count), np.tile(y, count), np.tile(weight, count), gaze
+    )
 
 
-def _in_lungs(data: PreparedData, case_ids: np.ndarray, gaze: pd.DataFrame) -> pd.DataFrame:
-    """Both lungs, evenly."""
+def _lung_mask(data: PreparedData, case_ids: np.ndarray, gaze: pd.DataFrame) -> pd.DataFrame:
+    """Give every case fixations that cover both of its lungs evenly."""
     x, y = _grid_points(data.frame)
     rows, columns = y.astype(int), x.astype(int)
     inside = np.zeros((len(case_ids), len(x)), dtype=bool)
-    for covered, case_id in zip(inside, case_ids, strict=True):
+    for in_lungs, case_id in zip(inside, case_ids, strict=True):
         for name, mask in data.read_masks(case_id).items():
             if name != "mediastinum":
-                covered |= mask[rows, columns]
-        if not covered.any():
-            raise ConfigError(
-                "the control lung-mask needs a mask of the lungs", where=data.root, got=f"none for case {case_id}"
-            )
-    owner, at = np.nonzero(inside)
-    return _points(case_ids[owner], x[at], y[at], np.ones(len(at)), gaze)
+                in_lungs |= mask[rows, columns]
+        if not in_lungs.any():
+            raise ConfigError("the control lung-mask needs lung masks", where=data.root, got=f"none for case {case_id}")
+    owner, point = np.nonzero(inside)
+    return _fixation_table(case_ids[owner], x[point], y[point], np.ones(len(point)), gaze)
 
 
 def _grid_points(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """x_px and y_px of points that cover the frame evenly."""
-    step = max(frame.height_px, frame.width_px) / MASK_POINTS
+    """Return x_px and y_px of points that cover the frame evenly."""
+    step = max(frame.height_px, frame.width_px) / GRID_POINTS
     x, y = np.meshgrid(np.arange(step / 2, frame.width_px, step), np.arange(step / 2, frame.height_px, step))
     return x.ravel(), y.ravel()
 
 
-def _points(
-    case_id: np.ndarray, x_px: np.ndarray, y_px: np.ndarray, weight: np.ndarray, like: pd.DataFrame
+def _fixation_table(
+    case_id: np.ndarray, x_px: np.ndarray, y_px: np.ndarray, weight: np.ndarray, gaze: pd.DataFrame
 ) -> pd.DataFrame:
-    """Fixations table of points, with the median resolution of the gaze whose place they take."""
+    """Make a table of fixations, with the median resolution of the gaze that they replace."""
     return pd.DataFrame(
         {
             "case_id": case_id,
@@ -181,8 +218,8 @@ def _points(
             "y_px": y_px,
             "start_s": np.nan,
             "duration_s": weight,
-            "px_per_degree_x": like["px_per_degree_x"].median(),
-            "px_per_degree_y": like["px_per_degree_y"].median(),
+            "px_per_degree_x": gaze["px_per_degree_x"].median(),
+            "px_per_degree_y": gaze["px_per_degree_y"].median(),
             "label": None,
         }
     )

@@ -1,1 +1,1 @@
-"""The original GG-CAM's data files and preprocessing."""
+"""Data files and preprocessing of the original GG-CAM."""

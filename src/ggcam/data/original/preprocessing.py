@@ -1,8 +1,9 @@
-"""What the original GG-CAM's Data Processing does to images, masks, gaze and table, defects included.
+"""The preprocessing of the original GG-CAM for images, masks, gaze and split, defects included.
 
-An image is laid in the middle of a canvas twice the frame's size (3072x2560), and every second pixel is kept: nothing
-is scaled to fit, so a small image stays small, a larger one is cropped (a landscape one of 3056 px loses 248 px at each
-side), and detail aliases. The table is split by its order, image by image, so a patient may be on both sides.
+An image is placed in the middle of a canvas of twice the frame's size (3072x2560), and every second pixel is kept.
+Images are not scaled to fit: a small image stays small, a large one is cropped (a landscape image of 3056 px loses
+248 px on each side), and details alias. The split follows the order of the table, so the images of a patient may be in
+several splits.
 """
 
 from __future__ import annotations
@@ -18,57 +19,94 @@ from ggcam.errors import ConfigError, DataError, join_limited
 from ggcam.gaze.fixations import Fixations
 
 STRIDE_PX = 2
-"""Every second pixel of the canvas is kept: `Down2`."""
+"""Every second pixel of the canvas is kept, as in the folder names `Down2_...`."""
 
 BLURS_PX = (200, 500, 800)
-"""Sides of the blur kernels, in pixels of the raw image; 500 was used for training."""
+"""Sizes of the blur kernels in pixels of the raw image; 500 was used for training."""
 
-GAZE_MAP = "gaze_map="
-"""Begins a flag of cases whose fixations are the cells of a blurred map; the folder that it lay in follows."""
+GAZE_MAP_FLAG = "gaze_map="
+"""Prefix of the flag of cases whose fixations are cells of a blurred map; the name of the map's folder follows."""
 
 
 def folder_name(blur_px: int) -> str:
-    """Where the files of one blur lie."""
+    """Return the name of the folder with the files of one blur.
+
+    Args:
+        blur_px: size of the blur kernel in pixels.
+
+    Returns:
+        Such as "Down2_Blur500".
+    """
     return f"Down{STRIDE_PX}_Blur{blur_px}"
 
 
-def place(frame: Frame, height_px: int, width_px: int) -> Affine:
-    """Raw image -> frame. The centre of a kept raw pixel becomes the centre of its pixel in the frame."""
+def affine_to_frame(frame: Frame, height_px: int, width_px: int) -> Affine:
+    """Compute the map from a raw image to the frame.
+
+    The centre of each kept raw pixel becomes the centre of its pixel in the frame.
+
+    Args:
+        frame: size of the result.
+        height_px: height of the raw image.
+        width_px: width of the raw image.
+
+    Returns:
+        The map of continuous pixel coordinates.
+    """
     half = 0.5 - 0.5 / STRIDE_PX
     return Affine(
         scale_x=1 / STRIDE_PX,
-        shift_x_px=_before(frame.width_px, width_px) / STRIDE_PX + half,
+        shift_x_px=_padding(frame.width_px, width_px) / STRIDE_PX + half,
         scale_y=1 / STRIDE_PX,
-        shift_y_px=_before(frame.height_px, height_px) / STRIDE_PX + half,
+        shift_y_px=_padding(frame.height_px, height_px) / STRIDE_PX + half,
     )
 
 
 def crops(frame: Frame, height_px: int, width_px: int) -> bool:
-    """Whether a raw image is larger than the canvas, so that its margins are lost."""
+    """Tell whether a raw image is larger than the canvas, so that its margins are lost.
+
+    Args:
+        frame: size of the result.
+        height_px: height of the raw image.
+        width_px: width of the raw image.
+
+    Returns:
+        True if it is cropped.
+    """
     return height_px > STRIDE_PX * frame.height_px or width_px > STRIDE_PX * frame.width_px
 
 
 def sample(
     pixels: Shaped[np.ndarray, "h w"], frame: Frame, stride_px: int = STRIDE_PX
 ) -> Shaped[np.ndarray, "rows columns"]:
-    """Lay an array in the middle of the canvas and keep every so manieth pixel; 0 or false beyond the array.
+    """Place an array in the middle of the canvas, and keep every n-th pixel.
 
     Args:
-        pixels: shape (h, w), of any type.
-        frame: half the canvas's size.
-        stride_px: between kept pixels of the canvas; it divides the canvas.
+        pixels: array of any type, shape (h, w).
+        frame: half of the size of the canvas.
+        stride_px: distance of kept pixels; it must divide the sides of the canvas.
+
+    Returns:
+        The kept pixels; 0 or False outside the array.
     """
     kept = np.zeros(
         (STRIDE_PX * frame.height_px // stride_px, STRIDE_PX * frame.width_px // stride_px), dtype=pixels.dtype
     )
-    to_rows, from_rows = _kept(frame.height_px, pixels.shape[0], stride_px)
-    to_columns, from_columns = _kept(frame.width_px, pixels.shape[1], stride_px)
+    to_rows, from_rows = _kept_slices(frame.height_px, pixels.shape[0], stride_px)
+    to_columns, from_columns = _kept_slices(frame.width_px, pixels.shape[1], stride_px)
     kept[to_rows, to_columns] = pixels[from_rows, from_columns]
     return kept
 
 
-def divided_by_maximum(pixels: Shaped[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """The pixels as float32 of maximum 1; all zero where the original would divide 0 by 0."""
+def divide_by_maximum(pixels: Shaped[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Divide an image by its maximum.
+
+    Args:
+        pixels: shape (h, w), 0 or more.
+
+    Returns:
+        The image with maximum 1; all zero for a black image, where the original would divide by 0.
+    """
     values = pixels.astype(np.float32)
     peak = values.max(initial=0)
     return values / peak if peak > 0 else values
@@ -82,109 +120,126 @@ def process(
     label: int,
     frame: Frame,
 ) -> dict[int, OriginalFile]:
-    """One case's files, by the side of the blur kernel.
+    """Compute the content of one case's files.
 
-    A fixation counts by its duration, at the raw pixel that it is on; those off the image do not. The map is zero where
-    no gaze is left, where the original writes NaN.
+    A fixation counts with its duration at its raw pixel; fixations off the image are ignored. Without gaze the map is
+    zero, whereas the original writes NaN.
 
     Args:
-        pixels: shape (h, w), black 0.
-        fixations: in pixels of the raw image.
-        lung: both lungs, shape (h, w).
-        heart: the mediastinum, shape (h, w).
+        pixels: image with black as 0, shape (h, w).
+        fixations: fixations in pixels of the raw image.
+        lung: mask of both lungs, shape (h, w).
+        heart: mask of the mediastinum, shape (h, w).
         label: class index.
         frame: size of the result.
+
+    Returns:
+        Content of the file for each size of the blur kernel.
     """
-    from ggcam.gaze.original_map import original_map  # brings torch, which preparing can do without
+    from ggcam.gaze.original_map import original_map  # imports torch, which other ways of preparing do not need
 
     height, width = pixels.shape
     on_image = fixations.select(fixations.inside(height, width))
-    cxr = divided_by_maximum(sample(pixels, frame))
+    cxr = divide_by_maximum(sample(pixels, frame))
     cell = STRIDE_PX * CELL_PX
     masks = [sample(mask, frame, cell) for mask in (lung, heart)]
     canvas = (STRIDE_PX * frame.height_px, STRIDE_PX * frame.width_px)
-    rows, columns = (np.floor(at).astype(np.int64) for at in (on_image.y_px, on_image.x_px))
+    rows, columns = (np.floor(position).astype(np.int64) for position in (on_image.y_px, on_image.x_px))
     maps = {
         blur: original_map(rows, columns, on_image.duration_s, (height, width), blur, canvas, cell) for blur in BLURS_PX
     }
     return {
-        blur: OriginalFile(cxr, drawn.astype(np.float32), masks[0], masks[1], label) for blur, drawn in maps.items()
+        blur: OriginalFile(cxr, gaze_map.astype(np.float32), masks[0], masks[1], label)
+        for blur, gaze_map in maps.items()
     }
 
 
 def split_by_position(
     case_ids: Sequence[str],
     labels: Sequence[int],
-    shares: tuple[float, float, float],
+    split_fractions: tuple[float, float, float],
     fraction: float = 1.0,
     seed: int = 0,
 ) -> dict[str, Split]:
-    """Split of each case that is taken: per class, in the order given, the first share, the next and the rest.
+    """Split cases by their order: of each class the first cases for training, the next for validation, then test.
 
     Args:
-        case_ids: in the order of the table.
-        labels: class of each.
-        shares: of train, valid and test; they sum to 1.
-        fraction: of each split that is taken, drawn with the seeds `seed`, `seed + 1` and `seed + 2`. The original as
-            shipped takes 0.01.
-        seed: decides which cases are taken, and nothing else.
+        case_ids: ids in the order of the table.
+        labels: class of each case.
+        split_fractions: fractions of train, valid and test, with sum 1.
+        fraction: fraction of each split to keep, drawn with the seeds `seed`, `seed + 1` and `seed + 2`. The released
+            code keeps 0.01.
+        seed: random seed of the cases to keep.
+
+    Returns:
+        Split of each case that is kept.
 
     Raises:
-        ConfigError: the fraction leaves a split without a case that had some.
+        ConfigError: the fraction leaves no case of a split that has some.
     """
     import pandas as pd
 
     parts: dict[Split, list[pd.Series]] = {split: [] for split in SPLITS}
     table = pd.Series(list(case_ids), dtype=object)
-    for _, of_class in table.groupby(np.asarray(labels)):
-        # 1 - 0.2 is 0.8, as the original has it; 0.7 + 0.1 is a little less.
-        cuts = [int(shares[0] * len(of_class)), int((1 - shares[2]) * len(of_class))]
-        for split, start, end in zip(SPLITS, [0, *cuts], [*cuts, len(of_class)], strict=True):
-            parts[split].append(of_class.iloc[start:end])
+    for _, class_ids in table.groupby(np.asarray(labels)):
+        # 1 - 0.2 is 0.8, as in the original; 0.7 + 0.1 is a little less.
+        cuts = [int(split_fractions[0] * len(class_ids)), int((1 - split_fractions[2]) * len(class_ids))]
+        for split, start, end in zip(SPLITS, [0, *cuts], [*cuts, len(class_ids)], strict=True):
+            parts[split].append(class_ids.iloc[start:end])
     splits: dict[str, Split] = {}
-    for number, (split, of_split) in enumerate(parts.items()):
-        whole = pd.concat(of_split)
-        taken = whole.sample(frac=fraction, random_state=seed + number)
-        if len(whole) and not len(taken):
+    for number, (split, split_ids) in enumerate(parts.items()):
+        ids = pd.concat(split_ids)
+        kept = ids.sample(frac=fraction, random_state=seed + number)
+        if len(ids) and not len(kept):
             raise ConfigError(
-                f"a fraction of {fraction:g} leaves no {split} case",
+                f"a fraction of {fraction:g} leaves no {split} cases",
                 where="--subset-fraction",
-                got=f"{len(whole):,} cases",
-                expected=f"above {0.5 / len(whole):.2g}",
+                got=f"{fraction:g} of {len(ids):,} cases",
+                expected=f"above {0.5 / len(ids):.2g}",
             )
-        splits |= dict.fromkeys(taken.tolist(), split)
+        splits |= dict.fromkeys(kept.tolist(), split)
     return splits
 
 
 def is_processed(case: Case) -> bool:
-    """Whether the case comes from a file that this procedure wrote."""
-    return any(flag.startswith(GAZE_MAP) for flag in case.flags)
+    """Tell whether a case comes from a `.pt` file, which this preprocessing wrote.
+
+    Args:
+        case: the case.
+
+    Returns:
+        True if it is preprocessed already.
+    """
+    return any(flag.startswith(GAZE_MAP_FLAG) for flag in case.flags)
 
 
 def check_raw(cases: Sequence[Case]) -> None:
-    """Demand that no case has been through this procedure before.
+    """Check that no case is preprocessed already.
+
+    Args:
+        cases: cases to preprocess.
 
     Raises:
-        DataError: some have.
+        DataError: some cases are preprocessed already.
     """
-    done = [case.case_id for case in cases if is_processed(case)]
-    if done:
+    processed = [case.case_id for case in cases if is_processed(case)]
+    if processed:
         raise DataError(
-            "these cases have been through the original's procedure already",
+            "the cases are already preprocessed as in the original GG-CAM",
             where="--preset original",
-            got=join_limited(done),
-            hint="leave the preset out; --split source keeps their split",
+            got=join_limited(processed),
+            hint="leave the preset out, and keep their split with --split source",
         )
 
 
-def _before(frame_px: int, side_px: int) -> int:
-    """Canvas pixels before the array's first; negative where it is cropped. Floor division, as in the original."""
+def _padding(frame_px: int, side_px: int) -> int:
+    """Count the canvas pixels before the array; negative if it is cropped. Floor division, as in the original."""
     return (STRIDE_PX * frame_px - side_px) // 2
 
 
-def _kept(frame_px: int, side_px: int, stride_px: int) -> tuple[slice, slice]:
-    """Along one axis: which kept pixels lie on the array, and which of the array's pixels they are."""
-    before = _before(frame_px, side_px)
+def _kept_slices(frame_px: int, side_px: int, stride_px: int) -> tuple[slice, slice]:
+    """Return, along one axis, the slice of the kept pixels that lie on the array, and the slice of the array."""
+    before = _padding(frame_px, side_px)
     first = max(0, -(-before // stride_px))
     end = min(STRIDE_PX * frame_px // stride_px, -(-(before + side_px) // stride_px))
     start = first * stride_px - before

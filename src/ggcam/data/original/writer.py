@@ -1,4 +1,4 @@
-"""Cases of any source -> the `.pt` folders that the original GG-CAM trains on, one for each blur."""
+"""Writes the `.pt` folders that the original GG-CAM trains on, one for each blur, from cases of any source."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from ggcam.data.case import Case, Frame, Source, Split
-from ggcam.data.original.preprocessing import BLURS_PX, GAZE_MAP, folder_name, process
+from ggcam.data.original.preprocessing import BLURS_PX, GAZE_MAP_FLAG, folder_name, process
 from ggcam.data.original.pt_files import SPLIT_FOLDERS, write_original
 from ggcam.data.prepare.images import ImageOutcome, PixelFiles
-from ggcam.data.prepare.pipeline import DETERMINING, digests
+from ggcam.data.prepare.job import VERSIONED_PACKAGES, source_digests
 from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import ImageError, PreparedFolderError, join_limited
@@ -27,21 +27,21 @@ from ggcam.utils.versions import versions
 log = logging.getLogger(__name__)
 
 MARKER = "original.json"
-"""Written last: a folder that has it is whole."""
+"""Manifest that is written last: a folder with it is complete."""
 
 
 @dataclass(frozen=True, eq=False)
 class OriginalTask:
-    """One case's files to be.
+    """The files to write for one case.
 
     Attributes:
-        case_id: of the case.
-        files: the raw files.
-        fixations: in pixels of the raw image.
+        case_id: id of the case.
+        files: raw files of the case.
+        fixations: fixations in pixels of the raw image.
         label: class index.
         frame: size of the result.
-        targets: folder name -> the file to write.
-        copied: the image is such a file already, and is copied.
+        targets: file to write in each folder, by the folder's name.
+        is_copy: whether the raw image is a `.pt` file already, which is copied.
     """
 
     case_id: str
@@ -50,7 +50,7 @@ class OriginalTask:
     label: int
     frame: Frame
     targets: Mapping[str, Path]
-    copied: bool
+    is_copy: bool
 
 
 def write_original_folders(
@@ -61,26 +61,26 @@ def write_original_folders(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, int]:
-    """Write `Down2_Blur200`, `_Blur500` and `_Blur800` with the cases and the split of a prepared folder.
+    """Write `Down2_Blur200`, `Down2_Blur500` and `Down2_Blur800` with the cases and the split of a prepared folder.
 
-    Pixels, masks and gaze take the original's way from the raw files, whatever way the prepared folder took; where no
-    gaze is left, the map is zero and not NaN. Cases that are such files already are copied as they are, into the folder
-    of their own blur alone: a blurred map cannot be blurred anew. Killed at any moment, a second call goes on.
+    Pixels, masks and gaze are preprocessed from the raw files as in the original, independent of how the prepared
+    folder was made. Cases that are `.pt` files already are copied, only into the folder of their own blur, because a
+    blurred map cannot be blurred again. After an interruption, a second call continues.
 
     Args:
-        source: what the prepared folder was made of.
+        source: source of the prepared folder.
         data: the prepared folder.
-        out: folder to make; in it original.json tells of source, split and versions.
-        workers: processes; 0 for one a core.
-        overwrite: replace such a folder that is there already, once the new one is whole.
-        progress: called with the number of cases done and of all cases.
+        out: folder to create; its original.json records source, split and versions.
+        workers: maximum number of processes; 0 for one per core.
+        overwrite: whether to replace an existing folder of this kind, once the new one is complete.
+        progress: function that is called with the number of finished cases and of all cases.
 
     Returns:
-        Folder name -> number of files.
+        Number of files in each folder, by the folder's name.
 
     Raises:
-        ImageError: a raw file that could be read before cannot be now.
-        PreparedFolderError: something is in the way of `out`, or there is no room.
+        ImageError: a raw file can no longer be read.
+        PreparedFolderError: `out` exists and cannot be replaced, or the disk is full.
     """
     out = Path(out).resolve()
     splits: dict[str, Split] = dict(zip(data.cases["case_id"], data.cases["split"], strict=True))
@@ -88,19 +88,19 @@ def write_original_folders(
     counts = Counter(folder for case in cases for folder in _folders(case))
     job = {
         "format": "original",
-        "versions": ", ".join(f"{name} {version}" for name, version in versions(*DETERMINING, "torch").items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions(*VERSIONED_PACKAGES, "torch").items()),
         "size": str(data.frame),
         "source": source.name,
         "folders": ", ".join(counts),
-        **digests(source, splits),
+        **source_digests(source, splits),
     }
-    partial = StagingFolder(out, job, overwrite, MARKER)
-    if partial.published:
-        partial.clear()
+    staging = StagingFolder(out, job, overwrite, MARKER)
+    if staging.published:
+        staging.clear()
         return dict(counts)
     for folder in counts:
         for name in SPLIT_FOLDERS.values():
-            (partial.data / folder / name).mkdir(parents=True, exist_ok=True)
+            (staging.data / folder / name).mkdir(parents=True, exist_ok=True)
     tasks = [
         OriginalTask(
             case_id=case.case_id,
@@ -109,25 +109,33 @@ def write_original_folders(
             label=case.class_index,
             frame=data.frame,
             targets={
-                folder: partial.data / folder / SPLIT_FOLDERS[splits[case.case_id]] / f"{case.case_id}.pt"
+                folder: staging.data / folder / SPLIT_FOLDERS[splits[case.case_id]] / f"{case.case_id}.pt"
                 for folder in _folders(case)
             },
-            copied=_map_folder(case) is not None,
+            is_copy=_map_folder(case) is not None,
         )
         for case in cases
-        if case.case_id not in partial.done
+        if case.case_id not in staging.done
     ]
-    _write(tasks, partial, len(cases), workers, progress)
-    if without := [case.case_id for case in cases if not case.masks and _map_folder(case) is None]:
-        log.warning("%d cases have no masks; their lung and heart are empty: %s", len(without), join_limited(without))
+    _write_cases(tasks, staging, len(cases), workers, progress)
+    if no_masks := [case.case_id for case in cases if not case.masks and _map_folder(case) is None]:
+        log.warning(
+            "%d cases have no masks, so their lung and heart are empty: %s", len(no_masks), join_limited(no_masks)
+        )
     record = {**job, "class_names": data.class_names, "split": data.meta["split"], "files": counts}
-    (partial.data / MARKER).write_text(json.dumps(record, indent=1), encoding="utf-8")
-    partial.publish()
+    (staging.data / MARKER).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    staging.publish()
     return dict(counts)
 
 
 def write_case(task: OriginalTask) -> ImageOutcome:
-    """Write one case's files; a broken raw file is an outcome, not an exception.
+    """Write one case's files.
+
+    Args:
+        task: the files to write.
+
+    Returns:
+        The size of the raw image, or the error of a raw file that cannot be read.
 
     Raises:
         PreparedFolderError: a file cannot be written.
@@ -137,29 +145,29 @@ def write_case(task: OriginalTask) -> ImageOutcome:
     except ImageError as error:
         return ImageOutcome(task.case_id, error=error)
     try:
-        if task.copied:
+        if task.is_copy:
             for target in task.targets.values():
                 shutil.copyfile(task.files.image, target)
         else:
-            none = np.zeros(pixels.shape, dtype=bool)
-            lung = masks.get("left_lung", none) | masks.get("right_lung", none)
-            heart = masks.get("mediastinum", none)
+            empty = np.zeros(pixels.shape, dtype=bool)
+            lung = masks.get("left_lung", empty) | masks.get("right_lung", empty)
+            heart = masks.get("mediastinum", empty)
             for blur, content in process(pixels, task.fixations, lung, heart, task.label, task.frame).items():
                 write_original(task.targets[folder_name(blur)], content)
     except OSError as error:
         raise PreparedFolderError(
-            "a .pt file cannot be written",
+            "the .pt file cannot be written",
             where=error.filename,
             got=error.strerror,
-            hint="make room, then run the same command again: it goes on from there",
+            hint="free disk space and run the same command again; it continues where it stopped",
         ) from None
     height, width = pixels.shape
     return ImageOutcome(task.case_id, size=(height, width))
 
 
-def _write(
+def _write_cases(
     tasks: list[OriginalTask],
-    partial: StagingFolder,
+    staging: StagingFolder,
     total: int,
     workers: int,
     progress: Callable[[int, int], None] | None,
@@ -171,22 +179,22 @@ def _write(
         if outcome.error:
             broken.append(outcome.error)
         else:
-            partial.add(outcome)
+            staging.add(outcome)
         if progress:
             progress(count, total)
     if broken:
         raise ImageError(
-            f"{len(broken):,} cases that were prepared cannot be read now; the first:\n{broken[0]}",
-            hint="mend them and run the same command again: it goes on from there",
+            f"{len(broken):,} of the prepared cases can no longer be read; the first error:\n{broken[0]}",
+            hint="repair the files and run the same command again; it continues where it stopped",
         )
 
 
 def _folders(case: Case) -> tuple[str, ...]:
-    """Names of the folders that a case has a file in."""
-    own = _map_folder(case)
-    return (own,) if own else tuple(map(folder_name, BLURS_PX))
+    """Return the names of the folders with a file of the case."""
+    folder = _map_folder(case)
+    return (folder,) if folder else tuple(map(folder_name, BLURS_PX))
 
 
 def _map_folder(case: Case) -> str | None:
-    """Name of the folder that a case's blurred map is from; None for gaze that is not blurred."""
-    return next((flag.removeprefix(GAZE_MAP) for flag in case.flags if flag.startswith(GAZE_MAP)), None)
+    """Return the name of the folder of a case's blurred map; None if its gaze is not blurred."""
+    return next((flag.removeprefix(GAZE_MAP_FLAG) for flag in case.flags if flag.startswith(GAZE_MAP_FLAG)), None)
