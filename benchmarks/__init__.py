@@ -1,1 +1,1 @@
-"""Benchmarks: ours against what a user would otherwise run, side by side in one process, alternating."""
+"""Benchmarks: ggcam against what a user would run instead, in turn in one process."""

@@ -1,4 +1,4 @@
-"""Run a function in a process of its own, to tell its time and the memory that it and its workers take (on Linux)."""
+"""Measure the time of a function in a new process, and the memory of that process and its workers (on Linux)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-_EVERY_S = 0.05
+_SAMPLING_INTERVAL_S = 0.05
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a function took.
+    """Time and memory of a function call.
 
     Attributes:
-        outcome: what it returned.
-        seconds: without the start of its process.
-        peak_bytes: most memory that the process and its workers held at one time; what they share is counted once.
+        outcome: return value of the function.
+        seconds: duration, without the start of the process.
+        peak_bytes: peak memory of the process and its workers together; shared memory is counted once.
     """
 
     outcome: Any
@@ -30,16 +30,16 @@ class Measured:
     peak_bytes: int
 
 
-def measured(function: Callable[..., object], *arguments: object) -> Measured:
-    """Run a function of a module in a fresh process; its arguments and what it returns travel by pickle."""
+def measure(function: Callable[..., object], *arguments: object) -> Measured:
+    """Call a function in a new process, which must be able to import it; arguments and result are pickled."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
         process = pool.submit(os.getpid).result()
         future = pool.submit(partial(_timed, function, *arguments))
         peak = 0
         while not future.done():
-            peak = max(peak, _bytes_of(process))
-            wait([future], timeout=_EVERY_S)
+            peak = max(peak, _memory_bytes(process))
+            wait([future], timeout=_SAMPLING_INTERVAL_S)
         outcome, seconds = future.result()
     return Measured(outcome, seconds, peak)
 
@@ -50,12 +50,12 @@ def _timed(function: Callable[..., object], *arguments: object) -> tuple[object,
     return outcome, time.perf_counter() - started
 
 
-def _bytes_of(process: int) -> int:
-    """Memory of a process and all that it has started."""
+def _memory_bytes(process: int) -> int:
+    """Return the memory of a process and its descendants."""
     root = Path(f"/proc/{process}")
     try:
         own = next(line for line in (root / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
         children = [child for task in (root / "task").iterdir() for child in (task / "children").read_text().split()]
     except (OSError, StopIteration):
-        return 0  # it has just ended
-    return int(own.split()[1]) * 1024 + sum(_bytes_of(int(child)) for child in children)
+        return 0  # the process has just ended
+    return int(own.split()[1]) * 1024 + sum(_memory_bytes(int(child)) for child in children)

@@ -1,4 +1,4 @@
-"""Training on one GPU: images a second of ours, of the same bare network and of the original's way.
+"""Training on one GPU: images per second of ggcam, of the same network alone, and of the original code.
 
 python -m benchmarks.gpu_step [--frame HxW] [--batch-size N] [--network NAME ...] [--steps N] [--device cpu]
 

@@ -1,4 +1,4 @@
-"""What guidance adds to a training step: its maps, its loss and that loss's gradient, against all the rest."""
+"""Cost of guidance in a training step (maps, loss and gradient), against the step without it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ggcam.models.cam import CAMOutput
 
 
 def run(short: bool = False) -> Iterator[Result]:
-    """A batch of 4 through ResNet-18 in bfloat16. The ratio is that of the step to what guidance adds: 33 is 3 %.
+    """Time a batch of 4 with ResNet-18 in bfloat16. A ratio of 33 means that guidance adds 3 % to the step.
 
-    Timed by itself, because the difference of two whole steps would drown in their noise.
+    Guidance is timed alone, because the difference of two whole steps is smaller than their noise.
     """
     frame, network, rounds = ((64, 64), "test_resnet", 1) if short else ((768, 640), "resnet18", 5)
     task = Task(network, frame, batch_size=4)
@@ -26,20 +26,20 @@ def run(short: bool = False) -> Iterator[Result]:
     gaze = GazeBatch(batch.points_px, batch.duration_s, sigma_px, frame)
     cam = torch.rand(4, 3, frame[0] // 32, frame[1] // 32, requires_grad=True)
 
-    def added(name: str) -> Callable[[], None]:
+    def guidance_step(name: str) -> Callable[[], None]:
         guidance = create_guidance(name)
 
-        def once() -> None:
+        def step() -> None:
             output = CAMOutput(cam.mean(dim=(2, 3)), cam, cam)
             guidance(output, batch.label, gaze, output.logits.mean()).total.backward()
 
-        return once
+        return step
 
     for name in ("ggcam", "ggcam-cc"):
         yield race(
             f"{name} alone",
-            added(name),
-            f"a step of {network} without",
+            guidance_step(name),
+            f"a step of {network} without guidance",
             bare(task),
             cases=4,
             rounds=rounds,

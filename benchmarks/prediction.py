@@ -1,7 +1,7 @@
-"""Logits and CAM of every class from one pass: against Grad-CAM, the bare forward pass, and other engines.
+"""Logits and CAMs of all classes in one pass, against Grad-CAM, the plain forward pass, and other engines.
 
-The backbones are timm's, with fresh weights, whose answers take as long as trained ones. The others get the same
-network, with an ordinary classification head in the place of the CAM's.
+The backbones are timm's with random weights, which take as long as trained ones. The other methods get the same network
+with an ordinary classification head instead of the CAM head.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torchcam.methods import GradCAM as TorchCAM
 
 from benchmarks.side_by_side import Result, race
-from ggcam.inference.backends import ONNX_ENGINES, TorchEngine
+from ggcam.inference.engines import ONNX_ENGINES, TorchEngine
 from ggcam.inference.int8 import quantise
-from ggcam.inference.onnx import onnx_file
+from ggcam.inference.onnx import to_onnx
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 
@@ -29,8 +29,8 @@ CLASSES = 3
 Compute = Callable[[Tensor], object]
 
 
-class Bare(nn.Module):
-    """What a user without a CAM would run: bytes in, logits out."""
+class PlainNetwork(nn.Module):
+    """The network without a CAM: 8-bit images in, logits out."""
 
     def __init__(self, name: str):
         super().__init__()
@@ -43,14 +43,14 @@ class Bare(nn.Module):
 
     @property
     def last_layer(self) -> nn.Module:
-        """Where Grad-CAM is told to look."""
+        """Layer of which Grad-CAM computes the map."""
         parts = dict(self.network.named_children())
         return parts["layer4"] if "layer4" in parts else parts["conv_head"]
 
 
 def torch_cam(name: str) -> Compute:
-    """The map of each image's most probable class, with torch-cam."""
-    bare = Bare(name)
+    """Return Grad-CAM of the most probable class with torch-cam."""
+    bare = PlainNetwork(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         extractor = TorchCAM(bare, target_layer=bare.last_layer)
@@ -63,15 +63,15 @@ def torch_cam(name: str) -> Compute:
 
 
 def grad_cam(name: str) -> Compute:
-    """The same with pytorch-grad-cam, which also enlarges the map to the image, and finds the class itself."""
-    bare = Bare(name)
+    """Return Grad-CAM of the most probable class with pytorch-grad-cam, which also resizes the map to the image."""
+    bare = PlainNetwork(name)
     extractor = GradCAM(bare, [bare.last_layer])
     return lambda image: extractor(image, None)  # pyright: ignore[reportArgumentType]
 
 
-def bare_forward(name: str) -> Compute:
-    """Logits alone."""
-    bare = Bare(name)
+def plain_forward(name: str) -> Compute:
+    """Return the forward pass alone."""
+    bare = PlainNetwork(name)
 
     @torch.inference_mode()
     def forward(image: Tensor) -> Tensor:
@@ -81,42 +81,42 @@ def bare_forward(name: str) -> Compute:
 
 
 @torch.no_grad()
-def settled(model: CAMClassifier, frame: tuple[int, int]) -> CAMClassifier:
-    """In evaluation, with batch norm that knows what it gets: a fresh deep network makes much of every rounding."""
+def with_settled_batch_norm(model: CAMClassifier, frame: tuple[int, int]) -> CAMClassifier:
+    """Return the model in evaluation mode with batch statistics: without them, a random network amplifies rounding."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the mean over all batches seen
+            module.momentum = None  # cumulative mean over all batches
     model.train()(torch.randint(0, 256, (4, 1, *frame), dtype=torch.uint8))
     return model.eval()
 
 
 def images(shape: tuple[int, ...]) -> Tensor:
-    """Of noise, in bytes."""
+    """Return 8-bit images of noise."""
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
 OTHERS: dict[str, tuple[Callable[[str], Compute], float]] = {
     "torch-cam's GradCAM": (torch_cam, 3),
     "pytorch-grad-cam's GradCAM": (grad_cam, 3),
-    "the bare forward pass": (bare_forward, 0.95),
+    "the plain forward pass": (plain_forward, 0.95),
 }
-"""What else a user would run -> how to make it, and what the ratio should be at least."""
+"""Name of another method -> function that creates it, and target ratio."""
 
 
 def run(short: bool = False) -> Iterator[Result]:
-    """Two CNNs, single images and batches; `short` is to see that it works, and times nothing."""
+    """Time two CNNs with single images and batches."""
     frame, sizes, rounds = ((64, 64), (1, 2), 1) if short else ((768, 640), (1, 4), 5)
     for name in ("test_resnet",) if short else ("resnet50", "tf_efficientnetv2_s"):
-        yield from of_network(name, frame, sizes, rounds)
+        yield from compare_network(name, frame, sizes, rounds)
 
 
-def of_network(name: str, frame: tuple[int, int], sizes: tuple[int, ...], rounds: int) -> Iterator[Result]:
-    """Every contest of one network; each makes its contestants anew, as Grad-CAM holds on to all that it has seen."""
-    model = settled(CAMClassifier(create_backbone(name, frame), CLASSES), frame)
-    content = onnx_file(model, frame, {})
+def compare_network(name: str, frame: tuple[int, int], sizes: tuple[int, ...], rounds: int) -> Iterator[Result]:
+    """Run every comparison of one network, each with new objects, as Grad-CAM keeps what it has seen in memory."""
+    model = with_settled_batch_norm(CAMClassifier(create_backbone(name, frame), CLASSES), frame)
+    content = to_onnx(model, frame, {})
     in_int8 = quantise(content, iter(images((4, 1, *frame)).numpy()[:, None]))
     torch_engine = partial(TorchEngine, model, torch.device("cpu"))
-    contests: list[tuple[str, Callable[[], Compute], str, Callable[[], Compute], float | None]] = [
+    comparisons: list[tuple[str, Callable[[], Compute], str, Callable[[], Compute], float | None]] = [
         *(("torch", torch_engine, other, partial(make, name), target) for other, (make, target) in OTHERS.items()),
         *((engine, partial(kind, content), "torch", torch_engine, None) for engine, kind in ONNX_ENGINES.items()),
         *(
@@ -124,12 +124,12 @@ def of_network(name: str, frame: tuple[int, int], sizes: tuple[int, ...], rounds
             for engine, kind in ONNX_ENGINES.items()
         ),
     ]
-    for engine, make, other, make_other, target in contests:
+    for engine, make, other, make_other, target in comparisons:
         computes, other_computes = make(), make_other()
         for batch in sizes:
             image = images((batch, 1, *frame))
             yield race(
-                f"{engine}: {name}, {frame[0]}x{frame[1]}, {batch} at once",
+                f"{engine}: {name}, {frame[0]}x{frame[1]}, batch of {batch}",
                 partial(computes, image),
                 other,
                 partial(other_computes, image),

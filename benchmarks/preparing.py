@@ -1,4 +1,4 @@
-"""`ggcam prepare` against the Data Processing released with GG-CAM, on the same raw cases, as large as MIMIC-CXR's."""
+"""`ggcam prepare` against the Data Processing of the original GG-CAM, on the same raw cases of MIMIC-CXR's size."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pydicom
 import torch
 from PIL import Image
 
-from benchmarks.fresh_process import measured
-from benchmarks.raw_cases import RAW_SIZE, SHORT_SIZE, bytes_in, many, raw_cases
+from benchmarks.fresh_process import measure
+from benchmarks.raw_cases import RAW_SIZE, SHORT_SIZE, folder_bytes, raw_cases, repeat_cases
 from benchmarks.side_by_side import Result, race, threads
 from ggcam.data import images
 from ggcam.data.case import Case, Frame, Source
@@ -24,14 +24,14 @@ from ggcam.data.framing import Fitted
 from ggcam.data.png import write_png
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.images import PixelFiles
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 
 CASES, OTHER_CASES = 64, 4
-"""Cases a call: ours start processes, which pay for many; the original takes each as long as the one before."""
+"""Cases per call: ours starts processes, which pays off with many cases; the original takes the same time per case."""
 
 
 def run(short: bool = False) -> Iterator[Result]:
-    """Speed on all cores, bytes, memory, and where the time of one case goes."""
+    """Measure speed on all cores, disk space, memory, and the time of each stage of a case."""
     cases, other_cases, rounds = (6, 1, 1) if short else (CASES, OTHER_CASES, 3)
     with TemporaryDirectory() as folder:
         root = Path(folder)
@@ -39,29 +39,29 @@ def run(short: bool = False) -> Iterator[Result]:
         ours, theirs = root / "ours", root / "theirs"
         yield race(
             "ggcam prepare",
-            partial(_prepare, many(source, cases), ours),
-            "as released",
+            partial(_prepare, repeat_cases(source, cases), ours),
+            "as the original",
             lambda: [original(case, theirs) for case in source.cases[:other_cases]],
             cases,
             rounds,
             target=8,
             other_cases=other_cases,
         )
-        disk, other_disk = bytes_in(ours) / cases, bytes_in(theirs) / other_cases
-        yield Result("prepared folder", "as released", disk, other_disk, other_disk / disk, target=12, unit="B")
-        few, fourfold = (measured(_prepare, many(source, n * cases), ours).peak_bytes for n in (1, 4))
+        disk, other_disk = folder_bytes(ours) / cases, folder_bytes(theirs) / other_cases
+        yield Result("prepared folder", "as the original", disk, other_disk, other_disk / disk, target=12, unit="B")
+        peak, fourfold_peak = (measure(_prepare, repeat_cases(source, n * cases), ours).peak_bytes for n in (1, 4))
         name, other = (f"peak memory, {n * cases} cases" for n in (4, 1))
-        yield Result(name, other, fourfold, few, few / fourfold, target=0.9, unit="B")
+        yield Result(name, other, fourfold_peak, peak, peak / fourfold_peak, target=0.9, unit="B")
         yield from _stages("DICOM", source, root / "dicom")
         yield from _stages("JPEG", _as_jpeg(source, root / "jpegs"), root / "jpeg")
 
 
 def _prepare(source: Source, out: Path) -> None:
-    prepare(source, out, PrepareConfig(split="position", overwrite=True))
+    prepare_source(source, out, PrepareConfig(split="position", overwrite=True))
 
 
 def original(case: Case, out: Path) -> None:
-    """One case as released: blurred at full size for each kernel, sampled, and saved as float32 three times over."""
+    """Process a case as the original does: blur at full size per kernel, sample, save three times as float32."""
     raw = pydicom.dcmread(case.image).pixel_array.astype(np.float32)
     masks = {name: np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) > 0 for name, path in case.masks.items()}
     fixations = case.fixations.select(case.fixations.inside(*raw.shape))
@@ -91,7 +91,7 @@ def _on_canvas(pixels: np.ndarray) -> np.ndarray:
 
 
 def _as_jpeg(source: Source, folder: Path) -> Source:
-    """The same cases with their images as MIMIC-CXR-JPG has them: compressed with quality 95."""
+    """Return the same cases with JPEG images of quality 95, as in MIMIC-CXR-JPG."""
     folder.mkdir()
 
     def compressed(case: Case) -> Case:
@@ -103,7 +103,7 @@ def _as_jpeg(source: Source, folder: Path) -> Source:
 
 
 def _stages(kind: str, source: Source, out: Path) -> Iterator[Result]:
-    """Each stage's share of a case, in processor time."""
+    """Measure the processor time of each stage of a case."""
     out.mkdir()
     spent = dict.fromkeys(("image decoded", "masks decoded", "averaged over areas", "encoded and written"), 0.0)
     with threads(1):
@@ -125,4 +125,4 @@ def _stages(kind: str, source: Source, out: Path) -> Iterator[Result]:
                 spent[stage] += (end - start) / len(source.cases)
     whole = sum(spent.values())
     for stage, seconds in spent.items():
-        yield Result(f"prepare, a {kind} case, one core", f"of that: {stage}", whole, seconds, seconds / whole)
+        yield Result(f"prepare, one {kind} case, one core", f"of that: {stage}", whole, seconds, seconds / whole)

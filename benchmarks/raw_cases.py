@@ -1,4 +1,4 @@
-"""Simulated cases for benchmarks, drawn and prepared where they are not there yet; and many on the files of a few."""
+"""Simulated cases for benchmarks, created once and then reused; and many cases that share the files of a few."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from pathlib import Path
 
 from ggcam.data.case import Source
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.sources import egd_cxr
 from ggcam.simulation.config import MIN_CASES, SimulationConfig
 from ggcam.simulation.simulator import simulate
 
 RAW_SIZE, SHORT_SIZE = "3056x2544", "192x160"
-"""Of a radiograph of MIMIC-CXR, and of one that takes no time."""
+"""Size of a radiograph of MIMIC-CXR, and a size for tests."""
 
 
 def raw_cases(root: Path, size: str, cases: int = MIN_CASES) -> Source:
-    """The cases of a data set in the raw layout of EGD-CXR, drawn when it is not there: DICOM, masks, fixations."""
+    """Read simulated cases in the raw layout of EGD-CXR (DICOM, masks, fixations); simulate them if there are none."""
     if not root.is_dir():
         simulate(root, SimulationConfig(cases=cases, size=size))
     return egd_cxr.read(root)
 
 
 def prepared_cases(raw: Path, data: Path, simulation: SimulationConfig, size: str) -> PreparedData:
-    """A simulated data set in a frame of this size, split as the simulator says; made where it is not there."""
+    """Load a prepared simulated data set, split as the simulator says; create it if it does not exist."""
     if not data.is_dir():
         if not raw.is_dir():
             simulate(raw, simulation)
-        prepare(egd_cxr.read(raw), data, PrepareConfig(size=size, split_file=raw / "split.csv"))
+        prepare_source(egd_cxr.read(raw), data, PrepareConfig(size=size, split_file=raw / "split.csv"))
     return load_prepared(data)
 
 
-def many(source: Source, cases: int) -> Source:
-    """So many cases, with ids and patients of their own, that share the files, gaze and labels of a few."""
+def repeat_cases(source: Source, cases: int) -> Source:
+    """Return a source of many cases with their own ids and patients, which share the files and gaze of a few."""
     few = source.cases
     copies = (
         replace(
@@ -47,6 +47,6 @@ def many(source: Source, cases: int) -> Source:
     return replace(source, cases=tuple(copies), dropped={})
 
 
-def bytes_in(folder: Path) -> int:
-    """Of all files in a folder, to any depth."""
+def folder_bytes(folder: Path) -> int:
+    """Return the size of all files in a folder and its subfolders."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,7 +1,7 @@
-"""How long EGD-CXR's gaze takes to read, at its full size and with invented rows: `python -m benchmarks.raw_gaze OUT`.
+"""Time to read gaze of EGD-CXR's full size, with made-up rows: `python -m benchmarks.raw_gaze OUT`.
 
-`OUT` gets 1,083 black images, fixations.csv (48,960 rows) and eye_gaze.csv (1.5 million rows, 390 MB); what is there
-already is read as it is.
+Writes 1,083 black images, fixations.csv (48,960 rows) and eye_gaze.csv (1.5 million rows, 390 MB) to OUT, unless they
+exist.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _EYES = "0.41234,0.51234,14.12345,1.01234,1,0.51234,0.51234,14.12345,1.01234,1,0
 
 
 def ids() -> list[str]:
-    """44 characters each."""
+    """Return ids of 44 characters."""
     return ["-".join([f"{number:08x}"] * 5) for number in range(CASES)]
 
 
 def write(root: Path, samples: int = SAMPLE_ROWS) -> None:
-    """Write the layout: a reader who rests for a third of a second, and takes three samples to the next place."""
+    """Write the raw layout, with a reader who fixates for a third of a second and moves on within three samples."""
     image = cv2.imencode(".png", np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8))[1].tobytes()
     (root / "files").mkdir(parents=True)
     records = []
@@ -43,7 +43,7 @@ def write(root: Path, samples: int = SAMPLE_ROWS) -> None:
 
 
 def _write_gaze(path: Path, rows: int, rests: int) -> None:
-    """`rests` rows at one place, then the next; the last three of twenty on the way there."""
+    """Write `rests` rows at each position; the last three of twenty are on the way to the next one."""
     rng = np.random.default_rng(0)
     with path.open("w") as file:
         file.write(",".join(FIXATIONS) + "\n")
@@ -67,7 +67,12 @@ def _write_gaze(path: Path, rows: int, rests: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.raw_gaze", description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--detect", nargs="*", default=["", "dwell", "ivt", "idt"], help="'' reads fixations.csv")
+    parser.add_argument(
+        "--detect",
+        nargs="*",
+        default=["", "dwell", "ivt", "idt"],
+        help="ways to detect fixations; '' reads fixations.csv",
+    )
     arguments = parser.parse_args()
     if not (arguments.out / "eye_gaze.csv").is_file():
         write(arguments.out)
@@ -78,8 +83,8 @@ def main() -> None:
         wall_s = time.perf_counter() - begin
         memory_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(
-            f"{method or 'fixations.csv':14} {wall_s:6.2f} s, {_cpu_s() - cpu_s:6.2f} s of processors, "
-            f"{memory_gb:5.2f} GB at most so far, {fixations:,} fixations",
+            f"{method or 'fixations.csv':14} {wall_s:6.2f} s, {_cpu_s() - cpu_s:6.2f} s processor time, "
+            f"{memory_gb:5.2f} GB peak memory so far, {fixations:,} fixations",
             flush=True,
         )
 

@@ -1,4 +1,4 @@
-"""Results on file: as JSON, with the machine that gave them."""
+"""Results of benchmarks as a JSON file, with a description of the machine."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from ggcam.utils.parallel import cpu_count
 
 @dataclass
 class Record:
-    """What was measured on one machine.
+    """Results of benchmarks on one machine.
 
     Attributes:
-        machine: name of a property -> its value, in words.
-        results: (name of the benchmark, what it gave), in order.
+        machine: name of a property -> its value.
+        results: (name of the benchmark, result), in order.
     """
 
     machine: dict[str, str]
     results: list[tuple[str, Result]] = field(default_factory=list)
 
     @classmethod
-    def of_this_machine(cls) -> Record:
-        """Nothing measured yet."""
+    def for_this_machine(cls) -> Record:
+        """Return an empty record for this machine."""
         return cls(machine())
 
     @classmethod
     def read(cls, path: Path) -> Record:
-        """What :meth:`write` wrote."""
+        """Read a file written by :meth:`write`."""
         content = json.loads(path.read_text(encoding="utf-8"))
         results = [(entry.pop("benchmark"), Result(**entry)) for entry in content["results"]]
         return cls(content["machine"], results)
 
     def add(self, benchmark: str, result: Result) -> None:
-        """Note one more result."""
+        """Add a result."""
         self.results.append((benchmark, result))
 
     def write(self, path: Path) -> None:
-        """Write all of it."""
+        """Write the record as JSON."""
         results = [{"benchmark": benchmark, **asdict(result)} for benchmark, result in self.results]
         content = {"machine": self.machine, "results": results}
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, str]:
-    """All of this machine that a time depends on."""
+    """Describe everything about this machine that affects a time."""
     described = {
         "processor": f"{_processor()}, {cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
@@ -66,7 +66,7 @@ def machine() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Its name and, where the system tells, what it computes in bfloat16 with."""
+    """Return the name of the processor and, if the system tells, its vector instructions."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Time two ways of doing the same thing in turn, so that a change of the machine's speed hits both."""
+"""Time two implementations in turn, so that a change of the machine's speed affects both."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Unit = Literal["s", "B"]
 
 @dataclass(frozen=True)
 class Result:
-    """What ours takes, what the other takes, and how many times as much that is.
+    """Comparison of two implementations.
 
     Attributes:
-        name: of ours.
-        other: name of the other.
-        ours: seconds or bytes, a case; of times the median.
-        others: the same of the other.
-        ratio: others / ours; of times the median of the ratios taken pair by pair.
-        target: what the ratio should be at least; None where nothing was promised.
-        unit: of ours and others.
+        name: name of our implementation.
+        other: name of the other implementation.
+        ours: seconds (median) or bytes per case of our implementation.
+        others: seconds (median) or bytes per case of the other implementation.
+        ratio: others / ours; for times, the median of the ratios of the pairs.
+        target: minimum of the ratio to reach; None if there is none.
+        unit: unit of `ours` and `others`.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Result:
 
 
 def amount(value: float, unit: Unit) -> str:
-    """Three digits of it, with the prefix that fits."""
+    """Format a value with three digits and a unit prefix."""
     prefixes = [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ")]
     factor, prefix = next((each for each in prefixes if abs(value) >= each[0]), prefixes[-1] if value else (1.0, ""))
     return f"{value / factor:.3g} {prefix}{unit}"
@@ -61,17 +61,17 @@ def race(
     target: float | None = None,
     other_cases: int | None = None,
 ) -> Result:
-    """Run both `rounds` times in turn after one run each that does not count.
+    """Time two implementations in turn, after one call of each to warm up.
 
     Args:
-        name: of ours.
-        ours: what to time.
-        other_name: of the other.
-        other: what to time against it.
-        cases: how many cases one call handles; times are given for one.
-        rounds: pairs of runs.
-        target: what the ratio should be at least.
-        other_cases: how many cases one call of the other handles, where that differs.
+        name: name of our implementation.
+        ours: our implementation.
+        other_name: name of the other implementation.
+        other: the other implementation.
+        cases: number of cases per call; times are per case.
+        rounds: number of pairs of calls.
+        target: minimum of the ratio to reach.
+        other_cases: number of cases per call of the other implementation. Default: `cases`.
     """
     other_cases = other_cases or cases
     ours()
@@ -95,7 +95,7 @@ def race(
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """So many threads for torch, OpenCV and NumPy inside the block, and as many as before behind it."""
+    """Limit torch, OpenCV and NumPy to this number of threads inside the block."""
     before = torch.get_num_threads(), cv2.getNumThreads()
     with threadpool_limits(count):
         torch.set_num_threads(count)

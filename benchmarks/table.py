@@ -1,4 +1,4 @@
-"""Results as the table of docs/performance.md: `python -m benchmarks.table FILE ...`."""
+"""Print results as the table of docs/performance.md: `python -m benchmarks.table FILE ...`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.side_by_side import amount
 
 
 def table(record: Record) -> str:
-    """The machine in a line, then a row a result; a ratio below its target is in bold."""
+    """Return a line about the machine and one row per result; a ratio below its target is in bold."""
     lines = [
         "; ".join(f"{name}: {value}" for name, value in record.machine.items()) + ".",
         "",

@@ -1,4 +1,4 @@
-"""Peak memory of a training step, each way in a process of its own.
+"""Peak memory of a training step with each implementation, each in a new process.
 
 python -m benchmarks.training_memory [--frame HxW] [--batch-size N] [--network NAME ...]
 """
@@ -22,7 +22,7 @@ WAYS: dict[str, Callable[[ways.Task], Callable[[], None]]] = {
 
 
 def peak_bytes(way: str, task: ways.Task) -> int:
-    """Resident memory at its highest, less what the process had before it built a network; two steps."""
+    """Return the peak resident memory of two steps, minus that before the network was created."""
     unit = 1 if sys.platform == "darwin" else 1024
     before = getrusage(RUSAGE_SELF).ru_maxrss
     step = WAYS[way](task)

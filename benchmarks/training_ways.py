@@ -1,4 +1,4 @@
-"""Ways to take a training step: the original's, a bare network's, and ours; on whichever device."""
+"""Implementations of a training step: the original's, a plain network's, and ours; on any device."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Task(NamedTuple):
 def ours(
     task: Task, bf16: bool = True, checkpointing: bool = False, compile_network: bool = False
 ) -> Callable[[], None]:
-    """As `ggcam train` does it."""
+    """As in `ggcam train`."""
     config = TrainConfig(
         guidance="ggcam",
         optimizer="adam",
@@ -89,7 +89,7 @@ def ours(
 
 
 def originals(task: Task) -> Callable[[], None]:
-    """As the released code does it: float32, three equal channels, a loop over the cases for the gaze."""
+    """As in the original code: float32, three equal channels, and a loop over the cases for the gaze."""
     model, batch = task.model(channels=3), task.batch()
     image = batch.image.float().expand(-1, 3, -1, -1).contiguous() / 255
     grid = (task.frame[0] // 32, task.frame[1] // 32)
@@ -114,7 +114,7 @@ def originals(task: Task) -> Callable[[], None]:
 
 
 def bare(task: Task) -> Callable[[], None]:
-    """The same network, precision, layout and optimizer without anything of ours: no CAM, no gaze, a float image."""
+    """The same network, precision, memory layout and optimizer, without CAM and gaze and with float images."""
     model = task.model()
     trunk = model.to(memory_format=torch.channels_last).backbone
     linear = nn.Linear(trunk.num_features, 3).to(task.device)

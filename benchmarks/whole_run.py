@@ -1,4 +1,4 @@
-"""What a run costs outside training: metrics with intervals, pictures and the page."""
+"""Time of a run outside training: metrics with intervals, pictures and the report."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.raw_cases import many, raw_cases
+from benchmarks.raw_cases import raw_cases, repeat_cases
 from benchmarks.side_by_side import Result
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.evaluation.evaluate import evaluate
 from ggcam.training.config import TrainConfig
 from ggcam.training.train import train
 
 
 def run(short: bool = False) -> Iterator[Result]:
-    """A run as long as a small one is: as many cases as EGD-CXR has, of 128x96 pixels, 25 epochs of a ResNet-10."""
+    """Time a small run: as many cases as EGD-CXR, 128x96 pixels, 25 epochs of a ResNet-10."""
     cases, epochs, backbone = (24, 1, "test_resnet") if short else (1090, 25, "resnet10t")
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        source = many(raw_cases(root / "raw", "160x128", cases=24), cases)
-        data = prepare(source, root / "data", PrepareConfig(size="64x64" if short else "128x96", split="position"))
+        source = repeat_cases(raw_cases(root / "raw", "160x128", cases=24), cases)
+        data = prepare_source(
+            source, root / "data", PrepareConfig(size="64x64" if short else "128x96", split="position")
+        )
         config = TrainConfig(backbone=backbone, output_stride=16, epochs=epochs, accelerator="cpu")
         started = time.perf_counter()
         trained = train(data, config, root, "run")

@@ -1,1 +1,1 @@
-"""The studies behind docs/evidence.md: each is a command, and long."""
+"""The studies behind docs/evidence.md; each module is a command, and takes hours."""

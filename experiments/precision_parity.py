@@ -1,11 +1,10 @@
-"""Does training in bfloat16 learn the same? Pairs of runs, alike in all but precision, on simulated data.
+"""Whether training in bfloat16 gives the same results: pairs of runs that differ only in precision, simulated data.
 
     python -m experiments.precision_parity OUT [--seeds N] [--cases N] [--epochs N] [--backbone NAME] [--size HxW]
 
-simulates, prepares and trains what is not there yet (with the defaults about an hour on two cores), and prints each
-pair's test macro AUROC, the largest gap between their curves of training loss, the same between float32 trainings with
-other seeds, and the mean difference with its standard error. Both take one channel; that this equals three is a matter
-of rounding, and of the tests.
+Simulates, prepares and trains everything that is missing (about an hour on two cores with the defaults). Prints the
+test macro AUROC of each pair, the largest relative gap between the two curves of training loss, the same gap between
+float32 runs with different seeds, and the mean difference with its standard error.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from benchmarks.raw_cases import prepared_cases
 
 from ggcam.data.prepared import PreparedData
@@ -28,7 +26,7 @@ from ggcam.training.train import resume, train
 
 
 def run(data: PreparedData, out: Path, config: TrainConfig) -> tuple[float, np.ndarray]:
-    """Test macro AUROC and the training loss of each epoch."""
+    """Return the test macro AUROC and the training loss of each epoch."""
     root = out / "run" / f"{config.precision}-{config.seed}"
     if not (root / "metrics.json").is_file():
         if root.is_dir():
@@ -42,7 +40,7 @@ def run(data: PreparedData, out: Path, config: TrainConfig) -> tuple[float, np.n
 
 
 def gap(curve: np.ndarray, other: np.ndarray) -> float:
-    """The largest of all epochs, relative."""
+    """Return the largest relative difference over all epochs."""
     return float(np.abs(curve / other - 1).max())
 
 

@@ -1,4 +1,4 @@
-"""The tables of docs/evidence.md are those of the plots committed beside it."""
+"""The tables of docs/evidence.md agree with the CSV files beside it."""
 
 import importlib
 import re
@@ -20,12 +20,12 @@ def plots(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_tables_in_the_text_are_those_of_the_csv_files(plots: ModuleType):
     text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
     parts = [part for part in plots.PARTS if not part.startswith("curve")]
-    as_long = [part for part in plots.PARTS if part.startswith("curve-")]
+    same_steps = [part for part in plots.PARTS if part.startswith("curve-")]
     assert plots.markdown(TABLES, "resnet18-shortcut") in text
     assert plots.across_markdown(TABLES, parts) in text
-    for metric in plots.PLACED:
+    for metric in plots.MAIN_METRICS:
         assert plots.arms_markdown(TABLES, parts, metric) in text
-    assert plots.curve_markdown(TABLES, as_long) in text
+    assert plots.curve_markdown(TABLES, same_steps) in text
 
 
 def test_the_text_leads_to_every_file():
