@@ -56,12 +56,12 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(simulated: Path) -> Path:
     """The simulated data, prepared in a frame of 64x64."""
     from ggcam.data.prepare.config import PrepareConfig
-    from ggcam.data.prepare.pipeline import prepare
+    from ggcam.data.prepare.pipeline import prepare_source
     from ggcam.data.sources import egd_cxr
 
     root = simulated.with_name("prepared")
     config = PrepareConfig(size="64x64", split_file=simulated / "split.csv", workers=1)
-    prepare(egd_cxr.read(simulated), root, config)
+    prepare_source(egd_cxr.read(simulated), root, config)
     return root
 
 

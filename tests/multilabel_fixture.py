@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources import folder
 
@@ -19,7 +19,7 @@ SPOTS = {"left": (30, 15), "right": (30, 45), "low": (62, 30)}
 
 def prepare_multilabel(raw: Path) -> PreparedData:
     """What `write_multilabel` wrote, prepared beside it."""
-    return prepare(folder.read(raw), raw.with_name("data"), PrepareConfig(size="64x64", split="source", workers=1))
+    return prepare_source(folder.read(raw), raw.with_name("data"), PrepareConfig(size="64x64", split="source", workers=1))
 
 
 def write_multilabel(root: Path, cases: int = 50, seed: int = 0) -> Path:

@@ -21,7 +21,7 @@ from commands.calling import call, refusal
 from data.sources.reflacx_fixture import Reflacx
 from ggcam.data.dataset import PreparedDataset
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.sources import reflacx
 from ggcam.errors import ConfigError, RunFolderError
@@ -310,7 +310,7 @@ def test_reflacx_trains_an_epoch(tmp_path):
         if said["Pneumothorax"]:
             made.draw(reading, (4, 6, 20, 30), 5, "Pneumothorax")
     source = reflacx.read(made.write(), dictation_window_s=1)
-    data = prepare(source, tmp_path / "data", PrepareConfig(size="64x64", split="source", workers=1))
+    data = prepare_source(source, tmp_path / "data", PrepareConfig(size="64x64", split="source", workers=1))
     run = train(data, TrainConfig(**{**vars(TINY), "epochs": 1, "batch_size": 4}), tmp_path, "reflacx")
     history = pd.read_csv(run.history)
     assert np.isfinite(history.to_numpy()).all()

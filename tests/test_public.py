@@ -10,6 +10,7 @@ import pytest
 import ggcam
 
 PUBLIC = {
+    "Batch",
     "CAMClassifier",
     "CAMHead",
     "CAMOutput",
@@ -23,9 +24,12 @@ PUBLIC = {
     "Guidance",
     "PredictionResult",
     "Predictor",
+    "PrepareConfig",
+    "PreparedData",
     "PreparedDataset",
     "Region",
     "Run",
+    "Sample",
     "SimulationConfig",
     "SimulationSummary",
     "Source",
@@ -36,6 +40,7 @@ PUBLIC = {
     "attention_map",
     "attention_maps",
     "cam_gaze_loss",
+    "collate",
     "create_backbone",
     "create_guidance",
     "evaluate",
@@ -45,6 +50,7 @@ PUBLIC = {
     "open_study",
     "plan_study",
     "plots",
+    "prepare",
     "run_demo",
     "run_study",
     "simulate",

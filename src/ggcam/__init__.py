@@ -10,9 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ggcam.data.batches import Batch, Sample, collate
     from ggcam.data.case import Case, Region, Source
     from ggcam.data.dataset import PreparedDataset
-    from ggcam.data.prepared import load_prepared
+    from ggcam.data.prepare.config import PrepareConfig
+    from ggcam.data.prepare.pipeline import prepare
+    from ggcam.data.prepared import PreparedData, load_prepared
     from ggcam.errors import GGCamError
     from ggcam.evaluation.evaluate import Evaluation, evaluate
     from ggcam.gaze.batch import GazeBatch
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GUIDANCES",
+    "Batch",
     "CAMClassifier",
     "CAMHead",
     "CAMOutput",
@@ -49,9 +53,12 @@ __all__ = [
     "Guidance",
     "PredictionResult",
     "Predictor",
+    "PrepareConfig",
+    "PreparedData",
     "PreparedDataset",
     "Region",
     "Run",
+    "Sample",
     "SimulationConfig",
     "SimulationSummary",
     "Source",
@@ -62,6 +69,7 @@ __all__ = [
     "attention_map",
     "attention_maps",
     "cam_gaze_loss",
+    "collate",
     "create_backbone",
     "create_guidance",
     "evaluate",
@@ -71,6 +79,7 @@ __all__ = [
     "open_study",
     "plan_study",
     "plots",
+    "prepare",
     "run_demo",
     "run_study",
     "simulate",
@@ -79,6 +88,7 @@ __all__ = [
 
 _HOMES = {
     "GUIDANCES": "guidance",
+    "Batch": "data.batches",
     "CAMClassifier": "models.cam",
     "CAMHead": "models.cam",
     "CAMOutput": "models.cam",
@@ -91,9 +101,12 @@ _HOMES = {
     "Guidance": "guidance",
     "PredictionResult": "inference.result",
     "Predictor": "inference.predictor",
+    "PrepareConfig": "data.prepare.config",
+    "PreparedData": "data.prepared",
     "PreparedDataset": "data.dataset",
     "Region": "data.case",
     "Run": "training.run",
+    "Sample": "data.batches",
     "SimulationConfig": "simulation.config",
     "SimulationSummary": "simulation.simulator",
     "Source": "data.case",
@@ -103,6 +116,7 @@ _HOMES = {
     "attention_map": "gaze.maps",
     "attention_maps": "gaze.maps",
     "cam_gaze_loss": "guidance",
+    "collate": "data.batches",
     "create_backbone": "models.backbones",
     "create_guidance": "guidance",
     "evaluate": "evaluation.evaluate",
@@ -111,6 +125,7 @@ _HOMES = {
     "open_run": "training.run",
     "open_study": "study.study",
     "plan_study": "study.plan",
+    "prepare": "data.prepare.pipeline",
     "run_demo": "study.demo",
     "run_study": "study.study",
     "simulate": "simulation.simulator",

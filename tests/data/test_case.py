@@ -43,7 +43,7 @@ def test_fixations_and_their_degrees_move_together():
 
 
 def test_a_flip_keeps_a_region_the_right_way_round():
-    moved = Region("a", "box", 10, 20, 30, 40).moved(Affine(scale_x=-1, shift_x_px=100))
+    moved = Region("a", "box", 10, 20, 30, 40).transformed(Affine(scale_x=-1, shift_x_px=100))
     assert (moved.x0_px, moved.x1_px) == (70, 90)
 
 
@@ -61,5 +61,5 @@ def test_a_frame_that_does_not_divide_names_the_nearest_that_does():
 
 def test_a_case_of_several_classes_has_no_class_of_its_own():
     assert Case("a", "p", 2, Path("a.png")).class_index == 2
-    with pytest.raises(DataError, match=r"several classes(?s:.*)case a"):
+    with pytest.raises(DataError, match=r"multi-label(?s:.*)case a"):
         _ = Case("a", "p", (1, None, 0), Path("a.png")).class_index

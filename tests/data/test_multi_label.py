@@ -10,10 +10,10 @@ import pytest
 
 from ggcam.data.case import Source
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import load_prepared
 from ggcam.data.splits import assign_splits
-from ggcam.data.stratify import strata
+from ggcam.data.stratify import assign_strata
 from ggcam.data.summary import summary_table
 from ggcam.errors import GGCamError, TableError
 from ggcam.report.contact_sheet import choose_cases
@@ -33,7 +33,7 @@ def several(folder, cases=12) -> Source:
 
 @pytest.fixture
 def data(tmp_path):
-    return prepare(several(tmp_path / "raw"), tmp_path / "out", SMALL)
+    return prepare_source(several(tmp_path / "raw"), tmp_path / "out", SMALL)
 
 
 def test_every_class_has_a_column_of_0_1_and_unknown(data):
@@ -61,9 +61,9 @@ def test_cases_are_drawn_of_each_present_class(data):
 
 def test_the_rarest_present_class_decides_where_a_case_goes(tmp_path):
     cases = several(tmp_path, cases=8).cases
-    assert strata([case.label for case in cases]).tolist() == [2, 3, 0, 3, 2, 3, 0, 3]
-    assert strata(np.array([[1, 1, 0], [1, 0, 0], [0, 0, np.nan], [1, 0, 0]])).tolist() == [1, 0, 3, 0]
-    assert strata([2, 0, 1]).tolist() == [2, 0, 1]
+    assert assign_strata([case.label for case in cases]).tolist() == [2, 3, 0, 3, 2, 3, 0, 3]
+    assert assign_strata(np.array([[1, 1, 0], [1, 0, 0], [0, 0, np.nan], [1, 0, 0]])).tolist() == [1, 0, 3, 0]
+    assert assign_strata([2, 0, 1]).tolist() == [2, 0, 1]
 
 
 def test_every_class_is_shared_out_in_the_fractions(tmp_path):
@@ -79,8 +79,8 @@ def test_every_class_is_shared_out_in_the_fractions(tmp_path):
 def test_a_label_that_does_not_fit_is_refused(tmp_path, label):
     source = several(tmp_path / "raw")
     source = replace(source, cases=(replace(source.cases[0], label=label), *source.cases[1:]))
-    with pytest.raises(GGCamError, match=r"without a class(.|\n)*case_0000"):
-        prepare(source, tmp_path / "out", SMALL)
+    with pytest.raises(GGCamError, match=r"do not match the classes\n.*\n  got: case_0000"):
+        prepare_source(source, tmp_path / "out", SMALL)
 
 
 def test_a_value_that_is_no_label_is_refused_with_its_row(data):

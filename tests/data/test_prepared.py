@@ -13,7 +13,7 @@ import pytest
 
 from ggcam.data.case import Frame, Region
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import CASES, FIXATIONS, REGIONS, load_prepared, write_tables
 from ggcam.data.summary import summary_table
 from ggcam.errors import GGCamError
@@ -25,7 +25,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared folder that no test changes."""
     folder = tmp_path_factory.mktemp("prepared")
     config = PrepareConfig(size="64x64", workers=1)
-    return prepare(small_source(folder / "raw", cases=12, height=60, width=44), folder / "out", config).root
+    return prepare_source(small_source(folder / "raw", cases=12, height=60, width=44), folder / "out", config).root
 
 
 @pytest.fixture

@@ -14,14 +14,15 @@ from commands.calling import call, refusal
 from data.dicom_fixture import write_dicom
 from ggcam.data.original.writer import write_original_folders
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.sources import egd_cxr, original
 from ggcam.errors import ConfigError, MissingFileError
 from ggcam.evaluation.evaluate import evaluate
 from ggcam.inference.predict import predict
-from ggcam.inference.predictor import onnx_from_run
+from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
+from ggcam.training.run import open_run
 from ggcam.training.train import train
 
 SIZE = (96, 80)
@@ -63,12 +64,14 @@ def as_original(request: pytest.FixtureRequest, simulated: Path, tmp_path_factor
     """A run on data that came into the frame in the original's way: prepared so, or read from files prepared so."""
     root = tmp_path_factory.mktemp("as_original")
     source = egd_cxr.read(simulated)
-    data = prepare(source, root / "raw", PrepareConfig(preset="original", size="32x32", bits=8, workers=1))
+    data = prepare_source(source, root / "raw", PrepareConfig(preset="original", size="32x32", bits=8, workers=1))
     if request.param == "pt":
         write_original_folders(source, data, root / "files", workers=1)
         source = original.read(root / "files" / "Down2_Blur500")
-        data = prepare(source, root / "pt", PrepareConfig(split="source", size="32x32", bits=8, workers=1))
-    run = train(data, TrainConfig(backbone="test_resnet", output_stride=8, epochs=1, batch_size=8), root / "runs", "run")
+        data = prepare_source(source, root / "pt", PrepareConfig(split="source", size="32x32", bits=8, workers=1))
+    run = train(
+        data, TrainConfig(backbone="test_resnet", output_stride=8, epochs=1, batch_size=8), root / "runs", "run"
+    )
     return evaluate(run).save().root
 
 
@@ -76,7 +79,7 @@ def test_a_run_on_images_framed_in_the_originals_way_frames_new_ones_so(as_origi
     evaluated = pd.read_parquet(open_run_folder(as_original).predictions).set_index("case_id")
     expected = evaluated.filter(like="probability_").to_numpy()
     network = tmp_path / "NET.onnx"
-    network.write_bytes(onnx_from_run(open_run_folder(as_original)))
+    network.write_bytes(onnx_from_run(open_run(as_original)))
     kinds = [[next(simulated.glob(f"files/*/*/*/{case_id}.dcm")) for case_id in evaluated.index]]
     if files := list(as_original.parents[1].glob("files/Down2_Blur500/*/*.pt")):
         by_id = {path.stem: path for path in files}
@@ -115,7 +118,7 @@ def test_one_bad_file_is_reported_and_the_rest_goes_on(capsys, trained, tmp_path
     assert pd.read_csv(tmp_path / "out" / "predictions.csv")["image"].tolist() == [str(path) for path in good]
     errors = pd.read_csv(tmp_path / "out" / "errors.csv")
     assert errors["image"].tolist() == [str(folder / name) for name in ("broken.png", "empty.dcm")]
-    assert "2 images failed" in called.err
+    assert "2 images could not be read" in called.err
     assert "the image file is empty" in called.err
 
 
@@ -158,16 +161,16 @@ def test_what_cannot_work_is_said_before_anything_is_written(trained, tmp_path):
     (tmp_path / "none").mkdir()
     (tmp_path / "file").write_text("in the way")
     for images, options, error, message in (
-        ([], {}, ConfigError, "nothing to predict"),
-        ([image], {"batch_size": 0}, ConfigError, "at least one image"),
+        ([], {}, ConfigError, "no images to predict"),
+        ([image], {"batch_size": 0}, ConfigError, "batch size must be at least 1"),
         ([image], {"device": "gpux"}, ConfigError, "no device 'gpux'"),
-        ([tmp_path / "gone.png"], {}, MissingFileError, "the image is not there"),
-        ([tmp_path / "none"], {}, MissingFileError, "holds no image"),
+        ([tmp_path / "gone.png"], {}, MissingFileError, "the image does not exist"),
+        ([tmp_path / "none"], {}, MissingFileError, "contains no images"),
     ):
         with pytest.raises(error, match=message):
             predict(trained, images, tmp_path / "out", **options)
         assert not (tmp_path / "out").exists()
-    with pytest.raises(ConfigError, match="a file is in its place"):
+    with pytest.raises(ConfigError, match="exists and is a file"):
         predict(trained, [image], tmp_path / "file")
     assert (tmp_path / "file").read_text() == "in the way"
 

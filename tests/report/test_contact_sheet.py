@@ -10,12 +10,12 @@ from matplotlib import pyplot
 
 from ggcam.data.case import Region
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import GGCamError
 from ggcam.gaze.fixations import Fixations
 from ggcam.report.contact_sheet import LONGER_SIDE_PX, _draw_case, choose_cases, contact_sheet
-from ggcam.report.plots import empty_figure
+from ggcam.report.figure import new_figure
 from small_source import CLASS_NAMES, small_source
 
 CONFIG = PrepareConfig(size="96x64", workers=1)
@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     source = small_source(folder / "raw")
     found = Region("a finding with a very long name", "ellipse", 40.0, 70.0, 69.0, 89.0)
     first = replace(source.cases[1], regions=(*source.cases[1].regions, found))
-    return prepare(replace(source, cases=(source.cases[0], first, *source.cases[2:])), folder / "out", CONFIG)
+    return prepare_source(replace(source, cases=(source.cases[0], first, *source.cases[2:])), folder / "out", CONFIG)
 
 
 def test_a_sheet_is_written_the_same_each_time_and_leaves_no_global_state(data: PreparedData, tmp_path: Path):
@@ -61,8 +61,10 @@ def test_scanpath_and_attention_appear_where_the_fixation_was(tmp_path: Path):
     source = small_source(tmp_path / "raw", cases=3)
     gaze = Fixations.build([16.0], [72.0], duration_s=0.4, px_per_degree=4.0)
     cases = tuple(replace(case, image=grey, readings={"r": gaze}, masks={}, regions=()) for case in source.cases)
-    data = prepare(replace(source, cases=cases), tmp_path / "out", replace(CONFIG, split_fractions=(1.0, 0.0, 0.0)))
-    left, right = empty_figure(4, 3).subplots(1, 2)
+    data = prepare_source(
+        replace(source, cases=cases), tmp_path / "out", replace(CONFIG, split_fractions=(1.0, 0.0, 0.0))
+    )
+    left, right = new_figure(4, 3).subplots(1, 2)
     _draw_case([left, right], data, "case_0001")
     times = LONGER_SIDE_PX / 96
     for axes in (left, right):
@@ -83,8 +85,8 @@ def test_a_class_without_cases_in_the_split_has_no_row(data: PreparedData, tmp_p
 def test_images_alone_take_one_panel_a_case(tmp_path: Path):
     source = small_source(tmp_path / "raw", cases=6)
     bare = tuple(replace(case, readings={}, masks={}, regions=()) for case in source.cases)
-    data = prepare(replace(source, cases=bare), tmp_path / "out", CONFIG)
-    rich = prepare(source, tmp_path / "rich", CONFIG)
+    data = prepare_source(replace(source, cases=bare), tmp_path / "out", CONFIG)
+    rich = prepare_source(source, tmp_path / "rich", CONFIG)
     narrow, wide = (
         cv2.imread(str(contact_sheet(each, tmp_path / f"{each.root.name}.png", per_class=1))).shape[1]
         for each in (data, rich)
@@ -100,5 +102,5 @@ def test_nothing_to_draw_is_said(data: PreparedData, tmp_path: Path):
 
 @pytest.mark.parametrize(("per_class", "seed"), [(0, 0), (2, -1)])
 def test_numbers_that_cannot_be_are_refused(data: PreparedData, tmp_path: Path, per_class: int, seed: int):
-    with pytest.raises(GGCamError, match="one case a class or more, and a seed of 0 or more"):
+    with pytest.raises(GGCamError, match="--per-class must be at least 1 and --seed at least 0"):
         contact_sheet(data, tmp_path / "sheet.png", per_class=per_class, seed=seed)

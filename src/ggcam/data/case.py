@@ -1,4 +1,4 @@
-"""A case: one image of one patient with its label, gaze and regions; and the geometry that carries it into a frame."""
+"""A case: one image of a patient with its label, gaze and regions; and the geometry that maps it to a frame."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 Label = int | tuple[int | None, ...]
-"""Index into the class names; where a case may belong to several: 1, 0 or None (unknown) for each class."""
+"""Index into the class names; in multi-label data 1, 0 or None (unknown) for each class."""
 
 MaskName = Literal["left_lung", "right_lung", "mediastinum"]
 MASK_BITS: Mapping[MaskName, int] = {"left_lung": 1, "right_lung": 2, "mediastinum": 4}
 """Value of each anatomical mask in a prepared `masks/<case_id>.png`: bits 0, 1 and 2."""
-
 
 _UNPAIRED = (
     "abdomen, aortic knob, cardiac silhouette, carina, cavoatrial junction, chest, descending aorta, mediastinum, "
@@ -34,17 +33,28 @@ _PAIRED = (
 ANATOMY_REGIONS = frozenset(
     [*_UNPAIRED.split(", "), *(f"{side} {name}" for side in ("left", "right") for name in _PAIRED.split(", "))]
 )
-"""Names of regions that every chest has: they say where a structure is, not that something is wrong."""
+"""Names of anatomical regions: they mark structures that every chest has, not findings."""
 
 SHORTCUT_MARKER = "shortcut marker"
-"""Name of the region in which simulated images carry a marker: no finding either."""
+"""Name of the region of the marker in simulated images; it is not a finding either."""
 
 
 @dataclass(frozen=True)
 class Affine:
-    """A scale and a shift per axis, between two images' continuous pixel coordinates (origin: top-left corner).
+    """A map between the continuous pixel coordinates of two images (origin at the top-left corner).
 
-    `x' = scale_x * x + shift_x_px`, and the same downwards.
+    `x' = scale_x * x + shift_x_px` and `y' = scale_y * y + shift_y_px`.
+
+    Attributes:
+        scale_x: scale along x; negative to mirror.
+        shift_x_px: shift along x in pixels of the target.
+        scale_y: scale along y; negative to mirror.
+        shift_y_px: shift along y in pixels of the target.
+
+    Example:
+        >>> halved = Affine(scale_x=0.5, scale_y=0.5, shift_x_px=10.0)
+        >>> halved.apply_x(np.array([100.0])), halved.inverse().apply_x(np.array([60.0]))
+        (array([60.]), array([100.]))
     """
 
     scale_x: float = 1.0
@@ -53,15 +63,33 @@ class Affine:
     shift_y_px: float = 0.0
 
     def apply_x(self, x_px: np.ndarray) -> np.ndarray:
-        """Positions to the right, carried over."""
+        """Map x coordinates.
+
+        Args:
+            x_px: x coordinates in pixels.
+
+        Returns:
+            x coordinates in the target image.
+        """
         return self.scale_x * x_px + self.shift_x_px
 
     def apply_y(self, y_px: np.ndarray) -> np.ndarray:
-        """Positions downwards, carried over."""
+        """Map y coordinates.
+
+        Args:
+            y_px: y coordinates in pixels.
+
+        Returns:
+            y coordinates in the target image.
+        """
         return self.scale_y * y_px + self.shift_y_px
 
     def inverse(self) -> Affine:
-        """The way back."""
+        """Invert the map.
+
+        Returns:
+            The map from the target back to the source.
+        """
         return Affine(
             1 / self.scale_x,
             -self.shift_x_px / self.scale_x,
@@ -70,7 +98,14 @@ class Affine:
         )
 
     def apply(self, fixations: Fixations) -> Fixations:
-        """Fixations carried over; the pixels per degree scale with the image."""
+        """Map fixations; their pixels per degree scale with the image.
+
+        Args:
+            fixations: fixations in the source image.
+
+        Returns:
+            The fixations in the target image.
+        """
         return replace(
             fixations,
             x_px=self.apply_x(fixations.x_px),
@@ -82,7 +117,16 @@ class Affine:
 
 @dataclass(frozen=True)
 class Region:
-    """A named rectangle, or the axis-aligned ellipse inscribed in it, in continuous pixels of the image."""
+    """A named rectangle, or the axis-aligned ellipse inscribed in it, in continuous pixels of the image.
+
+    Attributes:
+        name: finding or anatomical structure.
+        kind: "box" or "ellipse".
+        x0_px: left edge.
+        y0_px: top edge.
+        x1_px: right edge.
+        y1_px: bottom edge.
+    """
 
     name: str
     kind: Literal["box", "ellipse"]
@@ -93,11 +137,18 @@ class Region:
 
     @property
     def is_finding(self) -> bool:
-        """Whether it marks something wrong, rather than a structure that every chest has or a simulated marker."""
+        """Whether the region marks a finding, not an anatomical structure or a simulated marker."""
         return self.name.lower() not in ANATOMY_REGIONS and self.name != SHORTCUT_MARKER
 
-    def moved(self, affine: Affine) -> Region:
-        """The region carried over into another image's coordinates."""
+    def transformed(self, affine: Affine) -> Region:
+        """Map the region to another image's coordinates.
+
+        Args:
+            affine: map of pixel coordinates; it may mirror.
+
+        Returns:
+            The region with x0_px <= x1_px and y0_px <= y1_px.
+        """
         x = affine.apply_x(np.array([self.x0_px, self.x1_px]))
         y = affine.apply_y(np.array([self.y0_px, self.y1_px]))
         return Region(self.name, self.kind, float(x.min()), float(y.min()), float(x.max()), float(y.max()))
@@ -105,26 +156,34 @@ class Region:
 
 @dataclass(frozen=True)
 class Frame:
-    """The size of the prepared images, in pixels."""
+    """The size of the prepared images.
+
+    Attributes:
+        height_px: height in pixels, divisible by 32.
+        width_px: width in pixels, divisible by 32.
+
+    Raises:
+        ConfigError: a side is not divisible by 32; the message names the nearest size that is.
+    """
 
     height_px: int = 1536
     width_px: int = 1280
 
     multiple = 32
-    """Both sides must be divisible by this: the stride of the coarsest backbone."""
+    """Divisor of both sides: the largest stride of a backbone."""
 
     def __post_init__(self) -> None:
         for side in (self.height_px, self.width_px):
             if side < self.multiple or side % self.multiple:
                 raise ConfigError(
-                    f"a frame of {self.height_px}x{self.width_px} does not divide by {self.multiple}",
+                    f"{self.height_px}x{self.width_px} is not divisible by {self.multiple}",
                     where="--size HEIGHTxWIDTH",
                     hint=f"use {self._rounded(self.height_px)}x{self._rounded(self.width_px)}",
                 )
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(height, width), as an array of its pixels has it."""
+        """Height and width in pixels, as the shape of an array."""
         return self.height_px, self.width_px
 
     def _rounded(self, side: int) -> int:
@@ -132,19 +191,25 @@ class Frame:
 
     @classmethod
     def parse(cls, text: str) -> Frame:
-        """Read "HEIGHTxWIDTH", such as "1536x1280".
+        """Parse a size.
+
+        Args:
+            text: HEIGHTxWIDTH in pixels, such as "1536x1280".
+
+        Returns:
+            The frame.
 
         Raises:
-            ConfigError: the text is not of that form, or a side is not divisible by 32.
+            ConfigError: the text has another form, or a side is not divisible by 32.
         """
         try:
             height, width = (int(part) for part in text.lower().split("x"))
         except ValueError:
             raise ConfigError(
-                "a frame size is HEIGHTxWIDTH in pixels",
+                "not a frame size",
                 where="--size",
+                expected="HEIGHTxWIDTH in pixels, such as 1536x1280",
                 got=repr(text),
-                expected="1536x1280, say",
             ) from None
         return cls(height, width)
 
@@ -152,7 +217,15 @@ class Frame:
         return f"{self.height_px}x{self.width_px}"
 
     def fit(self, height_px: int, width_px: int) -> Affine:
-        """Raw image -> frame: the whole image as large as it goes, aspect kept to the pixel, centred."""
+        """Fit a whole image into the frame as large as possible, centred, with its aspect ratio kept to the pixel.
+
+        Args:
+            height_px: height of the raw image in pixels.
+            width_px: width of the raw image in pixels.
+
+        Returns:
+            Map from the raw image to the frame.
+        """
         height, width = self.fitted_size(height_px, width_px)
         return Affine(
             scale_x=width / width_px,
@@ -162,7 +235,15 @@ class Frame:
         )
 
     def fitted_size(self, height_px: int, width_px: int) -> tuple[int, int]:
-        """Height and width in pixels that a raw image of the given size takes up in the frame."""
+        """Compute the size of a fitted image in the frame.
+
+        Args:
+            height_px: height of the raw image in pixels.
+            width_px: width of the raw image in pixels.
+
+        Returns:
+            Height and width in pixels of the frame.
+        """
         scale = min(self.height_px / height_px, self.width_px / width_px)
         height = min(self.height_px, max(1, round(height_px * scale)))
         return height, min(self.width_px, max(1, round(width_px * scale)))
@@ -170,20 +251,20 @@ class Frame:
 
 @dataclass(frozen=True)
 class Case:
-    """One image with what is known of it. Pixels stay on disk until somebody asks for them.
+    """One image with its label, gaze and regions. Pixels are read from disk when they are needed.
 
     Attributes:
-        case_id: unique in its source; made of letters, digits, '.', '_' and '-' (it names files).
-        patient_id: cases with the same one never fall into different splits.
-        label: index into the source's class names; in a multi-label source 1, 0 or None (unknown) for each of them.
+        case_id: unique id in the source, of letters, digits, '.', '_' and '-', because it names files.
+        patient_id: id of the patient; by default, a split keeps all cases of a patient together.
+        label: index into the source's class names; in multi-label data 1, 0 or None (unknown) for each class.
         image: path of the image file.
         readings: reading id -> fixations, in pixels of the raw image.
         masks: anatomical masks of the raw image's size, nonzero inside.
         regions: boxes and ellipses, in pixels of the raw image.
-        split: the source's own split, where it has one.
-        flags: short remarks that travel with the case, such as "no_finding_dwell".
-        raw_size: (height, width) in pixels of the image that the positions refer to, where the source knows it; an
-            image of another size is refused.
+        split: split given by the source; None if it gives none.
+        flags: short remarks kept with the case, such as "no_finding_dwell".
+        raw_size: height and width in pixels of the image that the positions refer to; an image of another size is
+            refused. None if unknown.
     """
 
     case_id: str
@@ -199,30 +280,34 @@ class Case:
 
     @property
     def class_index(self) -> int:
-        """The case's only class.
+        """Index of the case's only class.
 
         Raises:
-            DataError: it may belong to several.
+            DataError: the case is multi-label.
         """
         if isinstance(self.label, int):
             return self.label
-        raise DataError("a case may belong to several classes, and one is needed here", got=f"case {self.case_id}")
+        raise DataError("multi-label cases are not supported here", got=f"case {self.case_id}")
 
     @property
     def fixations(self) -> Fixations:
-        """The fixations of all readings together."""
+        """Fixations of all readings, one reading after the other."""
         return concatenate(list(self.readings.values()))
+
+
+OFF_IMAGE = "fixation off the image"
+"""Reason under which fixations that do not lie on their image are counted in :attr:`Source.dropped`."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a reader found in a raw data set.
+    """The content of a raw data set, as a reader returns it.
 
     Attributes:
         name: name of the format, such as "egd_cxr".
-        class_names: name of each label, in the order of the labels.
-        cases: all with one label each, or all multi-label; in a fixed order that depends on the files alone.
-        dropped: reason -> how many records, fixations or regions were left out for it. Nothing is left out uncounted.
+        class_names: name of each class, in the order of the labels.
+        cases: the cases, all single-label or all multi-label, in an order that depends only on the files.
+        dropped: reason -> number of records, fixations or regions that were left out. Everything left out is counted.
     """
 
     name: str

@@ -1,139 +1,227 @@
-"""Figures of a training and of a comparison, as PNG files."""
+"""Plots of images with gaze and CAMs, on matplotlib axes; also available as `ggcam.plots`.
+
+Each function draws on the axes that are passed as `ax` and returns them; without `ax` it creates a pyplot figure, which
+a notebook shows. Matplotlib is imported when the first plot is drawn.
+
+Example:
+    >>> import numpy as np
+    >>> from ggcam import Fixations, plots
+    >>> image = np.zeros((128, 96), np.uint8)
+    >>> gaze = Fixations.build(x_px=[30, 60], y_px=[40, 80], duration_s=[0.3, 0.5])
+    >>> ax = plots.plot_scanpath(image, gaze)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from ggcam.data.case import Affine, Region
-from ggcam.report.overlay import SKY, cam_overlay, draw_regions, enlarged, to_rgb
+from ggcam.gaze.fixations import Fixations
+from ggcam.gaze.maps import attention_map
+from ggcam.report.figure import GREY, new_figure, save_figure
+from ggcam.report.overlay import cam_overlay, draw_regions, draw_scanpath, enlarge, to_rgb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 128
-"""Dots per inch of every figure; ten inches are 1280 pixels."""
+MAP_CELLS = 96
+"""Cells of an attention map along the longer side of the image."""
 
-# Okabe and Ito's palette, which the colour-blind tell apart.
-BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#595959"
-
-LOSS_COLOURS: Mapping[str, str] = {"classification": VERMILION, "guidance": GREEN, "total": BLUE}
-"""A history's losses, each as `train_<loss>` and `valid_<loss>` -> its colour."""
+COMPARISON_COLUMNS = 4
 
 
-def training_process(
-    history: pd.DataFrame, out_png: Path, *, metric: str = "valid_macro_auroc", mode: Literal["max", "min"] = "max"
-) -> None:
-    """Draw learning rate, losses and validation metric over the epochs, with the best epoch marked.
+def plot_image(image: np.ndarray, *, regions: Sequence[Region] = (), ax: Axes | None = None) -> Axes:
+    """Draw an image, with outlines of regions.
 
     Args:
-        history: one row an epoch, as in a run's history.csv: "epoch" and any of "learning_rate", the metric, and
-            "train_" or "valid_" followed by "classification", "guidance" or "total". Columns that are absent, empty
-            or zero throughout are not drawn, nor is a total that is the classification loss alone.
-        out_png: where to write, 1280 px wide.
-        metric: column that decided which epoch is best.
-        mode: whether its highest or its lowest value is best.
+        image: grey, shape (H, W), uint8 or uint16 (stretched to its 0.5th to 99.5th percentile); or RGB, shape
+            (H, W, 3), uint8.
+        regions: regions to outline, in pixels of the image.
+        ax: axes to draw on; None to create a figure.
 
-    Raises:
-        ValueError: the history has no row or no "epoch".
+    Returns:
+        The axes, with the image's pixel coordinates and without ticks.
+
+    Example:
+        >>> ax = plot_image(np.zeros((128, 96), np.uint8))
     """
-    if "epoch" not in history or history.empty:
-        raise ValueError(f"a history needs the column 'epoch' and at least one row, got {list(history)}")
-    figure = empty_figure(10, 8)
-    rate, loss, score = figure.subplots(3, 1, sharex=True, height_ratios=[1, 2.2, 2.2])
-    _line(rate, history, "learning_rate", BLUE, "learning rate")
-    _log_scale_if_wide(rate, ratio=5)
-    rate.set_ylabel("learning rate")
-    _draw_losses(loss, history)
-    _line(score, history, metric, BLUE, _words(metric))
-    score.set_ylabel(_words(metric))
-    score.set_xlabel("epoch")
-    score.xaxis.get_major_locator().set_params(integer=True)
-    best = best_epoch(history, metric, mode)
-    if best is not None:
-        for axes in (rate, loss, score):
-            axes.axvline(best, color=GREY, linewidth=1, linestyle=":")
-        height = history.loc[history["epoch"] == best, metric].iloc[-1]
-        score.plot([best], [height], "o", color=VERMILION, label=f"best: epoch {best:g}, {height:.3f}")
-    for axes in (loss, score):
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    save_figure(figure, out_png)
+    if ax is None:
+        from matplotlib import pyplot
+
+        ax = pyplot.subplots()[1]
+    ax.imshow(draw_regions(to_rgb(image), regions), interpolation="antialiased")
+    ax.set_axis_off()
+    return ax
 
 
-def best_epoch(history: pd.DataFrame, metric: str, mode: Literal["max", "min"] = "max") -> float | None:
-    """The epoch in which the metric is best, the first among equals; None when the metric has no value."""
-    values = _known(history, metric)
-    if values.empty:
-        return None
-    return float(history.at[values.idxmax() if mode == "max" else values.idxmin(), "epoch"])
+def plot_scanpath(image: np.ndarray, fixations: Fixations, *, ax: Axes | None = None) -> Axes:
+    """Draw an image with fixations as circles, joined in order of time.
+
+    The area of a circle is proportional to the duration of its fixation. Colours run from dark (early) to light (late).
+
+    Args:
+        image: as for :func:`plot_image`.
+        fixations: fixations in pixels of the image, in order of time.
+        ax: axes to draw on; None to create a figure.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> gaze = Fixations.build(x_px=[30, 60], y_px=[40, 80], duration_s=[0.3, 0.5])
+        >>> ax = plot_scanpath(np.zeros((128, 96), np.uint8), gaze)
+    """
+    return plot_image(draw_scanpath(to_rgb(image), fixations), ax=ax)
+
+
+def plot_attention_map(
+    image: np.ndarray,
+    gaze: Fixations | Float[np.ndarray, "h w"],
+    *,
+    sigma_px: float | None = None,
+    sigma_deg: float = 1.0,
+    regions: Sequence[Region] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw an attention map over its image.
+
+    Args:
+        image: grey, shape (H, W), uint8 or uint16.
+        gaze: fixations in pixels of the image, or an attention map on any grid over the image.
+        sigma_px: standard deviation of the Gaussian around a fixation, in pixels of the image; None to use `sigma_deg`.
+        sigma_deg: standard deviation in degrees of visual angle.
+        regions: regions to outline, in pixels of the image.
+        ax: axes to draw on; None to create a figure.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> gaze = Fixations.build(x_px=[30, 60], y_px=[40, 80], duration_s=[0.3, 0.5])
+        >>> ax = plot_attention_map(np.zeros((128, 96), np.uint8), gaze, sigma_px=8)
+    """
+    return plot_image(attention_overlay(image, gaze, sigma_px, sigma_deg), regions=regions, ax=ax)
+
+
+def plot_cam(
+    image: np.ndarray,
+    cam: Float[np.ndarray, "h w"],
+    *,
+    regions: Sequence[Region] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a CAM over its image, coloured from its lowest to its highest value.
+
+    Args:
+        image: grey, shape (H, W), uint8 or uint16.
+        cam: CAM on any grid over the image, any range; NaN is transparent.
+        regions: regions to outline, in pixels of the image.
+        ax: axes to draw on; None to create a figure.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> ax = plot_cam(np.zeros((128, 96), np.uint8), np.arange(12.0).reshape(4, 3))
+    """
+    return plot_image(cam_overlay(image, cam), regions=regions, ax=ax)
 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonCase:
-    """One case as two models see it.
+    """One case as two models see it, for :func:`plot_comparison`.
 
     Attributes:
-        name: what the row is called, such as "p10012: pneumonia".
-        image: shape (H, W), uint8 or uint16.
-        regions: of the finding, in pixels of the image.
+        name: title of the row, such as "p10012: pneumonia".
+        image: grey, shape (H, W), uint8 or uint16.
+        cam_without: CAM of the true class from the model without guidance, on a grid over the image.
+        cam_with: CAM of the true class from the model with guidance.
         gaze: attention map of the reader on a grid over the image; None without gaze.
-        cam_without: CAM of the true class of the model without guidance, on a grid over the image.
-        cam_with: the same of the model with guidance.
-        probability_without: of the true class, 0 to 1.
-        probability_with: the same with guidance.
+        regions: regions of the finding, in pixels of the image.
+        probability_without: probability of the true class from the model without guidance, 0 to 1; None to omit it.
+        probability_with: the same from the model with guidance.
     """
 
     name: str
     image: np.ndarray
-    regions: tuple[Region, ...]
-    gaze: Float[np.ndarray, "h w"] | None
     cam_without: Float[np.ndarray, "g v"]
     cam_with: Float[np.ndarray, "p q"]
-    probability_without: float
-    probability_with: float
+    gaze: Float[np.ndarray, "h w"] | None = None
+    regions: Sequence[Region] = ()
+    probability_without: float | None = None
+    probability_with: float | None = None
 
 
-def comparison(cases: Sequence[ComparisonCase], out_png: Path, *, guidance: str = "guidance") -> None:
-    """Draw a row a case: image with the finding outlined, gaze, CAM without and CAM with guidance; 1280 px wide.
+def plot_comparison(
+    cases: Sequence[ComparisonCase], *, guidance: str = "guidance", axes: np.ndarray | None = None
+) -> Figure:
+    """Draw one row per case: the image with the finding, gaze, and the CAMs without and with guidance.
 
     Args:
         cases: at least one.
-        out_png: where to write.
         guidance: name of the guidance, for the title of the last column.
+        axes: array of axes to draw on, one row per case and four columns; None to create a figure.
+
+    Returns:
+        The figure.
 
     Raises:
-        ValueError: no cases.
+        ValueError: there are no cases, or the array of axes has another shape.
+
+    Example:
+        >>> image, cam = np.zeros((128, 96), np.uint8), np.arange(12.0).reshape(4, 3)
+        >>> figure = plot_comparison([ComparisonCase("case 1", image, cam_without=cam, cam_with=cam.T.reshape(4, 3))])
     """
     if not cases:
         raise ValueError("there are no cases to compare")
-    tallest = max(case.image.shape[0] / case.image.shape[1] for case in cases)
-    figure = empty_figure(10, 0.6 + len(cases) * (2.42 * tallest + 0.28))
-    grid = figure.subplots(len(cases), 4, squeeze=False)
-    for row, case in zip(grid, cases, strict=True):
-        image, regions = _large(case)
-        panels = [to_rgb(image), *(_laid(image, values) for values in (case.gaze, case.cam_without, case.cam_with))]
+    if axes is None:
+        from matplotlib import pyplot
+
+        size = _comparison_size(cases)
+        axes = pyplot.subplots(len(cases), COMPARISON_COLUMNS, squeeze=False, figsize=size, layout="constrained")[1]
+    if axes.shape != (len(cases), COMPARISON_COLUMNS):
+        raise ValueError(f"expected axes of shape {(len(cases), COMPARISON_COLUMNS)}, got {axes.shape}")
+    for row, case in zip(axes, cases, strict=True):
+        image, regions = _enlarge_case(case)
+        for panel, values in zip(row, (None, case.gaze, case.cam_without, case.cam_with), strict=True):
+            drawn = to_rgb(image) if values is None else cam_overlay(image, values)
+            plot_image(drawn, regions=regions, ax=panel)
         captions = [
             case.name,
             "" if case.gaze is not None else "no gaze recorded",
-            f"p = {case.probability_without:.2f}",
-            f"p = {case.probability_with:.2f}",
+            *("" if p is None else f"p = {p:.2f}" for p in (case.probability_without, case.probability_with)),
         ]
-        for axes, panel, caption in zip(row, panels, captions, strict=True):
-            axes.imshow(draw_regions(panel, regions, SKY), interpolation="antialiased")
-            axes.set_axis_off()
-            axes.set_title(caption, fontsize=10, loc="left", color=GREY, pad=3)
-    for axes, title in zip(grid[0], ["Image", "Gaze", "CAM, no guidance", f"CAM, {guidance}"], strict=True):
-        axes.annotate(
+        for panel, caption in zip(row, captions, strict=True):
+            panel.set_title(caption, fontsize=10, loc="left", color=GREY, pad=3)
+    for panel, title in zip(axes[0], ["Image", "Gaze", "CAM, no guidance", f"CAM, {guidance}"], strict=True):
+        panel.annotate(
             title, (0, 1), (0, 19), xycoords="axes fraction", textcoords="offset points", fontsize=13, weight="bold"
         )
+    return axes[0, 0].figure
+
+
+def save_comparison(cases: Sequence[ComparisonCase], out_png: Path, *, guidance: str = "guidance") -> None:
+    """Write the figure of :func:`plot_comparison`, with a caption, as PNG, 1280 px wide.
+
+    Args:
+        cases: at least one.
+        out_png: file to write; its folder is created if missing.
+        guidance: name of the guidance, for the title of the last column.
+
+    Raises:
+        ValueError: there are no cases.
+    """
+    if not cases:
+        raise ValueError("there are no cases to compare")
+    figure = new_figure(*_comparison_size(cases))
+    plot_comparison(cases, guidance=guidance, axes=figure.subplots(len(cases), COMPARISON_COLUMNS, squeeze=False))
     figure.supxlabel(
         "CAMs of the true class; p: its predicted probability; outlined: the finding. For research use.",
         fontsize=9,
@@ -142,73 +230,39 @@ def comparison(cases: Sequence[ComparisonCase], out_png: Path, *, guidance: str 
     save_figure(figure, out_png)
 
 
-def _large(case: ComparisonCase) -> tuple[np.ndarray, list[Region]]:
-    """The case's image and regions, enlarged until a line of a pixel is fine."""
-    image = enlarged(case.image, 384)
+def attention_overlay(
+    image: np.ndarray,
+    gaze: Fixations | Float[np.ndarray, "h w"],
+    sigma_px: float | None = None,
+    sigma_deg: float = 1.0,
+) -> np.ndarray:
+    """Lay an attention map over its image.
+
+    Args:
+        image: grey, shape (H, W), uint8 or uint16.
+        gaze: fixations in pixels of the image, or an attention map on any grid over the image.
+        sigma_px: standard deviation of the Gaussian in pixels of the image; None to use `sigma_deg`.
+        sigma_deg: standard deviation in degrees of visual angle.
+
+    Returns:
+        RGB image, uint8, shape (H, W, 3); the plain image without fixations.
+    """
+    if isinstance(gaze, Fixations):
+        height, width = image.shape
+        cell_px = max(height, width) / MAP_CELLS
+        grid = (max(1, round(height / cell_px)), max(1, round(width / cell_px)))
+        gaze = attention_map(gaze, grid, (height, width), sigma_px, sigma_deg)
+    return cam_overlay(image, gaze)
+
+
+def _comparison_size(cases: Sequence[ComparisonCase]) -> tuple[float, float]:
+    """Return width and height of the figure in inches."""
+    tallest = max(case.image.shape[0] / case.image.shape[1] for case in cases)
+    return 10, 0.6 + len(cases) * (2.42 * tallest + 0.28)
+
+
+def _enlarge_case(case: ComparisonCase) -> tuple[np.ndarray, list[Region]]:
+    """Enlarge a small image and its regions, so that a line of one pixel is thin."""
+    image = enlarge(case.image, 384)
     scale = image.shape[0] / case.image.shape[0]
-    return image, [region.moved(Affine(scale_x=scale, scale_y=scale)) for region in case.regions]
-
-
-def _laid(image: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-    """The image with a map over it, or as it is where there is none."""
-    return to_rgb(image) if values is None else cam_overlay(image, values)
-
-
-def empty_figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure that belongs to no window and to no global list."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    layout = ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.03, hspace=0.01, wspace=0)
-    figure = Figure(figsize=(width_in, height_in), dpi=DPI, layout=layout, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_figure(figure: Figure, out_png: Path) -> None:
-    """Write the figure as PNG; the same figure gives the same bytes."""
-    figure.savefig(out_png, format="png", metadata={"Software": None})
-
-
-def _known(history: pd.DataFrame, column: str) -> pd.Series:
-    """The finite values of a column, none when it is absent."""
-    values = pd.Series(history.get(column, []), dtype=float)
-    return values.loc[np.isfinite(values.to_numpy())]
-
-
-def _draw_losses(axes: Axes, history: pd.DataFrame) -> None:
-    """Draw training and validation losses: broken and whole lines of one colour a loss."""
-    for part, name, linestyle in (("train", "training", "--"), ("valid", "validation", "-")):
-        classification = _known(history, f"{part}_classification")
-        for loss, colour in LOSS_COLOURS.items():
-            values = _known(history, f"{part}_{loss}")
-            if values.any() and not (loss == "total" and values.equals(classification)):
-                _line(axes, history, f"{part}_{loss}", colour, f"{loss}, {name}", linestyle)
-    # Weights that are learned can carry the losses far apart.
-    _log_scale_if_wide(axes, ratio=1000)
-    axes.set_ylabel("loss")
-
-
-def _line(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str, linestyle: str = "-") -> None:
-    """Draw a column over the epochs where it has values; nothing when it has none."""
-    values = _known(history, column)
-    if len(values):
-        epochs = history.loc[values.index, "epoch"]
-        marker = "o" if len(values) < 3 else None
-        axes.plot(epochs, values, color=colour, label=label, linestyle=linestyle, linewidth=1.5, marker=marker)
-    axes.grid(visible=True, color="#e6e6e6", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _log_scale_if_wide(axes: Axes, ratio: float) -> None:
-    """Make the upward axis logarithmic when all that is drawn is positive and spans such a ratio."""
-    values = np.concatenate([np.zeros(0), *(np.asarray(line.get_ydata(), dtype=float) for line in axes.lines)])
-    if len(values) and values.min() > 0 and values.max() > ratio * values.min():
-        axes.set_yscale("log")
-
-
-def _words(column: str) -> str:
-    """A column's name for people: validation macro AUROC for `valid_macro_auroc`."""
-    words = column.replace("valid_", "validation ").replace("_", " ").replace("auroc", "AUROC")
-    return f"{words} loss" if words.endswith(tuple(LOSS_COLOURS)) else words
+    return image, [region.transformed(Affine(scale_x=scale, scale_y=scale)) for region in case.regions]

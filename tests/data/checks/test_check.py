@@ -14,7 +14,7 @@ import pytest
 from ggcam.data.checks.check import DataCheck, check_data
 from ggcam.data.checks.result import CheckResult, Level
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import load_prepared
 from ggcam.data.sources import egd_cxr
 from ggcam.simulation.config import SimulationConfig
@@ -128,7 +128,7 @@ def test_healthy_data_pass(tmp_path_factory: pytest.TempPathFactory, seed: int, 
     if not raw.exists():
         simulate(raw, SimulationConfig(cases=40, size="96x80", seed=seed, workers=1))
     data = raw.with_name(f"{raw.name}_{size}")
-    prepare(egd_cxr.read(raw), data, PrepareConfig(size=size, split_file=raw / "split.csv", workers=1))
+    prepare_source(egd_cxr.read(raw), data, PrepareConfig(size=size, split_file=raw / "split.csv", workers=1))
     assert troubles(data) == []
     leave_without_masks(data)
     assert troubles(data) == []
@@ -236,7 +236,7 @@ def test_the_classes_are_counted(prepared: Path):
 
 def test_images_in_several_sizes_without_any_chest_are_checked_too(tmp_path: Path):
     source = small_source(tmp_path / "raw", cases=24)
-    root = prepare(source, tmp_path / "DATA", PrepareConfig(size="64x64", workers=1)).root
+    root = prepare_source(source, tmp_path / "DATA", PrepareConfig(size="64x64", workers=1)).root
     seen = []
     check = check_data(load_prepared(root), lambda done, total: seen.append((done, total)))
     assert check.errors == ()

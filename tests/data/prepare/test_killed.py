@@ -13,7 +13,7 @@ import pytest
 
 from ggcam.data.case import Source
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import load_prepared, partial_folder
 from ggcam.errors import GGCamError, PreparedFolderError
 from small_source import small_source
@@ -34,11 +34,11 @@ KILLED_JOB = """
 from pathlib import Path
 import sys
 from small_source import small_source
-from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepare.config import PrepareConfig
 if __name__ == "__main__":
     root = Path(sys.argv[1])
-    prepare(small_source(root / "raw", cases=120), root / "out", PrepareConfig(size="96x64", workers=2))
+    prepare_source(small_source(root / "raw", cases=120), root / "out", PrepareConfig(size="96x64", workers=2))
 """
 
 
@@ -58,9 +58,9 @@ def test_a_job_killed_halfway_is_finished_by_a_second_call_to_the_same_bytes(tmp
         load_prepared(out)
     source = small_source(tmp_path / "raw", cases=120)
     resumed_at: list[int] = []
-    prepare(source, out, SMALL, progress=lambda done, total: resumed_at.append(done))
+    prepare_source(source, out, SMALL, progress=lambda done, total: resumed_at.append(done))
     assert 20 <= resumed_at[0] < 120
-    prepare(source, tmp_path / "uninterrupted", SMALL)
+    prepare_source(source, tmp_path / "uninterrupted", SMALL)
     assert contents(out) == contents(tmp_path / "uninterrupted")
     assert not partial_folder(out).exists()
 
@@ -98,24 +98,24 @@ class Reaper:
 def test_killed_at_any_change_to_the_disk_a_second_call_finishes_the_job(tmp_path: Path, former: bool):
     source = small_source(tmp_path / "raw", cases=4, height=32, width=32)
     config = PrepareConfig(size="32x32", workers=1, split_fractions=(0.5, 0.0, 0.5), overwrite=former)
-    prepare(source, tmp_path / "expected", config)
+    prepare_source(source, tmp_path / "expected", config)
     expected, other = contents(tmp_path / "expected"), contents(tmp_path / "expected")
     for fatal in range(200):
         out = tmp_path / f"out{fatal}"
         if former:
-            other = contents(prepare(source, out, replace(config, seed=9)).root)
+            other = contents(prepare_source(source, out, replace(config, seed=9)).root)
         survived = True
         with pytest.MonkeyPatch.context() as monkeypatch:
             Reaper(monkeypatch, fatal)
             try:
-                prepare(source, out, config)
+                prepare_source(source, out, config)
             except Killed:
                 survived = False
         if out.exists():
             assert contents(out) in (expected, other), f"a folder that is not whole was left by kill {fatal}"
         # The very last change removes an empty folder, when nothing is left to tell that this job was not whole.
         with contextlib.suppress(PreparedFolderError):
-            prepare(source, out, config)
+            prepare_source(source, out, config)
         assert contents(out) == expected, f"after kill {fatal}"
         if survived:
             break
@@ -125,12 +125,12 @@ def test_killed_at_any_change_to_the_disk_a_second_call_finishes_the_job(tmp_pat
 
 
 def test_a_line_of_the_journal_that_a_kill_cut_short_is_no_obstacle(tmp_path: Path, source: Source):
-    prepare(source, tmp_path / "whole", SMALL)
+    prepare_source(source, tmp_path / "whole", SMALL)
     (source.cases[5].image).rename(tmp_path / "aside.png")
     with pytest.raises(GGCamError):
-        prepare(source, tmp_path / "out", SMALL)
+        prepare_source(source, tmp_path / "out", SMALL)
     journal = tmp_path / "out.partial" / "done.jsonl"
     journal.write_bytes(journal.read_bytes()[:-7])
     (tmp_path / "aside.png").rename(source.cases[5].image)
-    prepare(source, tmp_path / "out", SMALL)
+    prepare_source(source, tmp_path / "out", SMALL)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")

@@ -21,10 +21,10 @@ from data.sources.test_folder import write_text
 from ggcam.data import sources
 from ggcam.data.case import Affine, Frame, Region
 from ggcam.data.sources import siim_acr
+from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.data.sources.egd_screen import EgdScreen
 from ggcam.data.sources.fixation_rows import pixel_centre
 from ggcam.data.sources.reflacx_readings import TOLERANCE_DEG, _near
-from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.data.tables import Table
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map

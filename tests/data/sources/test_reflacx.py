@@ -269,7 +269,11 @@ BROKEN = {
     "no subject": (change(subject_id=""), TableError, "no subject_id"),
     "another image": (change(image="files/p1/q.dcm"), TableError, "dicom_id"),
     "no image": (change(image=""), TableError, "dicom_id"),
-    "resized images": (change(image_size_x=99), DataError, r"not have the size of the originals(.|\n)*60x99(.|\n)*60x50"),
+    "resized images": (
+        change(image_size_x=99),
+        DataError,
+        r"not have the size of the originals(.|\n)*60x99(.|\n)*60x50",
+    ),
     "disagreeing readings": (disagree, TableError, r"disagree about its subject(.|\n)*P102R000002"),
     "one reading twice": (repeat, TableError, r"listed twice(.|\n)*phase_2.csv:3"),
     "one reading in two phases": (both_phases, TableError, "in two phases"),

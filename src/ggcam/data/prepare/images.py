@@ -1,8 +1,8 @@
-"""Image and mask files -> PNGs of the frame's size, in several processes, with no more than a few images in memory."""
+"""One case's image and mask files -> PNG files of the frame's size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +14,16 @@ from ggcam.data.framing import Framing
 from ggcam.data.images import read_mask, read_pixels, to_uint8
 from ggcam.data.png import write_png
 from ggcam.errors import ImageError
-from ggcam.utils.parallel import parallel_map
 
 
 @dataclass(frozen=True)
 class PixelFiles:
-    """The raw files of one case's pixels.
+    """The raw image and mask files of one case.
 
     Attributes:
         image: raw image file.
         masks: raw mask files of the image's size, nonzero inside.
-        raw_size: (height, width) in pixels that the image must have; None for any.
+        raw_size: required height and width of the image in pixels; None for any size.
     """
 
     image: Path
@@ -33,19 +32,29 @@ class PixelFiles:
 
     @classmethod
     def from_case(cls, case: Case) -> PixelFiles:
-        """The files of a case."""
+        """Collect the files of a case.
+
+        Args:
+            case: the case.
+
+        Returns:
+            Its image, masks and expected size.
+        """
         return cls(case.image, dict(case.masks), case.raw_size)
 
     def read(self) -> tuple[Shaped[np.ndarray, "h w"], dict[MaskName, Bool[np.ndarray, "h w"]]]:
-        """The image as :func:`read_pixels` gives it, and the masks.
+        """Read the image with :func:`ggcam.data.images.read_pixels`, and the masks.
+
+        Returns:
+            Pixels of the image; name -> mask, true inside.
 
         Raises:
-            ImageError: a file is missing or broken, or a size differs from what it should be.
+            ImageError: a file is missing or damaged, or has another size than expected.
         """
         image = read_pixels(self.image)
         if self.raw_size is not None and image.shape != self.raw_size:
             raise ImageError(
-                "the image is not of the size that its gaze refers to",
+                "the image has another size than its gaze refers to",
                 where=self.image,
                 expected=self.raw_size,
                 got=image.shape,
@@ -54,22 +63,25 @@ class PixelFiles:
         for name, mask in masks.items():
             if mask.shape != image.shape:
                 raise ImageError(
-                    "a mask is not of its image's size", where=self.masks[name], expected=image.shape, got=mask.shape
+                    "the mask has another size than its image",
+                    where=self.masks[name],
+                    expected=image.shape,
+                    got=mask.shape,
                 )
         return image, masks
 
 
 @dataclass(frozen=True)
 class ImageTask:
-    """One case's pixels: where they come from, where they go, and how.
+    """Input, output and settings of preparing one case's image and masks.
 
     Attributes:
-        case_id: of the case.
-        files: the raw files.
-        image_png: where the prepared image goes.
-        mask_png: where the masks go, one bit each; nothing is written when there are none.
-        framing: the way into the frame.
-        bits: 8 or 16, of the prepared image.
+        case_id: id of the case.
+        files: raw files.
+        image_png: prepared image to write.
+        mask_png: prepared masks to write, one bit each; not written when there are no masks.
+        framing: how raw pixels are fitted into the frame.
+        bits: bits per pixel of the prepared image, 8 or 16.
     """
 
     case_id: str
@@ -82,7 +94,13 @@ class ImageTask:
 
 @dataclass(frozen=True)
 class ImageOutcome:
-    """What became of a task: the raw image's (height, width) in pixels, or the reason why there is none."""
+    """The outcome of a task.
+
+    Attributes:
+        case_id: id of the case.
+        size: height and width of the raw image in pixels; None if it cannot be read.
+        error: reason why the image cannot be read; None if it was prepared.
+    """
 
     case_id: str
     size: tuple[int, int] | None = None
@@ -90,17 +108,23 @@ class ImageOutcome:
 
 
 def prepare_image(task: ImageTask) -> ImageOutcome:
-    """Read, fit, pad and write one case's image and masks; a broken file is an outcome, not an exception.
+    """Read, fit and write one case's image and masks.
+
+    Args:
+        task: what to do.
+
+    Returns:
+        The outcome; an unreadable file is an outcome, not an exception.
 
     Raises:
-        PreparedFolderError: the target cannot be written.
+        PreparedFolderError: a prepared file cannot be written.
     """
     try:
         image, masks = task.files.read()
     except ImageError as error:
         return ImageOutcome(task.case_id, error=error)
     framed = task.framing.image(image)
-    # 8 bits repeated fill 16: 255 becomes 65535.
+    # Multiplying by 257 maps the 8-bit range to the full 16-bit range.
     pixels = to_uint8(framed) if task.bits == 8 else framed * np.uint16(257 if framed.dtype == np.uint8 else 1)
     write_png(task.image_png, pixels)
     if masks:
@@ -108,13 +132,3 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
         write_png(task.mask_png, np.bitwise_or.reduce(bits))
     height, width = image.shape
     return ImageOutcome(task.case_id, size=(height, width))
-
-
-def prepare_images(tasks: Sequence[ImageTask], workers: int = 0) -> Iterator[ImageOutcome]:
-    """Yield each task's outcome as soon as it is there, in any order; see :func:`parallel_map`.
-
-    Raises:
-        ConfigError: a worker was killed, most likely for want of memory.
-        PreparedFolderError: a target cannot be written.
-    """
-    return parallel_map(prepare_image, tasks, workers)

@@ -1,23 +1,23 @@
-"""Cases -> prepared folder: in parallel, atomic, and resumable after a kill at any moment."""
+"""Raw data set -> prepared folder: in parallel, atomic, and resumable after a kill at any moment."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ggcam.data.case import Case, Frame, Label, Source, Split
+from ggcam.data.case import OFF_IMAGE, Case, Frame, Label, Source, Split
 from ggcam.data.framing import Fitted, Framing, FramingName, Strided
 from ggcam.data.original.preprocessing import check_raw, is_processed
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.images import ImageOutcome, ImageTask, PixelFiles, prepare_images
+from ggcam.data.prepare.images import ImageOutcome, ImageTask, PixelFiles, prepare_image
+from ggcam.data.prepare.job import VERSIONED_PACKAGES, describe_job
 from ggcam.data.prepare.staging import StagingFolder
-from ggcam.data.prepare.tables import OFF_IMAGE, make_tables
+from ggcam.data.prepare.tables import make_tables
 from ggcam.data.prepared import (
     SCHEMA_VERSION,
     PreparedData,
@@ -31,44 +31,86 @@ from ggcam.data.prepared import (
 from ggcam.data.splits import assign_splits
 from ggcam.data.summary import count_cases
 from ggcam.errors import DataError, ImageError, join_limited
+from ggcam.utils.parallel import parallel_map
 from ggcam.utils.versions import versions
+
+if TYPE_CHECKING:
+    from ggcam.data.sources import ReadFunction
 
 log = logging.getLogger(__name__)
 
-DETERMINING = ("ggcam", "numpy", "opencv-python-headless", "pillow", "pyarrow", "pydicom")
-"""Packages that the bytes of a prepared folder depend on."""
+Progress = Callable[[int, int], None]
+"""Called with the number of finished cases and the number of all cases."""
 
-BROKEN = "case whose image or mask cannot be read"
-"""Reason under which skipped cases are counted as dropped."""
-
+UNREADABLE = "case whose image or mask cannot be read"
 CROPPED = "case cropped by the frame (kept)"
-"""Reason under which cases are counted whose image is larger than the released preset's canvas."""
-
-BEYOND_FRACTION = "case beyond the fraction"
-"""Reason under which the cases are counted that a fraction leaves out."""
+OUTSIDE_SUBSET = "case outside the subset fraction"
+"""Reasons under which cases are counted in `dropped` of dataset.toml."""
 
 
 def prepare(
-    source: Source,
-    out: Path,
+    raw: Path | str,
+    out: Path | str,
     config: PrepareConfig | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    source: str | ReadFunction = "auto",
+    *,
+    progress: Progress | None = None,
+    **source_options: object,
 ) -> PreparedData:
-    """Make the prepared folder `out` from a source's cases.
+    """Convert a raw data set to a prepared folder.
 
-    The work is done in `<out>.partial`. Killed at any moment, a second call with the same source and settings goes on
-    from there, and the result equals an uninterrupted one byte for byte.
+    The work is done in `<out>.partial`. After an interruption at any moment, call the function again with the same
+    arguments to continue; the result has the same bytes as an uninterrupted one. Nothing is printed.
 
     Args:
-        source: what a reader found.
-        out: the folder to make.
-        config: the settings; defaults if None.
-        progress: called with the number of cases done and of all cases, once at the start and after each case.
+        raw: folder of the raw data.
+        out: folder to create.
+        config: settings; None for the defaults.
+        source: format of the raw data, such as "egd_cxr"; "auto" to recognise it; "my_module:read" or a function of a
+            folder that returns a :class:`ggcam.data.case.Source`, for a format of your own.
+        progress: called with the number of finished cases and of all cases, once at the start and after each case.
+        source_options: options of the format, such as `images` for "egd_cxr".
+
+    Returns:
+        The prepared folder, as :func:`ggcam.load_prepared` reads it; `cases` is its table of cases.
 
     Raises:
-        ConfigError: settings that cannot work, such as more splits than patients.
-        DataError: ids or labels that cannot be used, or broken images that may not be skipped.
-        PreparedFolderError: something is in the way of `out`, or there is no room.
+        ConfigError: the settings are invalid, or the format is unknown or does not have an option.
+        DataError: the raw data are incomplete or damaged; the message names file and row.
+        PreparedFolderError: `out` exists, or there is no disk space left.
+
+    Example:
+        >>> import ggcam
+        >>> _ = ggcam.simulate("raw", ggcam.SimulationConfig(cases=60, size="96x80"))  # doctest: +SKIP
+        >>> data = ggcam.prepare("raw", "DATA", ggcam.PrepareConfig(size="64x64"))  # doctest: +SKIP
+        >>> data.cases.groupby("split").size().to_dict()  # doctest: +SKIP
+        {'test': 12, 'train': 42, 'valid': 6}
+    """
+    from ggcam.data.sources import read
+
+    config = config or PrepareConfig()
+    found = read(Path(raw), source, skip_missing=config.skip_missing, **source_options)
+    return prepare_source(found, out, config, progress)
+
+
+def prepare_source(
+    source: Source, out: Path | str, config: PrepareConfig | None = None, progress: Progress | None = None
+) -> PreparedData:
+    """Convert the cases of a source to a prepared folder; see :func:`prepare`.
+
+    Args:
+        source: what a reader found in a raw data set.
+        out: folder to create.
+        config: settings; None for the defaults.
+        progress: called with the number of finished cases and of all cases, once at the start and after each case.
+
+    Returns:
+        The prepared folder.
+
+    Raises:
+        ConfigError: the settings are invalid, such as more splits than patients.
+        DataError: invalid ids or labels, or damaged images that may not be skipped.
+        PreparedFolderError: `out` exists, or there is no disk space left.
     """
     config = config or PrepareConfig()
     out = Path(out).resolve()
@@ -76,27 +118,27 @@ def prepare(
     _check_source(source)
     if config.preset == "original":
         check_raw(source.cases)
-    # Before the images, so that a mistake shows at once and a broken image changes nobody else's split.
+    # Before the images, so that a mistake shows at once and a damaged image does not change the split of other cases.
     splits, split_record = assign_splits(
         source.cases, config.split_by, config.split_fractions, config.seed, config.subset_fraction
     )
-    source = _only(source, splits)
+    source = _select_split_cases(source, splits)
     framing = Strided(frame) if config.preset == "original" else Fitted(frame)
-    partial = StagingFolder(out, _job(source, config, split_record, splits), config.overwrite)
-    if partial.published:
-        partial.clear()
+    staging = StagingFolder(out, describe_job(source, config, split_record, splits), config.overwrite)
+    if staging.published:
+        staging.clear()
         return load_prepared(out)
 
-    broken = _make_images(source, partial, framing, config, progress)
-    if broken:
-        _report(broken, source, partial, config.skip_missing)
-    kept = [case for case in source.cases if case.case_id in partial.done]
+    unreadable = _prepare_images(source, staging, framing, config, progress)
+    if unreadable:
+        _report_unreadable(unreadable, source, staging, config.skip_missing)
+    kept = [case for case in source.cases if case.case_id in staging.done]
     if not kept:
-        raise DataError("no case is left: not one image can be read", got=broken[0].error)
+        raise DataError("no image can be read, so no case is left", got=unreadable[0].error)
     schema = cases_schema(source.class_names, source.multi_label)
-    tables, off_image = make_tables(kept, splits, partial.done, framing, schema)
-    cropped = sum(framing.crops(*partial.done[case.case_id]) for case in kept)
-    dropped = Counter(source.dropped) + Counter({OFF_IMAGE: off_image, BROKEN: len(broken), CROPPED: cropped})
+    tables, off_image = make_tables(kept, splits, staging.done, framing, schema)
+    cropped = sum(framing.crops(*staging.done[case.case_id]) for case in kept)
+    dropped = Counter(source.dropped) + Counter({OFF_IMAGE: off_image, UNREADABLE: len(unreadable), CROPPED: cropped})
     cases = tables["cases.parquet"]
     meta = {
         "schema_version": SCHEMA_VERSION,
@@ -104,7 +146,7 @@ def prepare(
         "class_names": source.class_names,
         "multi_label": source.multi_label,
         "preset": config.preset,
-        "framing": _framing_name(kept, partial.done, framing),
+        "framing": _framing_name(kept, staging.done, framing),
         "bits": config.image_bits,
         "frame": {"height_px": frame.height_px, "width_px": frame.width_px},
         "split": split_record,
@@ -114,18 +156,26 @@ def prepare(
             source.class_names,
         ),
         "dropped": dict(sorted(dropped.items())),
-        "versions": versions(*DETERMINING),
+        "versions": versions(*VERSIONED_PACKAGES),
     }
-    write_tables(partial.data, tables, meta)
-    partial.publish()
+    write_tables(staging.data, tables, meta)
+    staging.publish()
     return load_prepared(out)
 
 
 def load_if_same(source: Source, out: Path, config: PrepareConfig) -> PreparedData | None:
-    """The prepared folder `out`, if it is whole and has the cases, split, frame and preset that it would get now.
+    """Load a prepared folder if preparing it again would give the same cases, split, frame and preset.
+
+    Args:
+        source: what a reader found in the raw data set.
+        out: the prepared folder.
+        config: settings.
+
+    Returns:
+        The prepared folder; None if it does not exist, is incomplete, or differs.
 
     Raises:
-        GGCamError: as for :func:`prepare` and :func:`load_prepared`.
+        GGCamError: as for :func:`prepare_source` and :func:`load_prepared`.
     """
     if not (Path(out) / "dataset.toml").is_file():
         return None
@@ -134,160 +184,105 @@ def load_if_same(source: Source, out: Path, config: PrepareConfig) -> PreparedDa
     splits, _ = assign_splits(
         source.cases, config.split_by, config.split_fractions, config.seed, config.subset_fraction
     )
-    there = zip(data.cases["case_id"], data.cases["split"], strict=True)
+    prepared_splits = zip(data.cases["case_id"], data.cases["split"], strict=True)
     same = (
         data.meta["source"] == source.name
         and data.meta.get("preset", "corrected") == config.preset
         and data.frame == Frame.parse(config.size)
-        and all(splits.get(case_id) == split for case_id, split in there)
-        and len(data) + data.meta["dropped"].get(BROKEN, 0) == len(splits)
+        and all(splits.get(case_id) == split for case_id, split in prepared_splits)
+        and len(data) + data.meta["dropped"].get(UNREADABLE, 0) == len(splits)
     )
     return data if same else None
 
 
-def _make_images(
-    source: Source,
-    partial: StagingFolder,
-    framing: Framing,
-    config: PrepareConfig,
-    progress: Callable[[int, int], None] | None,
+def _prepare_images(
+    source: Source, staging: StagingFolder, framing: Framing, config: PrepareConfig, progress: Progress | None
 ) -> list[ImageOutcome]:
-    """Make the images that are not done yet; the broken ones are returned, in the order of the cases."""
+    """Prepare the images that are not done yet, and return the unreadable ones in the order of the cases."""
     for folder in ("images", "masks") if any(case.masks for case in source.cases) else ("images",):
-        (partial.data / folder).mkdir(exist_ok=True)
+        (staging.data / folder).mkdir(exist_ok=True)
     tasks = [
         ImageTask(
             case_id=case.case_id,
             files=PixelFiles.from_case(case),
-            image_png=partial.data / image_name(case.case_id),
-            mask_png=partial.data / mask_name(case.case_id),
+            image_png=staging.data / image_name(case.case_id),
+            mask_png=staging.data / mask_name(case.case_id),
             framing=framing,
             bits=config.image_bits,
         )
         for case in source.cases
-        if case.case_id not in partial.done
+        if case.case_id not in staging.done
     ]
     total = len(source.cases)
-    broken: dict[str, ImageOutcome] = {}
+    unreadable: dict[str, ImageOutcome] = {}
     if progress:
         progress(total - len(tasks), total)
-    for count, outcome in enumerate(prepare_images(tasks, config.workers), start=total - len(tasks) + 1):
+    outcomes = parallel_map(prepare_image, tasks, config.workers)
+    for count, outcome in enumerate(outcomes, start=total - len(tasks) + 1):
         if outcome.error:
-            broken[outcome.case_id] = outcome
+            unreadable[outcome.case_id] = outcome
         else:
-            partial.add(outcome)
+            staging.add(outcome)
         if progress:
             progress(count, total)
-    return [broken[case.case_id] for case in source.cases if case.case_id in broken]
+    return [unreadable[case.case_id] for case in source.cases if case.case_id in unreadable]
 
 
 def _framing_name(cases: list[Case], sizes: Mapping[str, tuple[int, int]], framing: Framing) -> FramingName:
-    """How the truly raw images came here: what the original's procedure wrote, and is not scaled again, is strided."""
-    before = all(is_processed(case) and sizes[case.case_id] == framing.frame.shape for case in cases)
-    return "strided" if before else framing.name
+    """Name the framing of the raw images. Files of the original GG-CAM, unless they are scaled again, are strided."""
+    processed = all(is_processed(case) and sizes[case.case_id] == framing.frame.shape for case in cases)
+    return "strided" if processed else framing.name
 
 
-def _report(broken: list[ImageOutcome], source: Source, partial: StagingFolder, skip: bool) -> None:
-    """Stop with the list of broken cases, or log how many are skipped."""
-    what = f"{len(broken):,} of {len(source.cases):,} cases have a missing or broken image or mask"
+def _report_unreadable(unreadable: list[ImageOutcome], source: Source, staging: StagingFolder, skip: bool) -> None:
+    """Raise an error that lists the unreadable cases, or log them if they are skipped."""
+    what = f"{len(unreadable):,} of {len(source.cases):,} cases have a missing or damaged image or mask"
     if skip:
-        log.warning("%s and are left out: %s", what, join_limited(outcome.case_id for outcome in broken))
+        log.warning("%s and are left out: %s", what, join_limited(outcome.case_id for outcome in unreadable))
         return
-    errors_csv = partial.write_errors(broken, {case.case_id: case.image for case in source.cases})
-    lines = [f"\n    {outcome.case_id}: {'; '.join(str(outcome.error).split(chr(10)))}" for outcome in broken[:10]]
-    more = f"\n    and {len(broken) - 10:,} more" if len(broken) > 10 else ""
+    errors_csv = staging.write_errors(unreadable, {case.case_id: case.image for case in source.cases})
+    lines = [f"\n    {outcome.case_id}: {'; '.join(str(outcome.error).split(chr(10)))}" for outcome in unreadable[:10]]
+    more = f"\n    and {len(unreadable) - 10:,} more" if len(unreadable) > 10 else ""
     raise ImageError(
         what,
-        where=f"all of them are in {errors_csv}",
+        where=f"{errors_csv} lists all of them",
         got="".join(lines) + more,
-        hint="mend them and run the same command again, which goes on from there; or leave them out with --skip-missing",
+        hint="fix them and run the same command again, which continues where it stopped; or leave these cases out with "
+        "--skip-missing",
     )
 
 
-def _only(source: Source, splits: Mapping[str, Split]) -> Source:
-    """The source with the cases that have a split; the others are counted."""
+def _select_split_cases(source: Source, splits: Mapping[str, Split]) -> Source:
+    """Keep the cases that have a split, and count the others as dropped."""
     kept = tuple(case for case in source.cases if case.case_id in splits)
-    left_out = Counter({BEYOND_FRACTION: len(source.cases) - len(kept)})
-    return replace(source, cases=kept, dropped=dict(Counter(source.dropped) + left_out))
+    outside = Counter({OUTSIDE_SUBSET: len(source.cases) - len(kept)})
+    return replace(source, cases=kept, dropped=dict(Counter(source.dropped) + outside))
 
 
 def _check_source(source: Source) -> None:
     if not source.cases:
-        raise DataError(f"the source {source.name} has no case")
+        raise DataError(f"the source {source.name} has no cases")
     counts = Counter(case.case_id for case in source.cases)
-    if twice := [case_id for case_id, count in counts.items() if count > 1]:
-        raise DataError("case ids come twice", got=join_limited(twice))
-    if odd := [case_id for case_id in counts if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", case_id)]:
+    if repeated := [case_id for case_id, count in counts.items() if count > 1]:
+        raise DataError("case ids are repeated", got=join_limited(repeated))
+    if invalid := [case_id for case_id in counts if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", case_id)]:
         raise DataError(
-            "case ids name files, and these cannot",
-            got=join_limited(map(repr, odd)),
+            "case ids cannot be used as file names",
+            got=join_limited(map(repr, invalid)),
             expected="letters, digits, '.', '_', '-'",
         )
-    fits = _fits_several if source.multi_label else _fits_one
-    if off := [case.case_id for case in source.cases if not fits(case.label, len(source.class_names))]:
+    valid = _is_multi_label if source.multi_label else _is_single_label
+    if invalid := [case.case_id for case in source.cases if not valid(case.label, len(source.class_names))]:
         raise DataError(
-            "labels without a class", got=join_limited(off), expected=f"classes {join_limited(source.class_names)}"
+            "labels do not match the classes",
+            got=join_limited(invalid),
+            expected=f"classes {join_limited(source.class_names)}",
         )
 
 
-def _fits_one(label: Label, classes: int) -> bool:
+def _is_single_label(label: Label, classes: int) -> bool:
     return isinstance(label, int) and 0 <= label < classes
 
 
-def _fits_several(label: Label, classes: int) -> bool:
+def _is_multi_label(label: Label, classes: int) -> bool:
     return isinstance(label, tuple) and len(label) == classes and all(value in (0, 1, None) for value in label)
-
-
-def _job(
-    source: Source, config: PrepareConfig, split_record: Mapping[str, object], splits: Mapping[str, Split]
-) -> dict[str, str]:
-    """All that the result depends on, by name: in words, or as a digest where it is long."""
-    return {
-        "schema version": str(SCHEMA_VERSION),
-        "versions": _words(versions(*DETERMINING)),
-        "preset": config.preset,
-        "size": str(Frame.parse(config.size)),
-        "bits": str(config.image_bits),
-        "split": _words(split_record),
-        "source": source.name,
-        "classes": ", ".join(source.class_names),
-        "number of cases": str(len(source.cases)),
-        **digests(source, splits),
-    }
-
-
-def digests(source: Source, splits: Mapping[str, Split]) -> dict[str, str]:
-    """What the cases are, by name of the part: two sources with equal digests hold the same."""
-    files = [(case.case_id, name, path) for case in source.cases for name, path in _files(case)]
-    return {
-        "cases": _digest(
-            (case.case_id, case.patient_id, case.label, case.flags, case.raw_size) for case in source.cases
-        ),
-        "splits": _digest(sorted(splits.items())),
-        "image files": _digest((case_id, name, os.path.abspath(path)) for case_id, name, path in files),
-        "gaze": _digest(part for case in source.cases for part in _gaze_parts(case)),
-        "regions": _digest((case.case_id, case.regions) for case in source.cases),
-        "dropped records": _digest(sorted(source.dropped.items())),
-    }
-
-
-def _words(record: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in record.items())
-
-
-def _files(case: Case) -> list[tuple[str, Path]]:
-    return [("image", case.image), *sorted(case.masks.items())]
-
-
-def _gaze_parts(case: Case) -> Iterator[object]:
-    for reading_id, fixations in case.readings.items():
-        yield case.case_id, reading_id, len(fixations)
-        for field in fields(fixations):
-            yield getattr(fixations, field.name).tobytes()
-
-
-def _digest(items: Iterable[object]) -> str:
-    digest = hashlib.sha256()
-    for item in items:
-        digest.update(item if isinstance(item, bytes) else repr(item).encode() + b"\n")
-    return digest.hexdigest()[:12]

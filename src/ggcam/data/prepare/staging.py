@@ -1,10 +1,10 @@
-"""The folder in which a prepared folder is made: resumable, and never mistaken for a whole one.
+"""The staging folder, in which an output folder grows until it is complete. It makes a job resumable.
 
-<out>.partial/job.json     what is being made
-<out>.partial/data/        what is there of it; becomes <out> by a rename, at the end
-<out>.partial/done.jsonl   a line for each case whose files in data/ are whole
+<out>.partial/job.json     description of the job
+<out>.partial/data/        the incomplete output; renamed to <out> at the end
+<out>.partial/done.jsonl   one line per case whose files in data/ are complete
 <out>.partial/errors.csv   the files that could not be read
-<out>.partial/old/         the former <out>, while it is replaced
+<out>.partial/old/         the previous <out>, while it is being replaced
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from ggcam.data.prepare.images import ImageOutcome
 from ggcam.data.prepared import partial_folder
 from ggcam.errors import PreparedFolderError
 
-_CONTINUE = "run the command that began it, to finish it, or pass --overwrite to start anew"
+_CONTINUE = "run the command that started it again to finish it, or pass --overwrite to start over"
 
 
 class StagingFolder:
-    """An open job: what is done of it, and the way to add to it and to publish it.
+    """The staging folder of one job, opened to start or to continue it.
 
     Args:
-        out: the prepared folder to be.
-        job: what is being made, as JSON holds it; only an interrupted job that is equal is continued.
-        overwrite: replace a whole folder, or another job, that is in the way.
-        marker: the file, written last, that makes a folder whole.
+        out: output folder.
+        job: description of the job, as JSON stores it. Only an interrupted job with an equal description is continued.
+        overwrite: replace an existing output folder, or another interrupted job.
+        marker: file that is written last; an output folder with this file is complete.
 
     Attributes:
-        data: the folder to fill.
-        done: case id -> the raw image's (height, width), for the cases whose files are whole.
-        published: whether an earlier call finished this very job and was killed while it cleared up.
+        data: folder to fill.
+        done: case id -> height and width of the raw image, for the cases whose files are complete.
+        published: whether an earlier call finished the same job and was killed while cleaning up.
 
     Raises:
-        PreparedFolderError: something is in the way.
+        PreparedFolderError: other files are in the way.
     """
 
     def __init__(self, out: Path, job: Mapping[str, object], overwrite: bool, marker: str = "dataset.toml"):
@@ -49,27 +49,39 @@ class StagingFolder:
         self._old = self.root / "old"
         self._job = self.root / "job.json"
         self._journal = self.root / "done.jsonl"
-        there = self._read_job()
-        if there and there != job:
-            self._discard(there, job, overwrite)
-        # The job's description is written after the empty data folder: where it stands alone, the data were published.
-        self.published = there == job and self._is_whole() and not self.data.exists()
+        previous = self._read_job()
+        if previous and previous != job:
+            self._discard(previous, job, overwrite)
+        # job.json is written after the empty data folder: if it exists without that folder, the data were published.
+        self.published = previous == job and self._is_complete() and not self.data.exists()
         if not self.published:
             self._check_target(overwrite)
             self.data.mkdir(parents=True, exist_ok=True)
-            if there != job:
+            if previous != job:
                 self._job.write_text(json.dumps(job, indent=1), encoding="utf-8")
         self.done = self._read_journal()
 
     def add(self, outcome: ImageOutcome) -> None:
-        """Note that a case's files are whole; only then will a later call not make them again."""
+        """Record that the files of a case are complete, so that a later call skips the case.
+
+        Args:
+            outcome: outcome of the case; one without a size is not recorded.
+        """
         if outcome.size is not None:
             self.done[outcome.case_id] = outcome.size
             with self._journal.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([outcome.case_id, *outcome.size]) + "\n")
 
     def write_errors(self, outcomes: Sequence[ImageOutcome], images: Mapping[str, Path]) -> Path:
-        """Write every broken case with its image and the reason to errors.csv."""
+        """Write the unreadable cases to errors.csv.
+
+        Args:
+            outcomes: outcomes with an error.
+            images: case id -> raw image file.
+
+        Returns:
+            Path of the file.
+        """
         path = self.root / "errors.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -80,49 +92,53 @@ class StagingFolder:
         return path
 
     def publish(self) -> None:
-        """Put the whole folder in its place, and the former one away."""
+        """Rename the complete folder to the output folder, which replaces a previous one, and clean up.
+
+        Raises:
+            PreparedFolderError: the folder cannot be renamed.
+        """
         try:
-            if self._is_whole():
+            if self._is_complete():
                 self.out.rename(self._old)
             elif self.out.exists():
                 self.out.rmdir()
             self.data.rename(self.out)
         except OSError as error:
             raise PreparedFolderError(
-                "the prepared folder is whole, but cannot be moved into its place",
+                "the complete folder cannot be renamed to its final name",
                 where=self.out,
-                got=f"{error.strerror}; it lies in {self.data}",
-                hint="give as DATA a new folder on an ordinary disk, not a mount point",
+                got=f"{error.strerror}; the folder is {self.data}",
+                hint="choose a new output folder on an ordinary disk, not a mount point",
             ) from None
         self.clear()
 
     def clear(self) -> None:
-        """Remove the folder, its job's description last, so that a kill meanwhile leaves no riddle."""
+        """Remove the staging folder, job.json last, so that it can be identified after a kill at any moment."""
         for path in sorted(self.root.iterdir(), key=lambda path: path == self._job):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.root.rmdir()
 
     def _read_job(self) -> dict[str, object] | None:
-        """What the folder is said to be making; None for a folder that is missing, or in which nothing was begun."""
+        """Read job.json; None if the folder does not exist or nothing was started in it."""
         try:
             return json.loads(self._job.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            begun = {path.name for path in self.root.glob("*")} - {"job.json", "data"}
-            if begun or self.root.is_file() or any(self.data.glob("*")):
+            contents = {path.name for path in self.root.glob("*")} - {"job.json", "data"}
+            if contents or self.root.is_file() or any(self.data.glob("*")):
                 raise PreparedFolderError(
-                    "a folder that `ggcam prepare` did not make is in the way",
+                    "the staging folder exists and was not created by ggcam",
                     where=self.root,
-                    hint="move it away",
+                    hint="move it away, or choose another output folder",
                 ) from None
             return None
 
-    def _discard(self, there: Mapping[str, object], job: Mapping[str, object], overwrite: bool) -> None:
+    def _discard(self, previous: Mapping[str, object], job: Mapping[str, object], overwrite: bool) -> None:
         if not overwrite:
-            differ = [name for name in {**there, **job} if there.get(name) != job.get(name)]
+            differ = [name for name in {**previous, **job} if previous.get(name) != job.get(name)]
             raise PreparedFolderError(
-                "a preparation with other settings or other cases was interrupted here",
+                "an interrupted job with other settings or other cases exists",
                 where=self.root,
-                got="\n".join(f"{name} was {there.get(name)}, is {job.get(name)} now" for name in differ),
+                got="\n".join(f"{name} was {previous.get(name)}, now {job.get(name)}" for name in differ),
                 hint=_CONTINUE,
             )
         if self._old.exists() and not self.out.exists():
@@ -130,25 +146,27 @@ class StagingFolder:
         self.clear()
 
     def _check_target(self, overwrite: bool) -> None:
-        if self._is_whole():
+        if self._is_complete():
             if not overwrite:
                 raise PreparedFolderError(
-                    "the folder is prepared already", where=self.out, hint="pass --overwrite to replace it"
+                    "the output folder already exists and is complete",
+                    where=self.out,
+                    hint="pass --overwrite to replace it",
                 )
         elif self.out.is_file() or any(self.out.glob("*")):
             raise PreparedFolderError(
-                "something that is not a prepared folder is in the way", where=self.out, hint="choose another DATA"
+                "the output folder exists and was not created by ggcam", where=self.out, hint="choose another folder"
             )
 
     def _read_journal(self) -> dict[str, tuple[int, int]]:
         if not self._journal.is_file():
             return {}
         content = self._journal.read_bytes()
-        # A kill may have cut the last line short; what follows must not be glued to it.
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            os.truncate(self._journal, len(whole))
-        return {case_id: (height, width) for case_id, height, width in map(json.loads, whole.splitlines())}
+        # A kill may have truncated the last line; nothing may be appended to it.
+        complete = content[: content.rfind(b"\n") + 1]
+        if complete != content:
+            os.truncate(self._journal, len(complete))
+        return {case_id: (height, width) for case_id, height, width in map(json.loads, complete.splitlines())}
 
-    def _is_whole(self) -> bool:
+    def _is_complete(self) -> bool:
         return (self.out / self._marker).is_file()

@@ -1,4 +1,4 @@
-"""Cases -> the tables of the prepared folder, carried from the raw images into the frame."""
+"""Cases -> the tables of the prepared folder, with all positions mapped from the raw images to the frame."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from ggcam.data.framing import Framing
 from ggcam.data.prepared import FIXATIONS, REGIONS, image_name, label_columns
 from ggcam.gaze.fixations import Fixations, concatenate
 
-OFF_IMAGE = "fixation off the image"
-"""Reason under which fixations beyond the raw image are counted as dropped."""
-
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """One reading's fixations that are on the image, in the frame, and the number of those that were off it."""
+    """The fixations of one reading that lie on the image, mapped to the frame, and the number of the others."""
 
     case_id: str
     reading_id: str
@@ -34,21 +31,24 @@ def make_tables(
     framing: Framing,
     schema: pa.Schema,
 ) -> tuple[dict[str, pa.Table], int]:
-    """The tables of a prepared folder by file name, and the number of fixations left out for being off the image.
+    """Make the tables of a prepared folder.
 
-    A case has gaze when its fixations in the frame last for any time at all. Where the frame crops the image, the
-    fixations on what is lost stay in the table, off the frame.
+    A case has gaze if its fixations on the frame have a total duration above 0. Where the frame crops the image,
+    fixations on the cropped part stay in the table, off the frame.
 
     Args:
-        cases: in the order of the rows to be.
+        cases: cases in the order of the rows.
         splits: case id -> split.
-        sizes: case id -> raw image's (height, width) in pixels.
-        framing: the way of the images into the frame.
-        schema: of cases.parquet.
+        sizes: case id -> height and width of the raw image in pixels.
+        framing: how the images are brought into the frame.
+        schema: columns of cases.parquet, see :func:`ggcam.data.prepared.cases_schema`.
+
+    Returns:
+        File name -> table; and the number of fixations that were left out because they lie off the image.
     """
-    places = {case.case_id: framing.place(*sizes[case.case_id]) for case in cases}
+    affines = {case.case_id: framing.affine(*sizes[case.case_id]) for case in cases}
     readings = [
-        _carry(case.case_id, reading_id, fixations, sizes[case.case_id], places[case.case_id])
+        _map_to_frame(case.case_id, reading_id, fixations, sizes[case.case_id], affines[case.case_id])
         for case in cases
         for reading_id, fixations in case.readings.items()
     ]
@@ -58,12 +58,12 @@ def make_tables(
             "split": splits[case.case_id],
             "has_gaze": case.case_id in with_gaze,
             **_labels(case, schema),
-            **_case_row(case, sizes[case.case_id], places[case.case_id]),
+            **_case_row(case, sizes[case.case_id], affines[case.case_id]),
         }
         for case in cases
     ]
     regions = [
-        {"case_id": case.case_id, **vars(region.moved(places[case.case_id]))}
+        {"case_id": case.case_id, **vars(region.transformed(affines[case.case_id]))}
         for case in cases
         for region in case.regions
     ]
@@ -80,21 +80,23 @@ def _labels(case: Case, schema: pa.Schema) -> dict[str, int | None]:
     return dict(zip(label_columns(schema.names), values, strict=True))
 
 
-def _case_row(case: Case, size: tuple[int, int], place: Affine) -> dict[str, object]:
+def _case_row(case: Case, size: tuple[int, int], affine: Affine) -> dict[str, object]:
     return {
         "case_id": case.case_id,
         "patient_id": case.patient_id,
         "image": image_name(case.case_id),
         "raw_height_px": size[0],
         "raw_width_px": size[1],
-        **vars(place),
+        **vars(affine),
         "flags": ";".join(case.flags),
     }
 
 
-def _carry(case_id: str, reading_id: str, fixations: Fixations, size: tuple[int, int], place: Affine) -> _Reading:
+def _map_to_frame(
+    case_id: str, reading_id: str, fixations: Fixations, size: tuple[int, int], affine: Affine
+) -> _Reading:
     inside = fixations.inside(*size)
-    return _Reading(case_id, reading_id, place.apply(fixations.select(inside)), int((~inside).sum()))
+    return _Reading(case_id, reading_id, affine.apply(fixations.select(inside)), int((~inside).sum()))
 
 
 def _total_s(fixations: Fixations, frame: Frame) -> float:
@@ -102,12 +104,12 @@ def _total_s(fixations: Fixations, frame: Frame) -> float:
 
 
 def _fixation_table(readings: Sequence[_Reading]) -> pa.Table:
-    together = concatenate([reading.fixations for reading in readings])
+    all_fixations = concatenate([reading.fixations for reading in readings])
     lengths = [len(reading.fixations) for reading in readings]
     columns = {
-        name: getattr(together, name) for name in FIXATIONS.names if name not in ("case_id", "reading_id", "label")
+        name: getattr(all_fixations, name) for name in FIXATIONS.names if name not in ("case_id", "reading_id", "label")
     }
-    columns["label"] = pa.array(together.label, pa.string(), mask=together.label == "")
+    columns["label"] = pa.array(all_fixations.label, pa.string(), mask=all_fixations.label == "")
     for name in ("case_id", "reading_id"):
         ids = np.array([getattr(reading, name) for reading in readings], dtype=np.str_)
         columns[name] = pa.array(np.repeat(ids, lengths), pa.string())
