@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 from ggcam import cli
+from ggcam.data.sources import READERS, command_line_name
 
 WIDTH = 100
 HEAD = """# Commands
@@ -36,6 +37,11 @@ def command_reference() -> str:
     for command in cli.COMMANDS:
         name = command.__name__
         pages.append(f"## ggcam {name}\n\n```text\n{help_text(name)}\n```\n")
+        if name == "prepare":
+            pages += [
+                f"### ggcam prepare {source}\n\n```text\n{help_text(name, source)}\n```\n"
+                for source in map(command_line_name, READERS)
+            ]
     return "\n".join(pages)
 
 

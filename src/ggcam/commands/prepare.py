@@ -89,13 +89,15 @@ def run_prepare(arguments: Sequence[str], registry: ConstructorRegistry | None =
 
     name, rest = _split_source(arguments, READERS)
     named = [] if name == "auto" else [find_read_function(name)]
-    if "--help" in rest or "-h" in rest:
-        options = documented_options(named[0]) if named else SourceOptions()
-    else:
+    program = "ggcam prepare" if rest == list(arguments) else f"ggcam prepare {command_line_name(name)}"
+    if "--help" not in rest and "-h" not in rest:
         options = accepted_options([*(reader.read for reader in READERS.values()), *named])
-    words = "ggcam prepare" if name == "auto" else f"ggcam prepare {command_line_name(name)}"
+    elif named:
+        options = documented_options(named[0])
+    else:
+        options, program = SourceOptions(), "ggcam prepare [SOURCE]"
     command = partial(prepare, source=name, source_options=options)
-    tyro.cli(command, prog=words, description=_description(name), args=rest, registry=registry)
+    tyro.cli(command, prog=program, description=_description(name), args=rest, registry=registry)
 
 
 def _split_source(arguments: Sequence[str], known: Mapping[str, object]) -> tuple[str, list[str]]:

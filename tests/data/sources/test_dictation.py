@@ -134,7 +134,11 @@ def test_a_vocabulary_of_ones_own_is_read_and_a_broken_one_refused(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('mass = ["lump"]\n')
     assert read_vocabulary(path, "reflacx") == {"mass": ["lump"]}
-    for broken, message in (('mass = "lump"', "no list of phrases"), ("mass = [1]", "no list"), ("mass", "not a TOML file")):
+    for broken, message in (
+        ('mass = "lump"', "no list of phrases"),
+        ("mass = [1]", "no list"),
+        ("mass", "not a TOML file"),
+    ):
         path.write_text(broken)
         with pytest.raises(ConfigError, match=message):
             read_vocabulary(path, "reflacx")

@@ -2,11 +2,9 @@
 
 import gzip
 import pickle
-import time
 from collections import Counter
 
 import numpy as np
-import pymovements.events  # noqa: F401  now, not while the time is taken
 import pytest
 
 from data.dicom_fixture import write_dicom
@@ -119,8 +117,8 @@ def test_packed_samples_are_read(tmp_path, raw):
         np.testing.assert_array_equal(one.fixations.x_px, other.fixations.x_px)
 
 
-def test_many_samples_are_read_in_little_time(tmp_path):
-    """A fiftieth of the real table, whose 1.5 million rows must take less than 20 s."""
+def test_every_rest_in_many_samples_becomes_a_fixation(tmp_path):
+    """100 images with 300 samples each: ten rests of half a second, among columns that are not read."""
     ids, rows = ["-".join([f"{n:08x}"] * 5) for n in range(100)], 30_000
     rng = np.random.default_rng(0)
     x, y = rng.uniform(0.3, 0.7, (2, rows // 30)).repeat(30, axis=1) + rng.normal(0, 0.001, (2, rows))
@@ -134,11 +132,9 @@ def test_many_samples_are_read_in_little_time(tmp_path):
     del lines
     screen = EgdScreen(np.zeros((100, 2)), np.full((100, 2), 2.5), np.full((100, 2), 90.0))
     case_ids = CaseIds({name: at for at, name in enumerate(ids)}, frozenset(ids), 44)
-    begin = time.process_time()
     found = read_samples(path, case_ids, screen, FixationDetection("ivt"), Counter())
-    took = time.process_time() - begin
     assert len(found.rows.case) == pytest.approx(1000, rel=0.02)
-    assert took < 5
+    np.testing.assert_array_equal(np.unique(found.rows.case), np.arange(100))
 
 
 # --- transcripts
@@ -199,7 +195,9 @@ def test_resized_images_are_told_by_the_metadata(tmp_path):
     table.write_text("\n".join(["dicom_id,Rows,Columns", *(f"{name},61,50" for name in ids), ""]))
     assert len(egd_cxr.read(root).cases) == 3
     table.write_text(f"dicom_id,Rows,Columns\n{ids[1]},3056,2544\n")
-    with pytest.raises(DataError, match=r"1 of 3 images do not have the size of the originals(.|\n)*3056x2544(.|\n)*61x50"):
+    with pytest.raises(
+        DataError, match=r"1 of 3 images do not have the size of the originals(.|\n)*3056x2544(.|\n)*61x50"
+    ):
         egd_cxr.read(root)
 
 

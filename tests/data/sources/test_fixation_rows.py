@@ -1,4 +1,3 @@
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -69,10 +68,3 @@ def test_most_of_few_fixations_may_lie_off_the_image_but_not_most_of_many():
     group(19)
     with pytest.raises(DataError, match=r"100% of the fixations(.|\n)*t\.csv"):
         group(20)
-
-
-def test_as_many_rows_as_egd_cxr_has_take_under_a_second():
-    case, reading_id, columns = rows(49_000)
-    begin = time.process_time()
-    group_readings(built(case, reading_id, columns), SIZES, Counter(), Path("t.csv"))
-    assert time.process_time() - begin < 1

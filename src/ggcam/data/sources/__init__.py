@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ggcam.data.case import Source
 from ggcam.data.sources import egd_cxr, folder, original, reflacx, siim_acr, table
-from ggcam.data.sources.custom import ReadFunction, call_custom, custom_name
+from ggcam.data.sources.custom import ReadFunction, call_custom
 from ggcam.errors import ConfigError, DataError, MissingFileError
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.user_code import import_object, is_reference
@@ -134,15 +134,23 @@ def read(root: Path, source: str | ReadFunction = "auto", skip_missing: bool = F
     root = Path(root)
     found = detect(root) if source == "auto" else source
     function = find_read_function(found)
+    name = _display_name(found)
     valid = option_names(function)
     for option in options:
         if option not in valid:
-            raise _unknown_option(custom_name(found), option, valid)
+            raise _unknown_option(name, option, valid)
     if skip_missing and "skip_missing" in valid:
         options["skip_missing"] = True
     if any(function is reader.read for reader in READERS.values()):
         return function(root, **options)
-    return call_custom(function, custom_name(found), root, options)
+    return call_custom(function, name, root, options)
+
+
+def _display_name(source: str | ReadFunction) -> str:
+    """The name of a source in messages."""
+    if not isinstance(source, str):
+        return getattr(source, "__qualname__", repr(source))
+    return source if is_reference(source) else command_line_name(source)
 
 
 def _unknown_option(source: str, option: str, valid: tuple[str, ...]) -> ConfigError:
@@ -150,7 +158,7 @@ def _unknown_option(source: str, option: str, valid: tuple[str, ...]) -> ConfigE
     having = [command_line_name(name) for name, reader in READERS.items() if option in option_names(reader.read)]
     flag = f"--{command_line_name(option)}"
     return ConfigError(
-        f"the source {command_line_name(source)} has no option {flag}",
+        f"the source {source} has no option {flag}",
         expected=", ".join(f"--{command_line_name(name)}" for name in valid) or "no options",
         hint=f"{flag} is an option of {', '.join(having)}" if having else None,
     )

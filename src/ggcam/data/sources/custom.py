@@ -13,11 +13,6 @@ ReadFunction = Callable[..., Source]
 """A function of a folder and options that returns a Source."""
 
 
-def custom_name(source: str | ReadFunction) -> str:
-    """Return how messages call a source."""
-    return source if isinstance(source, str) else getattr(source, "__qualname__", repr(source))
-
-
 def call_custom(function: ReadFunction, name: str, root: Path, options: Mapping[str, object]) -> Source:
     """Call a user's function and check what it returns.
 
