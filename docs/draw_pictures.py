@@ -11,6 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot
+from PIL import Image
 
 import ggcam
 
@@ -28,6 +29,7 @@ def draw_gaze(demo: Path, out_png: Path) -> None:
         ggcam.plots.plot_attention_map(image, fixations, regions=findings, ax=column[1])
     figure.savefig(out_png, dpi=90)
     pyplot.close(figure)
+    Image.open(out_png).convert("RGB").quantize(128).save(out_png, optimize=True)  # a third of the size
 
 
 def draw_pictures(demo: Path, docs: Path) -> None:
