@@ -1,65 +1,65 @@
-"""Every block of the README runs: shell blocks as they stand but for the number of cases and epochs."""
+"""Every block of the README runs at a small size, and its tree names the files that are there."""
 
 import re
-import shlex
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-import torch
 
-from ggcam.cli import main
+import ggcam
+from doc_pages import ROOT, blocks, commands, run_command, run_python
 
-ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-SMALLER = {"1090": "40", "resnet10t": "test_resnet", "resnet18": "test_resnet", "6": "1"}
+README = ROOT / "README.md"
+SOURCE = ROOT / "src" / "ggcam"
 
-
-def commands() -> list[list[str]]:
-    lines = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines]
-
-
-def test_the_python_example_trains_and_has_at_most_twelve_lines():
-    (example,) = [block for kind, block in BLOCKS if kind == "python"]
-    assert len(example.splitlines()) <= 12
-    points = torch.rand(4, 20, 2) * 200
-    loader = [(torch.rand(4, 1, 256, 224), torch.tensor([0, 1, 2, 0]), points, torch.rand(4, 20))] * 2
-    variables = {"loader": loader}
-    exec(example, variables)
-    assert torch.isfinite(variables["loss"])
-    assert variables["output"].cam.shape == (4, 3, 32, 28)
-
-
-def test_the_make_targets_exist():
-    makefile = (ROOT / "Makefile").read_text()
-    targets = [words[1] for words in commands() if words[0] == "make"]
-    assert targets == ["demo", "test"]
-    assert all(f"\n{target}: " in makefile for target in targets)
+NAMED_ROOMS = [
+    "utils",
+    "gaze",
+    "data",
+    "data/sources",
+    "data/prepare",
+    "data/checks",
+    "data/original",
+    "models",
+    "guidance",
+    "metrics",
+    "report",
+    "training",
+    "inference",
+    "evaluation",
+    "study",
+    "commands",
+]
+"""Rooms in which the tree names every module."""
 
 
-def test_every_ggcam_command_runs_in_the_order_of_the_readme(simulated, tmp_path, monkeypatch: pytest.MonkeyPatch):
+def test_the_python_example_trains_predicts_and_has_at_most_twelve_lines(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = [block.text for block in blocks(README) if block.language == "python"]
+    assert len([line for line in example.splitlines() if line]) <= 12
+    variables: dict = {}
+    run_python(example, variables)
+    assert variables["evaluation"].metrics["cases"] > 0
+    assert variables["result"].predicted in ("Normal", "CHF", "pneumonia")
+    assert variables["result"].cam["pneumonia"].shape == variables["data"].frame.shape
+
+
+def test_every_command_runs_in_the_order_of_the_readme(simulated, tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     download = tmp_path / "physionet.org" / "files"
     shutil.copytree(simulated, download / "egd-cxr" / "1.0.0", ignore=shutil.ignore_patterns("files"))
     shutil.copytree(simulated / "files", download / "mimic-cxr" / "2.0.0" / "files")
-    for k, name in enumerate(("healthy", "ill")):
+    for level, name in enumerate(("healthy", "ill")):
         folder = tmp_path / "my_images" / name
         folder.mkdir(parents=True)
         for number in range(12):
-            image = torch.full((40, 40), 20 * number + k, dtype=torch.uint8).numpy()
-            import cv2
-
-            cv2.imwrite(str(folder / f"{number}.png"), image)
-    for words in commands():
-        if words[0] == "ggcam":
-            smaller = [SMALLER.get(word, word) for word in words[1:]]
-            if words[1] in ("train", "study"):
-                smaller += ["--epochs", "1", "--batch-size", "8"]
-            if words[1] == "prepare" and "--size" not in words:
-                smaller += ["--size", "64x64"]
-            main(smaller)
-    for left in (
+            cv2.imwrite(str(folder / f"{number}.png"), np.full((40, 40), 20 * number + level, np.uint8))
+    for block in blocks(README):
+        for words in commands(block) if block.language == "sh" else ():
+            run_command(words)
+    for name in (
         "DATA-inspect.png",
         "run/mine/report.html",
         "run/egd/report.html",
@@ -67,12 +67,41 @@ def test_every_ggcam_command_runs_in_the_order_of_the_readme(simulated, tmp_path
         "study/report.html",
         "mine.onnx",
         "answers_onnx/predictions.csv",
-        "MINE",
+        "NET.pt",
     ):
-        assert (tmp_path / left).exists()
+        assert (tmp_path / name).is_file()
+    assert ggcam.load_prepared(tmp_path / "MINE").class_names == ("healthy", "ill")
 
 
-def test_every_file_that_the_readme_links_to_is_there():
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / "README.md").read_text())
-    assert links
-    assert [link for link in links if not (ROOT / link).is_file()] == []
+def _tree() -> list[Path]:
+    """Return the files and folders below src/ggcam that the tree names."""
+    (tree,) = [block.text for block in blocks(README) if block.text.startswith("src/ggcam/")]
+    named: list[Path] = []
+    folders: list[Path] = []
+    for line in tree.split("\n\nbenchmarks/")[0].splitlines()[1:]:
+        depth = (len(line) - len(line.lstrip())) // 2
+        names = re.match(r"\s*((?:[\w.]+[/]?(?:, )?)+)", line)
+        for name in re.findall(r"\w+\.py|\w+/", names.group(1)) if names else ():
+            parent = folders[depth - 2] if depth > 1 else Path()
+            named.append(parent / name)
+            if name.endswith("/"):
+                folders[depth - 1 :] = [parent / name]
+    return named
+
+
+def test_the_tree_names_only_files_that_exist():
+    named = _tree()
+    assert len(named) > 100
+    assert [str(path) for path in named if not (SOURCE / path).exists()] == []
+    assert len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize("room", NAMED_ROOMS)
+def test_the_tree_names_every_module(room: str):
+    modules = {path.name for path in (SOURCE / room).glob("*.py")} - {"__init__.py"}
+    assert {path.name for path in _tree() if path.parent == Path(room) and path.suffix} == modules
+
+
+def test_the_tree_names_every_room():
+    rooms = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()}
+    assert {path.name for path in _tree() if not path.suffix and path.parent == Path()} == rooms
