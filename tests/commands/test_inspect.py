@@ -53,7 +53,7 @@ def test_out_names_picture_and_report(capsys, data: Path, out: str):
 
 def test_a_damaged_image_is_refused(capsys, data: Path):
     next((data / "images").iterdir()).write_bytes(b"")
-    assert "a prepared image is damaged" in refusal(capsys, "inspect", data)
+    assert "the prepared image is missing or damaged" in refusal(capsys, "inspect", data)
 
 
 def test_a_gaze_file_needs_no_images(capsys, tmp_path: Path):
@@ -89,3 +89,24 @@ def test_real_gaze_is_shown_on_an_empty_frame(capsys, tmp_path: Path, real_data:
     assert called.code == 0
     assert "5,286" in called.out
     assert cv2.imread(str(tmp_path / "sheet.png")).std() > 10
+
+
+@pytest.mark.parametrize(
+    ("spoil", "flags", "message"),
+    [
+        (lambda data: shutil.rmtree(data), (), "the prepared folder does not exist"),
+        (lambda data: (data / "dataset.toml").unlink(), (), "not a prepared folder"),
+        (lambda data: (data / "dataset.toml").write_text("x = "), (), "dataset.toml is damaged"),
+        (lambda data: (data / "dataset.toml").write_text("schema_version = 99"), (), "written by another version"),
+        (lambda data: (data / "cases.parquet").unlink(), (), "a table of the prepared folder is missing"),
+        (lambda data: (data / "cases.parquet").write_text("no table"), (), "not a Parquet table"),
+        (lambda data: (data / "fixations.parquet").write_bytes(b""), (), "not a Parquet table"),
+        (lambda data: next((data / "images").iterdir()).unlink(), (), "images are missing"),
+        (lambda data: shutil.rmtree(data / "images"), (), "60 of 60 images are missing"),
+        (lambda data: None, ("--per-class", "0"), "one case a class or more"),
+        (lambda data: None, ("--out", "/dev/null/sheet.png"), "/dev/null"),
+    ],
+)
+def test_a_damaged_prepared_folder_is_reported(capsys, data: Path, spoil, flags, message):
+    spoil(data)
+    assert message in refusal(capsys, "inspect", data, *flags)

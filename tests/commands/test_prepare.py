@@ -1,14 +1,14 @@
-"""`ggcam prepare` and `ggcam inspect`: what they print, and what they refuse."""
+"""`ggcam prepare`: what it prints, and what it refuses."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-import cv2
 import pytest
 
 from commands.calling import call, refusal
+from ggcam.data.prepared import load_prepared
 
 
 @pytest.fixture
@@ -21,17 +21,15 @@ def first_image(raw: Path) -> Path:
     return sorted(raw.glob("files/*/*/*/*.dcm"))[0]
 
 
-def test_it_counts_cases_and_what_was_left_out(capsys, raw, tmp_path):
+def test_it_prints_the_number_of_cases_and_the_reasons_of_what_was_left_out(capsys, raw, tmp_path):
     first_image(raw).unlink()
     out = tmp_path / "DATA"
     called = call(capsys, "prepare", raw, out, "--size", "64x64", "--skip-missing", "--split-file", raw / "split.csv")
     assert called.code == 0
     assert "59 cases in" in called.out
-    for line in ("case whose image is missing", "fixation on a calibration image", "fixation off the image"):
-        assert line in called.out
-    called = call(capsys, "inspect", out, "--per-class", 1)
-    assert called.code == 0
-    assert cv2.imread(str(tmp_path / "DATA-inspect.png")) is not None
+    dropped = load_prepared(out).meta["dropped"]
+    assert dropped["case whose image is missing"] == 1
+    assert all(reason in called.out for reason in dropped)
 
 
 def broken_csv(path: Path, old: str, new: str) -> None:
@@ -48,7 +46,7 @@ def broken_csv(path: Path, old: str, new: str) -> None:
         (lambda raw: first_image(raw).write_bytes(first_image(raw).read_bytes()[:3000]), (), "cases have a missing"),
         (lambda raw: broken_csv(raw / "master_sheet.csv", "patient_id", "patient"), (), "no column patient_id"),
         (lambda raw: broken_csv(raw / "fixations.csv", "FPOGD", "DURATION"), (), "no column FPOGD"),
-        (lambda raw: (raw / "fixations.csv").unlink(), ("--source", "egd_cxr"), "there is no such table"),
+        (lambda raw: (raw / "fixations.csv").unlink(), ("--source", "egd-cxr"), "there is no such table"),
         (lambda raw: (raw / "master_sheet.csv").write_bytes(b"\0\1"), (), "master_sheet.csv"),
         (lambda raw: None, ("--source", "egd"), "unknown source"),
         (lambda raw: None, ("--size", "100x100"), "use 96x96"),
@@ -64,25 +62,3 @@ def test_broken_input_is_refused_and_nothing_is_left(capsys, monkeypatch, raw, t
     spoil(raw)
     assert message in refusal(capsys, "prepare", raw, tmp_path / "DATA", *(flags or ("--size", "64x64")))
     assert not (tmp_path / "DATA").exists()
-
-
-@pytest.mark.parametrize(
-    ("spoil", "flags", "message"),
-    [
-        (lambda data: shutil.rmtree(data), (), "the prepared folder does not exist"),
-        (lambda data: (data / "dataset.toml").unlink(), (), "not a prepared folder"),
-        (lambda data: (data / "dataset.toml").write_text("x = "), (), "dataset.toml is damaged"),
-        (lambda data: (data / "dataset.toml").write_text("schema_version = 99"), (), "of another version"),
-        (lambda data: (data / "cases.parquet").unlink(), (), "a table of the prepared folder is missing"),
-        (lambda data: (data / "cases.parquet").write_text("no table"), (), "not a Parquet table"),
-        (lambda data: (data / "fixations.parquet").write_bytes(b""), (), "not a Parquet table"),
-        (lambda data: next((data / "images").iterdir()).unlink(), (), "images are missing"),
-        (lambda data: shutil.rmtree(data / "images"), (), "60 of 60 images are missing"),
-        (lambda data: None, ("--per-class", "0"), "one case a class or more"),
-        (lambda data: None, ("--out", "/dev/null/sheet.png"), "/dev/null"),
-    ],
-)
-def test_inspect_says_what_is_wrong_with_a_prepared_folder(capsys, prepared, tmp_path, spoil, flags, message):
-    data = Path(shutil.copytree(prepared, tmp_path / "DATA"))
-    spoil(data)
-    assert message in refusal(capsys, "inspect", data, *flags)

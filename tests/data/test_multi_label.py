@@ -87,7 +87,7 @@ def test_a_value_that_is_no_label_is_refused_with_its_row(data):
     path = data.root / "cases.parquet"
     table = pd.read_parquet(path)
     table.assign(label_Mass=[0] * 5 + [3] * 7).to_parquet(path)
-    with pytest.raises(TableError, match=r"label_Mass is neither 0, 1 nor null(.|\n)*parquet:5"):
+    with pytest.raises(TableError, match=r"label_Mass is not 0, 1 or null(.|\n)*parquet:5"):
         load_prepared(data.root)
     table.drop(columns="label_Edema").to_parquet(path)
     with pytest.raises(TableError, match=re.escape("no label_Edema")):

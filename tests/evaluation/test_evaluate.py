@@ -16,7 +16,8 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from ggcam.data.case import Frame
-from ggcam.data.prepared import REGIONS, PreparedData, load_prepared
+from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.data.schema import REGIONS
 from ggcam.errors import ConfigError, MissingFileError, PreparedFolderError, RunFolderError
 from ggcam.evaluation.cam_metrics import CaseMasks, localisation_metrics
 from ggcam.evaluation.evaluate import evaluate, outputs_table
@@ -299,7 +300,7 @@ def test_a_split_without_cases_is_refused(trained, prepared, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from ggcam.data.prepared import CASES
+    from ggcam.data.schema import CASES
 
     pq.write_table(pa.Table.from_pandas(data.cases, preserve_index=False).cast(CASES), folder / "cases.parquet")
     with pytest.raises(PreparedFolderError, match="no test cases"):

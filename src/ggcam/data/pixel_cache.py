@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ggcam.data.prepared import PreparedData, image_name
+from ggcam.data.prepared import PreparedData
+from ggcam.data.schema import image_name
 from ggcam.errors import PreparedFolderError
 from ggcam.utils.atomic import atomic_path
 

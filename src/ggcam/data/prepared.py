@@ -1,13 +1,13 @@
-"""The prepared folder: its tables, how they are written, and how they are read back and checked.
+"""The prepared folder: its tables, and how they are written, read and validated.
 
 `dataset.toml`, `cases.parquet`, `fixations.parquet`, `regions.parquet`, `images/<case_id>.png`, `masks/<case_id>.png`.
-All positions are continuous pixels of the prepared frame, with the origin at its top-left corner.
+All positions are continuous pixels of the frame, with the origin at its top-left corner.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,117 +17,49 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from ggcam.data.case import MASK_BITS, Frame, MaskName, Region
 from ggcam.data.framing import FramingName
 from ggcam.data.png import read_png
 from ggcam.data.prepared_checks import check_cases, check_fixations, check_regions
+from ggcam.data.schema import (
+    FIXATIONS,
+    REGIONS,
+    SCHEMA_VERSION,
+    Labels,
+    cases_schema,
+    image_name,
+    label_matrix,
+    labels_in,
+    mask_name,
+    partial_folder,
+)
 from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFolderError, TableError, join_limited
 from ggcam.gaze.fixations import Fixations
 from ggcam.utils import toml
-
-SCHEMA_VERSION = 1
-
-Labels = Int[np.ndarray, " n"] | Float[np.ndarray, "n classes"]
-"""Class index of each case; or 1, 0 or NaN (unknown) for each class, where a case may belong to several or none."""
-
-
-def _schema(nullable: tuple[str, ...] = (), **columns: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind, name in nullable) for name, kind in columns.items()])
-
-
-_CASE = _schema(case_id=pa.string(), patient_id=pa.string(), split=pa.string())
-_IMAGE = _schema(
-    image=pa.string(),
-    raw_height_px=pa.int32(),
-    raw_width_px=pa.int32(),
-    scale_x=pa.float64(),
-    shift_x_px=pa.float64(),
-    scale_y=pa.float64(),
-    shift_y_px=pa.float64(),
-    has_gaze=pa.bool_(),
-    flags=pa.string(),
-)
-
-
-def label_column(class_name: str) -> str:
-    """Column of a class in a multi-label cases.parquet."""
-    return f"label_{class_name}"
-
-
-def label_columns(names: Sequence[str]) -> list[str]:
-    """Those of the columns that hold labels: `label`, or one a class."""
-    return [name for name in names if name == "label" or name.startswith("label_")]
-
-
-def cases_schema(class_names: Sequence[str], multi_label: bool) -> pa.Schema:
-    """Columns of cases.parquet: one row a case.
-
-    The label is a class index in `label`; or, where a case may belong to several classes, 1, 0 or null (unknown) in
-    `label_<class name>`. `scale_*` and `shift_*` carry the raw image into the frame; `flags` are joined by ';'.
-    """
-    columns = [label_column(name) for name in class_names] if multi_label else ["label"]
-    kind = pa.int8() if multi_label else pa.int64()
-    return pa.schema([*_CASE, *(pa.field(name, kind, multi_label) for name in columns), *_IMAGE])
-
-
-CASES = cases_schema((), multi_label=False)
-"""The columns where every case has one label."""
-
-FIXATIONS = _schema(
-    case_id=pa.string(),
-    reading_id=pa.string(),
-    x_px=pa.float64(),
-    y_px=pa.float64(),
-    start_s=pa.float64(),
-    duration_s=pa.float64(),
-    px_per_degree_x=pa.float64(),
-    px_per_degree_y=pa.float64(),
-    label=pa.string(),
-    nullable=("label",),
-)
-"""One row a fixation, in order of time within a reading. NaN where a start or a resolution is unknown."""
-
-REGIONS = _schema(
-    case_id=pa.string(),
-    name=pa.string(),
-    kind=pa.string(),
-    x0_px=pa.float64(),
-    y0_px=pa.float64(),
-    x1_px=pa.float64(),
-    y1_px=pa.float64(),
-)
-"""One row a named box or ellipse."""
-
-
-def image_name(case_id: str) -> str:
-    """Path of a case's image, relative to the prepared folder."""
-    return f"images/{case_id}.png"
-
-
-def mask_name(case_id: str) -> str:
-    """Path of a case's masks, relative to the prepared folder."""
-    return f"masks/{case_id}.png"
-
-
-def partial_folder(root: Path) -> Path:
-    """Where the prepared folder `root` is made before it is whole."""
-    return root.with_name(f"{root.name}.partial")
+from ggcam.utils.aliases import canonical_name
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedData:
-    """A prepared folder whose tables are read and checked. Pixels stay on disk until somebody asks for them.
+    """A prepared folder with validated tables. Pixels are read from disk when they are needed.
 
     Attributes:
-        root: the folder.
-        class_names: name of each label.
+        root: path of the folder.
+        class_names: name of each class, in the order of the labels.
         frame: size of every image.
-        cases: columns of :func:`cases_schema`.
-        fixations: columns of `FIXATIONS`.
-        regions: columns of `REGIONS`.
-        meta: all of dataset.toml.
+        cases: table of the cases, one row per case; columns of :func:`ggcam.data.schema.cases_schema`.
+        fixations: table of the fixations; columns of `FIXATIONS`.
+        regions: table of the boxes and ellipses; columns of `REGIONS`.
+        meta: content of dataset.toml.
+
+    Example:
+        >>> import ggcam
+        >>> data = ggcam.load_prepared("DATA")  # doctest: +SKIP
+        >>> data.cases[["case_id", "split", "label"]].head(1)  # doctest: +SKIP
+        >>> data.read_image(data.cases["case_id"][0]).shape == data.frame.shape  # doctest: +SKIP
+        True
     """
 
     root: Path
@@ -143,8 +75,9 @@ class PreparedData:
 
     @property
     def framing(self) -> FramingName:
-        """How raw images came into the frame; a folder of an earlier version tells it by its preset."""
-        return self.meta.get("framing", "strided" if self.meta.get("preset") == "original" else "fitted")
+        """How raw images were brought into the frame; folders of an earlier version only record the preset."""
+        by_preset = "strided" if canonical_name(self.meta.get("preset", "")) == "original" else "fitted"
+        return self.meta.get("framing", by_preset)
 
     @property
     def multi_label(self) -> bool:
@@ -153,21 +86,28 @@ class PreparedData:
 
     @cached_property
     def label_matrix(self) -> Float[np.ndarray, "n classes"]:
-        """1 where a case belongs to a class, 0 where not, NaN where nobody knows."""
+        """Labels of all cases: 1 for a class of the case, 0 for any other, NaN for unknown."""
         return label_matrix(self.cases, self.class_names, self.multi_label)
 
     def labels_of(self, cases: pd.DataFrame) -> Labels:
-        """The labels of some of the cases."""
+        """Return the labels of a selection of cases.
+
+        Args:
+            cases: rows of :attr:`cases`.
+
+        Returns:
+            Shape (n,), class index; in multi-label data (n, classes), 1, 0 or NaN (unknown).
+        """
         return labels_in(cases, self.class_names)
 
     @cached_property
     def gaze(self) -> Mapping[str, Fixations]:
-        """Case id -> fixations of all its readings, in pixels of the frame; a case without any has none here either."""
+        """Case id -> fixations of all its readings, in pixels of the frame; only cases with fixations."""
         return {str(case_id): fixations for case_id, fixations in self._fixations_by("case_id")}
 
     @cached_property
     def readings(self) -> Mapping[str, tuple[Fixations, ...]]:
-        """Case id -> fixations of each of its readings, one by one; a case without any has none here either."""
+        """Case id -> fixations of each of its readings, in pixels of the frame; only cases with fixations."""
         found: dict[str, tuple[Fixations, ...]] = {}
         for (case_id, _), fixations in self._fixations_by(["case_id", "reading_id"]):
             found[str(case_id)] = (*found.get(str(case_id), ()), fixations)
@@ -181,25 +121,37 @@ class PreparedData:
 
     @cached_property
     def boxes(self) -> Mapping[str, tuple[Region, ...]]:
-        """Case id -> its boxes and ellipses, in pixels of the frame; a case without any has none here either."""
+        """Case id -> its boxes and ellipses, in pixels of the frame; only cases with regions."""
         found: dict[str, list[Region]] = {}
         for case_id, *region in zip(*(self.regions[name] for name in REGIONS.names), strict=True):
             found.setdefault(case_id, []).append(Region(*region))
         return {case_id: tuple(regions) for case_id, regions in found.items()}
 
     def read_image(self, case_id: str) -> np.ndarray:
-        """Pixels of a case's image, uint8 or uint16 of the frame's size.
+        """Read a case's image.
+
+        Args:
+            case_id: id of the case.
+
+        Returns:
+            Pixels, uint8 or uint16, of the frame's size.
 
         Raises:
-            ImageError: the file is damaged or of another size than the frame.
+            ImageError: the file is missing, damaged, or has another size than the frame.
         """
         return self._read(self.root / image_name(case_id))
 
     def read_masks(self, case_id: str) -> dict[MaskName, np.ndarray]:
-        """Anatomical masks of a case, bool of the frame's size; none where the source had none.
+        """Read a case's anatomical masks.
+
+        Args:
+            case_id: id of the case.
+
+        Returns:
+            Name -> mask, true inside, of the frame's size; empty where the source has no masks.
 
         Raises:
-            ImageError: the file is damaged or of another size than the frame.
+            ImageError: the file is damaged, or has another size than the frame.
         """
         path = self.root / mask_name(case_id)
         if not path.is_file():
@@ -211,7 +163,7 @@ class PreparedData:
         image = read_png(path)
         if image is None or image.shape != self.frame.shape:
             raise ImageError(
-                "a prepared image is damaged",
+                "the prepared image is missing or damaged",
                 where=path,
                 expected=f"one channel of {self.frame}",
                 got="no image" if image is None else f"an array of shape {image.shape}",
@@ -221,19 +173,35 @@ class PreparedData:
 
 
 def write_tables(folder: Path, tables: Mapping[str, pa.Table], meta: Mapping[str, object]) -> None:
-    """Write the tables, then dataset.toml: a folder that has it is whole."""
+    """Write the tables, then dataset.toml; a folder with dataset.toml is complete.
+
+    Args:
+        folder: folder to write to.
+        tables: file name -> table.
+        meta: content of dataset.toml.
+    """
     for name, table in tables.items():
         pq.write_table(table, folder / name)
     (folder / "dataset.toml").write_text(toml.dumps(meta), encoding="utf-8")
 
 
-def load_prepared(root: Path) -> PreparedData:
-    """Read a prepared folder and check that its tables are whole and agree with each other and with the files.
+def load_prepared(root: Path | str) -> PreparedData:
+    """Load a prepared folder and validate its tables against each other and against the image files.
+
+    Args:
+        root: the folder that `ggcam prepare` made.
+
+    Returns:
+        The tables and settings; images are read when they are needed.
 
     Raises:
-        PreparedFolderError: the folder is missing, half-written, of another version, or images are missing.
+        PreparedFolderError: the folder does not exist, is incomplete or of another version, or images are missing.
         MissingFileError: a table is missing.
-        TableError: a table lacks a column, or holds what it must not; with the row, counted from 0.
+        TableError: a table lacks a column or has an invalid value; with the row, counted from 0.
+
+    Example:
+        >>> import ggcam
+        >>> data = ggcam.load_prepared("DATA")  # doctest: +SKIP
     """
     root = Path(root)
     meta = _read_meta(root)
@@ -242,7 +210,7 @@ def load_prepared(root: Path) -> PreparedData:
         frame = Frame(int(meta["frame"]["height_px"]), int(meta["frame"]["width_px"]))
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise PreparedFolderError(
-            "dataset.toml lacks class_names or a frame, or they are damaged",
+            "class_names or frame is missing or invalid in dataset.toml",
             where=root / "dataset.toml",
             got=error,
             hint="prepare the data again",
@@ -264,24 +232,26 @@ def _read_meta(root: Path) -> dict[str, Any]:
     if not path.is_file():
         if partial_folder(root).is_dir() or root.name.endswith(".partial"):
             what, hint = (
-                "the prepared folder is half-written",
-                "run the same `ggcam prepare` again: it goes on from there",
+                "the prepared folder is incomplete",
+                "run the same `ggcam prepare` command again to continue it",
             )
         elif root.is_dir():
             what, hint = (
-                "this is not a prepared folder: it has no dataset.toml",
-                "make one with `ggcam prepare SOURCE DATA`",
+                "not a prepared folder: it has no dataset.toml",
+                "create one with `ggcam prepare RAW DATA`",
             )
         else:
-            what, hint = "the prepared folder does not exist", "make it with `ggcam prepare SOURCE DATA`"
+            what, hint = "the prepared folder does not exist", "create it with `ggcam prepare RAW DATA`"
         raise PreparedFolderError(what, where=root, hint=hint)
     try:
         meta = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PreparedFolderError("dataset.toml is damaged", where=path, got=error, hint="prepare again") from None
+        raise PreparedFolderError(
+            "dataset.toml is damaged", where=path, got=error, hint="prepare the data again"
+        ) from None
     if meta.get("schema_version") != SCHEMA_VERSION:
         raise PreparedFolderError(
-            "the prepared folder is of another version",
+            "the prepared folder was written by another version",
             where=path,
             expected=f"schema_version = {SCHEMA_VERSION}",
             got=meta.get("schema_version", "none"),
@@ -312,23 +282,9 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
             kind_fits = False
         if not kind_fits or (column.null_count and not field.nullable):
             raise TableError(
-                f"column {field.name} holds what it must not",
+                f"column {field.name} has another type, or nulls",
                 where=path,
                 expected=f"{field.type}{'' if field.nullable else ', no nulls'}",
                 got=f"{column.type}, {column.null_count} nulls",
             )
     return table.select(schema.names).cast(schema)
-
-
-def labels_in(table: pd.DataFrame, class_names: Sequence[str]) -> Labels:
-    """The labels in a table with the label columns of cases.parquet, of one class a case or of several."""
-    if "label" in table:
-        return table["label"].to_numpy(np.int64)
-    return label_matrix(table, class_names, multi_label=True)
-
-
-def label_matrix(cases: pd.DataFrame, class_names: Sequence[str], multi_label: bool) -> Float[np.ndarray, "n classes"]:
-    """1 where a case belongs to a class, 0 where not, NaN where nobody knows; from the columns of cases.parquet."""
-    if multi_label:
-        return cases[[label_column(name) for name in class_names]].to_numpy(np.float64)
-    return np.eye(len(class_names))[cases["label"].to_numpy(np.int64)]

@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from ggcam.data.case import SPLITS, Label, Split
 from ggcam.data.prepare.config import FRACTIONS
-from ggcam.data.prepared import Labels
+from ggcam.data.schema import Labels
 from ggcam.errors import ConfigError, join_limited
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""How many cases there are, by split and class."""
+"""Numbers of cases by split and class."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ from ggcam.data.case import SPLITS
 from ggcam.data.prepared import PreparedData
 
 MAX_COLUMNS = 6
-"""Classes that stand side by side in a summary."""
+"""Maximum number of classes that the summary shows as columns; more classes become rows."""
 
 
 def count_cases(
     splits: np.ndarray, labels: Float[np.ndarray, "n classes"], class_names: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Split -> class name -> number of cases that belong to it."""
+    """Count the cases of each class in each split.
+
+    Args:
+        splits: split of each case.
+        labels: 1 for a class of the case, 0 for any other, NaN for unknown.
+        class_names: names of the classes, in the order of the labels.
+
+    Returns:
+        Split -> class name -> number of cases.
+    """
     return {
         split: dict(zip(class_names, map(int, (labels[splits == split] == 1).sum(axis=0)), strict=True))
         for split in SPLITS
@@ -25,9 +34,15 @@ def count_cases(
 
 
 def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
-    """Cases per split and class as rows of text: a header, the splits that have cases, and the totals.
+    """Summarise the cases per split and class as rows of text: a header, the splits that have cases, and the totals.
 
-    Of many classes each gets a row and each split a column, since a terminal is not as wide as they are many.
+    With more than `MAX_COLUMNS` classes the table is transposed, because a terminal is not that wide.
+
+    Args:
+        prepared: the prepared folder.
+
+    Returns:
+        Rows of cells.
     """
     splits, patients, has_gaze = (prepared.cases[name].to_numpy() for name in ("split", "patient_id", "has_gaze"))
     counts = count_cases(splits, prepared.label_matrix, prepared.class_names)
@@ -35,9 +50,9 @@ def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
     for split in (*SPLITS, "all"):
         chosen = (splits == split) | (split == "all")
         if chosen.any():
-            of_class = [
+            per_class = [
                 sum(counts[name][each] for name in counts if split in (name, "all")) for each in prepared.class_names
             ]
-            numbers = (*of_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
+            numbers = (*per_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
             rows.append((split, *(f"{number:,}" for number in numbers)))
     return list(zip(*rows, strict=True)) if len(prepared.class_names) > MAX_COLUMNS else rows

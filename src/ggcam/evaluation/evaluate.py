@@ -15,7 +15,8 @@ from jaxtyping import Float
 from ggcam.data.case import Split
 from ggcam.data.data_module import SeededBatches
 from ggcam.data.dataset import PreparedDataset
-from ggcam.data.prepared import Labels, PreparedData, label_columns, load_prepared
+from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.data.schema import Labels, label_columns
 from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError, PreparedFolderError
 from ggcam.evaluation.cam_metrics import Blur

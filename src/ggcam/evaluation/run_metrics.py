@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
-from ggcam.data.prepared import Labels, PreparedData, label_matrix
+from ggcam.data.prepared import PreparedData
+from ggcam.data.schema import Labels, label_matrix
 from ggcam.evaluation.cam_metrics import Blur, CaseMasks, gaze_metrics, localisation_metrics, shortcut_metrics
 from ggcam.gaze.fixations import Fixations
 from ggcam.metrics.bootstrap_statistics import (

@@ -1,38 +1,42 @@
-"""The evaluated cases of a run: what was predicted, and one by one what pictures are made of."""
+"""The evaluated cases of a run: their predictions and metrics, and what is needed to draw each one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from ggcam.data.case import SHORTCUT_MARKER, Region
-from ggcam.data.prepared import PreparedData, label_matrix
+from ggcam.data.prepared import PreparedData
+from ggcam.data.schema import label_matrix
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
 from ggcam.run_folder import PROBABILITY, RunFolder, predicted_classes
 
 FINE_CELLS = 64
-"""Cells, along the longer side, of a gaze map that is to be looked at."""
+"""Cells of a displayed gaze map along the longer side."""
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True, eq=False)
 class PredictionTable:
-    """What predictions.parquet says.
+    """Content of predictions.parquet.
 
     Attributes:
         case_ids: shape (n,).
         patients: shape (n,).
-        class_names: k names.
+        class_names: names of the k classes.
         probabilities: shape (n, k).
         truth: shape (n, k), 1, 0 or NaN (unknown).
-        several: whether a case may have several labels.
+        multi_label: whether a case may have several labels.
     """
 
     case_ids: Shaped[np.ndarray, " n"]
@@ -40,53 +44,59 @@ class PredictionTable:
     class_names: tuple[str, ...]
     probabilities: Float[np.ndarray, "n k"]
     truth: Float[np.ndarray, "n k"]
-    several: bool
+    multi_label: bool
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> PredictionTable:
-        """From the table.
+        """Parse the table.
+
+        Args:
+            table: one row per evaluated case.
+
+        Returns:
+            Its content.
 
         Raises:
             KeyError: a column is missing.
         """
         names = predicted_classes(table)
-        several = "label" not in table
+        multi_label = "label" not in table
         return cls(
             case_ids=table["case_id"].to_numpy(np.str_),
             patients=table["patient_id"].to_numpy(np.str_),
             class_names=names,
             probabilities=table[[PROBABILITY + name for name in names]].to_numpy(np.float64),
-            truth=label_matrix(table, names, several),
-            several=several,
+            truth=label_matrix(table, names, multi_label),
+            multi_label=multi_label,
         )
 
     @property
     def truth_probability(self) -> Float[np.ndarray, " n"]:
-        """Probability that each case's truth got; of several labels, that of the one it was most wrong about."""
+        """Probability of each case's true class; in multi-label data the lowest one that a known label's truth has."""
         given = np.where(self.truth == 1, self.probabilities, 1 - self.probabilities)
-        known = np.isfinite(self.truth) if self.several else self.truth == 1
+        known = np.isfinite(self.truth) if self.multi_label else self.truth == 1
         return np.where(known, given, np.inf).min(axis=1, initial=1.0)
 
     @property
-    def right(self) -> Shaped[np.ndarray, " n"]:
-        """Whether the most probable class is the true one; of several labels, whether every known one is right."""
-        if not self.several:
+    def correct(self) -> Bool[np.ndarray, " n"]:
+        """Whether the most probable class is the true one; in multi-label data, whether every known label is right."""
+        if not self.multi_label:
             return self.truth[np.arange(len(self.truth)), self.probabilities.argmax(axis=1)] == 1
         return (((self.probabilities > 0.5) == (self.truth == 1)) | np.isnan(self.truth)).all(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class CaseView:
-    """One evaluated case as pictures are made of it.
+    """What is needed to draw one evaluated case.
 
     Attributes:
-        image: (H, W), of the frame.
-        findings: its regions that mark a finding.
-        gaze: (h, w) attention map on the grid of the CAM; None without gaze.
-        cam: (k, h, w).
-        fine_gaze: the same map on a grid of its own, to be looked at; None without gaze.
+        image: shape (H, W), in the frame.
+        findings: regions that mark a finding.
+        gaze: shape (h, w), gaze map on the grid of the CAM; None without gaze.
+        cam: shape (k, h, w).
+        fine_gaze: the same gaze map on a finer grid; None without gaze.
         readings: fixations of each reading, in pixels of the frame.
-        markers: its regions that mark a simulated shortcut.
+        markers: regions that mark a simulated shortcut.
     """
 
     image: np.ndarray
@@ -99,13 +109,13 @@ class CaseView:
 
 
 class CaseReader:
-    """The evaluated cases of a run, one by one.
+    """Reads the evaluated cases of a run one by one.
 
     Args:
         data: prepared folder that the cases belong to.
-        cams: CAMs of the run, see `read_cams`.
-        sigma_px: standard deviation of the gaze map's Gaussian in pixels of the frame; None uses `sigma_deg`.
-        sigma_deg: the same in degrees of visual angle.
+        cams: CAMs of the run, see :func:`read_cams`.
+        sigma_px: standard deviation of the gaze map's Gaussian in pixels of the frame; None to use `sigma_deg`.
+        sigma_deg: standard deviation in degrees of visual angle.
     """
 
     def __init__(
@@ -120,69 +130,97 @@ class CaseReader:
         self._sigma_px, self._sigma_deg = sigma_px, sigma_deg
 
     def __getitem__(self, case_id: str) -> CaseView:
-        """The case of this id."""
+        """Read the case with an id."""
         cam, frame = self._cams[case_id], self._data.frame
-        gaze, fine = None, None
+        gaze, fine_gaze = None, None
         if case_id in self._data.gaze:
-            finer = FINE_CELLS / max(frame.height_px, frame.width_px)
-            gaze = self._map(case_id, cam.shape[1:])
-            fine = self._map(case_id, (round(frame.height_px * finer), round(frame.width_px * finer)))
+            scale = FINE_CELLS / max(frame.height_px, frame.width_px)
+            gaze = self._gaze_map(case_id, cam.shape[1:])
+            fine_gaze = self._gaze_map(case_id, (round(frame.height_px * scale), round(frame.width_px * scale)))
         regions = self._data.boxes.get(case_id, ())
         return CaseView(
             image=self._data.read_image(case_id),
             findings=tuple(region for region in regions if region.is_finding),
             gaze=gaze,
             cam=cam,
-            fine_gaze=fine,
+            fine_gaze=fine_gaze,
             readings=self._data.readings.get(case_id, ()),
             markers=tuple(region for region in regions if region.name == SHORTCUT_MARKER),
         )
 
-    def _map(self, case_id: str, grid: tuple[int, ...]) -> np.ndarray:
+    def _gaze_map(self, case_id: str, grid: tuple[int, ...]) -> np.ndarray:
         size = self._data.frame.shape
         return attention_map(self._data.gaze[case_id], (grid[0], grid[1]), size, self._sigma_px, self._sigma_deg)
 
 
 def read_predictions(run: RunFolder) -> pd.DataFrame:
-    """The table predictions.parquet, a row an evaluated case.
+    """Read predictions.parquet, one row per evaluated case.
 
-    Raises:
-        MissingFileError: the run has not been evaluated.
-        RunFolderError: the table is damaged.
-    """
-    _check_file(run, run.predictions)
-    try:
-        table = pd.read_parquet(run.predictions)
-        table[["case_id", "patient_id", "predicted"]]
-    except (ValueError, OSError, KeyError) as error:
-        raise _damaged(run, run.predictions, error) from error
-    return table
+    Args:
+        run: an evaluated run.
 
-
-def read_cams(run: RunFolder) -> dict[str, Float[np.ndarray, "k h w"]]:
-    """Case id -> CAM of each class.
+    Returns:
+        The table.
 
     Raises:
         MissingFileError: the run has not been evaluated.
         RunFolderError: the file is damaged.
     """
-    _check_file(run, run.cams)
-    try:
-        with np.load(run.cams) as arrays:
+    return _read(run.predictions, run, lambda path: _read_table(path, "case_id", "patient_id", "predicted"))
+
+
+def read_case_metrics(run: RunFolder) -> pd.DataFrame:
+    """Read case_metrics.parquet: the metrics of each case, or of each case and label that it has.
+
+    Args:
+        run: an evaluated run.
+
+    Returns:
+        The table, with the columns "case_id", "label" (multi-label data) and one per metric.
+
+    Raises:
+        MissingFileError: the run has not been evaluated.
+        RunFolderError: the file is damaged.
+    """
+    return _read(run.case_metrics, run, lambda path: _read_table(path, "case_id"))
+
+
+def read_cams(run: RunFolder) -> dict[str, Float[np.ndarray, "k h w"]]:
+    """Read the CAMs of the evaluated cases.
+
+    Args:
+        run: an evaluated run.
+
+    Returns:
+        Case id -> CAM of each class, float32.
+
+    Raises:
+        MissingFileError: the run has not been evaluated.
+        RunFolderError: the file is damaged.
+    """
+
+    def read(path: Path) -> dict[str, Float[np.ndarray, "k h w"]]:
+        with np.load(path) as arrays:
             return dict(zip(arrays["case_id"].tolist(), arrays["cam"].astype(np.float32), strict=True))
-    except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
-        raise _damaged(run, run.cams, error) from error
+
+    return _read(run.cams, run, read)
 
 
-def _check_file(run: RunFolder, path: Path) -> None:
+def _read_table(path: Path, *columns: str) -> pd.DataFrame:
+    table = pd.read_parquet(path)
+    table[list(columns)]
+    return table
+
+
+def _read(path: Path, run: RunFolder, read: Callable[[Path], Content]) -> Content:
     if not path.is_file():
-        raise MissingFileError("the run has not been evaluated", where=path, hint=f"ggcam evaluate {run.root}")
-
-
-def _damaged(run: RunFolder, path: Path, error: Exception) -> RunFolderError:
-    return RunFolderError(
-        "the run's predictions or CAMs are damaged",
-        where=path,
-        got=error,
-        hint=f"evaluate the run again: ggcam evaluate {run.root}",
-    )
+        raise MissingFileError("the run has not been evaluated", where=path, hint=f"run ggcam evaluate {run.root}")
+    try:
+        return read(path)
+    except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
+        raise RunFolderError(
+            "a file of the evaluation is damaged",
+            where=path,
+            got=error,
+            hint=f"evaluate the run again: ggcam evaluate {run.root}",
+        ) from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ggcam.data.prepared import labels_in
+from ggcam.data.schema import labels_in
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.evaluation.run_metrics import classification_metrics, leaves, scored_pairs
 from ggcam.metrics.bootstrap_statistics import WeightedStatistic, on_cases, weighted_mean

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ggcam.data.case import SPLITS
-from ggcam.data.prepared import PreparedData, label_matrix
+from ggcam.data.prepared import PreparedData
+from ggcam.data.schema import label_matrix
 from ggcam.data.view_config import ViewConfig
 from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError

@@ -14,7 +14,8 @@ import pytest
 from ggcam.data.case import Source
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare_source
-from ggcam.data.prepared import load_prepared, partial_folder
+from ggcam.data.prepared import load_prepared
+from ggcam.data.schema import partial_folder
 from ggcam.errors import GGCamError, PreparedFolderError
 from small_source import small_source
 
@@ -54,7 +55,7 @@ def test_a_job_killed_halfway_is_finished_by_a_second_call_to_the_same_bytes(tmp
         time.sleep(0.002)
     job.send_signal(signal.SIGKILL)
     assert job.wait() == -signal.SIGKILL, "the job was faster than the kill"
-    with pytest.raises(GGCamError, match="half-written"):
+    with pytest.raises(GGCamError, match="prepared folder is incomplete"):
         load_prepared(out)
     source = small_source(tmp_path / "raw", cases=120)
     resumed_at: list[int] = []
@@ -112,8 +113,8 @@ def test_killed_at_any_change_to_the_disk_a_second_call_finishes_the_job(tmp_pat
             except Killed:
                 survived = False
         if out.exists():
-            assert contents(out) in (expected, other), f"a folder that is not whole was left by kill {fatal}"
-        # The very last change removes an empty folder, when nothing is left to tell that this job was not whole.
+            assert contents(out) in (expected, other), f"kill {fatal} left an incomplete folder"
+        # The last change removes an empty folder, when nothing shows any more that this job was interrupted.
         with contextlib.suppress(PreparedFolderError):
             prepare_source(source, out, config)
         assert contents(out) == expected, f"after kill {fatal}"
@@ -124,7 +125,7 @@ def test_killed_at_any_change_to_the_disk_a_second_call_finishes_the_job(tmp_pat
     assert not [file for left in tmp_path.glob("*.partial") for file in left.iterdir()]
 
 
-def test_a_line_of_the_journal_that_a_kill_cut_short_is_no_obstacle(tmp_path: Path, source: Source):
+def test_a_truncated_line_of_the_journal_is_ignored(tmp_path: Path, source: Source):
     prepare_source(source, tmp_path / "whole", SMALL)
     (source.cases[5].image).rename(tmp_path / "aside.png")
     with pytest.raises(GGCamError):

@@ -13,7 +13,7 @@ import ggcam
 from ggcam.data.case import Case, Frame, Source
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare_source
-from ggcam.data.prepared import partial_folder
+from ggcam.data.schema import partial_folder
 from ggcam.data.sources import egd_cxr, read
 from ggcam.errors import GGCamError
 from ggcam.gaze.fixations import Fixations

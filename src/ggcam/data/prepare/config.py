@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from ggcam.errors import ConfigError
-from ggcam.utils.aliases import canonical_name
 
 FRACTIONS = (0.7, 0.1, 0.2)
 """Fractions of the train, valid and test split."""
@@ -48,7 +47,6 @@ class PrepareConfig:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "preset", canonical_name(self.preset))
         if self.workers < 0:
             raise ConfigError("workers must be 0 (one per core) or more", where="--workers", got=self.workers)
         if self.split_file and self.split in ("source", "position"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ggcam.data.case import Case, Frame, Source, Split
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepared import SCHEMA_VERSION
+from ggcam.data.schema import SCHEMA_VERSION
 from ggcam.utils.versions import versions
 
 VERSIONED_PACKAGES = ("ggcam", "numpy", "opencv-python-headless", "pillow", "pyarrow", "pydicom")

@@ -18,16 +18,8 @@ from ggcam.data.prepare.images import ImageOutcome, ImageTask, PixelFiles, prepa
 from ggcam.data.prepare.job import VERSIONED_PACKAGES, describe_job
 from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepare.tables import make_tables
-from ggcam.data.prepared import (
-    SCHEMA_VERSION,
-    PreparedData,
-    cases_schema,
-    image_name,
-    label_matrix,
-    load_prepared,
-    mask_name,
-    write_tables,
-)
+from ggcam.data.prepared import PreparedData, load_prepared, write_tables
+from ggcam.data.schema import SCHEMA_VERSION, cases_schema, image_name, label_matrix, mask_name
 from ggcam.data.splits import assign_splits
 from ggcam.data.summary import count_cases
 from ggcam.errors import DataError, ImageError, join_limited

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ggcam.data.prepare.images import ImageOutcome
-from ggcam.data.prepared import partial_folder
+from ggcam.data.schema import partial_folder
 from ggcam.errors import PreparedFolderError
 
 _CONTINUE = "run the command that started it again to finish it, or pass --overwrite to start over"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ggcam.data.case import Affine, Case, Frame, Split
 from ggcam.data.framing import Framing
-from ggcam.data.prepared import FIXATIONS, REGIONS, image_name, label_columns
+from ggcam.data.schema import FIXATIONS, REGIONS, image_name, label_columns
 from ggcam.gaze.fixations import Fixations, concatenate
 
 
@@ -41,7 +41,7 @@ def make_tables(
         splits: case id -> split.
         sizes: case id -> height and width of the raw image in pixels.
         framing: how the images are brought into the frame.
-        schema: columns of cases.parquet, see :func:`ggcam.data.prepared.cases_schema`.
+        schema: columns of cases.parquet, see :func:`ggcam.data.schema.cases_schema`.
 
     Returns:
         File name -> table; and the number of fixations that were left out because they lie off the image.
