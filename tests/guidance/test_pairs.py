@@ -128,5 +128,5 @@ def test_pairs_say_which_case_and_label_they_are():
 
 def test_the_original_loss_refuses_several_labels():
     output, gaze = made()
-    with pytest.raises(ConfigError, match=r"one class a case(.|\n)*--guidance(.|\n)*ggcam, ggcam-cc or none"):
+    with pytest.raises(ConfigError, match=r"one class per case(.|\n)*--guidance(.|\n)*ggcam, ggcam-cc or none"):
         create_guidance("original")(output, LABELS, gaze, torch.tensor(0.0))

@@ -1,4 +1,4 @@
-"""Cases for `test_degenerate`: sound ones, and the same with hardly anything left in them."""
+"""Inputs of `test_degenerate`: a sane one, and degenerate versions of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from ggcam.metrics import agreement
 
-N, GRID = 6, (4, 3)
+CASES, GRID = 6, (4, 3)
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A handful of cases with everything that a metric may ask for."""
+    """A few cases with every input that a metric may need."""
 
-    p: np.ndarray
-    y: np.ndarray
-    several: np.ndarray
+    probabilities: np.ndarray
+    labels: np.ndarray
+    multilabel: np.ndarray
     patients: np.ndarray
     cam: np.ndarray
     truth: np.ndarray
@@ -27,7 +27,7 @@ class World:
 
     @property
     def positive(self) -> np.ndarray:
-        return self.y == 1
+        return self.labels == 1
 
     @property
     def readings(self) -> agreement.GazeMaps:
@@ -35,24 +35,24 @@ class World:
 
     @property
     def top(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.p.max(axis=1), self.p.argmax(axis=1) == self.y
+        return self.probabilities.max(axis=1), self.probabilities.argmax(axis=1) == self.labels
 
     def weighted(self, statistic: Callable) -> np.ndarray:
-        return statistic(np.ones((len(self.y), 2)))
+        return statistic(np.ones((len(self.labels), 2)))
 
 
-def sane() -> World:
+def sane_world() -> World:
     rng = np.random.default_rng(0)
-    p = rng.random((N, 3))
-    truth = np.zeros((N, *GRID), dtype=bool)
+    p = rng.random((CASES, 3))
+    truth = np.zeros((CASES, *GRID), dtype=bool)
     truth[:, 1:3, 1] = True
-    fixations = rng.integers(0, 3, size=(N, *GRID)).astype(float)
+    fixations = rng.integers(0, 3, size=(CASES, *GRID)).astype(float)
     return World(
-        p=p / p.sum(axis=1, keepdims=True),
-        y=np.arange(N) % 3,
-        several=(rng.permuted(np.resize([0.0, 1.0], (3, N)), axis=1)).T,
-        patients=np.array([f"p{i}" for i in range(N)]),
-        cam=rng.normal(size=(N, *GRID)),
+        probabilities=p / p.sum(axis=1, keepdims=True),
+        labels=np.arange(CASES) % 3,
+        multilabel=(rng.permuted(np.resize([0.0, 1.0], (3, CASES)), axis=1)).T,
+        patients=np.array([f"p{i}" for i in range(CASES)]),
+        cam=rng.normal(size=(CASES, *GRID)),
         truth=truth,
         gaze=fixations / fixations.sum(axis=(1, 2), keepdims=True),
         fixations=fixations,
@@ -60,16 +60,18 @@ def sane() -> World:
 
 
 def worlds() -> dict[str, World]:
-    sound = sane()
-    broken_cam, broken_gaze = sound.cam.copy(), sound.gaze.copy()
+    sane = sane_world()
+    broken_cam, broken_gaze = sane.cam.copy(), sane.gaze.copy()
     broken_cam[0, 0, 0] = broken_gaze[0, 0, 0] = np.nan
     return {
-        "sane": sound,
-        "one class": replace(sound, y=np.ones(N, dtype=np.int64), several=np.ones((N, 3))),
-        "one patient": replace(sound, patients=np.array(["p"] * N)),
-        "constant": replace(sound, cam=np.full((N, *GRID), 0.5), p=np.full((N, 3), 1 / 3)),
-        "nothing seen": replace(sound, gaze=0 * sound.gaze, fixations=0 * sound.fixations, truth=sound.truth & False),
-        "NaN": replace(sound, p=np.where(np.arange(N)[:, None] == 2, np.nan, sound.p), cam=broken_cam),
-        "NaN gaze": replace(sound, gaze=broken_gaze, fixations=broken_gaze),
-        "no case": World(**{f.name: getattr(sound, f.name)[:0] for f in fields(sound)}),
+        "sane": sane,
+        "one class": replace(sane, labels=np.ones(CASES, dtype=np.int64), multilabel=np.ones((CASES, 3))),
+        "one patient": replace(sane, patients=np.array(["p"] * CASES)),
+        "constant": replace(sane, cam=np.full((CASES, *GRID), 0.5), probabilities=np.full((CASES, 3), 1 / 3)),
+        "nothing seen": replace(sane, gaze=0 * sane.gaze, fixations=0 * sane.fixations, truth=sane.truth & False),
+        "NaN": replace(
+            sane, probabilities=np.where(np.arange(CASES)[:, None] == 2, np.nan, sane.probabilities), cam=broken_cam
+        ),
+        "NaN gaze": replace(sane, gaze=broken_gaze, fixations=broken_gaze),
+        "no case": World(**{f.name: getattr(sane, f.name)[:0] for f in fields(sane)}),
     }

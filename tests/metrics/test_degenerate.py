@@ -1,4 +1,4 @@
-"""Every metric on input that is hardly any: a defined result or a clear error, and never a wrong number."""
+"""Every metric on degenerate input: a defined result or a clear error, and never a wrong number."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ from ggcam.metrics import (
     saliency,
     significance,
 )
-from metrics.degenerate_worlds import GRID, N, World, worlds
+from metrics.degenerate_outcomes import ALL_NAN, EMPTY, ERROR, EXPECTED, NUMBERS, SOME_NAN
+from metrics.degenerate_worlds import CASES, GRID, World, worlds
 
 
 def bootstrapped(world: World, how: Callable, *statistics: Any) -> Any:
     return how(*statistics, world.patients, resamples=20)
 
 
-def right(world: World) -> Callable:
+def accuracy(world: World) -> Callable:
     return bootstrap_statistics.weighted_mean(world.top[1])
 
 
@@ -46,54 +47,61 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     agreement.agreement: lambda w: agreement.agreement(w.cam, w.readings, saliency.centre_map(GRID)),
     agreement.shuffled_agreement: lambda w: agreement.shuffled_agreement(w.cam, w.readings, saliency.centre_map(GRID)),
     agreement.reader_agreement: lambda w: agreement.reader_agreement(
-        w.readings, np.arange(len(w.y)) // 2, saliency.centre_map(GRID)
+        w.readings, np.arange(len(w.labels)) // 2, saliency.centre_map(GRID)
     ),
-    agreement.by_image: lambda w: agreement.by_image({"p": w.p[:, 0]}, np.arange(len(w.y)) // 2, 3),
-    calibration.brier_per_case: lambda w: calibration.brier_per_case(w.p, w.y),
-    calibration.top_label: lambda w: calibration.top_label(w.p, w.y),
+    agreement.by_image: lambda w: agreement.by_image({"p": w.probabilities[:, 0]}, np.arange(len(w.labels)) // 2, 3),
+    calibration.brier_per_case: lambda w: calibration.brier_per_case(w.probabilities, w.labels),
+    calibration.top_label: lambda w: calibration.top_label(w.probabilities, w.labels),
     calibration.reliability_curve: lambda w: calibration.reliability_curve(*w.top),
     calibration.expected_calibration_error: lambda w: calibration.expected_calibration_error(*w.top),
     calibration.bin_of: lambda w: calibration.bin_of(w.top[0], 10),
-    classification.auroc: lambda w: classification.auroc(w.p[:, 1], w.positive),
-    classification.auroc_per_class: lambda w: classification.auroc_per_class(w.p, w.y),
-    classification.macro_auroc: lambda w: classification.macro_auroc(w.p, w.y),
-    classification.macro_auroc_ovo: lambda w: classification.macro_auroc_ovo(w.p, w.y),
-    classification.auprc_per_class: lambda w: classification.auprc_per_class(w.p, w.y),
-    classification.confusion_matrix: lambda w: classification.confusion_matrix(w.p.argmax(axis=1), w.y, 3),
-    classification.classification_report: lambda w: classification.classification_report(w.p, w.y, "abc"),
+    classification.auroc: lambda w: classification.auroc(w.probabilities[:, 1], w.positive),
+    classification.auprc: lambda w: classification.auprc(w.probabilities[:, 1], w.positive),
+    classification.auroc_per_class: lambda w: classification.auroc_per_class(w.probabilities, w.labels),
+    classification.macro_auroc: lambda w: classification.macro_auroc(w.probabilities, w.labels),
+    classification.macro_auroc_ovo: lambda w: classification.macro_auroc_ovo(w.probabilities, w.labels),
+    classification.auprc_per_class: lambda w: classification.auprc_per_class(w.probabilities, w.labels),
+    classification.confusion_matrix: lambda w: classification.confusion_matrix(
+        w.probabilities.argmax(axis=1), w.labels, 3
+    ),
+    classification.classification_report: lambda w: classification.classification_report(
+        w.probabilities, w.labels, "abc"
+    ),
     classification.precision_recall: lambda w: classification.precision_recall(
-        np.bincount(w.y, minlength=9).reshape(3, 3)
+        np.bincount(w.labels, minlength=9).reshape(3, 3)
     ),
-    classification.known_mean: lambda w: classification.known_mean(w.p[:, 0]),
+    classification.known_mean: lambda w: classification.known_mean(w.probabilities[:, 0]),
     significance.paired_bootstrap_test: lambda w: bootstrapped(
-        w, significance.paired_bootstrap_test, right(w), right(w)
+        w, significance.paired_bootstrap_test, accuracy(w), accuracy(w)
     ),
-    significance.seed_test: lambda w: significance.seed_test(w.p[:, 0]),
-    significance.holm: lambda w: significance.holm(w.p[:, 0]),
-    curves.roc_band: lambda w: bootstrapped(w, curves.roc_band, w.p[:, 1], w.positive),
-    curves.precision_recall_band: lambda w: bootstrapped(w, curves.precision_recall_band, w.p[:, 1], w.positive),
+    significance.seed_test: lambda w: significance.seed_test(w.probabilities[:, 0]),
+    significance.holm: lambda w: significance.holm(w.probabilities[:, 0]),
+    curves.roc_band: lambda w: bootstrapped(w, curves.roc_band, w.probabilities[:, 1], w.positive),
+    curves.precision_recall_band: lambda w: bootstrapped(
+        w, curves.precision_recall_band, w.probabilities[:, 1], w.positive
+    ),
     delong.DeLong: lambda w: [
-        delong.DeLong.from_scores(w.p.T, w.positive, w.patients),
-        delong.DeLong.from_scores(w.p.T, w.positive, w.patients).difference(),
+        delong.DeLong.from_scores(w.probabilities.T, w.positive, w.patients),
+        delong.DeLong.from_scores(w.probabilities.T, w.positive, w.patients).difference(),
     ],
     faithfulness.deletion_insertion: lambda w: faithfulness.deletion_insertion(
         w.truth.astype(float), w.cam, lambda x: x.sum(axis=(1, 2)), 0 * w.cam
     ),
-    intervals.bootstrap_interval: lambda w: bootstrapped(w, intervals.bootstrap_interval, right(w)),
-    intervals.bootstrap_intervals: lambda w: bootstrapped(w, intervals.bootstrap_intervals, {"right": right(w)}),
-    intervals.bootstrap_draws: lambda w: bootstrapped(w, intervals.bootstrap_draws, {"right": right(w)}),
-    intervals.paired_difference: lambda w: bootstrapped(w, intervals.paired_difference, right(w), right(w)),
-    intervals.resampled_seeds: lambda w: intervals.resampled_seeds(w.p[:, :1]),
+    intervals.bootstrap_interval: lambda w: bootstrapped(w, intervals.bootstrap_interval, accuracy(w)),
+    intervals.bootstrap_intervals: lambda w: bootstrapped(w, intervals.bootstrap_intervals, {"accuracy": accuracy(w)}),
+    intervals.bootstrap_draws: lambda w: bootstrapped(w, intervals.bootstrap_draws, {"accuracy": accuracy(w)}),
+    intervals.paired_difference: lambda w: bootstrapped(w, intervals.paired_difference, accuracy(w), accuracy(w)),
+    intervals.resampled_seeds: lambda w: intervals.resampled_seeds(w.probabilities[:, :1]),
     localisation.peak_cell: lambda w: localisation.peak_cell(w.cam),
     localisation.pointing_game: lambda w: localisation.pointing_game(w.cam, w.truth),
     localisation.chance_level: lambda w: localisation.chance_level(w.truth, within=w.truth),
     localisation.peak_distance: lambda w: localisation.peak_distance(w.cam, w.truth),
     localisation.Pointing: lambda w: localisation.Pointing.from_cams(w.cam, w.truth, (8, 8)),
     localisation.anatomy_pointing: lambda w: localisation.anatomy_pointing(
-        w.cam, w.y, ("Normal", "CHF", "pneumonia"), w.truth, w.truth, (8, 8)
+        w.cam, w.labels, ("Normal", "CHF", "pneumonia"), w.truth, w.truth, (8, 8)
     ),
     localisation.regions_to_mask: lambda w: localisation.regions_to_mask(
-        [("box", *row[:2], *row[:2]) for row in w.p.tolist()], (1, 1), GRID
+        [("box", *row[:2], *row[:2]) for row in w.probabilities.tolist()], (1, 1), GRID
     ),
     localisation.mask_to_grid: lambda w: [localisation.mask_to_grid(each, (2, 2)) for each in w.truth],
     overlap.energy_inside: lambda w: overlap.energy_inside(w.cam, w.truth),
@@ -102,7 +110,7 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     overlap.best_iou: lambda w: overlap.best_iou(w.cam, w.truth),
     overlap.cell_average_precision: lambda w: overlap.cell_average_precision(w.cam, w.truth),
     overlap.shuffled_chance: lambda w: overlap.shuffled_chance(overlap.mean_iou, w.cam, w.truth),
-    overlap.size_group: lambda w: overlap.size_group(w.p[:, 0]),
+    overlap.size_group: lambda w: overlap.size_group(w.probabilities[:, 0]),
     saliency.map_density: lambda w: saliency.map_density(w.cam),
     saliency.nss: lambda w: saliency.nss(w.cam, w.fixations),
     saliency.correlation: lambda w: saliency.correlation(w.cam, w.gaze),
@@ -112,52 +120,56 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
         saliency.map_density(w.cam), w.fixations, np.full(w.cam.shape, 1 / 12)
     ),
     saliency.fixation_auc: lambda w: saliency.fixation_auc(w.cam, w.fixations, 1 - (w.fixations > 0).astype(float)),
-    saliency.shuffled_partners: lambda w: saliency.shuffled_partners(len(w.y), 3),
-    multilabel.auroc_per_label: lambda w: multilabel.auroc_per_label(w.p, w.several),
-    multilabel.macro_auroc_multilabel: lambda w: multilabel.macro_auroc_multilabel(w.p, w.several),
-    multilabel.multilabel_report: lambda w: multilabel.multilabel_report(w.p, w.several, "abc"),
-    multilabel.auprc_per_label: lambda w: multilabel.auprc_per_label(w.p, w.several),
+    saliency.shuffled_partners: lambda w: saliency.shuffled_partners(len(w.labels), 3),
+    multilabel.auroc_per_label: lambda w: multilabel.auroc_per_label(w.probabilities, w.multilabel),
+    multilabel.macro_auroc_multilabel: lambda w: multilabel.macro_auroc_multilabel(w.probabilities, w.multilabel),
+    multilabel.multilabel_report: lambda w: multilabel.multilabel_report(w.probabilities, w.multilabel, "abc"),
+    multilabel.auprc_per_label: lambda w: multilabel.auprc_per_label(w.probabilities, w.multilabel),
     multilabel.on_known: lambda w: w.weighted(
-        multilabel.on_known(bootstrap_statistics.weighted_auroc, w.p[:, 0], w.several[:, 0])
+        multilabel.on_known(bootstrap_statistics.weighted_auroc, w.probabilities[:, 0], w.multilabel[:, 0])
     ),
     multilabel.label_metrics: lambda w: {
-        k: w.weighted(each) for k, each in multilabel.label_metrics(w.p, w.several, "abc").items() if callable(each)
+        k: w.weighted(each)
+        for k, each in multilabel.label_metrics(w.probabilities, w.multilabel, "abc").items()
+        if callable(each)
     },
-    bootstrap_statistics.weighted_mean: lambda w: w.weighted(bootstrap_statistics.weighted_mean(w.p[:, 0])),
+    bootstrap_statistics.weighted_mean: lambda w: w.weighted(bootstrap_statistics.weighted_mean(w.probabilities[:, 0])),
     bootstrap_statistics.weighted_auroc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_auroc(w.p[:, 1], w.positive)
+        bootstrap_statistics.weighted_auroc(w.probabilities[:, 1], w.positive)
     ),
     bootstrap_statistics.weighted_macro_auroc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_macro_auroc(w.p, w.y)
+        bootstrap_statistics.weighted_macro_auroc(w.probabilities, w.labels)
     ),
     bootstrap_statistics.weighted_macro_auroc_ovo: lambda w: w.weighted(
-        bootstrap_statistics.weighted_macro_auroc_ovo(w.p, w.y)
+        bootstrap_statistics.weighted_macro_auroc_ovo(w.probabilities, w.labels)
     ),
     bootstrap_statistics.weighted_micro_auroc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_micro_auroc(w.p, w.y)
+        bootstrap_statistics.weighted_micro_auroc(w.probabilities, w.labels)
     ),
     bootstrap_statistics.weighted_auprc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_auprc(w.p[:, 1], w.positive)
+        bootstrap_statistics.weighted_auprc(w.probabilities[:, 1], w.positive)
     ),
     bootstrap_statistics.weighted_macro_auprc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_macro_auprc(w.p, w.y)
+        bootstrap_statistics.weighted_macro_auprc(w.probabilities, w.labels)
     ),
     bootstrap_statistics.weighted_sensitivity: lambda w: w.weighted(
-        bootstrap_statistics.weighted_sensitivity(w.p[:, 1], w.positive)
+        bootstrap_statistics.weighted_sensitivity(w.probabilities[:, 1], w.positive)
     ),
     bootstrap_statistics.weighted_roc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_roc(w.p[:, 1], w.positive, curves.GRID)
+        bootstrap_statistics.weighted_roc(w.probabilities[:, 1], w.positive, curves.GRID)
     ),
     bootstrap_statistics.weighted_precision_recall: lambda w: w.weighted(
-        bootstrap_statistics.weighted_precision_recall(w.p[:, 1], w.positive, curves.GRID)
+        bootstrap_statistics.weighted_precision_recall(w.probabilities[:, 1], w.positive, curves.GRID)
     ),
     bootstrap_statistics.weighted_balanced_accuracy: lambda w: w.weighted(
-        bootstrap_statistics.weighted_balanced_accuracy(w.p.argmax(axis=1), w.y)
+        bootstrap_statistics.weighted_balanced_accuracy(w.probabilities.argmax(axis=1), w.labels)
     ),
     bootstrap_statistics.weighted_macro_f1: lambda w: w.weighted(
-        bootstrap_statistics.weighted_macro_f1(w.p.argmax(axis=1), w.y)
+        bootstrap_statistics.weighted_macro_f1(w.probabilities.argmax(axis=1), w.labels)
     ),
-    bootstrap_statistics.weighted_mcc: lambda w: w.weighted(bootstrap_statistics.weighted_mcc(w.p.argmax(axis=1), w.y)),
+    bootstrap_statistics.weighted_mcc: lambda w: w.weighted(
+        bootstrap_statistics.weighted_mcc(w.probabilities.argmax(axis=1), w.labels)
+    ),
     bootstrap_statistics.weighted_reliability: lambda w: {
         name: [w.weighted(each) for each in (found["confidence"], found["accuracy"])]
         for name, found in bootstrap_statistics.weighted_reliability(*w.top).items()
@@ -168,97 +180,15 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
 
 WORLDS = worlds()
 
-NUMBERS, SOME, UNDEFINED, EMPTY, ERROR = "nsue!"
-
-EXPECTED = {
-    "GazeMaps": "nnnnnnse",
-    "agreement": "nnsnu!!e",
-    "shuffled_agreement": "nnunu!!e",
-    "reader_agreement": "nnsnun!e",
-    "by_image": "nnnnnnnu",
-    "brier_per_case": "nnnnn!n!",
-    "top_label": "nnnnn!n!",
-    "reliability_curve": "sssss!ss",
-    "expected_calibration_error": "nnnnn!nu",
-    "bin_of": "nnnnn!ne",
-    "auroc": "nunnn!nu",
-    "auroc_per_class": "nunnn!n!",
-    "macro_auroc": "nunnn!n!",
-    "macro_auroc_ovo": "nunnn!n!",
-    "auprc_per_class": "nsnnn!n!",
-    "confusion_matrix": "nnnnnnnn",
-    "classification_report": "nsnnn!n!",
-    "precision_recall": "ssssssss",
-    "known_mean": "nnnnnnnu",
-    "paired_bootstrap_test": "nnsnnnn!",
-    "seed_test": "nnnnn!nu",
-    "holm": "nnnnnsne",
-    "roc_band": "nssnn!n!",
-    "precision_recall_band": "nnsnn!n!",
-    "DeLong": "nssnn!ns",
-    "deletion_insertion": "nnnnn!nn",
-    "bootstrap_interval": "nnsnnnn!",
-    "bootstrap_intervals": "nnsnnnn!",
-    "bootstrap_draws": "nnennnn!",
-    "paired_difference": "nnsnnnn!",
-    "resampled_seeds": "nnnnnnnu",
-    "peak_cell": "nnnnn!ne",
-    "pointing_game": "nnnnn!ne",
-    "chance_level": "nnnnunne",
-    "peak_distance": "nnnuu!ne",
-    "Pointing": "nnnse!ne",
-    "anatomy_pointing": "nnnsenne",
-    "regions_to_mask": "nnnnn!nn",
-    "mask_to_grid": "nnnnnnne",
-    "energy_inside": "nnnnu!ne",
-    "iou_curve": "nnnnu!ne",
-    "mean_iou": "nnnnu!ne",
-    "best_iou": "nnnnu!ne",
-    "cell_average_precision": "nnnnu!ne",
-    "shuffled_chance": "nnnnu!ne",
-    "size_group": "nnnnnnne",
-    "map_density": "nnnnn!ne",
-    "nss": "nnnnu!!e",
-    "correlation": "nnnnu!!e",
-    "kl_divergence": "nnnnu!!e",
-    "similarity": "nnnnu!!e",
-    "information_gain": "nnnnu!!e",
-    "fixation_auc": "nnnnu!!e",
-    "shuffled_partners": "nnnnnnne",
-    "auroc_per_label": "nunnn!n!",
-    "macro_auroc_multilabel": "nunnn!n!",
-    "multilabel_report": "sssss!s!",
-    "auprc_per_label": "nnnnn!n!",
-    "on_known": "nunnn!nu",
-    "label_metrics": "nsnnn!n!",
-    "weighted_mean": "nnnnnnnu",
-    "weighted_auroc": "nunnn!nu",
-    "weighted_macro_auroc": "nunnn!n!",
-    "weighted_macro_auroc_ovo": "nunnn!n!",
-    "weighted_micro_auroc": "nnnnn!n!",
-    "weighted_auprc": "nnnnn!nu",
-    "weighted_macro_auprc": "nnnnn!n!",
-    "weighted_sensitivity": "nunnn!nu",
-    "weighted_roc": "nunnn!nu",
-    "weighted_precision_recall": "nnnnn!nu",
-    "weighted_balanced_accuracy": "nnnnnnnu",
-    "weighted_macro_f1": "nnnnnnnu",
-    "weighted_mcc": "nunnnnnu",
-    "weighted_reliability": "nnnnn!ne",
-    "weighted_ece": "nnnnn!nu",
-}
-"""Function -> what comes of each world, in their order, a letter each: numbers throughout (n), NaN in some places (s)
-or in all (u), nothing (e), or a ValueError (!)."""
-
-NO_METRICS = {
-    *("nan_to_none", "check_scores", "check_labels", "check_finite", "check_ordered"),  # of what comes in or goes out
-    *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "centre_map"),  # parts of the others
-    *("CurveBand", "Difference", "Interval", "Faithfulness", "ReliabilityCurve", "CaseMean"),  # what the others return
+NOT_METRICS = {
+    *("nan_to_none", "check_scores", "check_labels", "check_finite", "check_ordered"),  # check arguments or results
+    *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "centre_map"),  # parts of metrics
+    *("CurveBand", "Difference", "Interval", "Faithfulness", "ReliabilityCurve", "CaseMean"),  # results of metrics
 }
 
 
 def public_surface() -> set[str]:
-    """Every function and class that a module of metrics has made, but for private ones."""
+    """Names of all public functions and classes that the modules of metrics define."""
     modules = [importlib.import_module(f"ggcam.metrics.{each.name}") for each in pkgutil.iter_modules(metrics_path())]
     return {
         name
@@ -274,7 +204,7 @@ def metrics_path() -> list[str]:
 
 
 def numbers(result: Any) -> np.ndarray:
-    """All numbers in a result, whatever it is made of; None is NaN."""
+    """All numbers in a nested result; None counts as NaN."""
     if is_dataclass(result):
         result = [getattr(result, field.name) for field in fields(result)]
     if isinstance(result, Mapping):
@@ -290,36 +220,37 @@ def outcome(call: Callable[[World], Any], world: World) -> str:
         found = numbers(call(world))
     except ValueError as error:
         if not re.search("finite|NaN|no cases|lies between|box or an ellipse", str(error)):
-            raise  # not in our own words: it went wrong somewhere inside
+            raise  # not one of our own messages: it failed somewhere inside
         return ERROR
     assert not np.isinf(found).any()
     undefined = np.isnan(found)
     if not len(found):
         return EMPTY
-    return UNDEFINED if undefined.all() else SOME if undefined.any() else NUMBERS
+    return ALL_NAN if undefined.all() else SOME_NAN if undefined.any() else NUMBERS
 
 
-def test_no_metric_is_forgotten():
-    assert {call.__name__ for call in CALLS} == public_surface() - NO_METRICS
-    assert public_surface() >= NO_METRICS
+def test_every_metric_is_covered():
+    assert {call.__name__ for call in CALLS} == public_surface() - NOT_METRICS
+    assert public_surface() >= NOT_METRICS
     assert set(EXPECTED) == {call.__name__ for call in CALLS}
 
 
 @pytest.mark.parametrize("metric", CALLS, ids=lambda metric: metric.__name__)
-def test_hardly_any_input_has_a_defined_result_or_a_clear_error(metric):
-    """Warnings are errors here, so that none of them divides by zero on the way."""
-    assert "".join(outcome(CALLS[metric], world) for world in WORLDS.values()) == EXPECTED[metric.__name__]
+def test_degenerate_input_has_a_defined_result_or_a_clear_error(metric):
+    """Warnings are errors in the tests, so no metric divides by zero on the way."""
+    found = {name: outcome(CALLS[metric], world) for name, world in WORLDS.items()}
+    assert found == dict.fromkeys(WORLDS, NUMBERS) | EXPECTED[metric.__name__]
 
 
-def test_a_constant_cam_scores_what_knowing_nothing_scores():
+def test_a_constant_cam_scores_the_chance_level():
     world = WORLDS["constant"]
     assert (saliency.nss(world.cam, world.fixations) == 0).all()
     assert (saliency.correlation(world.cam, world.gaze) == 0).all()
     unseen = (world.fixations == 0).astype(float)
-    assert saliency.fixation_auc(world.cam, world.fixations, unseen) == pytest.approx(np.full(N, 0.5))
+    assert saliency.fixation_auc(world.cam, world.fixations, unseen) == pytest.approx(np.full(CASES, 0.5))
     assert not localisation.pointing_game(world.cam, world.truth).any()
     assert (overlap.iou_curve(world.cam, world.truth) == 0).all()
     share = world.truth.mean(axis=(1, 2))
     assert overlap.cell_average_precision(world.cam, world.truth) == pytest.approx(share)
     assert overlap.energy_inside(world.cam, world.truth) == pytest.approx(share)
-    assert classification.auroc(world.p[:, 1], world.positive) == 0.5
+    assert classification.auroc(world.probabilities[:, 1], world.positive) == 0.5

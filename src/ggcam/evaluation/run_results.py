@@ -10,7 +10,7 @@ import pandas as pd
 
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import DataError, MissingFileError, RunFolderError
-from ggcam.report.cases import CaseReader, PredictionTable, read_cams, read_predictions
+from ggcam.report.cases import CaseReader, PredictionTable, read_cams, read_case_metrics, read_predictions
 from ggcam.report.data_card import data_card
 from ggcam.report.gallery import gallery_cases
 from ggcam.report.run_charts import run_charts
@@ -51,7 +51,7 @@ def read_results(run: Run) -> RunResults:
     gallery = ()
     if data is not None:
         reader = CaseReader(data, cams, run.config.sigma_px, run.config.sigma_deg)
-        gallery = gallery_cases(reader, data, predicted)
+        gallery = gallery_cases(reader, data, predicted, read_case_metrics(folder))
     return RunResults(
         run_id=run.name,
         metrics=measured,
@@ -59,12 +59,12 @@ def read_results(run: Run) -> RunResults:
         summary=_summary(run, measured, data),
         charts=run_charts(predicted, _history_or_none(run), measured),
         gallery=gallery,
-        of_cases=len(table),
+        evaluated_cases=len(table),
         data_card=data_card(data) if data is not None else None,
         missing=missing,
         config=folder.config.read_text(encoding="utf-8"),
         versions=versions(*PACKAGES),
-        made=_read_summary(folder),
+        training_facts=_read_summary(folder),
     )
 
 

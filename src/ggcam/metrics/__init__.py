@@ -1,1 +1,1 @@
-"""Pure functions from arrays to numbers: how good the classes are, where the CAM points, how sure both are."""
+"""Metrics: pure functions from arrays to numbers, for classification, calibration, localisation and gaze agreement."""

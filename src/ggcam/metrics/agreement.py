@@ -1,8 +1,8 @@
-"""All of `saliency`'s metrics for a set of cases at once, with what they are to be read against.
+"""All metrics of `saliency` for a set of cases, with the baselines to compare them with.
 
-A metric alone says little: gaze on chest X-rays looks alike from case to case. So beside the CAM's own stand the gaze
-of other images (`shuffled_agreement`), maps that know no image (`centre_map`, a lung mask: hand them in as maps), and,
-as what can be reached, another reader of the same image (`reader_agreement`).
+A metric alone says little, because gaze on chest X-rays looks alike from case to case. So the CAM is compared with the
+gaze on other images (`shuffled_agreement`), with maps that do not depend on the image (`centre_map`, a lung mask) and,
+as an upper limit, with another reader of the same image (`reader_agreement`).
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from ggcam.metrics.saliency import (
 )
 
 METRICS = ("nss", "cc", "kl", "sim", "auc_judd", "auc_shuffled", "information_gain")
-"""What `agreement` measures. Higher is better, but for kl."""
+"""Metrics that `agreement` computes. Higher is better, except for kl."""
 
 SHUFFLES = 20
-"""Other images whose gaze each CAM is held against."""
+"""Number of other images whose gaze each CAM is compared with."""
 
 
 @dataclass(frozen=True, eq=False)
 class GazeMaps:
-    """Where readers looked, a row a reading.
+    """Where readers looked, one row per reading.
 
     Attributes:
         density: shape (n, h, w), each sums to 1; all zero for a reading without gaze.
         fixations: shape (n, h, w), number or weight >= 0 of the fixations in each cell.
-        patients: shape (n,), the patient of each reading.
-        others: shape (n, h, w), the fixations on all other patients' images together.
+        patients: shape (n,), patient of each reading.
+        others: shape (n, h, w), sum of the fixations on the images of all other patients.
     """
 
     density: Float[np.ndarray, "n h w"]
@@ -54,7 +54,16 @@ class GazeMaps:
         fixations: Float[np.ndarray, "n h w"],
         patients: Shaped[np.ndarray, " n"],
     ) -> GazeMaps:
-        """Collect readings; the attributes say of what shape."""
+        """Collect readings.
+
+        Args:
+            density: shape (n, h, w), see the attributes.
+            fixations: shape (n, h, w).
+            patients: shape (n,).
+
+        Returns:
+            The readings.
+        """
         names, patient = np.unique(patients, return_inverse=True)
         by_patient = np.zeros((len(names), *fixations.shape[1:]))
         np.add.at(by_patient, patient, fixations)
@@ -70,13 +79,16 @@ class GazeMaps:
 def agreement(
     maps: Float[np.ndarray, "n h w"], gaze: GazeMaps, baseline: Float[np.ndarray, "h w"]
 ) -> dict[str, Float[np.ndarray, " n"]]:
-    """Every metric of `METRICS` for each map and its gaze, shape (n,) each; NaN for a reading without gaze.
+    """Compute every metric of `METRICS` for each map and its gaze.
 
     Args:
-        maps: shape (n, h, w), finite, a row a reading: the CAM of the image that was read, say.
-        gaze: of n readings.
-        baseline: shape (h, w), over which information is gained, such as `centre_map`; it passes through
-            `map_density` as the maps do, so that as a map it gains nothing over itself.
+        maps: shape (n, h, w), finite, one per reading, such as the CAM of the image that was read.
+        gaze: n readings.
+        baseline: shape (h, w), reference of the information gain, such as `centre_map`; it is converted by
+            `map_density` as the maps are, so that its own gain is 0.
+
+    Returns:
+        Name of the metric -> shape (n,); NaN for a reading without gaze.
 
     Raises:
         ValueError: a map has a cell that is not finite.
@@ -101,10 +113,20 @@ def shuffled_agreement(
     shuffles: int = SHUFFLES,
     seed: int | np.random.Generator = 0,
 ) -> dict[str, Float[np.ndarray, " n"]]:
-    """`agreement` of each map with the gaze on other patients' images, the mean over `shuffles` of them.
+    """Compute `agreement` of each map with the gaze on images of other patients, averaged over several of them.
 
-    What a map earns by knowing how people look at chests in general. NaN for a reading that has no gaze itself, so
-    that the plain and the shuffled mean are of the same cases, and where no other patient has any.
+    This is what a map gains from knowing how people look at chests in general.
+
+    Args:
+        maps: shape (n, h, w), finite, one per reading.
+        gaze: n readings.
+        baseline: shape (h, w), reference of the information gain.
+        shuffles: number of other images.
+        seed: seed of their choice, or a generator.
+
+    Returns:
+        Name of the metric -> shape (n,); NaN for a reading that has no gaze itself, so that means over matched and
+        shuffled gaze are of the same cases, and NaN if no other patient has gaze.
 
     Raises:
         ValueError: a map has a cell that is not finite.
@@ -115,9 +137,9 @@ def shuffled_agreement(
     count = {name: np.zeros(len(seen)) for name in METRICS}
     for partners in shuffled_partners(len(seen), shuffles, seed):
         partner = gaze[seen[partners]]
-        of_another = partner.patients != gaze.patients[seen]
+        differs = partner.patients != gaze.patients[seen]
         for name, values in agreement(maps[seen], partner, baseline).items():
-            known = of_another & ~np.isnan(values)
+            known = differs & ~np.isnan(values)
             total[name] += np.where(known, values, 0)
             count[name] += known
     for name in METRICS:
@@ -129,14 +151,17 @@ def shuffled_agreement(
 def reader_agreement(
     gaze: GazeMaps, images: Shaped[np.ndarray, " n"], baseline: Float[np.ndarray, "h w"]
 ) -> dict[str, Float[np.ndarray, " n"]]:
-    """`agreement` of each reading with a map made of the other readings of its image: what a CAM can hope for.
+    """Compute `agreement` of each reading with the mean map of the other readings of its image.
 
-    NaN for an image that nobody else looked at.
+    It is an upper limit for a CAM.
 
     Args:
-        gaze: of n readings.
-        images: shape (n,), which image each is of.
-        baseline: as in `agreement`.
+        gaze: n readings.
+        images: shape (n,), image of each reading.
+        baseline: shape (h, w), reference of the information gain.
+
+    Returns:
+        Name of the metric -> shape (n,); NaN for an image with one reading.
     """
     names, image = np.unique(images, return_inverse=True)
     together = np.zeros((len(names), *gaze.density.shape[1:]))
@@ -144,7 +169,7 @@ def reader_agreement(
     readings = np.bincount(image, weights=gaze.density.any(axis=(1, 2)), minlength=len(names))
     shared = np.flatnonzero((readings[image] > 1) & gaze.density.any(axis=(1, 2)))
     found = {name: np.full(len(gaze), np.nan) for name in METRICS}
-    # Less one's own: rounding must not leave a speck below zero.
+    # Rounding must not leave the difference below zero.
     maps = np.maximum(together[image[shared]] - gaze.density[shared], 0)
     for name, values in agreement(maps, gaze[shared], baseline).items():
         found[name][shared] = values
@@ -154,9 +179,15 @@ def reader_agreement(
 def by_image(
     values: Mapping[str, Float[np.ndarray, " n"]], image: Int[np.ndarray, " n"], images: int
 ) -> dict[str, Float[np.ndarray, " i"]]:
-    """Mean over the readings of each image, shape (images,): one with five readers must not count five times.
+    """Average over the readings of each image, so that an image with five readers does not count five times.
 
-    Readings that score NaN are left out; NaN for an image without others.
+    Args:
+        values: name -> shape (n,), value of each reading; NaN is left out.
+        image: shape (n,), index of the image of each reading.
+        images: number of images.
+
+    Returns:
+        Name -> shape (images,); NaN for an image without values.
     """
     means = {}
     for name, each in values.items():

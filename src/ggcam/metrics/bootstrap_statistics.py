@@ -1,7 +1,7 @@
-"""Metrics of a classifier as functions of case weights, a column a resample: what the bootstrap repeats 10,000 times.
+"""Metrics as functions of case weights, one column of weights per resample: what the bootstrap evaluates.
 
-Integer weights give what repeating the cases would. All columns are worked on at once: a metric sorts its scores once,
-and a resample costs O(n) from there.
+Integer weights give the same value as repeating the cases. All columns are computed at once: a metric sorts its scores
+once, and each resample then costs O(n).
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from ggcam.metrics.calibration import BINS, bin_of
-from ggcam.metrics.classification import check_scores
-from ggcam.metrics.ranking import check_ordered, tie_ends
+from ggcam.metrics.ranking import check_ordered, check_scores, tie_ends
 
 WeightedStatistic = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, " r"]]
-"""Case weights, a column a resample -> the statistic of each resample; NaN where a resample does not define it."""
+"""Function from case weights, one column per resample, to the statistic of each resample; NaN where undefined."""
 
 WeightedCurve = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, "r p"]]
-"""The same with p values a resample: the points of a curve."""
+"""The same with p values per resample, the points of a curve."""
 
 
 @dataclass(frozen=True, eq=False)
 class CaseMean:
-    """Mean of a value per case; a statistic that can still tell what it is the mean of.
+    """Mean of a value per case, as a statistic of case weights that keeps the values.
 
     Attributes:
         values: shape (n,), NaN where the value does not apply.
@@ -36,24 +35,35 @@ class CaseMean:
     values: Float[np.ndarray, " n"]
 
     def __call__(self, weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        """The mean of each resample."""
+        """Return the weighted mean of each resample."""
         applies = ~np.isnan(self.values)
         return _ratio(np.where(applies, self.values, 0.0) @ weights, applies.astype(np.float64) @ weights)
 
 
 def weighted_mean(values: Shaped[np.ndarray, " n"]) -> CaseMean:
-    """Mean of a value per case, such as right or wrong (accuracy) or hit or missed (hit rate).
+    """Create the mean of a value per case, such as correctness (accuracy) or hits (hit rate).
 
-    NaN marks a case that the value does not apply to; it is left out. A resample of such cases alone gives NaN.
+    Args:
+        values: shape (n,); NaN marks a case to which the value does not apply, and leaves it out.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without applicable cases.
     """
     return CaseMean(values.astype(np.float64))
 
 
 def weighted_auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
-    """AUROC, ties counting half; NaN for a resample without positives or without negatives.
+    """Create the AUROC, ties counting half.
+
+    Args:
+        scores: shape (n,), higher for positives.
+        positive: shape (n,), whether each case is a positive.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without positives or without negatives.
 
     Raises:
-        ValueError: a score is NaN; so do all metrics below that go by the order of scores.
+        ValueError: a score is NaN.
     """
     check_ordered(scores)
     negative_order = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
@@ -63,7 +73,7 @@ def weighted_auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, "
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
         of_positives = weights[positives]
-        # Row i: total weight of the i lowest negatives.
+        # Row i is the total weight of the i lowest negatives.
         lowest = np.zeros((len(negative_order) + 1, weights.shape[1]))
         np.cumsum(weights[negative_order], axis=0, out=lowest[1:])
         won = np.einsum("pr,pr->r", of_positives, lowest[below]) + np.einsum("pr,pr->r", of_positives, lowest[up_to])
@@ -73,26 +83,39 @@ def weighted_auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, "
 
 
 def weighted_macro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Macro AUROC, one against rest.
+    """Create the macro AUROC, one class against the rest.
 
-    The mean goes over the classes that all cases together define; a resample that loses one of them gives NaN.
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        Statistic of case weights; the mean over the classes for which all cases together define an AUROC. NaN for a
+        resample without one of these classes.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     check_scores(probabilities, labels)
-    return mean_of([weighted_auroc(probabilities[:, k], labels == k) for k in _classes_with_a_rest(labels)])
+    return mean_of([weighted_auroc(probabilities[:, k], labels == k) for k in _classes_with_auroc(labels)])
 
 
 def weighted_macro_auroc_ovo(
     probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
 ) -> WeightedStatistic:
-    """Mean AUROC over all pairs of classes that have cases, each judged by both its columns (Hand and Till, 2001).
+    """Create the mean AUROC over all pairs of classes that have cases, each from both its columns.
 
-    A resample that loses one of these classes gives NaN.
+    Hand and Till (2001).
+
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without one of these classes.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     check_scores(probabilities, labels)
     parts: list[WeightedStatistic] = []
@@ -103,22 +126,37 @@ def weighted_macro_auroc_ovo(
 
 
 def weighted_micro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """AUROC of all (case, class) pairs in one pool: is the class's probability high where it is the true one?
+    """Create the AUROC over all pairs of a case and a class, whose positives are the true classes.
+
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        Statistic of case weights; NaN where undefined.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     check_scores(probabilities, labels)
     cases, classes = probabilities.shape
     one_hot = labels[:, None] == np.arange(classes)
-    merge_rare = weighted_auroc(probabilities.ravel(), one_hot.ravel())
-    return on_cases(np.repeat(np.arange(cases), classes), merge_rare)
+    pooled = weighted_auroc(probabilities.ravel(), one_hot.ravel())
+    return on_cases(np.repeat(np.arange(cases), classes), pooled)
 
 
 def weighted_auprc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
-    """Average precision: mean over the positives of the precision among all that score at least as high.
+    """Create the average precision: mean over the positives of the precision at each one's score.
 
-    NaN for a resample without positives.
+    Args:
+        scores: shape (n,), higher for positives.
+        positive: shape (n,), whether each case is a positive.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without positives.
+
+    Raises:
+        ValueError: a score is NaN.
     """
     sweep = _Sweep(scores, positive)
 
@@ -133,10 +171,17 @@ def weighted_auprc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, "
 
 
 def weighted_macro_auprc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Mean average precision over the classes that have cases; a resample that loses one of them gives NaN.
+    """Create the mean average precision over the classes that have cases.
+
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without one of these classes.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     check_scores(probabilities, labels)
     return mean_of([weighted_auprc(probabilities[:, k], labels == k) for k in np.unique(labels)])
@@ -145,9 +190,18 @@ def weighted_macro_auprc(probabilities: Float[np.ndarray, "n k"], labels: Int[np
 def weighted_sensitivity(
     scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], specificity: float = 0.9
 ) -> WeightedStatistic:
-    """Sensitivity at the lowest threshold that keeps at least this specificity, chosen anew in each resample.
+    """Create the sensitivity at the lowest threshold with at least a given specificity, chosen anew in each resample.
 
-    NaN for a resample without positives or without negatives.
+    Args:
+        scores: shape (n,), higher for positives.
+        positive: shape (n,), whether each case is a positive.
+        specificity: minimum specificity, 0 to 1.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without positives or without negatives.
+
+    Raises:
+        ValueError: a score is NaN.
     """
     curve = weighted_roc(scores, positive, np.array([1.0 - specificity]))
     return lambda weights: curve(weights)[:, 0]
@@ -156,9 +210,18 @@ def weighted_sensitivity(
 def weighted_roc(
     scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], false_positive_rate: Float[np.ndarray, " p"]
 ) -> WeightedCurve:
-    """Best sensitivity at each false positive rate: a staircase, without interpolation.
+    """Create the ROC curve as a staircase: the best sensitivity at each false positive rate, without interpolation.
 
-    NaN for a resample without positives or without negatives.
+    Args:
+        scores: shape (n,), higher for positives.
+        positive: shape (n,), whether each case is a positive.
+        false_positive_rate: shape (p,), 0 to 1.
+
+    Returns:
+        Curve of case weights; NaN for a resample without positives or without negatives.
+
+    Raises:
+        ValueError: a score is NaN.
     """
     sweep = _Sweep(scores, positive)
 
@@ -167,7 +230,7 @@ def weighted_roc(
         for row, true, false in zip(sensitivity, *(part.T for part in sweep(weights)), strict=True):
             if true.any() and false.any():
                 allowed = np.searchsorted(false, (false_positive_rate + 1e-12) * false[-1], side="right")
-                # Above all scores nothing is found.
+                # At a threshold above all scores, the sensitivity is 0.
                 row[:] = np.concatenate([[0.0], true])[allowed] / true[-1]
         return sensitivity
 
@@ -177,9 +240,18 @@ def weighted_roc(
 def weighted_precision_recall(
     scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], recall: Float[np.ndarray, " p"]
 ) -> WeightedCurve:
-    """Precision at the highest threshold that reaches each recall and finds anything at all.
+    """Create the precision-recall curve: the precision at the highest threshold that reaches each recall.
 
-    NaN for a resample without positives.
+    Args:
+        scores: shape (n,), higher for positives.
+        positive: shape (n,), whether each case is a positive.
+        recall: shape (p,), 0 to 1; at 0 the threshold is the highest score.
+
+    Returns:
+        Curve of case weights; NaN for a resample without positives.
+
+    Raises:
+        ValueError: a score is NaN.
     """
     sweep = _Sweep(scores, positive)
 
@@ -196,12 +268,28 @@ def weighted_precision_recall(
 
 
 def weighted_balanced_accuracy(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Mean recall over the classes that have cases; a resample that loses one of them gives NaN."""
+    """Create the mean recall over the classes that have cases.
+
+    Args:
+        predictions: shape (n,), predicted class of each case.
+        labels: shape (n,), true class of each case.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without one of these classes.
+    """
     return mean_of([on_cases(labels == k, weighted_mean(predictions[labels == k] == k)) for k in np.unique(labels)])
 
 
 def weighted_macro_f1(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Mean F1 over the classes that have cases; a resample that loses one of them gives NaN."""
+    """Create the mean F1 over the classes that have cases.
+
+    Args:
+        predictions: shape (n,), predicted class of each case.
+        labels: shape (n,), true class of each case.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without one of these classes.
+    """
 
     def f1(k: int) -> WeightedStatistic:
         true, predicted = labels == k, predictions == k
@@ -216,9 +304,14 @@ def weighted_macro_f1(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray
 
 
 def weighted_mcc(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Matthews correlation of predicted and true class, any number of classes (Gorodkin, 2004, eq. 8).
+    """Create the Matthews correlation coefficient for any number of classes (Gorodkin, 2004, eq. 8).
 
-    0 where only one class is predicted, as knowing nothing scores; NaN where only one class is left.
+    Args:
+        predictions: shape (n,), predicted class of each case.
+        labels: shape (n,), true class of each case.
+
+    Returns:
+        Statistic of case weights; 0 if only one class is predicted, as by chance; NaN if only one class has cases.
     """
     classes = np.union1d(predictions, labels)
     is_true = (labels[:, None] == classes).astype(np.float64)
@@ -238,7 +331,19 @@ def weighted_mcc(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n
 def weighted_ece(
     confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = BINS
 ) -> WeightedStatistic:
-    """Expected calibration error, see `calibration.expected_calibration_error`; biased upwards in small sets."""
+    """Create the expected calibration error, see `calibration.expected_calibration_error`.
+
+    Args:
+        confidence: shape (n,), 0 to 1.
+        right: shape (n,), whether the prediction is correct.
+        bins: number of bins.
+
+    Returns:
+        Statistic of case weights; NaN for a resample without cases.
+
+    Raises:
+        ValueError: a confidence is not between 0 and 1.
+    """
     in_bin = (bin_of(confidence, bins)[:, None] == np.arange(bins)).astype(np.float64)
     gaps = (in_bin * (right - confidence)[:, None]).T
 
@@ -251,7 +356,16 @@ def weighted_ece(
 def weighted_reliability(
     confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = BINS
 ) -> dict[str, dict[str, Any]]:
-    """`calibration.reliability_curve`: "0.3-0.4" -> its "cases", mean "confidence" and "accuracy"; no empty bins.
+    """Create the reliability curve, see `calibration.reliability_curve`, without its empty bins.
+
+    Args:
+        confidence: shape (n,), 0 to 1.
+        right: shape (n,), whether the prediction is correct.
+        bins: number of bins.
+
+    Returns:
+        Name of a bin, such as "0.3-0.4" -> its number of "cases", and its mean "confidence" and "accuracy" as
+        statistics.
 
     Raises:
         ValueError: a confidence is not between 0 and 1.
@@ -268,9 +382,9 @@ def weighted_reliability(
 
 
 class _Sweep:
-    """The threshold goes down over all scores: weight of the positives and negatives at or above each, (n, r) both.
+    """Weight of the positives and of the negatives at or above each score, shape (n, r) both, with scores falling.
 
-    Rows are in the order of falling scores; the rows of equal scores are equal, for a threshold takes all or none.
+    The rows of equal scores are equal, since a threshold takes all of them or none.
     """
 
     def __init__(self, scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]):
@@ -286,19 +400,34 @@ class _Sweep:
         return true[self._last], false[self._last]
 
 
-def _classes_with_a_rest(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
-    """The labels that some cases have and some have not."""
+def _classes_with_auroc(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
+    """Return the labels that some cases have and others do not."""
     present = np.unique(labels)
     return present if len(present) > 1 else present[:0]
 
 
 def on_cases(rows: Shaped[np.ndarray, " m"], statistic: WeightedStatistic) -> WeightedStatistic:
-    """A statistic of some of the cases, or of repeated ones, as one of all cases."""
+    """Turn a statistic of some of the cases, or of repeated ones, into one of all cases.
+
+    Args:
+        rows: index or mask of the cases.
+        statistic: statistic of the weights of these cases.
+
+    Returns:
+        Statistic of the weights of all cases.
+    """
     return lambda weights: statistic(weights[rows])
 
 
 def mean_of(parts: Sequence[WeightedStatistic]) -> WeightedStatistic:
-    """Mean of several statistics: NaN where one of them is, and without any."""
+    """Create the mean of several statistics.
+
+    Args:
+        parts: the statistics.
+
+    Returns:
+        Statistic of case weights; NaN where one of the parts is NaN, and without parts.
+    """
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
         total = sum((part(weights) for part in parts), np.zeros(weights.shape[1]))
@@ -308,7 +437,14 @@ def mean_of(parts: Sequence[WeightedStatistic]) -> WeightedStatistic:
 
 
 def mean_of_defined(parts: Sequence[WeightedStatistic]) -> WeightedStatistic:
-    """Mean of those of several statistics that a resample defines; NaN where it defines none."""
+    """Create the mean of those of several statistics that are defined in a resample.
+
+    Args:
+        parts: the statistics.
+
+    Returns:
+        Statistic of case weights; NaN where none of the parts is defined.
+    """
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
         values = np.array([part(weights) for part in parts]).reshape(len(parts), weights.shape[1])
@@ -323,5 +459,5 @@ def _sums(weights: Float[np.ndarray, "n r"], chosen: Bool[np.ndarray, " n"]) -> 
 
 
 def _ratio(above: Float[np.ndarray, "*s"], below: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """The quotient, NaN where the divisor is 0."""
+    """Divide; NaN where the divisor is 0."""
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)

@@ -1,4 +1,4 @@
-"""Whether a probability of 80 % comes true 80 times in 100."""
+"""How well probabilities match observed frequencies."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ggcam.metrics.classification import check_scores
+from ggcam.metrics.ranking import check_scores
 
 BINS = 10
-"""Equal parts of [0, 1] into which confidences are sorted."""
+"""Number of bins of equal width that confidences are sorted into."""
 
 
 def brier_per_case(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Squared distance of each case's probabilities from the truth, summed over the classes; shape (n,), 0 to 2.
+    """Compute the squared distance of each case's probabilities from the truth, summed over the classes (Brier, 1950).
 
-    Their mean is the Brier score (Brier, 1950); lower is better, and equal probabilities for k classes score 1 - 1/k.
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        Shape (n,), 0 to 2, lower is better; equal probabilities for k classes score 1 - 1/k. The mean is the Brier
+        score.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     check_scores(probabilities, labels)
     return ((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1)
@@ -28,10 +34,17 @@ def brier_per_case(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarr
 def top_label(
     probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
 ) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    """Probability of each case's predicted class, and whether the prediction is right.
+    """Return the confidence of each prediction, and whether it is correct.
+
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        Probability of the predicted class, shape (n,), and whether that class is the true one, shape (n,).
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     check_scores(probabilities, labels)
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
@@ -39,13 +52,13 @@ def top_label(
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityCurve:
-    """Confidence against how often it is right, bin by bin.
+    """Confidence and accuracy, bin by bin.
 
     Attributes:
         edges: shape (bins + 1,), from 0 to 1.
-        cases: shape (bins,), cases a bin.
+        cases: shape (bins,), number of cases in each bin.
         confidence: shape (bins,), mean confidence; NaN in an empty bin.
-        accuracy: shape (bins,), share of right ones; NaN in an empty bin.
+        accuracy: shape (bins,), fraction of correct cases; NaN in an empty bin.
     """
 
     edges: Float[np.ndarray, " edges"]
@@ -57,12 +70,15 @@ class ReliabilityCurve:
 def reliability_curve(
     confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = BINS
 ) -> ReliabilityCurve:
-    """Sort cases into bins of confidence: of the predicted class (`top_label`), or of one class and whether it is true.
+    """Sort cases into bins of equal width by confidence.
 
     Args:
-        confidence: shape (n,), 0 to 1.
-        right: shape (n,).
-        bins: of equal width; each holds its upper edge, the first its lower one too.
+        confidence: shape (n,), 0 to 1: of the predicted class (`top_label`), or of one class.
+        right: shape (n,), whether the prediction is correct, or the case belongs to the class.
+        bins: number of bins; each includes its upper edge, the first one its lower edge as well.
+
+    Returns:
+        The curve.
 
     Raises:
         ValueError: a confidence is not between 0 and 1.
@@ -80,10 +96,18 @@ def reliability_curve(
 def expected_calibration_error(
     confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = BINS
 ) -> float:
-    """Mean gap between a bin's confidence and accuracy, weighted by its cases, 0 to 1 (Naeini et al., 2015, eq. 3).
+    """Compute the mean gap between confidence and accuracy, weighted by cases per bin (Naeini et al., 2015, eq. 3).
 
-    Even a perfect forecaster scores above 0 in a small set, where each bin's accuracy is off by chance. NaN without
-    cases.
+    Even perfectly calibrated probabilities score above 0 in a small set, where the accuracy of each bin varies by
+    chance.
+
+    Args:
+        confidence: shape (n,), 0 to 1.
+        right: shape (n,), whether the prediction is correct.
+        bins: number of bins.
+
+    Returns:
+        0 to 1; NaN without cases.
 
     Raises:
         ValueError: a confidence is not between 0 and 1.
@@ -95,7 +119,14 @@ def expected_calibration_error(
 
 
 def bin_of(confidence: Float[np.ndarray, " n"], bins: int) -> Int[np.ndarray, " n"]:
-    """Bin of each confidence, 0 to bins - 1; upper edges belong to the bin below.
+    """Return the bin of each confidence; upper edges belong to the bin below.
+
+    Args:
+        confidence: shape (n,), 0 to 1.
+        bins: number of bins.
+
+    Returns:
+        Shape (n,), 0 to bins - 1.
 
     Raises:
         ValueError: a confidence is not between 0 and 1.

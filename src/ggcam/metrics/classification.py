@@ -1,4 +1,4 @@
-"""How well probabilities tell the classes apart."""
+"""How well probabilities separate the classes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
 from scipy.stats import rankdata
 
-from ggcam.metrics.ranking import check_ordered
+from ggcam.metrics.bootstrap_statistics import weighted_auprc
+from ggcam.metrics.ranking import check_ordered, check_scores
 
 
 def auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> float:
-    """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half.
+    """Compute the area under the ROC curve (AUROC).
+
+    It is the probability that a positive scores above a negative, ties counting half.
 
     Args:
-        scores: shape (n,), any real numbers, higher for positives.
-        positive: shape (n,).
+        scores: shape (n,), higher for positives.
+        positive: shape (n,), whether each case is a positive.
 
     Returns:
-        0 to 1; NaN when positives or negatives are missing.
+        0 to 1; NaN without positives or without negatives.
 
     Raises:
         ValueError: a score is NaN.
@@ -31,37 +34,72 @@ def auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> 
     negatives = len(positive) - positives
     if not positives or not negatives:
         return float("nan")
-    # Mann-Whitney: the positives' ranks, less what they would be among themselves.
+    # Mann-Whitney: ranks of the positives, minus their ranks among themselves.
     above = rankdata(scores)[positive].sum() - positives * (positives + 1) / 2
     return float(above / (positives * negatives))
 
 
-def auroc_per_class(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, " k"]:
-    """AUROC of each class against the rest, shape (k,); NaN for a class that no case has, or every case.
+def auprc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> float:
+    """Compute the average precision, an area under the precision-recall curve without interpolation.
+
+    Args:
+        scores: shape (n,), higher for positives.
+        positive: shape (n,), whether each case is a positive.
+
+    Returns:
+        0 to 1; NaN without positives.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a score is NaN.
+    """
+    return float(weighted_auprc(scores, positive)(np.ones((len(scores), 1)))[0])
+
+
+def auroc_per_class(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, " k"]:
+    """Compute the AUROC of each class against the rest.
+
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        Shape (k,); NaN for a class that no case has, or every case.
+
+    Raises:
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     check_scores(probabilities, labels)
     return np.array([auroc(probabilities[:, k], labels == k) for k in range(probabilities.shape[1])])
 
 
 def macro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> float:
-    """Mean of the one-against-rest AUROCs over the classes that have one; NaN when none has.
+    """Compute the mean one-against-rest AUROC over the classes that have one.
+
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        0 to 1; NaN if no class has an AUROC.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     return known_mean(auroc_per_class(probabilities, labels))
 
 
 def macro_auroc_ovo(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> float:
-    """Mean AUROC over all pairs of classes, each pair judged by both its columns (Hand and Till, 2001, eq. 7).
+    """Compute the mean AUROC over all pairs of classes, each from both its columns (Hand and Till, 2001, eq. 7).
 
-    Pairs with a class that no case has are left out; NaN when no pair remains.
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        0 to 1; pairs with a class that no case has are left out; NaN if no pair remains.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
     check_scores(probabilities, labels)
 
@@ -74,31 +112,39 @@ def macro_auroc_ovo(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndar
 
 
 def auprc_per_class(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, " k"]:
-    """Average precision of each class against the rest, shape (k,); NaN for a class that no case has.
+    """Compute the average precision of each class against the rest.
 
-    A random score reaches the class's share of the cases.
+    A random score reaches the class's prevalence.
+
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Returns:
+        Shape (k,); NaN for a class that no case has.
 
     Raises:
-        ValueError: a probability is not finite, or a label is no column of `probabilities`.
+        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
     """
-    from sklearn.metrics import average_precision_score
-
     check_scores(probabilities, labels)
-    return np.array(
-        [
-            average_precision_score(labels == k, probabilities[:, k]) if (labels == k).any() else np.nan
-            for k in range(probabilities.shape[1])
-        ]
-    )
+    return np.array([auprc(probabilities[:, k], labels == k) for k in range(probabilities.shape[1])])
 
 
 def confusion_matrix(
     predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], classes: int
 ) -> Int[np.ndarray, "k k"]:
-    """Number of cases per true class (row) and predicted class (column), shape (classes, classes).
+    """Count the cases of each true and predicted class.
+
+    Args:
+        predictions: shape (n,), predicted class of each case.
+        labels: shape (n,), true class of each case.
+        classes: number of classes.
+
+    Returns:
+        Shape (classes, classes): one row per true class, one column per predicted class.
 
     Raises:
-        ValueError: a class is none of 0 to classes - 1.
+        ValueError: a class is not in 0 to classes - 1.
     """
     both = np.concatenate([predictions, labels])
     if len(both) and not (both.min() >= 0 and both.max() < classes):
@@ -109,23 +155,27 @@ def confusion_matrix(
 def classification_report(
     logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], class_names: Sequence[str]
 ) -> dict:
-    """All metrics of a classifier, ready for JSON: undefined ones are None.
+    """Compute all metrics of a classifier, ready for JSON: undefined ones are None.
 
-    The upper part has the keys and numbers of the original GG-CAM's `classification_report.json`: precision, recall,
+    The upper part has the keys and values of the original GG-CAM's `classification_report.json`: precision, recall,
     F1 and support under "0.0", "1.0", ..., "macro avg" and "weighted avg", then "accuracy", "ROC_AUC_ovr" and
-    "ROC_AUC_ovo" of the softmax. A class that is never predicted has precision 0, as there. A class that no case has
-    (the original fails) has support 0 and None for the rest, and stays out of every average.
+    "ROC_AUC_ovo" of the softmax. As there, a class that is never predicted has precision 0. A class without cases (for
+    which the original fails) has support 0 and None otherwise, and is left out of every average.
 
     The part "ours" adds "macro_auroc", "macro_auprc", "balanced_accuracy", "cases", "confusion_matrix" (rows: true
-    class) and, under "classes", each class's metrics by name, with its "auroc" and "auprc" against the rest.
+    class) and, under "classes", the metrics of each class by name, with its "auroc" and "auprc" against the rest.
 
     Args:
         logits: shape (n, k), finite.
         labels: shape (n,), 0 to k - 1.
         class_names: k names.
 
+    Returns:
+        The nested dictionary.
+
     Raises:
-        ValueError: no cases, a logit that is not finite, or a label or number of names that does not fit `logits`.
+        ValueError: there are no cases, a logit is not finite, or a label or the number of names does not match
+            `logits`.
     """
     check_scores(logits, labels)
     classes = logits.shape[1]
@@ -162,7 +212,14 @@ def classification_report(
 
 
 def nan_to_none(tree: dict) -> dict:
-    """The same nested dictionary with None for NaN, which JSON does not know."""
+    """Replace NaN by None, since JSON has no NaN.
+
+    Args:
+        tree: nested dictionary.
+
+    Returns:
+        A new dictionary with the same structure.
+    """
 
     def plain(value: object) -> object:
         if isinstance(value, Mapping):
@@ -172,21 +229,15 @@ def nan_to_none(tree: dict) -> dict:
     return {key: plain(value) for key, value in tree.items()}
 
 
-def check_scores(scores: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> None:
-    """Raise ValueError unless there are cases, every score is finite and every label is a column of the scores."""
-    if not len(labels):
-        raise ValueError("there are no cases to judge")
-    bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
-    if len(bad):
-        raise ValueError(
-            f"{len(bad)} of {len(labels)} cases have a score that is not finite; the first is case {bad[0]}"
-        )
-    if labels.min() < 0 or labels.max() >= scores.shape[1]:
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}, the scores have {scores.shape[1]} classes")
-
-
 def precision_recall(confusion: Int[np.ndarray, "k k"]) -> list[dict[str, float]]:
-    """Precision, recall, F1 and support of each class of a confusion matrix; NaN for a class without cases."""
+    """Compute precision, recall, F1 and support of each class.
+
+    Args:
+        confusion: shape (k, k), as `confusion_matrix` returns it.
+
+    Returns:
+        One dictionary per class; NaN for a class without cases.
+    """
     rows = []
     for right, true, predicted in zip(np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0), strict=True):
         metrics = (right / max(predicted, 1), right / true, 2 * right / (true + predicted)) if true else (np.nan,) * 3
@@ -197,6 +248,13 @@ def precision_recall(confusion: Int[np.ndarray, "k k"]) -> list[dict[str, float]
 
 
 def known_mean(values: Float[np.ndarray, " k"]) -> float:
-    """Mean of those that are not NaN; NaN, without a warning, when none is left."""
+    """Average the values that are not NaN.
+
+    Args:
+        values: shape (k,).
+
+    Returns:
+        The mean; NaN, without a warning, if all values are NaN.
+    """
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")

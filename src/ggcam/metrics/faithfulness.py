@@ -1,6 +1,6 @@
-"""Whether a CAM shows what the score rests on: take cells away, or bring them back, in its order, and score again.
+"""Whether a CAM marks what the score depends on: remove cells in its order, or bring them back, and score again.
 
-Deletion and insertion of Petsiuk et al., "RISE" (2018). Whether a network points at a shortcut is told by
+Deletion and insertion as in Petsiuk et al., "RISE" (2018). Whether a network relies on a shortcut is measured by
 `overlap.energy_inside` with the shortcut's marker as the truth.
 """
 
@@ -17,17 +17,17 @@ from scipy.integrate import trapezoid
 from ggcam.metrics.localisation import check_finite
 
 Score = Callable[[Float[np.ndarray, "n *channels H W"]], Float[np.ndarray, " n"]]
-"""Images -> the score of each, such as the probability of its class; batches and devices are its own affair."""
+"""Function from images to the score of each, such as the probability of its class."""
 
 
 @dataclass(frozen=True, eq=False)
 class Faithfulness:
-    """How the score changes as cells go and come in the CAM's order, highest first.
+    """Score as cells are removed or brought back in the order of the CAM, highest first.
 
     Attributes:
-        share: shape (s,), share of the cells taken away or brought back, from 0 to 1.
-        deletion: shape (n, s), score after taking them from the image.
-        insertion: shape (n, s), score after bringing them into the blank.
+        share: shape (s,), fraction of the cells that are removed or brought back, from 0 to 1.
+        deletion: shape (n, s), score after removing them from the image.
+        insertion: shape (n, s), score after bringing them into the blank image.
     """
 
     share: Float[np.ndarray, " s"]
@@ -55,24 +55,27 @@ def deletion_insertion(
 ) -> Faithfulness:
     """Delete and insert the cells of each image in the order of its CAM, all images at once.
 
-    `score` is called 2 (steps + 1) times with all n images. Chance is what the same call says of a random `cam`.
+    `score` is called 2 (steps + 1) times with all n images. For the chance level, call this with a constant `cam`.
 
     Args:
         images: shape (n, ..., H, W).
         cam: shape (n, h, w), finite; a cell is the block of pixels whose centres lie in it.
-        score: see `Score`; pixels that are taken away must mean little to it, which `blank` decides.
-        blank: what stands where nothing is: a blurred image, say, or the mean of all; of the images' shape.
-        steps: how many equal parts the cells are taken in; no more than there are cells.
-        seed: decides the order among equal cells, so that a constant CAM stands for a random order; or the generator
-            that does.
+        score: function from images to scores, see `Score`.
+        blank: shape of `images`; pixels that replace removed ones, such as a blurred image or the mean image. They
+            should mean little to `score`.
+        steps: number of equal parts in which cells are taken; at most the number of cells.
+        seed: seed of the order among equal cells, which for a constant CAM is a random order; or a generator.
+
+    Returns:
+        The curves.
 
     Raises:
-        ValueError: a CAM has a cell that is not finite, the grid is finer than the image, or there is no step.
+        ValueError: a CAM has a cell that is not finite, the grid is finer than the image, or `steps` is below 1.
     """
     check_finite(cam)
     grid, size = cam.shape[1:], images.shape[-2:]
     if grid[0] > size[0] or grid[1] > size[1] or steps < 1:
-        raise ValueError(f"{steps} steps over a grid of {grid} cells on images of {size} pixels cannot be made")
+        raise ValueError(f"cannot take {steps} steps over a grid of {grid} cells on images of {size} pixels")
     rank = _falling_rank(cam, np.random.default_rng(seed))
     counts = np.unique(np.linspace(0, math.prod(grid), steps + 1).round().astype(np.int64))
     rows, columns = (_cell_of_pixel(pixels, cells) for pixels, cells in zip(size, grid, strict=True))
@@ -86,7 +89,7 @@ def deletion_insertion(
 
 
 def _falling_rank(cam: Float[np.ndarray, "n h w"], rng: np.random.Generator) -> Int[np.ndarray, "n h w"]:
-    """Place of each cell from the highest, 0, to the lowest; equal ones in random order."""
+    """Return the rank of each cell, 0 for the highest; equal cells are in random order."""
     flat = cam.reshape(len(cam), math.prod(cam.shape[1:]))
     order = np.lexsort((rng.random(flat.shape), -flat), axis=1)
     rank = np.empty_like(order)
@@ -95,5 +98,5 @@ def _falling_rank(cam: Float[np.ndarray, "n h w"], rng: np.random.Generator) -> 
 
 
 def _cell_of_pixel(pixels: int, cells: int) -> Int[np.ndarray, " pixels"]:
-    """Which cell of one axis each pixel's centre lies in."""
+    """Return the cell of one axis in which the centre of each pixel lies."""
     return ((np.arange(pixels) + 0.5) * cells / pixels).astype(np.int64)

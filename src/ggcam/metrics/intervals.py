@@ -1,4 +1,4 @@
-"""How sure a number is: percentile bootstrap over patients, for any statistic that can weigh cases."""
+"""Confidence intervals: percentile bootstrap over patients, for any statistic of case weights."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from jaxtyping import Float, Shaped
 
 from ggcam.metrics.bootstrap_statistics import WeightedCurve, WeightedStatistic
 
+RESAMPLES = 2000
+"""Number of resamples behind every interval of metrics.json, every band of a chart and every interval of a study."""
+
 CHUNK_ELEMENTS = 500_000
-"""Weights held at once. A few such arrays of float64 stay in the processor's cache and far below any memory limit."""
+"""Number of weights held at once: a few such arrays of float64 stay in the processor's cache."""
 
 
 MAX_UNDEFINED = 0.1
-"""Share of resamples that may leave a number undefined. More do where a class has one or two patients; the others, in
-which these always are, would make an interval that is too narrow, and beside the number."""
+"""Largest fraction of resamples that may leave a number undefined. It is exceeded if a class has one or two patients;
+the other resamples, all of which contain them, would give an interval that is too narrow and off the number."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A number and where it would lie for other patients.
+    """A number with its confidence interval for other patients.
 
     Attributes:
-        value: the number on all cases; NaN when undefined.
-        low: lower end; NaN when there are fewer than two patients, or when more than a tenth of the resamples leave the
-            number undefined.
+        value: the number on all cases; NaN if undefined.
+        low: lower end; NaN with fewer than two patients, or if more than a tenth of the resamples leave the number
+            undefined.
         high: upper end, likewise.
-        level: share of the resamples between the ends, such as 0.95.
-        resamples: number of resamples that the ends rest on; 0 without any ends.
-        dropped: number of resamples that left the number undefined (a class was lost).
+        level: fraction of the resamples between the ends, such as 0.95.
+        resamples: number of resamples behind the ends; 0 without ends.
+        dropped: number of resamples that left the number undefined, for want of a class for example.
     """
 
     value: float
@@ -42,10 +45,18 @@ class Interval:
 
     @classmethod
     def from_draws(cls, value: float, draws: Float[np.ndarray, " r"], level: float) -> Interval:
-        """The percentile interval of a number's resamples, those left out that do not define it.
+        """Compute the percentile interval; resamples that do not define the number are left out.
+
+        Args:
+            value: the number on all cases.
+            draws: shape (r,), the number on each resample; NaN where undefined.
+            level: level of the interval, 0 to 1.
+
+        Returns:
+            The interval.
 
         Raises:
-            ValueError: the level makes no interval.
+            ValueError: the level is out of range.
         """
         if not 0 < level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {level}")
@@ -68,19 +79,22 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int | np.random.Generator = 0,
 ) -> Interval:
-    """Percentile interval of a statistic under drawing as many patients again, with all their cases, with replacement.
+    """Compute the percentile interval of a statistic, resampling patients, with all their cases, with replacement.
 
-    The same seed, patients and number of resamples draw the same patients whatever the statistic.
+    The same seed, patients and number of resamples draw the same patients for any statistic.
 
     Args:
-        statistic: any function of case weights, such as those of `weighted`.
-        patients: shape (n,), the patient of each case: numbers or words.
-        resamples: how many draws.
-        level: share of the draws inside, 0 to 1.
-        seed: of the draws, or the generator that makes them.
+        statistic: function of case weights, such as those of `bootstrap_statistics`.
+        patients: shape (n,), patient of each case: numbers or strings.
+        resamples: number of resamples.
+        level: level of the interval, 0 to 1.
+        seed: seed of the resamples, or a generator.
+
+    Returns:
+        The interval.
 
     Raises:
-        ValueError: no cases, or a level or number of resamples that makes no interval.
+        ValueError: there are no cases, or `level` or `resamples` is out of range.
     """
     alone = {"statistic": statistic}
     return bootstrap_intervals(alone, patients, resamples=resamples, level=level, seed=seed)["statistic"]
@@ -94,9 +108,20 @@ def bootstrap_intervals(
     level: float = 0.95,
     seed: int | np.random.Generator = 0,
 ) -> dict[str, Interval]:
-    """The interval of each of several statistics of the same cases, as `bootstrap_interval` has it, from shared draws.
+    """Compute the intervals of several statistics of the same cases from shared resamples, see `bootstrap_interval`.
 
-    Arguments and errors are those of `bootstrap_interval`.
+    Args:
+        statistics: name -> function of case weights.
+        patients: shape (n,), patient of each case: numbers or strings.
+        resamples: number of resamples.
+        level: level of the interval, 0 to 1.
+        seed: seed of the resamples, or a generator.
+
+    Returns:
+        Name -> interval.
+
+    Raises:
+        ValueError: there are no cases, or `level` or `resamples` is out of range.
     """
     draws = bootstrap_draws(statistics, patients, resamples=resamples, seed=seed)
     all_cases = np.ones((len(patients), 1))
@@ -112,10 +137,19 @@ def bootstrap_draws(
     resamples: int = 10_000,
     seed: int | np.random.Generator = 0,
 ) -> dict[str, Float[np.ndarray, "_ ..."]]:
-    """Each statistic, or curve, of each resample of patients, NaN where undefined; none of fewer than two patients.
+    """Evaluate statistics or curves on resamples of patients.
+
+    Args:
+        statistics: name -> function of case weights.
+        patients: shape (n,), patient of each case: numbers or strings.
+        resamples: number of resamples.
+        seed: seed of the resamples, or a generator.
+
+    Returns:
+        Name -> values, one row per resample, NaN where undefined; no rows with fewer than two patients.
 
     Raises:
-        ValueError: no cases, or no resamples.
+        ValueError: there are no cases or no resamples.
     """
     if not len(patients):
         raise ValueError("there are no cases to resample")
@@ -143,9 +177,21 @@ def paired_difference(
     level: float = 0.95,
     seed: int | np.random.Generator = 0,
 ) -> Interval:
-    """Interval of `statistic - baseline`, both of the same cases in the same order: each draw serves both.
+    """Compute the interval of `statistic - baseline` on the same cases in the same order; each resample serves both.
 
-    Arguments and errors are those of `bootstrap_interval`.
+    Args:
+        statistic: function of case weights.
+        baseline: function of case weights.
+        patients: shape (n,), patient of each case: numbers or strings.
+        resamples: number of resamples.
+        level: level of the interval, 0 to 1.
+        seed: seed of the resamples, or a generator.
+
+    Returns:
+        The interval of the difference.
+
+    Raises:
+        ValueError: there are no cases, or `level` or `resamples` is out of range.
     """
     return bootstrap_interval(
         lambda weights: statistic(weights) - baseline(weights), patients, resamples=resamples, level=level, seed=seed
@@ -153,19 +199,21 @@ def paired_difference(
 
 
 def resampled_seeds(draws: Float[np.ndarray, "s r"], seed: int | np.random.Generator = 0) -> Float[np.ndarray, " r"]:
-    """Mean over trainings, a seed each, in each resample of patients, the seeds drawn anew as well; shape (r,).
+    """Average a metric over runs, one per seed, in each resample of patients, with the seeds resampled as well.
 
-    What the draws of `bootstrap_draws` lack: they speak of other patients under these very trainings, these of other
-    patients and other trainings. One seed less than there are is drawn, with replacement, for as many would make the
-    variance between few seeds too small by a share of 1/s (Rao and Wu, 1988). Few seeds remain few: percentiles know
-    nothing of Student's t, so that with five of them, and most of the spread between them, a nominal 95 % are about 86.
+    `bootstrap_draws` says how a metric varies with other patients for these very runs; this adds how it varies with
+    other runs. One seed fewer than there are is drawn, with replacement, because drawing as many would underestimate
+    the variance between few seeds by a factor of 1 - 1/s (Rao and Wu, 1988). Few seeds remain few: percentiles do not
+    correct as Student's t does, so a nominal 95 % are about 86 % with five seeds, if most of the spread is between
+    them.
 
     Args:
-        draws: shape (s, r), a metric of each seed's training in the same resamples of patients.
-        seed: of the drawing of seeds, or the generator that does it.
+        draws: shape (s, r), metric of the run of each seed in the same resamples of patients.
+        seed: seed of the resampling of seeds, or a generator.
 
     Returns:
-        NaN in a resample in which a drawn seed's metric is NaN, and throughout where there are fewer than two seeds.
+        Shape (r,); NaN in a resample in which the metric of a drawn seed is NaN, and throughout with fewer than two
+        seeds.
     """
     seeds, resamples = draws.shape
     if seeds < 2:
@@ -175,7 +223,7 @@ def resampled_seeds(draws: Float[np.ndarray, "s r"], seed: int | np.random.Gener
 
 
 def _patient_counts(patients: int, resamples: int, rng: np.random.Generator) -> Float[np.ndarray, "patients r"]:
-    """How often each patient is drawn in each resample: multinomial columns that sum to `patients`."""
+    """Return how often each patient is drawn in each resample; columns sum to `patients`."""
     drawn = rng.integers(0, patients, size=(resamples, patients))
     flat = (drawn + np.arange(resamples)[:, None] * patients).ravel()
     return np.bincount(flat, minlength=resamples * patients).reshape(resamples, patients).T.astype(np.float64)

@@ -1,6 +1,6 @@
-"""How well probabilities tell who has a label from who has not, where a case may have several labels, or none.
+"""Classification metrics where a case may have several labels, or none.
 
-Labels are (n, k): 1, 0 or NaN, which is unknown. Every label is judged on the cases of which it is known, alone.
+Labels are (n, k): 1, 0 or NaN (unknown). Every label is evaluated on the cases in which it is known.
 """
 
 from __future__ import annotations
@@ -23,17 +23,24 @@ from ggcam.metrics.bootstrap_statistics import (
     weighted_sensitivity,
 )
 from ggcam.metrics.calibration import BINS
-from ggcam.metrics.classification import auroc, known_mean, nan_to_none, precision_recall
+from ggcam.metrics.classification import auprc, auroc, known_mean, nan_to_none, precision_recall
 
 Metric = Callable[[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]], WeightedStatistic]
-"""Scores and who is positive -> a statistic of case weights."""
+"""Function from scores and positives to a statistic of case weights."""
 
 
 def auroc_per_label(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
-    """AUROC of each label, shape (k,); NaN for one of which not both values are known.
+    """Compute the AUROC of each label.
+
+    Args:
+        scores: shape (n, k), higher for cases that have the label.
+        labels: shape (n, k), 1, 0 or NaN (unknown).
+
+    Returns:
+        Shape (k,); NaN for a label without positive or without negative cases.
 
     Raises:
-        ValueError: no cases, a score that is not finite, or labels that are not 1, 0 or NaN for each score.
+        ValueError: there are no cases, a score is not finite, or a label is not 1, 0 or NaN.
     """
     check_labels(scores, labels)
     known = np.isfinite(labels)
@@ -41,10 +48,17 @@ def auroc_per_label(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, 
 
 
 def macro_auroc_multilabel(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]) -> float:
-    """Mean AUROC over the labels that have one; NaN, without a warning, when none has.
+    """Compute the mean AUROC over the labels that have one.
+
+    Args:
+        scores: shape (n, k), higher for cases that have the label.
+        labels: shape (n, k), 1, 0 or NaN (unknown).
+
+    Returns:
+        0 to 1; NaN, without a warning, if no label has an AUROC.
 
     Raises:
-        ValueError: as in `auroc_per_label`.
+        ValueError: there are no cases, a score is not finite, or a label is not 1, 0 or NaN.
     """
     return known_mean(auroc_per_label(scores, labels))
 
@@ -52,21 +66,25 @@ def macro_auroc_multilabel(scores: Float[np.ndarray, "n k"], labels: Float[np.nd
 def multilabel_report(
     logits: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"], class_names: Sequence[str]
 ) -> dict:
-    """`classification.classification_report` for several labels a case; undefined metrics are None.
+    """Compute the report of `classification.classification_report` for several labels per case.
 
-    Under the same keys, each label's precision, recall, F1 and support (cases that have it) at a probability of 0.5;
-    "accuracy" is the share of all known entries that are right, "ROC_AUC_ovr" the mean AUROC over the labels, and
-    "ROC_AUC_ovo" None. "ours" has no confusion matrix of classes, but each label's "confusion_matrix" (rows: absent,
-    present) and number of "known" cases; its "balanced_accuracy" is the mean over labels of half of recall and
-    specificity together. A label that no case has stays out of every average.
+    Under the same keys: precision, recall, F1 and support (cases that have the label) of each label at a probability of
+    0.5; "accuracy" is the fraction of known entries that are correct, "ROC_AUC_ovr" the mean AUROC over the labels, and
+    "ROC_AUC_ovo" is None. Instead of one confusion matrix, "ours" has one "confusion_matrix" per label (rows: absent,
+    present) and its number of "known" cases; "balanced_accuracy" is the mean over labels of (recall + specificity) / 2.
+    A label without positive cases is left out of every average.
 
     Args:
         logits: shape (n, k), finite.
         labels: shape (n, k), 1, 0 or NaN.
         class_names: k names.
 
+    Returns:
+        The nested dictionary, ready for JSON: undefined metrics are None.
+
     Raises:
-        ValueError: as in `auroc_per_label`, or the names do not fit.
+        ValueError: there are no cases, a logit is not finite, a label is not 1, 0 or NaN, or the number of names does
+            not match.
     """
     areas = auroc_per_label(logits, labels)
     if len(class_names) != logits.shape[1]:
@@ -113,19 +131,34 @@ def multilabel_report(
 def auprc_per_label(
     probabilities: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]
 ) -> Float[np.ndarray, " k"]:
-    """Average precision of each label, shape (k,); NaN for one that no case has.
+    """Compute the average precision of each label.
+
+    Args:
+        probabilities: shape (n, k), or any scores.
+        labels: shape (n, k), 1, 0 or NaN (unknown).
+
+    Returns:
+        Shape (k,); NaN for a label without positive cases.
 
     Raises:
-        ValueError: as in `auroc_per_label`.
+        ValueError: there are no cases, a score is not finite, or a label is not 1, 0 or NaN.
     """
     check_labels(probabilities, labels)
-    all_cases = np.ones((len(labels), 1))
-    columns = zip(probabilities.T, labels.T, strict=True)
-    return np.array([on_known(weighted_auprc, *column)(all_cases)[0] for column in columns])
+    known = np.isfinite(labels)
+    return np.array([auprc(probabilities[on, k], labels[on, k] == 1) for k, on in enumerate(known.T)])
 
 
 def on_known(metric: Metric, scores: Float[np.ndarray, " n"], labels: Float[np.ndarray, " n"]) -> WeightedStatistic:
-    """A metric of one label, over the cases of which it is known, as a statistic of all cases."""
+    """Turn a metric of one label, on the cases in which it is known, into a statistic of all cases.
+
+    Args:
+        metric: function from scores and positives to a statistic.
+        scores: shape (n,), score of each case.
+        labels: shape (n,), 1, 0 or NaN (unknown).
+
+    Returns:
+        Statistic of the weights of all n cases.
+    """
     known = np.isfinite(labels)
     return on_cases(known, metric(scores[known], labels[known] == 1))
 
@@ -133,23 +166,32 @@ def on_known(metric: Metric, scores: Float[np.ndarray, " n"], labels: Float[np.n
 def label_metrics(
     probabilities: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"], class_names: Sequence[str]
 ) -> dict:
-    """What metrics.json says of several labels, as functions of case weights.
+    """Create the classification metrics of metrics.json for several labels per case, as statistics of case weights.
 
-    Means over the labels, in a resample over those that it defines, as it easily loses a rare one: macro_auroc,
-    macro_auprc. Of all known entries in one pool: micro_auroc, accuracy (at a probability of 0.5), brier (0 to 1),
-    ece (of the probability that the label is present), and by bin of that probability reliability, whose
-    "accuracy" is the share of present ones. By label: auroc, auprc, sensitivity_at_90_specificity; and as numbers of
-    cases "known" and "present". A label of which not both values are known is in these numbers and in the pool alone.
+    Means over the labels, in a resample over those that it defines, since it easily loses a rare one: macro_auroc,
+    macro_auprc. Over all known entries together: micro_auroc, accuracy (at a probability of 0.5), brier (0 to 1), ece
+    (of the probability that the label is present) and, by bin of that probability, reliability, whose "accuracy" is the
+    fraction of present labels. By label: auroc, auprc, sensitivity_at_90_specificity; and the numbers of cases "known"
+    and "present". A label without positive or without negative cases only enters these numbers and the metrics over all
+    entries.
+
+    Args:
+        probabilities: shape (n, k).
+        labels: shape (n, k), 1, 0 or NaN (unknown).
+        class_names: k names.
+
+    Returns:
+        Tree of statistics and numbers.
 
     Raises:
-        ValueError: as in `auroc_per_label`.
+        ValueError: there are no cases, a score is not finite, or a label is not 1, 0 or NaN.
     """
     areas = auroc_per_label(probabilities, labels)
     columns = dict(zip(class_names, zip(probabilities.T, labels.T, strict=True), strict=True))
-    judged = {name: column for (name, column), area in zip(columns.items(), areas, strict=True) if np.isfinite(area)}
+    defined = {name: column for (name, column), area in zip(columns.items(), areas, strict=True) if np.isfinite(area)}
 
     def by_label(metric: Metric) -> dict[str, WeightedStatistic]:
-        return {name: on_known(metric, *column) for name, column in judged.items()}
+        return {name: on_known(metric, *column) for name, column in defined.items()}
 
     case, label = np.nonzero(np.isfinite(labels))
     probability, present = probabilities[case, label], labels[case, label] == 1
@@ -174,11 +216,19 @@ def label_metrics(
 
 
 def check_labels(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]) -> None:
-    """Raise ValueError unless there are cases, every score is finite and every label is 1, 0 or NaN."""
+    """Check the arguments of a metric of several labels.
+
+    Args:
+        scores: shape (n, k), higher for cases that have the label.
+        labels: shape (n, k), 1, 0 or NaN (unknown).
+
+    Raises:
+        ValueError: there are no cases, a score is not finite, or a label is not 1, 0 or NaN.
+    """
     if not len(labels):
-        raise ValueError("there are no cases to judge")
+        raise ValueError("there are no cases")
     if not np.isfinite(scores).all():
         raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
-    odd = labels[~np.isnan(labels) & (labels != 0) & (labels != 1)]
-    if len(odd):
-        raise ValueError(f"a label is 1, 0 or NaN, got {odd[0]}")
+    invalid = labels[~np.isnan(labels) & (labels != 0) & (labels != 1)]
+    if len(invalid):
+        raise ValueError(f"a label must be 1, 0 or NaN, got {invalid[0]}")

@@ -1,4 +1,4 @@
-"""Order and ties: what every area under a curve of thresholds needs, and what is easily got wrong."""
+"""Scores and their order: checks of scores, and runs of equal ones, which every curve of thresholds needs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,48 @@ from jaxtyping import Float, Int
 
 
 def check_ordered(scores: Float[np.ndarray, " n"]) -> None:
-    """Raise ValueError where a score is NaN, which is neither above nor below another."""
+    """Check that no score is NaN, which is neither above nor below another one.
+
+    Args:
+        scores: shape (n,).
+
+    Raises:
+        ValueError: a score is NaN.
+    """
     bad = np.flatnonzero(np.isnan(scores))
     if len(bad):
         raise ValueError(f"{len(bad)} of {len(scores)} scores are NaN; the first is that of case {bad[0]}")
 
 
-def tie_ends(ordered: Float[np.ndarray, "n k"]) -> tuple[Int[np.ndarray, "n k"], Int[np.ndarray, "n k"]]:
-    """First and last place, within its row, of the run of equal values that each value belongs to.
+def check_scores(scores: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> None:
+    """Check the arguments of a metric of one class per case.
 
     Args:
-        ordered: shape (n, k), each row sorted, upwards or downwards.
+        scores: shape (n, k).
+        labels: shape (n,), class index of each case.
+
+    Raises:
+        ValueError: there are no cases, a score is not finite, or a label is not a column of the scores.
+    """
+    if not len(labels):
+        raise ValueError("there are no cases")
+    bad = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"{len(bad)} of {len(labels)} cases have a score that is not finite; the first is case {bad[0]}"
+        )
+    if labels.min() < 0 or labels.max() >= scores.shape[1]:
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}, the scores have {scores.shape[1]} classes")
+
+
+def tie_ends(ordered: Float[np.ndarray, "n k"]) -> tuple[Int[np.ndarray, "n k"], Int[np.ndarray, "n k"]]:
+    """Return the first and last position, within its row, of the run of equal values that each value belongs to.
+
+    Args:
+        ordered: shape (n, k), each row sorted, ascending or descending.
+
+    Returns:
+        First and last positions, shape (n, k) each.
     """
     places = np.arange(ordered.shape[1])
     starts = np.ones(ordered.shape, dtype=bool)

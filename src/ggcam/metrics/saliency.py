@@ -1,16 +1,18 @@
-"""How well a map, such as a CAM, agrees with where readers looked; every metric is a value per case, all at once.
+"""How well a map, such as a CAM, agrees with where readers looked; every metric is one value per case, all at once.
 
 Definitions are those of Bylinskii et al., "What do different evaluation metrics tell us about saliency models?" (2019),
-and of Kuemmerer et al., "Information-theoretic model comparison unifies saliency metrics" (2015) for the gain.
+and, for the information gain, of Kuemmerer et al., "Information-theoretic model comparison unifies saliency metrics"
+(2015).
 
-A CAM is unbounded: its zero and its scale are the network's own affair. So every metric here ignores a positive affine
-change of the map. NSS, CC and the AUCs do so by themselves; KL, SIM and the gain need a density, which `map_density`
-makes: less the minimum, divided by the sum, and mixed with a little uniform so that no cell is impossible. (A softmax
-would let the CAM's scale decide how sharp the density is.) Floors and the other reader pass through the same door.
+A CAM is unbounded, and its zero and scale are arbitrary. So every metric here is invariant to positive affine changes
+of the map. NSS, CC and the AUCs are so by themselves; KL, SIM and the gain need a density, which `map_density`
+computes: minus the minimum, divided by the sum, and mixed with a little uniform density so that no cell is impossible.
+(With a softmax, the CAM's scale would decide how sharp the density is.) Baselines and the other reader are treated
+alike.
 
-A constant map scores what knowing nothing scores: NSS 0, CC 0, AUC 0.5, and KL, SIM and gain of the uniform density.
-A case without gaze scores NaN: `weighted.weighted_mean` leaves it out. A cell that is not finite, of any map, is a
-ValueError.
+A constant map scores as if nothing were known: NSS 0, CC 0, AUC 0.5, and KL, SIM and gain of the uniform density. A
+case without gaze scores NaN, which `bootstrap_statistics.weighted_mean` leaves out. A cell that is not finite, of any
+map, is a ValueError.
 """
 
 from __future__ import annotations
@@ -24,14 +26,22 @@ from ggcam.metrics.localisation import check_finite
 from ggcam.metrics.ranking import tie_ends
 
 UNIFORM_SHARE = 0.01
-"""Share of every map's density that is spread evenly."""
+"""Fraction of every map's density that is spread evenly."""
 
-CENTRE_SPREAD = 0.25
-"""Standard deviation of the centre prior as a share of each side."""
+CENTRE_PRIOR_SPREAD = 0.25
+"""Standard deviation of the centre prior, as a fraction of each side. The prior is a baseline that predicts gaze on any
+image; `data.views.CENTRE_CONTROL_SIGMA` is another thing, the width of the training target of the control `centre`."""
 
 
 def map_density(maps: Float[np.ndarray, "n h w"], uniform_share: float = UNIFORM_SHARE) -> Float[np.ndarray, "n h w"]:
-    """Make any finite map a density, shape (n, h, w): each sums to 1 and is above 0 everywhere; constant: uniform.
+    """Turn any finite map into a density.
+
+    Args:
+        maps: shape (n, h, w).
+        uniform_share: fraction of the density that is spread evenly.
+
+    Returns:
+        Shape (n, h, w); each sums to 1 and is above 0 everywhere; uniform for a constant map.
 
     Raises:
         ValueError: a cell is not finite.
@@ -44,42 +54,68 @@ def map_density(maps: Float[np.ndarray, "n h w"], uniform_share: float = UNIFORM
     return (1 - uniform_share) * density + uniform_share * uniform
 
 
-def centre_map(grid: tuple[int, int], spread: float = CENTRE_SPREAD) -> Float[np.ndarray, "h w"]:
-    """The centre prior: a Gaussian as wide as the image is, in density, shape `grid`."""
+def centre_map(grid: tuple[int, int], spread: float = CENTRE_PRIOR_SPREAD) -> Float[np.ndarray, "h w"]:
+    """Return the centre prior, a Gaussian in the middle of the image, as a density.
+
+    Args:
+        grid: number of rows and columns.
+        spread: standard deviation as a fraction of each side.
+
+    Returns:
+        Shape `grid`; sums to 1.
+    """
     rows, columns = (np.exp(-(((np.arange(n) + 0.5) / n - 0.5) ** 2) / (2 * spread**2)) for n in grid)
     centre = rows[:, None] * columns
     return centre / centre.sum()
 
 
 def nss(maps: Float[np.ndarray, "n h w"], fixations: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-    """Normalised scanpath saliency: mean of the standardised map at the fixations (Peters et al., 2005); shape (n,).
-
-    In standard deviations above the map's mean; 0 by chance, 0 for a constant map, NaN without fixations.
+    """Compute the normalised scanpath saliency: mean of the standardised map at the fixations (Peters et al., 2005).
 
     Args:
         maps: shape (n, h, w), finite.
         fixations: shape (n, h, w), number or weight >= 0 of the fixations in each cell.
+
+    Returns:
+        Shape (n,), in standard deviations above the map's mean: 0 by chance and for a constant map; NaN without
+        fixations.
+
+    Raises:
+        ValueError: a map has a cell that is not finite.
     """
     return _mean_at(_standardised(maps), fixations)
 
 
 def correlation(maps: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-    """Pearson correlation (CC) of two maps' cells, shape (n,), -1 to 1.
+    """Compute the Pearson correlation (CC) of the cells of two maps.
 
-    0 where one of them is constant, NaN where `gaze` is all zero (there was none).
+    Args:
+        maps: shape (n, h, w), finite.
+        gaze: shape (n, h, w), gaze map of each case; all zero without gaze.
+
+    Returns:
+        Shape (n,), -1 to 1; 0 if one of the maps is constant, NaN without gaze.
+
+    Raises:
+        ValueError: a map has a cell that is not finite.
     """
     flat = (_standardised(maps) * _standardised(gaze)).mean(axis=(1, 2))
     return np.where(gaze.any(axis=(1, 2)), flat, np.nan)
 
 
 def kl_divergence(density: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-    """Kullback-Leibler divergence of the gaze from a density that is to predict it, in nats; shape (n,).
-
-    Lower is better, 0 when both are equal; infinite where gaze lies on a cell of density 0; NaN without gaze.
+    """Compute the Kullback-Leibler divergence of the gaze from a density that predicts it, in nats.
 
     Args:
         density: shape (n, h, w), each sums to 1.
         gaze: shape (n, h, w), each sums to 1 or is all zero.
+
+    Returns:
+        Shape (n,), lower is better, 0 if both are equal; infinite if gaze lies on a cell of density 0; NaN without
+        gaze.
+
+    Raises:
+        ValueError: a map has a cell that is not finite.
     """
     check_finite(density)
     check_finite(gaze)
@@ -90,9 +126,17 @@ def kl_divergence(density: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "
 
 
 def similarity(density: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-    """Overlap of two densities (SIM, histogram intersection), shape (n,): 1 when equal, 0 when disjoint.
+    """Compute the overlap of two densities (SIM, histogram intersection).
 
-    NaN without gaze. Arguments are those of `kl_divergence`.
+    Args:
+        density: shape (n, h, w), each sums to 1.
+        gaze: shape (n, h, w), each sums to 1 or is all zero.
+
+    Returns:
+        Shape (n,): 1 if both are equal, 0 if they are disjoint; NaN without gaze.
+
+    Raises:
+        ValueError: a map has a cell that is not finite.
     """
     check_finite(density)
     check_finite(gaze)
@@ -102,14 +146,18 @@ def similarity(density: Float[np.ndarray, "n h w"], gaze: Float[np.ndarray, "n h
 def information_gain(
     density: Float[np.ndarray, "n h w"], fixations: Float[np.ndarray, "n h w"], baseline: Float[np.ndarray, "n h w"]
 ) -> Float[np.ndarray, " n"]:
-    """How much better a density foretells each fixation than a baseline does, in bits a fixation; shape (n,).
-
-    0 when both are equal, negative when worse than the baseline, NaN without fixations.
+    """Compute how much better a density predicts each fixation than a baseline does, in bits per fixation.
 
     Args:
-        density: shape (n, h, w), each sums to 1, above 0.
-        fixations: as in `nss`.
-        baseline: shape (n, h, w), likewise: the centre prior, say.
+        density: shape (n, h, w), each sums to 1 and is above 0.
+        fixations: shape (n, h, w), number or weight >= 0 of the fixations in each cell.
+        baseline: shape (n, h, w), densities such as the centre prior.
+
+    Returns:
+        Shape (n,): 0 if both are equal, negative if worse than the baseline; NaN without fixations.
+
+    Raises:
+        ValueError: a map has a cell that is not finite.
     """
     check_finite(density)
     check_finite(baseline)
@@ -119,16 +167,19 @@ def information_gain(
 def fixation_auc(
     maps: Float[np.ndarray, "n h w"], fixations: Float[np.ndarray, "n h w"], others: Float[np.ndarray, "n h w"]
 ) -> Float[np.ndarray, " n"]:
-    """Chance that the map is higher at a fixation than at one of the `others`, ties counting half; shape (n,).
+    """Compute the probability that the map is higher at a fixation than at a negative, ties counting half.
 
-    With `others = (fixations == 0)` it is the AUC of Judd et al. (2009), each fixation a positive and each cell that
+    With `others = (fixations == 0)` it is the AUC of Judd et al. (2009): each fixation is a positive, each cell that
     nobody looked at a negative. With the fixations of other images it is the shuffled AUC (sAUC), in which a mere
-    habit of looking at the centre earns nothing. 0.5 for a constant map; NaN without fixations or others.
+    tendency to look at the centre earns nothing.
 
     Args:
         maps: shape (n, h, w), finite.
-        fixations: as in `nss`.
+        fixations: shape (n, h, w), number or weight >= 0 of the fixations in each cell.
         others: shape (n, h, w), number or weight >= 0 of the negatives in each cell.
+
+    Returns:
+        Shape (n,), 0 to 1; 0.5 for a constant map; NaN without fixations or negatives.
 
     Raises:
         ValueError: a map has a cell that is not finite.
@@ -139,7 +190,7 @@ def fixation_auc(
     order = np.argsort(flat, axis=1, kind="stable")
     first, last = tie_ends(np.take_along_axis(flat, order, axis=1))
     positive, negative = (np.take_along_axis(_flat(weights), order, axis=1) for weights in (fixations, others))
-    # Weight of the negatives among the lowest 0, 1, ... cells.
+    # Cumulative weight of the negatives among the lowest 0, 1, ... cells.
     lowest = np.pad(np.cumsum(negative, axis=1), ((0, 0), (1, 0)))
     beaten = (np.take_along_axis(lowest, first, axis=1) + np.take_along_axis(lowest, last + 1, axis=1)) / 2
     pairs = positive.sum(axis=1) * lowest[:, -1]
@@ -147,9 +198,17 @@ def fixation_auc(
 
 
 def shuffled_partners(cases: int, shuffles: int, seed: int | np.random.Generator = 0) -> Int[np.ndarray, "s n"]:
-    """For each case so many others in turn, all different and never itself, shape (s, n).
+    """Pair each case with several others, all different and never itself.
 
-    Every case serves as often as every other. With `shuffles` >= cases - 1 these are all pairs, and s = cases - 1.
+    Every case is a partner equally often.
+
+    Args:
+        cases: number of cases n.
+        shuffles: number of partners per case; from n - 1 on, these are all other cases.
+        seed: seed of the pairing, or a generator.
+
+    Returns:
+        Shape (s, n), index of the partners, s being at most n - 1.
     """
     order = np.random.default_rng(seed).permutation(cases)
     partners = np.empty((max(min(shuffles, cases - 1), 0), cases), dtype=np.int64)
@@ -159,9 +218,9 @@ def shuffled_partners(cases: int, shuffles: int, seed: int | np.random.Generator
 
 
 def _standardised(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
-    """Mean 0 and standard deviation 1 over the cells; 0 for a constant map."""
+    """Scale each map to mean 0 and standard deviation 1 over its cells; 0 for a constant map."""
     check_finite(maps)
-    # Exactly constant: a deviation of rounding errors is none.
+    # Exactly constant: a deviation that is only rounding error does not count.
     varies = maps.max(axis=(1, 2), keepdims=True) > maps.min(axis=(1, 2), keepdims=True)
     centred = maps - maps.mean(axis=(1, 2), keepdims=True)
     deviation = np.sqrt((centred**2).mean(axis=(1, 2), keepdims=True))
@@ -169,7 +228,7 @@ def _standardised(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"
 
 
 def _mean_at(values: Float[np.ndarray, "n h w"], weights: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-    """Weighted mean over the cells; NaN where nothing weighs."""
+    """Return the weighted mean over the cells; NaN where all weights are 0."""
     check_finite(weights)
     total = weights.sum(axis=(1, 2))
     summed = (values * weights).sum(axis=(1, 2))

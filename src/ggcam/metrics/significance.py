@@ -1,4 +1,4 @@
-"""Whether two models, or two arms of a study, differ by more than chance: paired tests and a correction for many."""
+"""Paired tests of the difference between two models or two arms of a study, and adjustment for multiple tests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ggcam.metrics.intervals import Interval, bootstrap_draws
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better one is than the other.
+    """Difference between two models, with its interval and p-value.
 
     Attributes:
-        interval: of the difference.
-        p_value: two-sided, how likely a difference this far from 0 is where there is none; NaN without an interval.
+        interval: the difference and its interval.
+        p_value: two-sided p-value; NaN without an interval.
     """
 
     interval: Interval
@@ -27,7 +27,16 @@ class Difference:
 
     @classmethod
     def from_draws(cls, value: float, draws: Float[np.ndarray, " r"], level: float = 0.95) -> Difference:
-        """A difference and its resamples, as `paired_bootstrap_test` has them."""
+        """Compute interval and p-value from resamples, as `paired_bootstrap_test` does.
+
+        Args:
+            value: the difference on all cases.
+            draws: shape (r,), the difference on each resample.
+            level: level of the interval, 0 to 1.
+
+        Returns:
+            The difference.
+        """
         interval = Interval.from_draws(value, draws, level)
         if np.isnan(interval.low):
             return cls(interval, float("nan"))
@@ -47,13 +56,25 @@ def paired_bootstrap_test(
     level: float = 0.95,
     seed: int | np.random.Generator = 0,
 ) -> Difference:
-    """Compare two models on the same cases: does the interval of `paired_difference` hold zero, and how narrowly?
+    """Test whether two models differ on the same cases, by a bootstrap over patients.
 
-    p is the smallest 1 - level whose percentile interval holds no zero (Efron and Tibshirani, 1993, section 15.4), so
-    p < 0.05 and a 95 % interval off zero are one statement. It is never below 2 / (resamples + 1). NaN with fewer than
-    two patients. What it speaks of is other patients, not other trainings: see `seed_test`.
+    p is the smallest 1 - level whose percentile interval excludes zero (Efron and Tibshirani, 1993, section 15.4), so p
+    < 0.05 and a 95 % interval that excludes zero are equivalent. p is at least 2 / (resamples + 1). The test is about
+    other patients, not about other training runs: see `seed_test`.
 
-    Arguments and errors are those of `intervals.bootstrap_interval`.
+    Args:
+        statistic: function of case weights.
+        baseline: function of case weights.
+        patients: shape (n,), patient of each case: numbers or strings.
+        resamples: number of resamples.
+        level: level of the interval, 0 to 1.
+        seed: seed of the resamples, or a generator.
+
+    Returns:
+        The difference `statistic - baseline`; its p-value is NaN with fewer than two patients.
+
+    Raises:
+        ValueError: there are no cases, or `level` or `resamples` is out of range.
     """
 
     def difference(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
@@ -68,21 +89,20 @@ def seed_test(
     method: Literal["sign-flip", "wilcoxon"] = "sign-flip",
     seed: int | np.random.Generator = 0,
 ) -> float:
-    """Two-sided p-value that paired trainings, a seed each, differ by nothing.
+    """Compute the two-sided p-value of the hypothesis that paired runs, one per seed, do not differ.
 
-    "sign-flip": permutation test of the mean; every difference is as likely to have the other sign. All 2^s patterns
-    are tried up to 13 seeds, 9,999 random ones beyond. "wilcoxon": signed ranks, differences of 0 left out.
-    The smallest p that s seeds can reach is 2^(1-s): 0.0625 for 5, below 0.05 only from 6 on. Five seeds that all
-    agree are as much as five seeds can say. Folds share training cases and are not independent; average over them
-    before.
+    The smallest p that s seeds can reach is 2^(1-s): 0.0625 for 5, and below 0.05 only from 6 on. Folds share training
+    cases and are not independent: average over them before.
 
     Args:
-        differences: shape (s,), one value a seed.
-        method: see above.
-        seed: of the random patterns, or the generator that draws them.
+        differences: shape (s,), difference of each seed.
+        method: "sign-flip" is a permutation test of the mean, in which every difference may equally have the other
+            sign; it evaluates all 2^s patterns up to 13 seeds, and 9,999 random ones beyond. "wilcoxon" tests signed
+            ranks, without differences of 0.
+        seed: seed of the random patterns, or a generator.
 
     Returns:
-        0 to 1; 1 when all differences are 0; NaN without any.
+        0 to 1; 1 if all differences are 0; NaN without differences.
 
     Raises:
         ValueError: a difference is not finite.
@@ -99,7 +119,7 @@ def seed_test(
         found: Any = wilcoxon(differences[differences != 0])  # scipy's type for it has no attributes
         return float(found.pvalue)
     if len(differences) == 1:
-        return 1.0  # one sign has no pattern to stand out from
+        return 1.0  # with one difference, both sign patterns are equally extreme
     found: Any = permutation_test(
         (differences,),
         lambda sample, axis: sample.mean(axis=axis),
@@ -112,9 +132,13 @@ def seed_test(
 
 
 def holm(p_values: Sequence[float] | Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
-    """P-values adjusted for their number (Holm, 1979): those below 0.05 hold together with 95 % confidence.
+    """Adjust p-values for their number (Holm, 1979).
 
-    NaN stays NaN and does not count as a comparison.
+    Args:
+        p_values: the p-values; NaN is kept and does not count as a test.
+
+    Returns:
+        Adjusted p-values; those below 0.05 hold together with 95 % confidence.
 
     Raises:
         ValueError: a p-value is not between 0 and 1.
