@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from ggcam.errors import ConfigError, WeightsError
-from ggcam.inference.backends import ONNX_ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine, TorchEngine
+from ggcam.inference.engines import ONNX_ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine, TorchEngine
 from ggcam.inference.int8 import quantise
-from ggcam.inference.onnx import TOLERANCE, check_packages, check_parity, onnx_file, read_notes
+from ggcam.inference.onnx import TOLERANCE, check_packages, check_parity, read_metadata, to_onnx
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
-from ggcam.models.original import create_classifier, named
+from ggcam.models.original import create_classifier, network_from_params
 
 FRAME = (64, 32)
 
@@ -38,7 +38,7 @@ def model() -> CAMClassifier:
 
 @pytest.fixture(scope="module")
 def content(model) -> bytes:
-    return onnx_file(model, FRAME, {"class_names": ["a", "b", "ç"]})
+    return to_onnx(model, FRAME, {"class_names": ["a", "b", "ç"]})
 
 
 def images(count: int, seed: int = 0) -> torch.Tensor:
@@ -73,23 +73,23 @@ def test_an_answer_is_not_overwritten_by_the_next_one(content):
 @pytest.mark.parametrize(("backbone", "pixels"), [("test_efficientnet", "uint16"), ("test_vit", "uint8")])
 def test_other_kinds_of_networks_are_written_too_and_16_bits_have_their_own_white(backbone, pixels):
     model = classifier(backbone)
-    content = onnx_file(model, FRAME, {}, pixels)
+    content = to_onnx(model, FRAME, {}, pixels)
     for kind in ONNX_ENGINES.values():
         assert_equal(kind(content), model, images(3))
 
 
 def test_an_original_network_sees_the_white_of_each_image():
-    network = named("ResCAMNet", "18")
+    network = network_from_params("ResCAMNet", "18")
     assert network is not None
     model = create_classifier(network).eval()
     torch.nn.init.normal_(model.head.weight, std=3000.0)
     dark = images(2) // 3
     dark[1] = 0  # whose white is 0 as well
-    assert_equal(OpenVinoEngine(onnx_file(model, FRAME, {})), model, dark)
+    assert_equal(OpenVinoEngine(to_onnx(model, FRAME, {})), model, dark)
 
 
 def test_the_notes_say_what_was_noted_and_what_the_file_takes(content):
-    notes = read_notes(content)
+    notes = read_metadata(content)
     assert notes == {"class_names": ["a", "b", "ç"], "pixels": "uint8", "size": list(FRAME)}
     graph = onnx.load_model_from_string(content).graph
     assert [value.name for value in (*graph.input, *graph.output)] == ["image", "logits", "cam"]
@@ -104,7 +104,9 @@ def test_a_file_that_answers_otherwise_is_refused(model, content):
         other.head.weight[0, 0] += 0.01
     example = images(2)
     check_parity(content, model, example)
-    with pytest.raises(ConfigError, match=r"this network differs? from torch's(?s:.*)a difference below 0\.0001"):
+    with pytest.raises(
+        ConfigError, match=r"torch differ in the logits of this network(?s:.*)a difference of at most 0\.0001"
+    ):
         check_parity(content, other, example)
 
 
@@ -116,33 +118,33 @@ def test_a_network_that_onnx_lacks_is_refused_with_its_reason():
             return image if image.sum().item() > 0 else -image  # depends on the values
 
     with pytest.raises(ConfigError, match=r"cannot be written as ONNX(?s:.*)--engine torch"):
-        onnx_file(CAMClassifier(Odd(), 2), FRAME, {})
+        to_onnx(CAMClassifier(Odd(), 2), FRAME, {})
 
 
 def test_files_of_others_are_told_from_ours():
-    with pytest.raises(WeightsError, match="no ONNX file, or a damaged one"):
-        read_notes(b"\x80no protobuf")
-    with pytest.raises(WeightsError, match="no notes of ggcam's"):
-        read_notes(onnx.ModelProto(ir_version=10).SerializeToString())
+    with pytest.raises(WeightsError, match="not an ONNX file, or a damaged one"):
+        read_metadata(b"\x80no protobuf")
+    with pytest.raises(WeightsError, match="no metadata of ggcam"):
+        read_metadata(onnx.ModelProto(ir_version=10).SerializeToString())
 
 
 def test_a_missing_package_is_named_with_what_installs_it(content, monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else real(name))
     check_packages("onnx", where="--engine")
-    with pytest.raises(ConfigError, match=r"needs openvino, which is not(?s:.*)pip install 'ggcam\[onnx\]'"):
+    with pytest.raises(ConfigError, match=r"openvino is not installed(?s:.*)pip install 'ggcam\[onnx\]'"):
         OpenVinoEngine(content)
 
 
 def test_only_bytes_are_taken(content):
-    with pytest.raises(TypeError, match=r"uint8, not of torch\.float32"):
+    with pytest.raises(TypeError, match=r"uint8, got torch\.float32"):
         OnnxRuntimeEngine(content)(images(1).float())
 
 
 def test_integers_answer_nearly_the_same_and_the_notes_stay(model, content):
     small = quantise(content, (images(2, seed).numpy() for seed in range(4)))
     assert len(small) < 0.6 * len(content)
-    assert read_notes(small) == read_notes(content)
+    assert read_metadata(small) == read_metadata(content)
     operations = {node.op_type for node in onnx.load_model_from_string(small).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operations
     exact = TorchEngine(model, torch.device("cpu"))(images(4, 9))

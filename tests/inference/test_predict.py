@@ -180,7 +180,7 @@ def test_a_damaged_run_is_refused(capsys, trained, tmp_path):
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     open_run_folder(run).weights.unlink()
     assert "no trained network yet" in refusal(capsys, "predict", run, image, "--out", tmp_path / "out")
-    assert "no such run folder" in refusal(capsys, "predict", tmp_path / "gone", image)
+    assert "run folder does not exist" in refusal(capsys, "predict", tmp_path / "gone", image)
     (run / "params_CAMClassifier_.txt").write_text("[]")
     assert "damaged" in refusal(capsys, "predict", run, image, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()

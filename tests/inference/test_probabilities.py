@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ggcam.errors import ConfigError
-from ggcam.inference.backends import TorchEngine
-from ggcam.inference.probabilities import Predictor, best_device, find_device
+from ggcam.inference.engines import TorchEngine
+from ggcam.inference.probabilities import BatchPredictor, best_device, find_device
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 
@@ -27,7 +27,7 @@ def images():
 
 
 def test_an_answer_has_logits_their_softmax_and_a_cam_a_class(model, images):
-    answer = Predictor(TorchEngine(model, CPU))(images)
+    answer = BatchPredictor(TorchEngine(model, CPU))(images)
     assert answer.logits.shape == answer.probabilities.shape == (5, 3)
     assert answer.cam.shape[:2] == (5, 3)
     assert all(part.dtype == np.float32 for part in answer)
@@ -38,19 +38,21 @@ def test_an_answer_has_logits_their_softmax_and_a_cam_a_class(model, images):
 
 
 def test_an_answer_does_not_depend_on_the_other_images_of_the_batch(model, images):
-    predictor = Predictor(TorchEngine(model.train(), CPU))  # left in training mode, batch norm would see the others
+    predictor = BatchPredictor(
+        TorchEngine(model.train(), CPU)
+    )  # left in training mode, batch norm would see the others
     together = predictor(images)
     alone = predictor(images[2:3])
     np.testing.assert_allclose(alone.logits[0], together.logits[2], rtol=1e-4, atol=1e-5)
 
 
 def test_bytes_and_floats_give_the_same_answer(model, images):
-    predictor = Predictor(TorchEngine(model, CPU))
+    predictor = BatchPredictor(TorchEngine(model, CPU))
     np.testing.assert_allclose(predictor(images).logits, predictor(images.float() / 255).logits, rtol=1e-4, atol=1e-5)
 
 
 def test_no_gradient_is_kept(model, images):
-    Predictor(TorchEngine(model, CPU))(images)
+    BatchPredictor(TorchEngine(model, CPU))(images)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

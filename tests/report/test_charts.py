@@ -14,9 +14,9 @@ from ggcam.metrics.curves import roc_band
 from ggcam.report.cases import PredictionTable
 from ggcam.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, band, line, round_ticks, x_of, y_of
 from ggcam.report.run_charts import run_charts, training_charts
-from report.made_up import history, predictions
+from report.page_fixtures import history, predictions
 
-SQUARE = Axis.share("x")
+SQUARE = Axis.zero_to_one("x")
 
 
 def points(path: str) -> list[tuple[float, float]]:
@@ -50,8 +50,8 @@ def test_all_values_fit_on_an_axis_around_them(values):
 
 
 def test_epochs_are_named_by_whole_numbers():
-    assert Axis.around("epoch", [0, 1], whole=True).ticks == (0, 1)
-    assert Axis.around("epoch", [3], whole=True).ticks == (2, 3, 4)
+    assert Axis.around("epoch", [0, 1], integers=True).ticks == (0, 1)
+    assert Axis.around("epoch", [3], integers=True).ticks == (2, 3, 4)
 
 
 def test_a_line_breaks_where_it_is_undefined():
@@ -78,7 +78,7 @@ def test_a_roc_curve_is_that_of_the_metrics():
     table, _ = predictions(("a", "b"), cases=40)
     predicted = PredictionTable.from_table(table)
     chart = run_charts(predicted, None, {"auroc": {"a": {"value": 0.5, "low": 0.4, "high": 0.6}}}).roc[0]
-    curve = roc_band(predicted.probabilities[:, 0], predicted.truth[:, 0] == 1, predicted.patients, resamples=500)
+    curve = roc_band(predicted.probabilities[:, 0], predicted.truth[:, 0] == 1, predicted.patients, resamples=2000)
     assert chart.note == "AUROC 0.500 (0.400 to 0.600)"
     assert chart.shapes[1] == band(chart.x, chart.y, curve.x, curve.low, curve.high)
     assert chart.shapes[2] == line(chart.x, chart.y, curve.x, curve.y, steps=True)
@@ -91,35 +91,46 @@ def test_a_precision_recall_curve_shows_what_guessing_reaches():
     assert {y for _, y in points(chart.shapes[0].path)} == {round(y_of(chart.y, 1 / 3), 1)}
 
 
-def test_dots_of_the_reliability_curve_count_all_cases():
-    for several in (False, True):
-        predicted = PredictionTable.from_table(predictions(("a", "b", "c"), cases=50, several=several)[0])
-        chart = run_charts(predicted, None, {}).calibration
-        assert chart is not None
-        counted = sum(int(dot.text.split()[0]) for dot in chart.dots)
-        assert counted == (np.isfinite(predicted.truth).sum() if several else 50)
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_reliability_curve_is_that_of_the_metrics(multi_label):
+    table, _ = predictions(("a", "b", "c"), cases=50, multi_label=multi_label)
+    bins = {
+        "0.6-0.7": {"cases": 4, "confidence": {"value": 0.65}, "accuracy": {"value": 0.5}},
+        "0.3-0.4": {"cases": 16, "confidence": {"value": 0.35}, "accuracy": {"value": 0.25}},
+    }
+    chart = run_charts(PredictionTable.from_table(table), None, {"reliability": bins}).calibration
+    assert chart is not None
+    assert [dot.text for dot in chart.dots] == ["16 cases at 0.35: 0.25", "4 cases at 0.65: 0.50"]
+    assert [(dot.x, dot.y) for dot in chart.dots] == [
+        (x_of(chart.x, 0.35), y_of(chart.y, 0.25)),
+        (x_of(chart.x, 0.65), y_of(chart.y, 0.5)),
+    ]
+    assert [dot.size for dot in chart.dots] == [10, 6.5]  # 3 and an area that is proportional to the cases
+    assert len(points(chart.shapes[1].path)) == 2
+    assert chart.y.label == ("fraction of labels present" if multi_label else "fraction of correct predictions")
+    assert run_charts(PredictionTable.from_table(table), None, {}).calibration is None
 
 
-def test_right_and_certain_are_what_they_say():
+def test_correct_and_truth_probability_follow_their_definitions():
     columns = {"case_id": list("abc"), "patient_id": list("abc"), "predicted": [0, 0, 1]}
     one = PredictionTable.from_table(
         pd.DataFrame(
             {**columns, "label": [0, 1, 1], "probability_x": [0.9, 0.8, 0.3], "probability_y": [0.1, 0.2, 0.7]}
         )
     )
-    assert one.right.tolist() == [True, False, True]
+    assert one.correct.tolist() == [True, False, True]
     assert one.truth_probability == pytest.approx([0.9, 0.2, 0.7])
     labels = {"label_x": [1, 0, np.nan], "label_y": [1, 0, np.nan]}
-    several = PredictionTable.from_table(
+    multi_label = PredictionTable.from_table(
         pd.DataFrame({**columns, **labels, "probability_x": [0.9, 0.4, 0.3], "probability_y": [0.6, 0.7, 0.7]})
     )
-    assert several.right.tolist() == [True, False, True]
-    assert several.truth_probability == pytest.approx([0.6, 0.3, 1.0])
+    assert multi_label.correct.tolist() == [True, False, True]
+    assert multi_label.truth_probability == pytest.approx([0.6, 0.3, 1.0])
 
 
 def test_the_training_marks_its_best_epoch():
     losses, validation, rate = training_charts(history(4))
-    assert [name for _, name in losses.names] == ["training classification", "validation classification"]
+    assert [name for _, name in losses.names] == ["training classification loss", "validation classification loss"]
     assert validation.note == f"best epoch 2: {history()['valid_macro_auroc'].max():.3f}"
     assert rate.names == ()
     assert all(chart.shapes[0].kind == "guide" for chart in (losses, validation, rate))

@@ -16,7 +16,7 @@ from ggcam.data.checks.check import check_data
 from ggcam.data.prepared import load_prepared
 from ggcam.report.check_page import histogram, write_check_page
 from ggcam.report.overlay import png_bytes
-from report.test_run_page import Page
+from report.page_fixtures import Page
 
 SHEET = png_bytes(np.zeros((8, 8), np.uint8))
 
@@ -36,7 +36,7 @@ def test_healthy_data_are_well_and_need_no_network(prepared: Path, tmp_path: Pat
     root = Path(shutil.copytree(prepared, tmp_path / "DATA"))
     html = written(root)
     page = Page(html)
-    assert "All well" in page.words
+    assert "No errors or warnings" in page.words
     assert "18 checks, 0 errors, 0 warnings" in page.words
     assert "Hint" not in page.words
     assert page.count("img") == 4  # three of all cases together, and the contact sheet
@@ -61,7 +61,7 @@ def test_without_gaze_there_are_no_histograms(root: Path):
     pd.read_parquet(root / "fixations.parquet").head(0).to_parquet(root / "fixations.parquet")
     pd.read_parquet(root / "cases.parquet").assign(has_gaze=False).to_parquet(root / "cases.parquet")
     page = Page(written(root))
-    assert "Fixations a case" not in page.words
+    assert "Fixations per case" not in page.words
     assert page.count("img") == 2
 
 

@@ -13,11 +13,11 @@ from PIL import Image
 
 from ggcam.data.case import Frame, Region
 from ggcam.gaze.fixations import Fixations
-from ggcam.report.gallery import MAX_CASES, chosen_cases
+from ggcam.report.gallery import MAX_CASES, choose_cases
 from ggcam.report.layers import (
-    LONGEST_PX,
     MAX_BYTES,
     MAX_CELLS,
+    MAX_SIDE_PX,
     legend,
     map_layer,
     region_marks,
@@ -25,7 +25,7 @@ from ggcam.report.layers import (
     xray,
 )
 from ggcam.report.run_page import render_run_report
-from report.made_up import gallery_case, run_results
+from report.page_fixtures import gallery_case, run_results
 
 FRAME = Frame(64, 32)
 
@@ -33,7 +33,7 @@ FRAME = Frame(64, 32)
 @given(st.lists(st.tuples(st.integers(-1, 3), st.floats(0, 1)), max_size=60), st.integers(1, 20))
 def test_as_many_as_there_may_be_are_chosen_the_worst_first(cases, most):
     group, truth_probability = np.array([g for g, _ in cases], dtype=int), np.array([c for _, c in cases], dtype=float)
-    chosen = chosen_cases(truth_probability, group, most)
+    chosen = choose_cases(truth_probability, group, most)
     assert len(chosen) == len(set(chosen)) == min(most, len(cases))
     assert truth_probability[chosen].tolist() == sorted(truth_probability[chosen])
     if most >= len(set(group.tolist())):
@@ -42,7 +42,7 @@ def test_as_many_as_there_may_be_are_chosen_the_worst_first(cases, most):
 
 def test_of_each_class_the_worst_and_others_up_to_the_best_are_chosen():
     truth_probability, group = np.linspace(0, 1, 200), np.arange(200) % 2
-    chosen = chosen_cases(truth_probability, group, 20)
+    chosen = choose_cases(truth_probability, group, 20)
     for each in (0, 1):
         rows = [row for row in chosen if group[row] == each]
         assert len(rows) == 10
@@ -52,7 +52,7 @@ def test_of_each_class_the_worst_and_others_up_to_the_best_are_chosen():
 
 
 def test_a_rare_class_leaves_its_places_to_the_others():
-    chosen = chosen_cases(np.linspace(0, 1, 102), np.array([0, 1, *[2] * 100]), 40)
+    chosen = choose_cases(np.linspace(0, 1, 102), np.array([0, 1, *[2] * 100]), 40)
     assert len(chosen) == 40
     assert {0, 1} <= set(chosen)
 
@@ -86,7 +86,7 @@ def test_small_images_are_sent_without_loss_large_ones_small():
     sent = xray(noise)
     assert sent.kind == "jpeg"
     assert len(sent.content) <= MAX_BYTES
-    assert Image.open(BytesIO(sent.content)).size == (640, LONGEST_PX)
+    assert Image.open(BytesIO(sent.content)).size == (640, MAX_SIDE_PX)
 
 
 def test_forty_large_cases_of_fourteen_classes_make_a_page_of_less_than_10_mb():

@@ -10,7 +10,7 @@ import pytest
 from ggcam.report.run_page import write_run_report
 from ggcam.report.study_page import StudyResults, write_study_report
 from report.browser import chromium, opened, requested, screen
-from report.made_up import run_results, study_summary
+from report.page_fixtures import run_results, study_summary
 
 NAMES = ("Normal", "CHF", "pneumonia")
 CASES = 12
@@ -24,9 +24,9 @@ def results():
 @pytest.fixture(scope="module")
 def pages(results, tmp_path_factory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("pages")
-    paths = {name: root / f"{name} ü.html" for name in ("run", "study", "several", "long")}
+    paths = {name: root / f"{name} ü.html" for name in ("run", "study", "multi_label", "long")}
     write_run_report(results, paths["run"])
-    write_run_report(run_results(gallery=5, several=True), paths["several"])
+    write_run_report(run_results(gallery=5, multi_label=True), paths["multi_label"])
     long = tuple(f"class {i} of_a_name_that_goes_on_and_on_without_a_space_to_break_it" for i in range(14))
     write_run_report(run_results(gallery=4, names=long, run_id="r" * 200), paths["long"])
     summary = study_summary(sizes=(30, 60))
@@ -73,7 +73,7 @@ def style(driver, selector, name):
     )
 
 
-@pytest.mark.parametrize("name", ["run", "study", "several", "long"])
+@pytest.mark.parametrize("name", ["run", "study", "multi_label", "long"])
 def test_a_page_opens_without_an_error_or_a_request(driver, pages, name):
     opened(driver, pages[name])
     assert driver.get_log("browser") == []
@@ -81,7 +81,7 @@ def test_a_page_opens_without_an_error_or_a_request(driver, pages, name):
     assert driver.find_element("tag name", "h1").is_displayed()
 
 
-@pytest.mark.parametrize("name", ["run", "study", "several", "long"])
+@pytest.mark.parametrize("name", ["run", "study", "multi_label", "long"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_page_fits_its_screen(driver, pages, name, width):
     screen(driver, width)
@@ -157,8 +157,8 @@ def test_filters_filter(run, results):
         return {case.name for case in results.gallery if wanted(case)}
 
     for field, value, wanted in (
-        ("outcome", "wrong", lambda case: not case.right),
-        ("outcome", "right", lambda case: case.right),
+        ("outcome", "incorrect", lambda case: not case.correct),
+        ("outcome", "correct", lambda case: case.correct),
         ("true-class", "CHF", lambda case: "CHF" in case.truth),
         ("agreement", "none", lambda case: case.agreement is None),
         ("agreement", "low", lambda case: case.agreement is not None and case.agreement < 0.25),
@@ -170,9 +170,9 @@ def test_filters_filter(run, results):
         assert set(seen(run)) == expected
         assert run.find_element("id", "count").text == f"{len(expected)} of {CASES} cases"
         run.find_element("css selector", "button[type=reset]").click()
-    choose(run, "outcome", "wrong")
+    choose(run, "outcome", "incorrect")
     choose(run, "true-class", "CHF")
-    assert set(seen(run)) == names(lambda case: not case.right and "CHF" in case.truth)
+    assert set(seen(run)) == names(lambda case: not case.correct and "CHF" in case.truth)
 
 
 def test_the_worst_come_first_unless_another_order_is_chosen(run, results):
@@ -211,9 +211,9 @@ def test_the_keyboard_reaches_every_control(run):
     assert {"radio", "button"} <= reached
 
 
-def test_without_gaze_or_labels_the_filters_of_several_labels_work(driver, pages):
-    opened(driver, pages["several"])
-    choose(driver, "true-class", "none of the labels")
+def test_without_gaze_or_labels_the_filters_of_multi_label_labels_work(driver, pages):
+    opened(driver, pages["multi_label"])
+    choose(driver, "true-class", "no label")
     assert seen(driver) == []
     choose(driver, "true-class", "CHF")
     assert len(seen(driver)) == 2

@@ -11,7 +11,7 @@ from ggcam.report.overlay import (
     cam_overlay,
     draw_regions,
     draw_scanpath,
-    enlarged,
+    enlarge,
     png_bytes,
     save_png,
     stretch_to_uint8,
@@ -81,10 +81,10 @@ def test_sixteen_bits_are_stretched_and_eight_stay():
 def test_a_circle_lies_on_its_fixation_and_grows_with_its_duration():
     black = np.zeros((200, 100, 3), np.uint8)
     fixations = Fixations.build([30, 70], [50, 150], duration_s=[0.1, 0.9])
-    drawn = draw_scanpath(black, fixations, longest_px=12)
+    drawn = draw_scanpath(black, fixations, max_radius_px=12)
     assert not black.any()
     for x, y, radius in ((30, 50, 4), (70, 150, 12)):
-        alone = draw_scanpath(black, fixations.select(fixations.x_px == x), longest_px=radius)
+        alone = draw_scanpath(black, fixations.select(fixations.x_px == x), max_radius_px=radius)
         rows, columns = np.nonzero(alone.max(axis=2) > 60)
         assert (rows.mean() + 0.5, columns.mean() + 0.5) == pytest.approx((y, x), abs=0.3)
         assert np.ptp(rows) + 1 == pytest.approx(2 * radius, abs=2)
@@ -112,8 +112,8 @@ def test_outlines_lie_on_the_ends_of_their_region():
 
 
 def test_an_image_is_enlarged_by_whole_numbers_until_it_is_large_enough():
-    assert enlarged(x_ray(), 100).shape == (192, 144)
-    assert enlarged(x_ray(), 48).shape == (64, 48)
+    assert enlarge(x_ray(), 100).shape == (192, 144)
+    assert enlarge(x_ray(), 48).shape == (64, 48)
 
 
 def test_a_png_holds_the_colours_in_their_order(tmp_path):

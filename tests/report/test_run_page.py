@@ -8,7 +8,7 @@ import pytest
 
 from ggcam.report.gallery import MAX_CASES
 from ggcam.report.run_page import RunResults, render_run_report, write_run_report
-from report.made_up import Page, run_results
+from report.page_fixtures import Page, run_results
 
 
 def test_the_page_is_whole_and_says_what_matters(tmp_path):
@@ -28,7 +28,7 @@ def test_the_page_is_whole_and_says_what_matters(tmp_path):
         "31 20",
         "9 cases, 11 readings",
         "another reader",
-        "Evidence inside the finding",
+        "Fraction of the CAM inside the finding",
         "Does the CAM follow the simulated marker?",
         "resnet10t",
         "ggcam 0.1.0",
@@ -102,7 +102,7 @@ def test_a_run_with_little_to_say_has_a_page(metrics):
 
 
 @pytest.mark.parametrize(
-    ("names", "several", "gaze"),
+    ("names", "multi_label", "gaze"),
     [
         (("no", "yes"), False, False),
         (("no", "yes"), True, True),
@@ -110,9 +110,9 @@ def test_a_run_with_little_to_say_has_a_page(metrics):
         (tuple(f"class {i} that goes on and on" for i in range(14)), False, True),
     ],
 )
-def test_every_kind_of_run_has_a_page(names, several, gaze):
-    page = Page(render_run_report(run_results(names=names, several=several, gaze=gaze, gallery=4)))
-    assert ("Confusion matrix" in page.words) != several
+def test_every_kind_of_run_has_a_page(names, multi_label, gaze):
+    page = Page(render_run_report(run_results(names=names, multi_label=multi_label, gaze=gaze, gallery=4)))
+    assert ("Confusion matrix" in page.words) != multi_label
     assert ("Does the CAM agree with gaze?" in page.words) == gaze
     assert page.count("input") == 6 + 4 * len(names)
     assert page.count("image", "on") == 4
@@ -125,5 +125,5 @@ def test_two_cases_are_enough():
 
 def test_what_is_missing_is_told():
     page = Page(render_run_report(run_results(gallery=0, missing="the data are gone\n  where: DATA")))
-    assert "No pictures and no data card: the data are gone where: DATA" in page.words
+    assert "No case gallery and no data card: the data are gone where: DATA" in page.words
     assert page.count("section") == Page(render_run_report(run_results())).count("section") - 1

@@ -13,7 +13,7 @@ from ggcam.report.study_tables import (
     metric_label,
     size_charts,
 )
-from report.made_up import Page, study_summary
+from report.page_fixtures import Page, study_summary
 
 CONTROLS = frozenset({"ggcam-cc+centre"})
 
@@ -29,7 +29,7 @@ def test_the_page_says_how_arms_differ_and_how_surely():
     page = Page(render_study_report(study(plan="[plan]\nseeds = [0, 1]", versions={"ggcam": "0.1.0"})))
     for words in (
         "For research use only. Not a medical device.",
-        "+0.100 +0.030 to +0.170 ggcam-cc − none : interval excludes zero; p 0.040 for other patients, – for other",
+        "+0.100 +0.030 to +0.170 ggcam-cc − none : interval excludes zero; p = 0.040 over patients, – over seeds",
         "Guidance against the baseline ggcam-cc − none +0.100 +0.030 to +0.170 0.040 0.020 – – 2",
         "Guidance against its controls",
         "ggcam-cc − ggcam-cc+centre −0.100 −0.170 to −0.030",
@@ -48,7 +48,7 @@ def test_what_is_missing_is_named_with_its_reason():
     summary = study_summary() | {"missing_runs": ["a-seed0", "b-seed0"]}
     page = Page(render_study_report(study(summary, failed={"a-seed0": "out of <memory>"}, missing="the data are gone")))
     assert "2 runs are missing" in page.words
-    assert "a-seed0 out of <memory> b-seed0 not begun, or interrupted" in page.words
+    assert "a-seed0 out of <memory> b-seed0 not started or interrupted" in page.words
     assert "1 of 3" in page.words
     assert "No data card: the data are gone" in page.words
 
@@ -118,7 +118,7 @@ def test_small_data_curves_have_a_line_an_arm_and_a_band_a_guidance():
     assert "ggcam-cc 0.600 at 30, 0.600 at 60" in chart.alt_text
 
 
-def test_figures_have_names():
+def test_metrics_have_labels():
     assert metric_label("auroc/a/b") == "AUROC, a/b"
     assert metric_label("anatomy/lung_interp_1/hit_rate") == "CAM peaks on the target, Pneumonia: in the lungs"
     assert metric_label("something/new") == "something/new"

@@ -16,22 +16,22 @@ def export(
     file_format: Annotated[Literal["onnx", "onnx-int8", "original"], arg(name="format")],
     out: Path | None = None,
 ) -> None:
-    """Write a trained network for another program.
+    """Export the network of a run to a file for other programs.
 
     Example: ggcam export run/K3F9Q --format onnx --out model.onnx
 
     Args:
-        run: the run folder.
-        file_format: onnx: images as bytes in, logits and CAM out; compared with torch's before it is written.
-            onnx-int8: the same in 8-bit integers, calibrated on the validation cases; says what that costs on the test.
-            original: the original GG-CAM's file of weights, for a run with one of its networks.
-        out: the file to write; NET.onnx, NET-int8.onnx or NET.pt by default.
+        run: run folder.
+        file_format: onnx: 8-bit images in, logits and CAMs out; checked against torch before it is written. onnx-int8:
+            the same in 8-bit integers, calibrated on the validation cases; prints the change of AUROC on the test
+            cases. original: weights for the original GG-CAM, for a run with one of its networks.
+        out: file to write. Default: NET.onnx, NET-int8.onnx or NET.pt.
     """
-    from ggcam.inference.export import EXPORTERS
+    from ggcam.inference.export import export_run
 
     out = out or Path({"onnx": "NET.onnx", "onnx-int8": "NET-int8.onnx", "original": "NET.pt"}[file_format])
-    metrics = EXPORTERS[file_format](run, out)
+    metrics = export_run(run, file_format, out)
     if metrics:
         rows = [[name, f"{value:,}" if isinstance(value, int) else f"{value:.4f}"] for name, value in metrics.items()]
-        print_table(["measured", "value"], rows)
+        print_table(["metric", "value"], rows)
     print(out)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from ggcam.commands.arguments import Run
-from ggcam.commands.terminal import print_table, progress_bar
+from ggcam.commands.terminal import print_table, show_progress
 
 
 def predict(
@@ -21,33 +21,34 @@ def predict(
     device: str | None = None,
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
 ) -> None:
-    """Predict new images with a trained run; no gaze is needed. For research use; not a medical device.
+    """Predict new images with a trained run; no gaze is needed.
 
-    Example: ggcam predict run/K3F9Q chest.dcm folder_of_images --out answers
+    Example: ggcam predict run/K3F9Q chest.dcm folder_of_images --out predictions
 
-    Writes predictions.csv and an overlay of the predicted class's activation map for each image.
+    Writes predictions.csv and, for each image, an overlay of the CAM of the predicted class. For research use; not
+    a medical device.
 
     Args:
-        run: the run folder; or a file of it that `ggcam export --format onnx` wrote.
+        run: run folder, or an ONNX file written by `ggcam export --format onnx`.
         images: PNG, JPEG, TIFF or DICOM files, or folders of them.
-        out: where to write.
-        overlays: draw the activation maps.
-        batch_size: images in one forward pass.
-        device: where to run; a GPU if there is one.
-        engine: torch: on any device. onnxruntime, openvino: on the CPU, through NET.onnx in the run folder.
-            auto: torch on a GPU; on a CPU the fastest installed, once NET.onnx is there or images enough to write it.
+        out: folder to write to.
+        overlays: draw the overlays.
+        batch_size: number of images in one forward pass.
+        device: device to compute on, such as cpu or cuda:1. Default: a GPU if there is one.
+        engine: torch: any device. onnxruntime, openvino: CPU, through NET.onnx in the run folder. auto: torch on a GPU;
+            on a CPU the fastest installed engine if NET.onnx exists or there are enough images to write it.
     """
-    from ggcam.inference.predict import predict as answer
+    from ggcam.inference.predict import predict as predict_files
 
-    with progress_bar("predicting") as progress:
-        predictions = answer(run, images, out, overlays, batch_size, device, progress, engine)
+    with show_progress("predicting", "images") as progress:
+        predictions = predict_files(run, images, out, overlays, batch_size, device, progress, engine)
     table = predictions.table
     if len(table):
-        shares = table["predicted"].value_counts()
-        print_table(["predicted", "images"], [[str(name), f"{n:,}"] for name, n in shares.items()])
-        print(f"{len(table):,} images in {out / 'predictions.csv'}, computed by {predictions.engine}")
+        counts = table["predicted"].value_counts()
+        print_table(["predicted", "images"], [[str(name), f"{n:,}"] for name, n in counts.items()])
+        print(f"{len(table):,} images in {out / 'predictions.csv'}, computed with {predictions.engine}")
     for error in predictions.failed.values():
         print(error, file=sys.stderr)
     if predictions.failed:
-        print(f"{len(predictions.failed):,} images failed: {out / 'errors.csv'}", file=sys.stderr)
+        print(f"{len(predictions.failed):,} images could not be read, see {out / 'errors.csv'}", file=sys.stderr)
         sys.exit(1)

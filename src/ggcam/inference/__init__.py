@@ -1,1 +1,1 @@
-"""A trained network answers: predictions, backends, export."""
+"""Inference: predict images with a trained network, on any engine, and export it."""

@@ -1,4 +1,4 @@
-"""An ONNX file in float32 -> one that computes its convolutions and matrix products in 8-bit integers."""
+"""Post-training quantisation: an ONNX file in float32 -> one that computes in 8-bit integers."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from jaxtyping import Shaped
 from ggcam.inference.onnx import INPUT, check_packages
 
 QUANTISED = ("Conv", "MatMul", "Gemm")
-"""Operations in which the time goes. The CAM head is none of them (it is an Einsum) and stays in float32."""
+"""Operations that are quantised: they take most of the time. The CAM head (an Einsum) stays in float32."""
 
 
 def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b 1 H W"]]) -> bytes:
-    """Quantise statically: weights channel by channel, activations by the range that they have on some images.
+    """Quantise statically: weights per channel, activations over the range that they have on calibration images.
 
     Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference" (CVPR
-    2018), as ONNX Runtime does it.
+    2018), as implemented in ONNX Runtime.
 
     Args:
-        content: of an ONNX file.
-        images: batches, of the type that the file takes, from which the ranges are learned.
+        content: bytes of an ONNX file in float32.
+        images: calibration images, in batches of the type that the file takes.
 
     Returns:
-        The content of the quantised file; the metadata are kept.
+        Bytes of the quantised file, with the same metadata.
 
     Raises:
-        ConfigError: a package is missing.
+        ConfigError: a package is not installed.
     """
     check_packages("onnx", "onnxruntime", where="--format onnx-int8")
     import onnx
@@ -40,25 +40,25 @@ def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b 1 H W"]]) ->
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
-            self._left: Iterator[Shaped[np.ndarray, "b 1 H W"]] = iter(images)
+            self._batches: Iterator[Shaped[np.ndarray, "b 1 H W"]] = iter(images)
 
-        def get_next(self) -> Any:  # a dict, or None at the end, which the base class does not say
-            image = next(self._left, None)
+        def get_next(self) -> Any:  # a dict, or None at the end: the base class annotates a dict only
+            image = next(self._batches, None)
             return None if image is None else {INPUT: image}
 
     root = logging.getLogger()
     level = root.level
     with tempfile.TemporaryDirectory() as folder:
-        ready, result = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"
+        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         original = onnx.load_model_from_string(content)
         try:
-            root.setLevel(logging.ERROR)  # the root logger is what ONNX Runtime gives its advice to
-            quant_pre_process(original, ready)  # folds batch norm and constants, and finds every shape
+            root.setLevel(logging.ERROR)  # ONNX Runtime logs its advice to the root logger
+            quant_pre_process(original, prepared)  # folds batch norm and constants, and infers shapes
             quantize_static(
-                ready,
-                result,
+                prepared,
+                quantised,
                 Reader(),
-                quant_format=QuantFormat.QDQ,  # the form that OpenVINO reads too
+                quant_format=QuantFormat.QDQ,  # the format that OpenVINO reads as well
                 op_types_to_quantize=list(QUANTISED),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -66,7 +66,7 @@ def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b 1 H W"]]) ->
             )
         finally:
             root.setLevel(level)
-        made = onnx.load_model(result)
-    del made.metadata_props[:]
-    made.metadata_props.extend(original.metadata_props)
-    return made.SerializeToString()
+        model = onnx.load_model(quantised)
+    del model.metadata_props[:]
+    model.metadata_props.extend(original.metadata_props)
+    return model.SerializeToString()

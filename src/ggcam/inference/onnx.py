@@ -1,7 +1,6 @@
-"""A classifier as an ONNX file: pixels of the frame in, logits and CAM out, and in its metadata all else one must know.
+"""Classifiers as ONNX files: pixels in, logits and CAMs out, and metadata that say how to use the file.
 
-The file holds the standardisation too: whoever runs it hands over the pixels as they are. ONNX is an extra of this
-package: `pip install ggcam[onnx]`.
+The standardisation of the pixels is part of the graph. Needs the optional packages of `pip install ggcam[onnx]`.
 """
 
 from __future__ import annotations
@@ -24,21 +23,20 @@ from ggcam.errors import ConfigError, WeightsError, join_limited
 from ggcam.models.cam import CAMClassifier
 
 Pixels = Literal["uint8", "uint16"]
-"""Type of the images that a file takes; its largest value is white."""
+"""Type of the images that a file takes; the largest value of the type is white."""
 
 INPUT, OUTPUTS = "image", ("logits", "cam")
-"""Names in the file: (batch, 1, H, W) in; (batch, classes) and (batch, classes, h, w) out."""
+"""Names of the input, shape (batch, 1, H, W), and outputs, shapes (batch, classes) and (batch, classes, h, w)."""
 
 TOLERANCE = 1e-4
-"""By how much an output of the file may differ from torch's, as a share of its largest value (which counts as 1 where
-it is smaller)."""
+"""Maximum difference between an output of the file and torch's, relative to the largest value (but at least to 1)."""
 
 _PREFIX = "ggcam."
-"""Of this package's names in a file's metadata."""
+"""Prefix of this package's keys in a file's metadata."""
 
 
 class _LogitsAndCAM(nn.Module):
-    """The classifier without the features among its outputs: nobody wants them in a file."""
+    """A classifier that returns logits and CAMs only, without the features."""
 
     def __init__(self, model: CAMClassifier):
         super().__init__()
@@ -50,37 +48,41 @@ class _LogitsAndCAM(nn.Module):
 
 
 def check_packages(*names: str, where: object) -> None:
-    """Demand packages of the extra `onnx`.
+    """Check that packages of the extra `onnx` are installed.
+
+    Args:
+        *names: packages to look for.
+        where: option or file that needs them, for the error message.
 
     Raises:
-        ConfigError: one of them is not installed.
+        ConfigError: a package is not installed.
     """
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(
-            f"this needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
             where=where,
             hint="pip install 'ggcam[onnx]'",
         )
 
 
-def onnx_file(
-    model: CAMClassifier, image_size: tuple[int, int], notes: Mapping[str, Any], pixels: Pixels = "uint8"
+def to_onnx(
+    model: CAMClassifier, image_size: tuple[int, int], metadata: Mapping[str, Any], pixels: Pixels = "uint8"
 ) -> bytes:
-    """Write a classifier down as ONNX and compare what ONNX Runtime makes of it with torch.
+    """Convert a classifier to ONNX and check that ONNX Runtime computes the same as torch.
 
     Args:
-        model: on the CPU; it is set to evaluation mode.
-        image_size: height and width of the images in pixels; the batch may have any size.
-        notes: for the file's metadata: name -> whatever JSON can say.
+        model: classifier on the CPU; it is set to evaluation mode.
+        image_size: height and width of the images in pixels; the batch size stays free.
+        metadata: key -> JSON-serialisable value, stored in the file.
         pixels: type of the images.
 
     Returns:
-        The content of the file.
+        Bytes of the ONNX file.
 
     Raises:
-        ConfigError: a package is missing, the network has a part that ONNX lacks, or the file's answers differ from
-            torch's by more than :data:`TOLERANCE`.
+        ConfigError: a package is not installed, ONNX cannot represent the network, or the outputs differ from torch's
+            by more than :data:`TOLERANCE`.
     """
     check_packages("onnx", "onnxscript", "onnxruntime", where="--format onnx")
     network = _LogitsAndCAM(model).eval()
@@ -96,78 +98,91 @@ def onnx_file(
                 output_names=list(OUTPUTS),
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
-    except Exception as error:  # torch raises dozens of kinds
+    except Exception as error:  # torch raises many exception types
         raise ConfigError(
             "this network cannot be written as ONNX",
             where="--format onnx",
             got=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"[:300],
-            hint="choose another backbone, or predict with --engine torch",
+            hint="use another backbone, or predict with --engine torch",
         ) from error
     assert program is not None
     proto = program.model_proto
-    for name, value in {**notes, "pixels": pixels, "size": list(image_size)}.items():
+    for name, value in {**metadata, "pixels": pixels, "size": list(image_size)}.items():
         proto.metadata_props.add(key=_PREFIX + name, value=json.dumps(value))
     content = proto.SerializeToString()
     check_parity(content, model, example)
     return content
 
 
-def read_notes(content: bytes) -> dict[str, Any]:
-    """The metadata that :func:`onnx_file` wrote into a file.
+def read_metadata(content: bytes) -> dict[str, Any]:
+    """Read the metadata that :func:`to_onnx` stored in a file.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        Key -> value; "pixels" and "size" are always there.
 
     Raises:
-        WeightsError: it is no ONNX file, or none of ours.
+        WeightsError: the bytes are not an ONNX file, or not one written by ggcam.
     """
     import onnx
 
     try:
         props = onnx.load_model_from_string(content).metadata_props
-        notes = {
+        metadata = {
             prop.key.removeprefix(_PREFIX): json.loads(prop.value) for prop in props if prop.key.startswith(_PREFIX)
         }
-    except Exception as error:  # protobuf's own kind, which differs between its releases
-        raise WeightsError("this is no ONNX file, or a damaged one", got=f"{error}"[:200]) from error
-    if "pixels" not in notes:
-        raise WeightsError("the ONNX file has no notes of ggcam's", hint="write it with `ggcam export --format onnx`")
-    return notes
+    except Exception as error:  # the exception type of protobuf differs between its releases
+        raise WeightsError("not an ONNX file, or a damaged one", got=f"{error}"[:200]) from error
+    if "pixels" not in metadata:
+        raise WeightsError(
+            "the ONNX file has no metadata of ggcam", hint="write it with `ggcam export RUN --format onnx`"
+        )
+    return metadata
 
 
 def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "b 1 H W"]) -> None:
-    """Demand that ONNX Runtime answers as torch does, on images on which torch itself is sure of its answer.
+    """Check that ONNX Runtime computes the same as torch.
 
-    Of an image unlike those it was trained on, a deep network may make numbers that no two orders of summation agree
-    on, torch's own neither: such an image tells nothing. Four images, because the network was traced with two.
+    On images unlike its training images, a deep network can amplify rounding errors until even two memory layouts of
+    torch disagree. Such images are ignored. Four images are compared, because the network was traced with two.
+
+    Args:
+        content: bytes of the ONNX file.
+        model: classifier that was converted.
+        example: an image batch of the type and size that the file takes; its values are not used.
 
     Raises:
-        ConfigError: it does not, or torch is sure of none.
+        ConfigError: the outputs differ by more than :data:`TOLERANCE`, or torch disagrees with itself on every image.
     """
     import onnxruntime
 
-    image = _trial_images(torch.iinfo(example.dtype).max, *example.shape[2:]).to(example.dtype)
+    image = _test_images(torch.iinfo(example.dtype).max, *example.shape[2:]).to(example.dtype)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     found = session.run(list(OUTPUTS), {INPUT: image.numpy()})
     with torch.inference_mode():
-        ours, again = model(image), deepcopy(model).to(memory_format=torch.channels_last)(image)
-    for name, one, other, theirs in zip(OUTPUTS, ours[:2], again[:2], found, strict=True):
-        largest = one.abs().flatten(1).amax(dim=1)
+        reference, other_layout = model(image), deepcopy(model).to(memory_format=torch.channels_last)(image)
+    for name, expected, repeated, computed in zip(OUTPUTS, reference[:2], other_layout[:2], found, strict=True):
+        largest = expected.abs().flatten(1).amax(dim=1)
         allowed = TOLERANCE * largest.clamp_min(1)
-        sure = (one - other).abs().flatten(1).amax(dim=1) <= allowed / 2
-        difference = (one - torch.from_numpy(theirs)).abs().flatten(1).amax(dim=1)
-        if not sure.any() or not (difference <= allowed)[sure].all():  # so that NaN is refused too
+        stable = (expected - repeated).abs().flatten(1).amax(dim=1) <= allowed / 2
+        difference = (expected - torch.from_numpy(computed)).abs().flatten(1).amax(dim=1)
+        if not stable.any() or not (difference <= allowed)[stable].all():  # this way round, NaN fails as well
             raise ConfigError(
-                f"ONNX Runtime's {name} of this network differ from torch's"
-                if sure.any()
-                else f"this network's {name} hang on the rounding, so that nothing can be compared",
+                f"ONNX Runtime and torch differ in the {name} of this network"
+                if stable.any()
+                else f"the {name} of this network depend on rounding, so the ONNX file cannot be checked",
                 where="--format onnx",
-                expected=f"a difference below {TOLERANCE:g}, or that share of the largest value",
-                got=f"{join_limited([f'{value:.2g}' for value in difference])}, where the largest values are "
+                expected=f"a difference of at most {TOLERANCE:g}, or {TOLERANCE:g} times the largest value",
+                got=f"{join_limited([f'{value:.2g}' for value in difference])}, with largest values of "
                 f"{join_limited([f'{value:.3g}' for value in largest])}",
                 hint="predict with --engine torch",
             )
 
 
-def _trial_images(white: int, height: int, width: int) -> Int64[Tensor, "4 1 {height} {width}"]:
-    """Noise over the whole range and over its ends, and something as smooth as an X-ray."""
+def _test_images(white: int, height: int, width: int) -> Int64[Tensor, "4 1 {height} {width}"]:
+    """Noise over the full range, dark noise, bright noise, and a smooth image like an X-ray."""
     noise = torch.from_numpy(np.random.default_rng(0).integers(0, white + 1, (4, 1, height, width)))
     down, across = (torch.hann_window(side, periodic=False, dtype=torch.float64) for side in (height, width))
     noise[1] //= 4
@@ -178,7 +193,7 @@ def _trial_images(white: int, height: int, width: int) -> Int64[Tensor, "4 1 {he
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter warns of, and logs, what concerns its own developers."""
+    """Silence the exporter, whose warnings and logs are for its developers."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     before = [logger.level for logger in loggers]
     try:

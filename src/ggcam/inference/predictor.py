@@ -148,9 +148,11 @@ class Predictor:
         if batch_size < 1:
             raise ConfigError("the batch size must be at least 1", where="--batch-size", got=batch_size)
         load = partial(_load, framing=self._network.framing)
+        if not len(images):
+            return
         chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
         with ThreadPoolExecutor(thread_count()) as pool:
-            ahead = [pool.submit(load, image) for image in chunks[0]] if chunks else []
+            ahead = [pool.submit(load, image) for image in chunks[0]]
             for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
                 current, ahead = ahead, [pool.submit(load, image) for image in following]
                 yield list(zip(chunk, self._predict([future.result() for future in current]), strict=True))

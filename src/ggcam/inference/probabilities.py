@@ -1,4 +1,4 @@
-"""Run a trained model over images: the best device there is, no gradients, logits and CAM from one pass."""
+"""Class probabilities of image batches, and the choice of the device."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ggcam.errors import ConfigError
-from ggcam.inference.backends import Engine
+from ggcam.inference.engines import Engine
 
 
 class Prediction(NamedTuple):
-    """What the model says of a batch.
+    """Predictions for a batch of b images and k classes, in float32.
 
     Attributes:
-        logits: (b, k).
-        probabilities: (b, k), the softmax of the logits, each row of which sums to 1; or, where an image may have
-            several labels, their sigmoid.
-        cam: (b, k, h, w).
+        logits: shape (b, k).
+        probabilities: shape (b, k): softmax of the logits (rows sum to 1), or their sigmoid if multi-label.
+        cam: shape (b, k, h, w).
     """
 
     logits: Float[np.ndarray, "b k"]
@@ -28,12 +27,12 @@ class Prediction(NamedTuple):
     cam: Float[np.ndarray, "b k h w"]
 
 
-class Predictor:
-    """What an engine computes, with probabilities.
+class BatchPredictor:
+    """Turns the logits of an engine into probabilities.
 
     Args:
-        engine: images -> logits and CAM, in float32 so that an answer does not depend on the hardware.
-        multi_label: an image may belong to several classes, or to none.
+        engine: computes logits and CAMs.
+        multi_label: whether a case may have several labels, or none.
     """
 
     def __init__(self, engine: Engine, multi_label: bool = False):
@@ -41,7 +40,14 @@ class Predictor:
         self.multi_label = multi_label
 
     def __call__(self, image: Shaped[Tensor, "b i H W"]) -> Prediction:
-        """Images (b, channels, H, W), integers or floats in 0..1 -> float32 arrays."""
+        """Predict a batch.
+
+        Args:
+            image: shape (b, channels, H, W), integers over the full range of their type, or floats in 0..1.
+
+        Returns:
+            Logits, probabilities and CAMs.
+        """
         output = self.engine(image)
         logits = torch.from_numpy(output.logits)
         probabilities = logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
@@ -49,26 +55,32 @@ class Predictor:
 
 
 def find_device(name: str | None = None) -> torch.device:
-    """The device of this name; by default a GPU where there is one.
+    """Return the torch device of a name and check that it works.
+
+    Args:
+        name: a torch device, such as "cpu" or "cuda:0"; None for :func:`best_device`.
+
+    Returns:
+        The device.
 
     Raises:
-        ConfigError: this machine has no such device.
+        ConfigError: the device does not exist on this machine.
     """
     try:
         device = torch.device(name or best_device())
-        torch.ones(1, device=device).item()  # torch believes in a device until something shall happen there
+        torch.ones(1, device=device).item()  # torch.device() alone accepts devices that do not exist
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
             f"this machine has no device {name!r}",
             where="--device",
-            expected=f"{best_device()}, say",
+            expected=f"a torch device, such as {best_device()}",
             got=str(error)[:200],
         ) from error
     return device
 
 
 def best_device() -> str:
-    """A CUDA device, Apple's, or the CPU."""
+    """Return "cuda" or "mps" where there is such a GPU, else "cpu"."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

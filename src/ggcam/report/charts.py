@@ -1,4 +1,4 @@
-"""Charts as numbers for an SVG: what `charts.html.j2` draws in the colours of the page, light, dark and printed."""
+"""Charts as SVG coordinates; `charts.html.j2` draws them in the colours of the page."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from jaxtyping import Float
 
 WIDTH, HEIGHT = 340, 270
-"""Of a chart in its own units; the page scales it."""
+"""Size of a chart in SVG units; the page scales it."""
 
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 42
-"""Margins for the axes."""
+"""Margins of the plot area, in SVG units."""
 
 STYLES = 8
-"""Series that colours and dashes tell apart."""
+"""Number of line styles; further series repeat them."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What a side of a chart means.
+    """An axis of a chart.
 
     Attributes:
-        label: what is measured, with its unit.
+        label: name of the quantity, with its unit.
         low: value at the left or lower end.
         high: value at the other end.
-        ticks: values to name.
+        ticks: values with a label.
     """
 
     label: str
@@ -36,35 +36,61 @@ class Axis:
     ticks: tuple[float, ...]
 
     @classmethod
-    def share(cls, label: str) -> Axis:
-        """From 0 to 1."""
+    def zero_to_one(cls, label: str) -> Axis:
+        """Create an axis from 0 to 1.
+
+        Args:
+            label: name of the quantity.
+
+        Returns:
+            The axis.
+        """
         return cls(label, 0.0, 1.0, (0, 0.25, 0.5, 0.75, 1))
 
     @classmethod
-    def around(cls, label: str, values: Sequence[float] | np.ndarray, whole: bool = False, pad: float = 0.05) -> Axis:
-        """An axis that all of the finite values fit on, with round ticks; from 0 to 1 where there is no value.
+    def around(
+        cls, label: str, values: Sequence[float] | np.ndarray, integers: bool = False, pad: float = 0.05
+    ) -> Axis:
+        """Create an axis with round ticks that holds all finite values.
 
         Args:
-            label: of the axis.
-            values: any number of them.
-            whole: only whole numbers are named, such as epochs.
-            pad: room on either side, as a share of the range.
+            label: name of the quantity.
+            values: any number of values; without finite ones the axis goes from 0 to 1.
+            integers: whether to put ticks at integers only, as for epochs.
+            pad: margin at both ends, as a fraction of the range.
+
+        Returns:
+            The axis.
         """
-        known = np.asarray(values, dtype=np.float64)
-        known = known[np.isfinite(known)]
-        if not len(known):
-            return cls.share(label)
-        low, high = float(known.min()), float(known.max())
-        room = pad * (high - low) or 0.5 * abs(high) or 0.5
-        low, high = low - room, high + room
-        return cls(label, low, high, tuple(round_ticks(low, high, whole=whole)))
+        finite = np.asarray(values, dtype=np.float64)
+        finite = finite[np.isfinite(finite)]
+        if not len(finite):
+            return cls.zero_to_one(label)
+        low, high = float(finite.min()), float(finite.max())
+        margin = pad * (high - low) or 0.5 * abs(high) or 0.5
+        low, high = low - margin, high + margin
+        return cls(label, low, high, tuple(round_ticks(low, high, integers=integers)))
 
     def at(self, value: float) -> float:
-        """Where a value lies, 0 to 1 of the way."""
+        """Return the position of a value as a fraction of the axis; 0 is the low end.
+
+        Args:
+            value: any value.
+
+        Returns:
+            The position; outside 0..1 for values off the axis.
+        """
         return (value - self.low) / (self.high - self.low)
 
     def percent(self, value: float) -> str:
-        """The same for SVG and CSS, held between the ends."""
+        """Return the position of a value as a percentage for SVG and CSS, clipped to the axis.
+
+        Args:
+            value: any value.
+
+        Returns:
+            The position, such as "25.00%".
+        """
         return f"{100 * min(max(self.at(value), 0.0), 1.0):.2f}%"
 
 
@@ -73,9 +99,9 @@ class Shape:
     """A path in a chart.
 
     Attributes:
-        kind: line, band or guide (such as what guessing reaches).
-        style: number of its series, which decides its colour and dashes.
-        path: the SVG path.
+        kind: "line", "band" or "guide" (a reference line, such as chance level).
+        style: number of the series, which decides colour and dashes.
+        path: SVG path.
     """
 
     kind: str
@@ -85,7 +111,15 @@ class Shape:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point in a chart; `size` is its radius."""
+    """A dot in a chart.
+
+    Attributes:
+        style: number of the series.
+        x: horizontal position in SVG units.
+        y: vertical position in SVG units.
+        size: radius in SVG units.
+        text: tooltip.
+    """
 
     style: int
     x: float
@@ -99,14 +133,14 @@ class Chart:
     """A chart, ready to be drawn.
 
     Attributes:
-        title: above it.
-        note: below the title, such as an area under the curve.
-        alt_text: what it shows in words, for who does not see it.
-        x: the lower axis.
-        y: the left axis.
-        shapes: from back to front.
-        dots: over them.
-        names: of the series, where there are several.
+        title: title above the chart.
+        note: text beside the title, such as an area under the curve.
+        alt_text: content of the chart in words, for screen readers.
+        x: horizontal axis.
+        y: vertical axis.
+        shapes: lines and bands, from back to front.
+        dots: dots, in front of the shapes.
+        names: style and name of each series, for the key; empty for a single series.
     """
 
     title: str
@@ -122,13 +156,13 @@ class Chart:
 
     @property
     def x_ticks(self) -> Iterator[tuple[float, str]]:
-        """Position and text of each name on the lower axis."""
-        return ((x_of(self.x, value), tick(value)) for value in self.x.ticks)
+        """Position and label of each tick of the horizontal axis."""
+        return ((x_of(self.x, value), tick_label(value)) for value in self.x.ticks)
 
     @property
     def y_ticks(self) -> Iterator[tuple[float, str]]:
-        """Position and text of each name on the left axis."""
-        return ((y_of(self.y, value), tick(value)) for value in self.y.ticks)
+        """Position and label of each tick of the vertical axis."""
+        return ((y_of(self.y, value), tick_label(value)) for value in self.y.ticks)
 
 
 def line(
@@ -141,7 +175,20 @@ def line(
     kind: str = "line",
     steps: bool = False,
 ) -> Shape:
-    """A line through points, broken where a value is not finite; in steps where it holds until the next point."""
+    """Create a line through points, interrupted where y is not finite.
+
+    Args:
+        x_axis: horizontal axis.
+        y_axis: vertical axis.
+        x: shape (p,).
+        y: shape (p,).
+        style: number of the series.
+        kind: "line" or "guide".
+        steps: whether y keeps its value until the next point.
+
+    Returns:
+        The line.
+    """
     parts: list[str] = []
     before: float | None = None
     for x_value, y_value in zip(x.tolist(), y.tolist(), strict=True):
@@ -165,7 +212,19 @@ def band(
     high: Float[np.ndarray, " p"],
     style: int = 0,
 ) -> Shape:
-    """What lies between two lines, where both are finite."""
+    """Create the area between two lines, where both are finite.
+
+    Args:
+        x_axis: horizontal axis.
+        y_axis: vertical axis.
+        x: shape (p,).
+        low: shape (p,), lower line.
+        high: shape (p,), upper line.
+        style: number of the series.
+
+    Returns:
+        The area.
+    """
     known = np.isfinite(low) & np.isfinite(high)
     xs = [x_of(x_axis, value) for value in x[known].tolist()]
     up = [f"{a:.1f} {y_of(y_axis, b):.1f}" for a, b in zip(xs, high[known].tolist(), strict=True)]
@@ -175,25 +234,58 @@ def band(
 
 
 def x_of(axis: Axis, value: float) -> float:
-    """Position from the left edge of a chart."""
+    """Return the horizontal position of a value, in SVG units from the left edge of the chart.
+
+    Args:
+        axis: horizontal axis.
+        value: value on the axis.
+
+    Returns:
+        The position.
+    """
     return LEFT + axis.at(value) * (WIDTH - LEFT - RIGHT)
 
 
 def y_of(axis: Axis, value: float) -> float:
-    """Position from the upper edge of a chart."""
+    """Return the vertical position of a value, in SVG units from the upper edge of the chart.
+
+    Args:
+        axis: vertical axis.
+        value: value on the axis.
+
+    Returns:
+        The position.
+    """
     return HEIGHT - BOTTOM - axis.at(value) * (HEIGHT - TOP - BOTTOM)
 
 
-def tick(value: float) -> str:
-    """A round value as an axis names it."""
+def tick_label(value: float) -> str:
+    """Return the label of a tick.
+
+    Args:
+        value: value of the tick.
+
+    Returns:
+        The label, with a typographic minus sign.
+    """
     return f"{value:g}".replace("-", "−")
 
 
-def round_ticks(low: float, high: float, most: int = 7, whole: bool = False) -> list[float]:
-    """Round values between two ends: multiples of 1, 2 or 5 times a power of ten, about `most` of them."""
-    unit = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(times * unit for times in (1, 2, 5, 10) if (high - low) / (times * unit) <= most * (1 + 1e-9))
-    if whole:
+def round_ticks(low: float, high: float, limit: int = 7, integers: bool = False) -> list[float]:
+    """Return round values between two ends: multiples of 1, 2 or 5 times a power of ten.
+
+    Args:
+        low: lower end.
+        high: upper end, above `low`.
+        limit: approximate maximum number of values.
+        integers: whether to return integers only.
+
+    Returns:
+        The values, in ascending order.
+    """
+    unit = 10.0 ** math.floor(math.log10((high - low) / limit))
+    step = next(factor * unit for factor in (1, 2, 5, 10) if (high - low) / (factor * unit) <= limit * (1 + 1e-9))
+    if integers:
         step = max(1.0, step)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(number * step, 10) for number in range(first, last + 1)]

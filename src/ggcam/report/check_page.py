@@ -1,4 +1,4 @@
-"""A data check on one page: a single HTML file that needs nothing beside it, and no network."""
+"""The page of a data check: a single HTML file that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ import numpy as np
 from ggcam.data.checks.check import DataCheck
 from ggcam.data.checks.pixels import THUMBNAIL_PX
 from ggcam.data.prepared import PreparedData
-from ggcam.report.overlay import cam_overlay, enlarged, png_bytes, stretch_to_uint8
+from ggcam.report.overlay import cam_overlay, enlarge, png_bytes, stretch_to_uint8
 from ggcam.report.render import render, write_page
 
 BINS = 24
-"""Bars of a histogram, at most."""
+"""Maximum number of bars of a histogram."""
 
 MAX_COPIES = 6
-"""Pictures shown of those that come more than once."""
+"""Maximum number of groups of identical images that are shown."""
 
 PICTURE_PX = 320
-"""Longer side of a picture on the page."""
+"""Longer side of an image on the page."""
 
-SPREAD_CELLS = 2.0
-"""Standard deviation of the blur of the gaze of all cases, in its cells."""
+BLUR_CELLS = 2.0
+"""Standard deviation of the Gaussian over the pooled gaze, in cells of a grid of 96."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a histogram: what it counts, how many, and its height as a share of the highest."""
+    """One bar of a histogram.
+
+    Attributes:
+        label: its range.
+        count: number of values in the range.
+        share: height, as a fraction of the highest bar.
+    """
 
     label: str
     count: int
@@ -39,23 +45,28 @@ class Bar:
 
 @dataclass(frozen=True)
 class Copies:
-    """Cases with one picture; its PNG file's content."""
+    """Cases that have the same image.
+
+    Attributes:
+        case_ids: ids of the cases, separated by commas.
+        image: the image, as content of a PNG file.
+    """
 
     case_ids: str
     image: bytes
 
 
 def write_check_page(prepared: PreparedData, check: DataCheck, contact_sheet: bytes, out_html: Path) -> Path:
-    """Write the page of a data check, pictures and all. Its folder is made if need be.
+    """Write the page of a data check, with the pictures inside.
 
     Args:
-        prepared: what was checked.
-        check: what was found.
-        contact_sheet: PNG file's content.
-        out_html: where to write.
+        prepared: the prepared folder.
+        check: results of the check.
+        contact_sheet: contact sheet, as content of a PNG file.
+        out_html: file to write; its folder is created if missing.
 
     Returns:
-        The path written.
+        `out_html`.
     """
     page = render(
         "check.html.j2",
@@ -66,8 +77,8 @@ def write_check_page(prepared: PreparedData, check: DataCheck, contact_sheet: by
         check=check,
         counts=histogram(check.counts),
         durations=histogram(check.durations_s, digits=2),
-        everything=_pooled(prepared, check),
-        copies=[_shown(prepared, group) for group in check.copies[:MAX_COPIES]],
+        pooled=_pooled(prepared, check),
+        copies=[_copies(prepared, group) for group in check.copies[:MAX_COPIES]],
         contact_sheet=contact_sheet,
     )
     write_page(page, out_html)
@@ -75,11 +86,14 @@ def write_check_page(prepared: PreparedData, check: DataCheck, contact_sheet: by
 
 
 def histogram(values: np.ndarray, digits: int = 0) -> list[Bar]:
-    """Bars over equal ranges up to the 99th percentile, the last one with all beyond; none for no values.
+    """Count values in equal ranges up to the 99th percentile; the last one includes all values beyond.
 
     Args:
-        values: finite, >= 0.
-        digits: decimals of a range's bounds.
+        values: finite values, >= 0.
+        digits: decimals of the bounds of a range; 0 for integers.
+
+    Returns:
+        The bars; none without values.
     """
     if not len(values):
         return []
@@ -93,24 +107,24 @@ def histogram(values: np.ndarray, digits: int = 0) -> list[Bar]:
 
 
 def _pooled(prepared: PreparedData, check: DataCheck) -> list[tuple[str, bytes]]:
-    """The mean image, with the gaze of all cases on it, and with that gaze transposed."""
+    """Return title and PNG of the mean image: plain, with the gaze of all cases, and with that gaze transposed."""
     heights, widths = (prepared.cases[name].to_numpy() for name in ("raw_height_px", "raw_width_px"))
-    tall = float(np.median(heights / widths))
-    size = (PICTURE_PX, round(PICTURE_PX * tall)) if tall < 1 else (round(PICTURE_PX / tall), PICTURE_PX)
+    aspect = float(np.median(heights / widths))
+    size = (PICTURE_PX, round(PICTURE_PX * aspect)) if aspect < 1 else (round(PICTURE_PX / aspect), PICTURE_PX)
     mean = cv2.resize(check.mean_image.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
     mean = np.clip(mean, 0, 255).astype(np.uint8)
     if not check.gaze_sum.any():
-        return [("Mean of all images", png_bytes(mean))]
-    spread = cv2.GaussianBlur(check.gaze_sum, (0, 0), SPREAD_CELLS * THUMBNAIL_PX / 96)
+        return [("Mean image", png_bytes(mean))]
+    smooth = cv2.GaussianBlur(check.gaze_sum, (0, 0), BLUR_CELLS * THUMBNAIL_PX / 96)
     return [
-        ("Mean of all images", png_bytes(mean)),
-        ("with the gaze of all cases", png_bytes(cam_overlay(mean, spread))),
-        ("and if x and y were exchanged", png_bytes(cam_overlay(mean, spread.T))),
+        ("Mean image", png_bytes(mean)),
+        ("With the gaze of all cases", png_bytes(cam_overlay(mean, smooth))),
+        ("With x and y of the gaze swapped", png_bytes(cam_overlay(mean, smooth.T))),
     ]
 
 
-def _shown(prepared: PreparedData, group: Sequence[str]) -> Copies:
+def _copies(prepared: PreparedData, group: Sequence[str]) -> Copies:
     image = stretch_to_uint8(prepared.read_image(group[0]))
-    times = PICTURE_PX / 2 / max(image.shape)
-    small = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_AREA) if times < 1 else image
-    return Copies(", ".join(group), png_bytes(enlarged(small, 64)))
+    scale = PICTURE_PX / 2 / max(image.shape)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    return Copies(", ".join(group), png_bytes(enlarge(small, 64)))

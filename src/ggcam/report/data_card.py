@@ -1,4 +1,4 @@
-"""The card of a data set: where its cases come from, how many there are, what was left out, what gaze covers."""
+"""The data card: source of the cases, their number by class and split, gaze, and what preparation left out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ggcam.data.summary import summary_table
 
 @dataclass(frozen=True)
 class DataCard:
-    """What is known of a prepared folder.
+    """Summary of a prepared folder.
 
     Attributes:
-        facts: name -> words.
-        head: of the table of cases.
-        rows: of it.
-        dropped: reason -> how many records, fixations or regions were left out.
+        facts: name -> text.
+        head: head of the table of cases by class.
+        rows: rows of the table.
+        dropped: reason -> number of records, fixations or regions that preparation left out.
     """
 
     facts: dict[str, str]
@@ -28,7 +28,14 @@ class DataCard:
 
 
 def data_card(data: PreparedData) -> DataCard:
-    """Read off the tables; no pixel is looked at."""
+    """Summarise a prepared folder from its tables, without reading images.
+
+    Args:
+        data: the prepared folder.
+
+    Returns:
+        The summary.
+    """
     cases, readings = len(data), [reading for of_case in data.readings.values() for reading in of_case]
     split = data.meta.get("split", {})
     facts = {
@@ -36,23 +43,25 @@ def data_card(data: PreparedData) -> DataCard:
         "Frame": f"{data.frame} px, {data.meta.get('bits', 8)} bits",
         "Split": str(split.get("how", "unknown")) + (f", seed {split['seed']}" if "seed" in split else ""),
         "Cases with gaze": _share(int(data.cases["has_gaze"].to_numpy().sum()), cases),
-        "Cases with a finding marked": _share(sum(_marked(data, str(name)) for name in data.cases["case_id"]), cases),
+        "Cases with marked findings": _share(
+            sum(_has_finding(data, str(case_id)) for case_id in data.cases["case_id"]), cases
+        ),
     }
     if overlap := split.get("patients_in_several_splits"):
-        facts["Patients in several splits"] = f"{overlap:,}: results may be too good"
+        facts["Patients in several splits"] = f"{overlap:,}; results may be too optimistic"
     if readings:
         several = sum(len(of_case) > 1 for of_case in data.readings.values())
         facts |= {
-            "Readings": f"{len(readings):,}" + (f", {several:,} cases have several" if several else ""),
-            "Fixations a reading": f"{np.median([len(each) for each in readings]):.0f} (median)",
-            "Dwell a reading": f"{np.median([each.total_s for each in readings]):.1f} s (median)",
+            "Readings": f"{len(readings):,}" + (f"; {several:,} cases have several" if several else ""),
+            "Fixations per reading": f"{np.median([len(each) for each in readings]):.0f} (median)",
+            "Fixation time per reading": f"{np.median([each.total_s for each in readings]):.1f} s (median)",
         }
     head, *rows = summary_table(data)
     dropped = {str(reason): int(number) for reason, number in data.meta.get("dropped", {}).items()}
     return DataCard(facts, head, tuple(rows), dropped)
 
 
-def _marked(data: PreparedData, case_id: str) -> bool:
+def _has_finding(data: PreparedData, case_id: str) -> bool:
     return any(region.is_finding for region in data.boxes.get(case_id, ()))
 
 

@@ -1,17 +1,17 @@
-"""The gallery of a run: which cases it shows, and each one's layers."""
+"""The gallery of a run: which cases it shows, and the layers of each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int, Shaped
 
 from ggcam.data.case import Frame
 from ggcam.data.prepared import PreparedData
-from ggcam.data.stratify import strata
-from ggcam.metrics.saliency import correlation
+from ggcam.data.stratify import assign_strata
 from ggcam.report.cases import CaseReader, CaseView, PredictionTable
 from ggcam.report.layers import (
     GAZE_COLOUR_MAP,
@@ -25,25 +25,28 @@ from ggcam.report.layers import (
 )
 
 MAX_CASES = 40
-"""Gallery cases, at most."""
+"""Maximum number of cases in the gallery."""
 
 MAX_CLASSES = 14
-"""Classes whose CAM a case is shown with, at most: the true ones, and the most probable of the others."""
+"""Maximum number of CAMs per case: those of the true classes, and of the most probable other ones."""
 
-NO_LABEL = "none of the labels"
-"""Where a case may have several labels, one that has none."""
+NO_LABEL = "no label"
+"""Shown for a case without labels, in multi-label data."""
+
+AGREEMENT_METRIC = "gaze_agreement/cc/cam"
+"""Column of case_metrics.parquet: Pearson correlation of the CAM of the true class with the gaze map."""
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """What the network says of one class of a case.
+    """The prediction for one class of a case.
 
     Attributes:
-        number: of the class.
-        name: of the class.
+        number: index of the class.
+        name: name of the class.
         probability: 0 to 1.
         truth: "true", "absent" or "unknown".
-        cam: the layer.
+        cam: CAM as a layer.
     """
 
     number: int
@@ -55,30 +58,30 @@ class ClassMap:
 
 @dataclass(frozen=True)
 class GalleryCase:
-    """One case as the gallery shows it.
+    """One case of the gallery.
 
     Attributes:
-        name: such as the case's id.
-        right: whether the answer is.
-        truth: names of its true classes; none where it has no label.
+        name: id of the case.
+        correct: whether the prediction is correct.
+        truth: names of its true classes; empty for a case without labels.
         predicted: name of the most probable class.
-        probability: of that class.
-        truth_probability: probability that the truth got: the lower, the worse.
-        agreement: correlation of the CAM that is shown first with the gaze map, -1 to 1; None without gaze.
-        shown: number of the class whose CAM is shown first.
-        classes: its CAMs.
-        frame: size of the coordinates of all marks.
+        probability: probability of that class.
+        truth_probability: probability of the true class; the lower, the worse the prediction.
+        agreement: correlation with the gaze map of the CAM shown first, -1 to 1; None where it was not measured.
+        shown: index of the class whose CAM is shown first.
+        classes: predictions and CAMs by class.
+        frame: size of the image in which all marks are given.
         xray: the image.
-        gaze: the gaze map; None without gaze.
-        scanpaths: one a reading.
-        fixations: number of them.
+        gaze: gaze map as a layer; None without gaze.
+        scanpaths: one per reading.
+        fixations: number of fixations.
         dwell_s: sum of their durations.
-        findings: outlines.
+        findings: outlines of the findings.
         markers: outlines of simulated shortcuts.
     """
 
     name: str
-    right: bool
+    correct: bool
     truth: tuple[str, ...]
     predicted: str
     probability: float
@@ -96,25 +99,44 @@ class GalleryCase:
     markers: tuple[RegionMark, ...] = ()
 
 
-def gallery_cases(shown: CaseReader, data: PreparedData, predicted: PredictionTable) -> tuple[GalleryCase, ...]:
-    """Up to `MAX_CASES` cases of the run, the worst first: see `chosen_cases`."""
-    group = strata(predicted.truth)
+def gallery_cases(
+    reader: CaseReader, data: PreparedData, predicted: PredictionTable, case_metrics: pd.DataFrame
+) -> tuple[GalleryCase, ...]:
+    """Choose up to `MAX_CASES` cases of a run with :func:`choose_cases`, and build their layers.
+
+    Args:
+        reader: reads the cases.
+        data: prepared folder that the cases belong to.
+        predicted: predictions of all evaluated cases.
+        case_metrics: content of case_metrics.parquet, which has the agreement with gaze.
+
+    Returns:
+        The cases, worst prediction first.
+    """
+    group, agreement = assign_strata(predicted.truth), _agreement(case_metrics)
     return tuple(
-        _case(predicted, row, int(group[row]), shown[str(predicted.case_ids[row])], data.frame)
-        for row in chosen_cases(predicted.truth_probability, group, MAX_CASES)
+        _case(predicted, row, int(group[row]), reader[str(predicted.case_ids[row])], data.frame, agreement)
+        for row in choose_cases(predicted.truth_probability, group, MAX_CASES)
     )
 
 
-def chosen_cases(truth_probability: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"], most: int) -> list[int]:
-    """Rows to show, the least certain of the truth first.
+def choose_cases(truth_probability: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"], limit: int) -> list[int]:
+    """Choose cases from every group: half of them its worst, the others evenly spaced from there to its best.
 
-    Every group gets the same number, as far as it has so many: half of them its worst, the others evenly spaced from
-    there to its best, so that what is shown is not failures alone.
+    Every group gets the same number of cases, as far as it has enough.
+
+    Args:
+        truth_probability: shape (n,), probability of the true class.
+        group: shape (n,), group of each case, such as its class.
+        limit: maximum number of cases.
+
+    Returns:
+        Rows of the chosen cases, lowest probability first.
     """
     chosen: list[int] = []
     sizes = sorted((int((group == each).sum()), int(each)) for each in np.unique(group))
     for number, (size, each) in enumerate(sizes):
-        quota = min(size, (most - len(chosen)) // (len(sizes) - number))
+        quota = min(size, (limit - len(chosen)) // (len(sizes) - number))
         rows = np.flatnonzero(group == each)
         rows = rows[np.argsort(truth_probability[rows], kind="stable")]
         worst, rest = rows[: quota // 2], rows[quota // 2 :]
@@ -123,43 +145,56 @@ def chosen_cases(truth_probability: Float[np.ndarray, " n"], group: Int[np.ndarr
     return sorted(chosen, key=lambda row: (truth_probability[row], row))
 
 
-def _case(predicted: PredictionTable, row: int, group: int, shown: CaseView, frame: Frame) -> GalleryCase:
+def _agreement(case_metrics: pd.DataFrame) -> Mapping[tuple[str, str | None], float]:
+    """Map case and label (None in single-label data) to the correlation of CAM and gaze, where it was measured."""
+    if AGREEMENT_METRIC not in case_metrics:
+        return {}
+    measured = case_metrics.loc[case_metrics[AGREEMENT_METRIC].notna()]
+    labels = measured["label"] if "label" in measured else [None] * len(measured)
+    return dict(zip(zip(measured["case_id"], labels, strict=True), measured[AGREEMENT_METRIC].tolist(), strict=True))
+
+
+def _case(
+    predicted: PredictionTable,
+    row: int,
+    group: int,
+    view: CaseView,
+    frame: Frame,
+    agreement: Mapping[tuple[str, str | None], float],
+) -> GalleryCase:
     probabilities, truth, names = predicted.probabilities[row], predicted.truth[row], predicted.class_names
     top = int(probabilities.argmax())
-    first = group if group < len(names) else top
-    agreement = None
-    if shown.gaze is not None:
-        found = float(correlation(shown.cam[first][None].astype(np.float64), shown.gaze[None].astype(np.float64))[0])
-        agreement = found if np.isfinite(found) else None
+    shown = group if group < len(names) else top
+    case_id = str(predicted.case_ids[row])
     return GalleryCase(
-        name=str(predicted.case_ids[row]),
-        right=bool(predicted.right[row]),
+        name=case_id,
+        correct=bool(predicted.correct[row]),
         truth=tuple(name for name, value in zip(names, truth, strict=True) if value == 1),
         predicted=names[top],
         probability=float(probabilities[top]),
         truth_probability=float(predicted.truth_probability[row]),
-        agreement=agreement,
-        shown=first,
+        agreement=agreement.get((case_id, names[shown] if predicted.multi_label else None)),
+        shown=shown,
         classes=tuple(
-            ClassMap(k, names[k], float(probabilities[k]), _word(truth[k]), map_layer(shown.cam[k]))
-            for k in _mapped(probabilities, truth)
+            ClassMap(k, names[k], float(probabilities[k]), _truth_word(truth[k]), map_layer(view.cam[k]))
+            for k in _shown_classes(probabilities, truth)
         ),
         frame=frame,
-        xray=xray(shown.image),
-        gaze=map_layer(shown.fine_gaze, GAZE_COLOUR_MAP) if shown.fine_gaze is not None else None,
-        scanpaths=tuple(scanpath(reading, frame) for reading in shown.readings),
-        fixations=sum(len(reading) for reading in shown.readings),
-        dwell_s=sum(reading.total_s for reading in shown.readings),
-        findings=region_marks(shown.findings, frame),
-        markers=region_marks(shown.markers, frame),
+        xray=xray(view.image),
+        gaze=map_layer(view.fine_gaze, GAZE_COLOUR_MAP) if view.fine_gaze is not None else None,
+        scanpaths=tuple(scanpath(reading, frame) for reading in view.readings),
+        fixations=sum(len(reading) for reading in view.readings),
+        dwell_s=sum(reading.total_s for reading in view.readings),
+        findings=region_marks(view.findings, frame),
+        markers=region_marks(view.markers, frame),
     )
 
 
-def _mapped(probabilities: Shaped[np.ndarray, " k"], truth: Shaped[np.ndarray, " k"]) -> Sequence[int]:
-    """Classes to show, in their order."""
+def _shown_classes(probabilities: Shaped[np.ndarray, " k"], truth: Shaped[np.ndarray, " k"]) -> Sequence[int]:
+    """Choose the true and the most probable classes, and return them in order."""
     order = np.argsort(-(probabilities + 2 * (truth == 1)), kind="stable")
     return sorted(order[:MAX_CLASSES].tolist())
 
 
-def _word(truth: float) -> str:
+def _truth_word(truth: float) -> str:
     return "unknown" if np.isnan(truth) else "true" if truth == 1 else "absent"

@@ -1,4 +1,4 @@
-"""The layers of a case's picture, each sent once and laid over each other by the browser."""
+"""Layers of a case in the gallery: X-ray, maps, scanpaths and regions, which the browser overlays."""
 
 from __future__ import annotations
 
@@ -16,39 +16,44 @@ from ggcam.gaze.fixations import Fixations
 from ggcam.report.overlay import COLOUR_MAP, png_bytes, stretch_to_uint8, unit_range
 
 GAZE_COLOUR_MAP = "viridis"
-"""Another one than the CAM's, so that the two are never mistaken for each other; even and safe for the colour-blind."""
+"""Differs from the CAM's, so that the two are not confused; perceptually uniform and safe for colour-blind readers."""
 
 LOSSLESS_PX = 256
-"""Images of this longer side or less are sent as PNG: a JPEG would blur what little there is."""
+"""Images up to this longer side are stored as PNG: JPEG would blur them."""
 
-LONGEST_PX = 768
-"""Longer side of an X-ray on the page, at most."""
+MAX_SIDE_PX = 768
+"""Maximum longer side of an X-ray on the page."""
 
 MAX_BYTES = 110_000
-"""Of one X-ray on the page. Forty of them, with fourteen maps each, make a page of less than 10 MB."""
+"""Maximum size of an X-ray on the page; a page of 40 cases with 14 maps each stays below 10 MB."""
 
 QUALITIES = (90, 82, 72, 60, 45, 30)
-"""Of the JPEG; the first one that is small enough."""
+"""JPEG qualities to try, until the file is small enough."""
 
-LEVELS = 64
-"""Steps of a map's colours: few make small files, and more are not seen."""
+MAP_COLOURS = 64
+"""Number of colours of a map; more would not be visible."""
 
 MAX_CELLS = 64
-"""Of a map's longer side."""
+"""Maximum number of cells along the longer side of a map."""
 
-LINES = 28
-"""Lines of text that an image is high."""
+LINES_PER_IMAGE = 28
+"""Height of an image, in lines of text."""
 
-LETTER = 0.55
-"""Width of a letter, as a share of a line, at a guess."""
+LETTER_WIDTH = 0.55
+"""Approximate width of a letter, as a fraction of the line height."""
 
-STOPS = 9
-"""Colours named of a legend."""
+LEGEND_COLOURS = 9
+"""Number of colours in a legend."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file's content and kind, such as "png"."""
+    """An encoded image.
+
+    Attributes:
+        content: content of the file.
+        kind: file format, such as "png".
+    """
 
     content: bytes
     kind: str
@@ -56,7 +61,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class FixationMark:
-    """A fixation as a circle in the frame; its area grows with its duration."""
+    """A fixation as a circle in the frame; its area is proportional to the duration."""
 
     x_px: float
     y_px: float
@@ -67,7 +72,7 @@ class FixationMark:
 
 @dataclass(frozen=True)
 class Scanpath:
-    """One reading's fixations, joined in order of time by the SVG path `line`."""
+    """Fixations of one reading, joined in order of time by the SVG path `line`."""
 
     line: str
     marks: tuple[FixationMark, ...]
@@ -75,7 +80,7 @@ class Scanpath:
 
 @dataclass(frozen=True)
 class RegionMark:
-    """The outline of a region in the frame, where its name begins or ends, and whether there is room for it."""
+    """The outline of a region in the frame, the position of its name, and whether there is room for the name."""
 
     name: str
     kind: str
@@ -90,13 +95,20 @@ class RegionMark:
 
 
 def xray(image: np.ndarray) -> Picture:
-    """An X-ray for the page: small ones without loss, large ones brought to `LONGEST_PX` and `MAX_BYTES`."""
+    """Encode an X-ray for the page: small ones as PNG, large ones as JPEG within `MAX_SIDE_PX` and `MAX_BYTES`.
+
+    Args:
+        image: shape (H, W), uint8 or uint16.
+
+    Returns:
+        The encoded image.
+    """
     grey = stretch_to_uint8(image)
     longer = max(grey.shape)
     if longer <= LOSSLESS_PX:
         return Picture(png_bytes(grey), "png")
-    if longer > LONGEST_PX:
-        size = (round(grey.shape[1] * LONGEST_PX / longer), round(grey.shape[0] * LONGEST_PX / longer))
+    if longer > MAX_SIDE_PX:
+        size = (round(grey.shape[1] * MAX_SIDE_PX / longer), round(grey.shape[0] * MAX_SIDE_PX / longer))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     content = b""
     for quality in QUALITIES:
@@ -109,30 +121,53 @@ def xray(image: np.ndarray) -> Picture:
 
 
 def map_layer(values: Float[np.ndarray, "h w"], colour_map: str = COLOUR_MAP) -> Picture:
-    """A map on its own grid, a pixel a cell, from its lowest value (transparent) to its highest (opaque)."""
+    """Encode a map with one pixel per cell, from its lowest value (transparent) to its highest (opaque).
+
+    Args:
+        values: shape (h, w), any range; maps finer than `MAX_CELLS` are reduced.
+        colour_map: name of a colour map of matplotlib.
+
+    Returns:
+        The encoded map.
+    """
     longer = max(values.shape)
     if longer > MAX_CELLS:
         rows, columns = (max(1, round(cells * MAX_CELLS / longer)) for cells in values.shape)
         values = cv2.resize(values, (columns, rows), interpolation=cv2.INTER_AREA)
-    steps = np.rint(unit_range(values.astype(np.float64)) * (LEVELS - 1)).astype(np.uint8)
+    steps = np.rint(unit_range(values.astype(np.float64)) * (MAP_COLOURS - 1)).astype(np.uint8)
     image = Image.fromarray(steps, "P")
-    image.putpalette(_colours(colour_map, LEVELS).tobytes())
+    image.putpalette(_colours(colour_map, MAP_COLOURS).tobytes())
     buffer = BytesIO()
-    alpha = np.rint(np.linspace(0, 255, LEVELS)).astype(np.uint8).tobytes()
+    alpha = np.rint(np.linspace(0, 255, MAP_COLOURS)).astype(np.uint8).tobytes()
     image.save(buffer, "PNG", optimize=True, transparency=alpha)
     return Picture(buffer.getvalue(), "png")
 
 
 def legend(colour_map: str) -> str:
-    """Colours of a map from its lowest to its highest value, as CSS."""
-    return ", ".join(_hex(colour) for colour in _colours(colour_map, STOPS))
+    """Return the colours of a map from its lowest to its highest value, for a CSS gradient.
+
+    Args:
+        colour_map: name of a colour map of matplotlib.
+
+    Returns:
+        Comma-separated colours.
+    """
+    return ", ".join(_hex(colour) for colour in _colours(colour_map, LEGEND_COLOURS))
 
 
 def scanpath(reading: Fixations, frame: Frame) -> Scanpath:
-    """A reading as circles from dark (early) to light (late), joined by a line."""
-    longest = min(frame.height_px, frame.width_px) / 36
-    share = np.sqrt(reading.duration_s / max(float(reading.duration_s.max(initial=0)), 1e-9))
-    radius = np.maximum(longest * share, longest / 6)
+    """Build the scanpath of a reading: circles from dark (early) to light (late), joined by a line.
+
+    Args:
+        reading: fixations in pixels of the frame, in order of time.
+        frame: size of the image.
+
+    Returns:
+        The scanpath.
+    """
+    max_radius = min(frame.height_px, frame.width_px) / 36
+    relative = np.sqrt(reading.duration_s / max(float(reading.duration_s.max(initial=0)), 1e-9))
+    radius = np.maximum(max_radius * relative, max_radius / 6)
     colours = _colours("magma", max(len(reading), 1), low=0.35)
     points = [f"{x:.1f} {y:.1f}" for x, y in zip(reading.x_px, reading.y_px, strict=True)]
     marks = tuple(
@@ -148,19 +183,34 @@ def scanpath(reading: Fixations, frame: Frame) -> Scanpath:
     return Scanpath("M" + "L".join(points) if points else "", marks)
 
 
-def line_px(frame: Frame) -> float:
-    """Height of a line of text, in pixels of the frame."""
-    return max(frame.height_px, frame.width_px) / LINES
+def line_height_px(frame: Frame) -> float:
+    """Return the height of a line of text.
+
+    Args:
+        frame: size of the image.
+
+    Returns:
+        Height in pixels of the frame.
+    """
+    return max(frame.height_px, frame.width_px) / LINES_PER_IMAGE
 
 
 def region_marks(regions: Sequence[Region], frame: Frame) -> tuple[RegionMark, ...]:
-    """Outlines of regions; a name that would lie on another one is not written."""
-    line = line_px(frame)
+    """Build the outlines of regions; a name that would overlap an earlier one is not written.
+
+    Args:
+        regions: regions in pixels of the frame.
+        frame: size of the image.
+
+    Returns:
+        One mark per region.
+    """
+    line = line_height_px(frame)
     marks: list[RegionMark] = []
     taken: list[tuple[float, float, float]] = []
     for region in regions:
         mark = _region_mark(region, frame, line)
-        width = len(region.name) * line * LETTER
+        width = len(region.name) * line * LETTER_WIDTH
         left = mark.text_x_px - (width if mark.anchor == "end" else 0)
         free = all(left > end or left + width < start or abs(mark.text_y_px - y) > line for start, end, y in taken)
         if free:
@@ -184,7 +234,7 @@ def _region_mark(region: Region, frame: Frame, line: float) -> RegionMark:
 
 
 def _colours(colour_map: str, count: int, low: float = 0.0) -> np.ndarray:
-    """Colours along a map, uint8, shape (count, 3)."""
+    """Return colours along a colour map, uint8, shape (count, 3)."""
     from matplotlib import colormaps
 
     return np.rint(255 * colormaps[colour_map](np.linspace(low, 1, count))[:, :3]).astype(np.uint8)

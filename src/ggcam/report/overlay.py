@@ -1,4 +1,4 @@
-"""Images with something drawn on them: a CAM, a scanpath, regions; as RGB arrays, and as PNG."""
+"""Draw CAMs, scanpaths and regions on images, as RGB arrays, and write them as PNG files."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ from ggcam.gaze.fixations import Fixations
 RGB = UInt8[np.ndarray, "H W 3"]
 Colour = tuple[int, int, int]
 
-# Okabe and Ito's palette: told apart by the colour-blind too, and bright enough for an X-ray.
+# Okabe and Ito's palette, safe for colour-blind readers and bright enough for an X-ray.
 ORANGE: Colour = (230, 159, 0)
 SKY: Colour = (86, 180, 233)
 YELLOW: Colour = (240, 228, 66)
 
 COLOUR_MAP = "inferno"
-"""Perceptually even and readable by the colour-blind; its dark end fades into the X-ray."""
+"""Perceptually uniform and safe for colour-blind readers; its dark end blends into the X-ray."""
 
 
 def stretch_to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W"]:
-    """An X-ray as 8-bit grey: 8 bits unchanged, 16 bits stretched between the 0.5th and 99.5th percentile."""
+    """Convert a grey image to 8 bits for display.
+
+    Args:
+        image: shape (H, W).
+
+    Returns:
+        An 8-bit image unchanged; any other one stretched between its 0.5th and 99.5th percentile.
+    """
     if image.dtype == np.uint8:
         return image
     low, high = np.percentile(image, [0.5, 99.5])
@@ -35,14 +42,29 @@ def stretch_to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W"]:
 
 
 def to_rgb(image: np.ndarray) -> RGB:
-    """A grey image of 8 or 16 bits as RGB, shape (H, W, 3)."""
-    return np.repeat(stretch_to_uint8(image)[:, :, None], 3, axis=2)
+    """Convert a grey image of 8 or 16 bits to RGB.
+
+    Args:
+        image: shape (H, W); or RGB already, shape (H, W, 3), uint8.
+
+    Returns:
+        uint8, shape (H, W, 3).
+    """
+    return image if image.ndim == 3 else np.repeat(stretch_to_uint8(image)[:, :, None], 3, axis=2)
 
 
 def unit_range(
     values: Float[np.ndarray, "h w"], percentiles: tuple[float, float] = (0, 100)
 ) -> Float[np.ndarray, "h w"]:
-    """Values moved to 0..1 between two percentiles of the finite ones; 0 where not finite, 0 throughout if constant."""
+    """Scale values to 0..1 between two percentiles of the finite ones.
+
+    Args:
+        values: shape (h, w).
+        percentiles: the percentiles that become 0 and 1; values beyond are clipped.
+
+    Returns:
+        Shape (h, w): 0 where a value is not finite, and 0 everywhere if the percentiles are equal.
+    """
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros_like(values)
@@ -59,16 +81,16 @@ def cam_overlay(
     percentiles: tuple[float, float] = (0, 100),
     opacity: float = 0.65,
 ) -> RGB:
-    """A CAM, or any map on a grid, laid over its image.
+    """Lay a CAM, or any other map on a grid, over its image.
 
-    The map is scaled to 0..1 between the percentiles, brought to the image's size (cubic), coloured, and mixed in
-    with an alpha that grows with its value: where it is low, the X-ray is as it was. A constant map, and cells that
-    are not finite, leave the image untouched.
+    The map is scaled to 0..1 between the percentiles, resized to the image (cubic), coloured, and blended with an alpha
+    proportional to its value, so the X-ray stays visible where the map is low. Constant maps and cells that are not
+    finite are transparent.
 
     Args:
         image: shape (H, W), uint8 or uint16.
-        cam: shape (h, w), any range; its grid spans the whole image.
-        percentiles: of the map's cells, that become 0 and 1.
+        cam: shape (h, w), any range; the grid spans the whole image.
+        percentiles: percentiles of the map that become 0 and 1.
         opacity: alpha of the highest value, 0 to 1.
 
     Returns:
@@ -85,16 +107,19 @@ def cam_overlay(
     return np.rint((1 - alpha) * to_rgb(image) + alpha * coloured).astype(np.uint8)
 
 
-def draw_scanpath(canvas: RGB, fixations: Fixations, *, longest_px: float | None = None) -> RGB:
-    """A copy of the image with fixations as circles, joined in order of time.
+def draw_scanpath(canvas: RGB, fixations: Fixations, *, max_radius_px: float | None = None) -> RGB:
+    """Draw fixations as circles, joined in order of time, on a copy of an image.
 
-    A circle's area grows with its fixation's duration. The path runs from blue (early) through to yellow (late);
-    circles lie over lines. Fixations off the image are drawn as far as they reach in.
+    The area of a circle is proportional to the duration of its fixation. Colours run from blue (early) to yellow
+    (late). Circles are drawn over lines; fixations off the image are clipped.
 
     Args:
         canvas: shape (H, W, 3).
-        fixations: in pixels of this image, in order of time.
-        longest_px: radius of the longest fixation's circle; by default a thirtieth of the image's shorter side.
+        fixations: fixations in pixels of the image, in order of time.
+        max_radius_px: radius of the longest fixation; None for a thirtieth of the image's shorter side.
+
+    Returns:
+        uint8, shape (H, W, 3).
     """
     from matplotlib import colormaps
 
@@ -102,14 +127,14 @@ def draw_scanpath(canvas: RGB, fixations: Fixations, *, longest_px: float | None
     if not len(fixations):
         return drawn
     side = min(canvas.shape[:2])
-    longest = side / 30 if longest_px is None else longest_px
-    radius = longest * np.sqrt(fixations.duration_s / max(fixations.duration_s.max(), 1e-9))
-    age = np.linspace(0, 1, len(fixations))
-    colours = [tuple(int(v) for v in rgb) for rgb in 255 * colormaps["plasma"](age)[:, :3]]
-    thick = max(1, round(side / 400))
-    points = _fine(fixations.x_px, fixations.y_px)
+    max_radius = side / 30 if max_radius_px is None else max_radius_px
+    radius = max_radius * np.sqrt(fixations.duration_s / max(fixations.duration_s.max(), 1e-9))
+    order = np.linspace(0, 1, len(fixations))
+    colours = [tuple(int(v) for v in rgb) for rgb in 255 * colormaps["plasma"](order)[:, :3]]
+    line_width = max(1, round(side / 400))
+    points = _to_fixed_point(fixations.x_px, fixations.y_px)
     for colour, start, end in zip(colours[1:], points[:-1], points[1:], strict=True):
-        cv2.line(drawn, start, end, colour, thick, cv2.LINE_AA, shift=_SHIFT)
+        cv2.line(drawn, start, end, colour, line_width, cv2.LINE_AA, shift=_SHIFT)
     for colour, centre, r in zip(colours, points, radius, strict=True):
         size = max(1, round(float(r) * 2**_SHIFT))
         cv2.circle(drawn, centre, size, colour, -1, cv2.LINE_AA, shift=_SHIFT)
@@ -118,44 +143,79 @@ def draw_scanpath(canvas: RGB, fixations: Fixations, *, longest_px: float | None
 
 
 def draw_regions(canvas: RGB, regions: Sequence[Region], colour: Colour = SKY) -> RGB:
-    """A copy of the image with the outlines of boxes and ellipses, given in pixels of this image."""
+    """Draw the outlines of boxes and ellipses on a copy of an image.
+
+    Args:
+        canvas: shape (H, W, 3).
+        regions: regions in pixels of the image.
+        colour: RGB colour of the outlines.
+
+    Returns:
+        uint8, shape (H, W, 3).
+    """
     drawn = canvas.copy()
-    thick = max(1, round(min(canvas.shape[:2]) / 200))
+    line_width = max(1, round(min(canvas.shape[:2]) / 200))
     for region in regions:
-        corners = _fine(np.array([region.x0_px, region.x1_px]), np.array([region.y0_px, region.y1_px]))
+        corners = _to_fixed_point(np.array([region.x0_px, region.x1_px]), np.array([region.y0_px, region.y1_px]))
         if region.kind == "box":
-            cv2.rectangle(drawn, corners[0], corners[1], colour, thick, cv2.LINE_AA, shift=_SHIFT)
+            cv2.rectangle(drawn, corners[0], corners[1], colour, line_width, cv2.LINE_AA, shift=_SHIFT)
         else:
             (x0, y0), (x1, y1) = corners
             centre, axes = ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 2, (y1 - y0) // 2)
-            cv2.ellipse(drawn, centre, axes, 0, 0, 360, colour, thick, cv2.LINE_AA, shift=_SHIFT)
+            cv2.ellipse(drawn, centre, axes, 0, 0, 360, colour, line_width, cv2.LINE_AA, shift=_SHIFT)
     return drawn
 
 
-def enlarged(image: np.ndarray, least_side_px: int) -> np.ndarray:
-    """The image, a whole number of times as large, so that its shorter side has at least so many pixels."""
-    times = max(1, -(-least_side_px // min(image.shape[:2])))
-    return image if times == 1 else cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+def enlarge(image: np.ndarray, min_side_px: int) -> np.ndarray:
+    """Enlarge an image by a whole factor until its shorter side has a minimum length.
+
+    Args:
+        image: shape (H, W) or (H, W, 3).
+        min_side_px: minimum length of the shorter side.
+
+    Returns:
+        The image itself if it is large enough.
+    """
+    factor = max(1, -(-min_side_px // min(image.shape[:2])))
+    return image if factor == 1 else cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
 
 
 def png_bytes(image: np.ndarray) -> bytes:
-    """An RGB or grey image as a PNG file's content."""
+    """Encode an image as PNG.
+
+    Args:
+        image: RGB, shape (H, W, 3), uint8; or grey, shape (H, W), uint8 or uint16.
+
+    Returns:
+        Content of the PNG file.
+
+    Raises:
+        ImageError: the array cannot be written as PNG.
+    """
     done, data = cv2.imencode(".png", image[:, :, ::-1] if image.ndim == 3 else image)
     if not done:
-        raise ImageError(f"an image of shape {image.shape} and type {image.dtype} cannot be written as PNG")
+        raise ImageError(f"an array of shape {image.shape} and type {image.dtype} cannot be written as PNG")
     return data.tobytes()
 
 
 def save_png(path: Path, image: np.ndarray) -> None:
-    """Write an RGB or grey image; the folder must exist."""
+    """Write an image as a PNG file.
+
+    Args:
+        path: file to write; its folder must exist.
+        image: as for :func:`png_bytes`.
+
+    Raises:
+        ImageError: the array cannot be written as PNG.
+    """
     path.write_bytes(png_bytes(image))
 
 
 _SHIFT = 4
-"""OpenCV draws at sixteenths of a pixel."""
+"""Fractional bits of the coordinates passed to OpenCV: it draws with sixteenths of a pixel."""
 
 
-def _fine(x_px: np.ndarray, y_px: np.ndarray) -> list[tuple[int, int]]:
-    """Continuous positions as OpenCV's fixed-point ones, whose origin is the *centre* of the first pixel."""
+def _to_fixed_point(x_px: np.ndarray, y_px: np.ndarray) -> list[tuple[int, int]]:
+    """Convert continuous positions to OpenCV's fixed-point ones, whose origin is the *centre* of the first pixel."""
     x, y = (np.rint((v - 0.5) * 2**_SHIFT).astype(int).tolist() for v in (x_px, y_px))
     return list(zip(x, y, strict=True))

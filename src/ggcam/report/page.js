@@ -1,11 +1,11 @@
 "use strict";
-// What a page can do: show and hide the layers of its cases, filter and sort them, open everything for print.
+// Shows, hides, filters and sorts the cases of the gallery, and opens all details for printing.
 (() => {
   const tools = document.getElementById("tools");
   const closed = () => document.querySelectorAll("details:not([open])");
-  let opened = [];
-  addEventListener("beforeprint", () => { opened = [...closed()]; opened.forEach((each) => { each.open = true; }); });
-  addEventListener("afterprint", () => { opened.forEach((each) => { each.open = false; }); });
+  let openedForPrint = [];
+  addEventListener("beforeprint", () => { openedForPrint = [...closed()]; openedForPrint.forEach((each) => { each.open = true; }); });
+  addEventListener("afterprint", () => { openedForPrint.forEach((each) => { each.open = false; }); });
   if (!tools) return;
 
   const gallery = document.getElementById("gallery");
@@ -23,7 +23,7 @@
     for (const box of tools.querySelectorAll("[data-layer]")) gallery.classList.toggle(`show-${box.dataset.layer}`, box.checked);
   };
 
-  // The CAM of a class in one case; a case that was sent without it keeps what it shows.
+  // Shows the CAM of a class in one case; a case without it does not change.
   const showClass = (figure, number) => {
     const radio = figure.querySelector(`input[type=radio][value="${number}"]`);
     if (!radio) return;
@@ -37,19 +37,19 @@
     for (const figure of cases) showClass(figure, chosen in figure.dataset ? figure.dataset[chosen] : chosen);
   };
 
-  const agrees = { low: (cc) => cc < 0.25, middle: (cc) => cc >= 0.25 && cc <= 0.5, high: (cc) => cc > 0.5 };
+  const inRange = { low: (cc) => cc < 0.25, middle: (cc) => cc >= 0.25 && cc <= 0.5, high: (cc) => cc > 0.5 };
 
-  const fits = ({ dataset }) => {
+  const matches = ({ dataset }) => {
     const outcome = field("outcome").value, name = field("true-class").value, agreement = field("agreement").value;
     if (outcome && dataset.outcome !== outcome) return false;
     if (name && !JSON.parse(dataset.truth).includes(name)) return false;
     if (!agreement) return true;
     if (agreement === "none") return dataset.agreement === "";
-    return dataset.agreement !== "" && agrees[agreement](Number(dataset.agreement));
+    return dataset.agreement !== "" && inRange[agreement](Number(dataset.agreement));
   };
 
   const filter = () => {
-    for (const figure of cases) figure.hidden = !fits(figure);
+    for (const figure of cases) figure.hidden = !matches(figure);
     count.value = `${cases.filter((figure) => !figure.hidden).length} of ${cases.length} cases`;
   };
 
@@ -67,7 +67,7 @@
     button.textContent = large ? "Shrink" : "Enlarge";
   };
 
-  const all = () => { setOpacity(); setLayers(); showChosen(); filter(); sort(); };
+  const applyAll = () => { setOpacity(); setLayers(); showChosen(); filter(); sort(); };
 
   field("opacity").addEventListener("input", setOpacity);
   field("cam-class").addEventListener("change", showChosen);
@@ -75,7 +75,7 @@
   field("order").addEventListener("change", sort);
   for (const box of tools.querySelectorAll("[data-layer]")) box.addEventListener("change", setLayers);
   tools.addEventListener("submit", (event) => event.preventDefault());
-  tools.addEventListener("reset", () => setTimeout(all));
+  tools.addEventListener("reset", () => setTimeout(applyAll));
   gallery.addEventListener("change", ({ target }) => {
     if (target.type === "radio") showClass(target.closest(".case"), target.value);
   });
@@ -87,5 +87,5 @@
   });
   for (const button of gallery.querySelectorAll(".enlarge")) button.hidden = false;
   tools.hidden = false;
-  all();  // a browser may have kept what was chosen before the page was loaded again
+  applyAll();  // browsers restore form fields when a page is reloaded
 })();

@@ -1,4 +1,4 @@
-"""Templates -> pages: what all pages have in common."""
+"""Render HTML pages from the templates of this folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ MINUS = "−"
 
 
 def render(template: str, **values: object) -> str:
-    """A page as text, from a template of this folder; values are escaped, so that nothing in them becomes markup."""
+    """Render a template of this folder; values are escaped, so that none of them becomes markup.
+
+    Args:
+        template: file name of the template.
+        **values: variables of the template.
+
+    Returns:
+        The page as HTML.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -41,50 +49,55 @@ def render(template: str, **values: object) -> str:
 
 
 def write_page(page: str, out_html: Path) -> None:
-    """Write a page, whole or not at all. Its folder is made if need be."""
+    """Write a page atomically.
+
+    Args:
+        page: the page as HTML.
+        out_html: file to write; its folder is created if missing.
+    """
     out_html.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(out_html, page)
 
 
 def _point(value: float | Mapping[str, float | None] | None) -> float | None:
-    """A number, or that of a metric with an interval."""
+    """Return a number, or the value of a metric."""
     return value["value"] if isinstance(value, Mapping) else value
 
 
 def _number(value: float | Mapping[str, float | None] | None, digits: int = 3) -> str:
-    """A number (or that of a metric) with so many decimals; a dash where undefined."""
+    """Format a number, or the value of a metric; a dash where undefined."""
     number = _point(value)
     return "–" if number is None else f"{number:.{digits}f}".replace("-", MINUS)
 
 
 def _signed(value: float | None, digits: int = 3) -> str:
-    """The same with its sign, as differences have it."""
+    """Format a difference with its sign; a dash where undefined."""
     return "–" if value is None else f"{value:+.{digits}f}".replace("-", MINUS)
 
 
 def _signed_tick(value: float) -> str:
-    """A round value of an axis of differences."""
+    """Format a tick of an axis of differences."""
     return f"{value:+g}".replace("-", MINUS) if value else "0"
 
 
 def _p_value(value: float | None) -> str:
-    """A p-value with three decimals; very small ones as less than the smallest that can be shown."""
+    """Format a p-value with three decimals, or as < 0.001."""
     return "–" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _percent(share: float | None) -> str:
-    """Where a share of 0 to 1 lies on a bar, as a CSS percentage; the left end where undefined."""
-    return f"{100 * min(max(share or 0.0, 0.0), 1.0):.1f}%"
+def _percent(fraction: float | None) -> str:
+    """Format a fraction, clipped to 0..1, as a CSS percentage; 0 % where undefined."""
+    return f"{100 * min(max(fraction or 0.0, 0.0), 1.0):.1f}%"
 
 
 def _interval(metric: Mapping[str, float | None] | object) -> str:
-    """The ends of a metric's interval; nothing where it has none."""
+    """Format the interval of a metric; empty where it has none."""
     low, high = _ends(metric)
     return "" if low is None or high is None else f"{_number(low)} to {_number(high)}"
 
 
 def _signed_interval(metric: Mapping[str, float | None] | object) -> str:
-    """The same for a difference."""
+    """Format the interval of a difference; empty where it has none."""
     low, high = _ends(metric)
     return "" if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
 
@@ -95,7 +108,7 @@ def _ends(metric: Mapping[str, float | None] | object) -> tuple[float | None, fl
     return getattr(metric, "low", None), getattr(metric, "high", None)
 
 
-def _picture(of: Picture | bytes) -> str:
-    """A picture, or a PNG file's content, as a data URI."""
-    kind, content = ("png", of) if isinstance(of, bytes) else (of.kind, of.content)
+def _picture(picture: Picture | bytes) -> str:
+    """Format an encoded image, or the content of a PNG file, as a data URI."""
+    kind, content = ("png", picture) if isinstance(picture, bytes) else (picture.kind, picture.content)
     return f"data:image/{kind};base64," + b64encode(content).decode("ascii")

@@ -1,4 +1,4 @@
-"""The charts of a run: ROC and precision-recall curves with their bands, calibration, and the training."""
+"""Charts of a run: ROC and precision-recall curves with confidence bands, calibration, and training."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ggcam.metrics.calibration import reliability_curve, top_label
 from ggcam.metrics.curves import CurveBand, precision_recall_band, roc_band
+from ggcam.metrics.intervals import RESAMPLES
 from ggcam.report.cases import PredictionTable
 from ggcam.report.charts import Axis, Chart, Dot, Shape, band, line, x_of, y_of
-from ggcam.report.plots import best_epoch
-
-RESAMPLES = 500
-"""Of patients, behind each band."""
+from ggcam.report.training_plot import best_epoch, column_label
 
 LOSSES = ("train_classification", "valid_classification", "train_guidance", "valid_guidance")
-"""Columns of history.csv that are drawn together."""
+"""Columns of history.csv that are drawn in one chart."""
 
 
 @dataclass(frozen=True)
 class RunCharts:
-    """The charts of a run; one a class of `roc` and of `precision_recall`."""
+    """Charts of a run; `roc` and `precision_recall` have one per class."""
 
     roc: tuple[Chart, ...] = ()
     precision_recall: tuple[Chart, ...] = ()
@@ -35,26 +32,38 @@ class RunCharts:
 def run_charts(
     predicted: PredictionTable | None, history: pd.DataFrame | None, metrics: Mapping[str, Any]
 ) -> RunCharts:
-    """All charts for which there are numbers; a class without both kinds of cases has no curves."""
+    """Build the charts of a run.
+
+    Args:
+        predicted: predictions of the evaluated cases; None for training charts only. Classes without positive or
+            without negative cases have no curves. The bands rest on the same resamples as metrics.json.
+        history: content of history.csv; None to leave out the training charts.
+        metrics: content of metrics.json, whose areas and reliability curve are drawn.
+
+    Returns:
+        The charts.
+    """
     training = training_charts(history) if history is not None else ()
     if predicted is None or not len(predicted.truth):
         return RunCharts(training=training)
     roc: list[Chart] = []
     precision_recall: list[Chart] = []
     for k, name in enumerate(predicted.class_names):
-        known = np.isfinite(predicted.truth[:, k])
-        positive = predicted.truth[known, k] == 1
-        if positive.all() or not positive.any():
+        known, positive = np.isfinite(predicted.truth[:, k]), predicted.truth[:, k] == 1
+        if not positive.any() or positive[known].all():
             continue
-        of_class = (predicted.probabilities[known, k], positive, predicted.patients[known])
-        roc.append(_roc(name, roc_band(*of_class, resamples=RESAMPLES), metrics))
-        curve = precision_recall_band(*of_class, resamples=RESAMPLES)
-        precision_recall.append(_precision_recall(name, curve, float(positive.mean()), metrics))
-    return RunCharts(tuple(roc), tuple(precision_recall), _calibration(predicted), training)
+        scores, patients = predicted.probabilities[:, k], predicted.patients
+        curve = roc_band(scores, positive, patients, known=known, resamples=RESAMPLES)
+        roc.append(_roc(name, curve, metrics))
+        curve = precision_recall_band(scores, positive, patients, known=known, resamples=RESAMPLES)
+        precision_recall.append(_precision_recall(name, curve, float(positive[known].mean()), metrics))
+    reliability = metrics.get("reliability")
+    calibration = _calibration(reliability, predicted.multi_label) if reliability else None
+    return RunCharts(tuple(roc), tuple(precision_recall), calibration, training)
 
 
 def _roc(name: str, curve: CurveBand, metrics: Mapping[str, Any]) -> Chart:
-    x, y = Axis.share("1 − specificity"), Axis.share("sensitivity")
+    x, y = Axis.zero_to_one("1 − specificity"), Axis.zero_to_one("sensitivity")
     ends = np.array([0.0, 1.0])
     return Chart(
         title=name,
@@ -70,8 +79,8 @@ def _roc(name: str, curve: CurveBand, metrics: Mapping[str, Any]) -> Chart:
     )
 
 
-def _precision_recall(name: str, curve: CurveBand, share: float, metrics: Mapping[str, Any]) -> Chart:
-    x, y = Axis.share("recall (sensitivity)"), Axis.share("precision")
+def _precision_recall(name: str, curve: CurveBand, prevalence: float, metrics: Mapping[str, Any]) -> Chart:
+    x, y = Axis.zero_to_one("recall (sensitivity)"), Axis.zero_to_one("precision")
     return Chart(
         title=name,
         note=_area(metrics, "auprc", name, "AUPRC"),
@@ -79,69 +88,78 @@ def _precision_recall(name: str, curve: CurveBand, share: float, metrics: Mappin
         x=x,
         y=y,
         shapes=(
-            line(x, y, np.array([0.0, 1.0]), np.array([share, share]), kind="guide"),
+            line(x, y, np.array([0.0, 1.0]), np.array([prevalence, prevalence]), kind="guide"),
             band(x, y, curve.x, curve.low, curve.high),
             line(x, y, curve.x, curve.y),
         ),
     )
 
 
-def _area(metrics: Mapping[str, Any], metric: str, name: str, words: str) -> str:
-    found = metrics.get(metric, {}).get(name, {})
-    if found.get("value") is None:
+def _area(metrics: Mapping[str, Any], metric: str, class_name: str, label: str) -> str:
+    area = metrics.get(metric, {}).get(class_name, {})
+    if area.get("value") is None:
         return ""
-    low, high = found.get("low"), found.get("high")
-    return f"{words} {found['value']:.3f}" + (f" ({low:.3f} to {high:.3f})" if None not in (low, high) else "")
+    low, high = area.get("low"), area.get("high")
+    return f"{label} {area['value']:.3f}" + (f" ({low:.3f} to {high:.3f})" if None not in (low, high) else "")
 
 
-def _points(curve: CurveBand, what: str, where: str) -> str:
-    chosen = [(curve.x[i], curve.y[i]) for i in (10, 25, 50, 75) if np.isfinite(curve.y[i])]
-    return "; ".join(f"{what} {y:.2f} {where} {x:.2f}" for x, y in chosen)
+def _points(curve: CurveBand, y_name: str, x_name: str) -> str:
+    """Describe four points of a curve in words."""
+    points = [(curve.x[i], curve.y[i]) for i in (10, 25, 50, 75) if np.isfinite(curve.y[i])]
+    return "; ".join(f"{y_name} {y:.2f} {x_name} {x:.2f}" for x, y in points)
 
 
-def _calibration(predicted: PredictionTable) -> Chart:
-    """Confidence against how often it is right: of the predicted class; of several labels, of every known entry."""
-    if predicted.several:
-        known = np.isfinite(predicted.truth)
-        confidence, right = predicted.probabilities[known], predicted.truth[known] == 1
-        x, y = Axis.share("predicted probability"), Axis.share("share that is present")
-    else:
-        confidence, right = top_label(predicted.probabilities, predicted.truth.argmax(axis=1))
-        x, y = Axis.share("probability of the predicted class"), Axis.share("share that is right")
-    curve = reliability_curve(np.minimum(confidence, 1), right)
-    filled = np.flatnonzero(curve.cases)
-    middle, share, cases = curve.confidence[filled], curve.accuracy[filled], curve.cases[filled]
+def _calibration(reliability: Mapping[str, Any], multi_label: bool) -> Chart:
+    """Draw the reliability curve of metrics.json, with a dot per bin."""
+    bins = sorted(reliability.values(), key=lambda each: each["confidence"]["value"])
+    most = max(each["cases"] for each in bins)
+    x = Axis.zero_to_one("predicted probability" if multi_label else "probability of the predicted class")
+    y = Axis.zero_to_one("fraction of labels present" if multi_label else "fraction of correct predictions")
     dots = tuple(
-        Dot(0, x_of(x, a), y_of(y, b), 3 + 7 * float(np.sqrt(n / cases.max())), f"{n} at {a:.2f}: {b:.2f}")
-        for a, b, n in zip(middle.tolist(), share.tolist(), cases.tolist(), strict=True)
+        Dot(
+            0,
+            x_of(x, each["confidence"]["value"]),
+            y_of(y, each["accuracy"]["value"]),
+            3 + 7 * (each["cases"] / most) ** 0.5,
+            f"{each['cases']} cases at {each['confidence']['value']:.2f}: {each['accuracy']['value']:.2f}",
+        )
+        for each in bins
     )
     ends = np.array([0.0, 1.0])
+    confidence, accuracy = (np.array([each[name]["value"] for each in bins]) for name in ("confidence", "accuracy"))
     return Chart(
         title="Reliability",
         note="",
         alt_text="Reliability curve: " + "; ".join(dot.text for dot in dots),
         x=x,
         y=y,
-        shapes=(line(x, y, ends, ends, kind="guide"), line(x, y, middle, share)),
+        shapes=(line(x, y, ends, ends, kind="guide"), line(x, y, confidence, accuracy)),
         dots=dots,
     )
 
 
 def training_charts(history: pd.DataFrame) -> tuple[Chart, ...]:
-    """Losses, validation metric and learning rate over the epochs, the best epoch marked."""
+    """Build charts of the losses, the validation metrics and the learning rate, with the best epoch marked.
+
+    Args:
+        history: content of history.csv, one row per epoch.
+
+    Returns:
+        The charts for which there are columns; none without epochs.
+    """
     if "epoch" not in history or history.empty:
         return ()
     best = best_epoch(history, "valid_macro_auroc") if "valid_macro_auroc" in history else None
-    drawn = (
+    groups = (
         ("Losses", LOSSES, "loss"),
-        ("Validation", ("valid_macro_auroc", "valid_accuracy"), "share"),
+        ("Validation", ("valid_macro_auroc", "valid_accuracy"), "value"),
         ("Learning rate", ("learning_rate",), ""),
     )
-    charts = (_over_epochs(history, title, columns, label, best) for title, columns, label in drawn)
+    charts = (_epoch_chart(history, title, columns, label, best) for title, columns, label in groups)
     return tuple(chart for chart in charts if chart is not None)
 
 
-def _over_epochs(
+def _epoch_chart(
     history: pd.DataFrame, title: str, columns: tuple[str, ...], label: str, best: float | None
 ) -> Chart | None:
     values = {name: history[name].to_numpy(np.float64) for name in columns if name in history}
@@ -149,7 +167,7 @@ def _over_epochs(
     if not values:
         return None
     epochs = history["epoch"].to_numpy(np.float64)
-    x = Axis.around("epoch", epochs, whole=True, pad=0.02)
+    x = Axis.around("epoch", epochs, integers=True, pad=0.02)
     y = Axis.around(label, np.concatenate(list(values.values())))
     shapes: list[Shape] = [line(x, y, epochs, each, style) for style, each in enumerate(values.values())]
     note = ""
@@ -161,14 +179,9 @@ def _over_epochs(
         title=title,
         note=note,
         alt_text=f"{title} over the epochs: "
-        + "; ".join(f"{_words(name)} from {each[0]:.3g} to {each[-1]:.3g}" for name, each in values.items()),
+        + "; ".join(f"{column_label(name)} from {each[0]:.3g} to {each[-1]:.3g}" for name, each in values.items()),
         x=x,
         y=y,
         shapes=tuple(shapes),
-        names=tuple((style, _words(name)) for style, name in enumerate(values)) if len(values) > 1 else (),
+        names=tuple((style, column_label(name)) for style, name in enumerate(values)) if len(values) > 1 else (),
     )
-
-
-def _words(column: str) -> str:
-    words = column.replace("valid_", "validation ").replace("train_", "training ").replace("_", " ")
-    return words.replace("macro auroc", "macro AUROC")

@@ -1,4 +1,4 @@
-"""A run's results on one page: a single HTML file that needs nothing beside it, and no network."""
+"""The page of a run: a single HTML file that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 from ggcam.report.data_card import DataCard
 from ggcam.report.gallery import MAX_CASES, NO_LABEL, GalleryCase
-from ggcam.report.layers import GAZE_COLOUR_MAP, legend, line_px
+from ggcam.report.layers import GAZE_COLOUR_MAP, legend, line_height_px
 from ggcam.report.overlay import COLOUR_MAP
 from ggcam.report.render import render, write_page
 from ggcam.report.run_charts import RunCharts
 from ggcam.report.run_tables import (
-    READ_AGAINST,
+    CEILING,
+    REFERENCES,
     agreement_rows,
-    has_several_labels,
+    is_multi_label,
     overall_rows,
     overlap_rows,
     size_rows,
@@ -26,23 +27,22 @@ from ggcam.report.run_tables import (
 
 @dataclass(frozen=True)
 class RunResults:
-    """What a run folder says about a run.
+    """Content of the page of a run.
 
     Attributes:
-        run_id: the run's name.
-        metrics: content of metrics.json. "macro_auroc", which makes the headline, and all other metrics are
-            {"value", "low", "high"}; "interval" says of what kind the interval is. None is undefined, and every part
-            may be absent.
+        run_id: name of the run.
+        metrics: content of metrics.json. Metrics are {"value", "low", "high"}; "macro_auroc" is the headline;
+            "interval" says what kind of interval it is. Undefined values are None, and any part may be absent.
         report: content of classification_report.json.
-        summary: short facts for the top of the page, such as {"Guidance": "ggcam-cc", "Test cases": "220"}.
-        charts: what is drawn of its predictions and its training.
-        gallery: cases to show; the first `MAX_CASES` are.
-        of_cases: how many cases they were chosen from.
-        data_card: of the data; None where they are gone.
-        missing: what is not on the page for want of data, and why; "" where nothing is.
-        config: text of config.toml.
+        summary: facts at the top of the page, such as {"Guidance": "ggcam-cc", "Test cases": "220"}.
+        charts: charts of the predictions and the training.
+        gallery: cases of the gallery; the first `MAX_CASES` are shown.
+        evaluated_cases: number of cases that the gallery was chosen from.
+        data_card: summary of the data; None where the data cannot be read.
+        missing: what the page lacks because the data cannot be read, and why; empty where nothing is missing.
+        config: content of config.toml.
         versions: package -> version.
-        made: further facts about the training: time, machine.
+        training_facts: duration, machine and versions of the training.
     """
 
     run_id: str
@@ -51,21 +51,33 @@ class RunResults:
     summary: Mapping[str, str] = field(default_factory=dict)
     charts: RunCharts = field(default_factory=RunCharts)
     gallery: tuple[GalleryCase, ...] = ()
-    of_cases: int = 0
+    evaluated_cases: int = 0
     data_card: DataCard | None = None
     missing: str = ""
     config: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    made: Mapping[str, str] = field(default_factory=dict)
+    training_facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_run_report(results: RunResults, out_html: Path) -> None:
-    """Write the page of a run; everything is inside it, the pictures as data URIs. Its folder is made if need be."""
+    """Write the page of a run, with the pictures inside.
+
+    Args:
+        results: content of the page.
+        out_html: file to write; its folder is created if missing.
+    """
     write_page(render_run_report(results), out_html)
 
 
 def render_run_report(results: RunResults) -> str:
-    """The page of a run as text. Names and values are escaped: nothing in them can become markup."""
+    """Render the page of a run. Names and values are escaped, so that none of them becomes markup.
+
+    Args:
+        results: content of the page.
+
+    Returns:
+        The page as HTML.
+    """
     metrics, ours = results.metrics, results.report["ours"]
     agreement = agreement_rows(metrics)
     return render(
@@ -79,25 +91,25 @@ def render_run_report(results: RunResults) -> str:
         overlaps=overlap_rows(metrics),
         sizes=size_rows(metrics),
         agreement=agreement,
-        against=[name for name in READ_AGAINST.values() if any(name in row.against for row in agreement)],
-        ceiling=READ_AGAINST["other_reader"],
+        references=[name for name in REFERENCES.values() if any(name in row.references for row in agreement)],
+        ceiling=REFERENCES[CEILING],
         shortcut=metrics.get("shortcut"),
         ours=ours,
-        several=has_several_labels(ours),
+        multi_label=is_multi_label(ours),
         gallery=results.gallery[:MAX_CASES],
         no_label=NO_LABEL,
         class_names=list(ours["classes"]),
         cam_colours=legend(COLOUR_MAP),
         gaze_colours=legend(GAZE_COLOUR_MAP),
-        line=line_px,
+        line_height=line_height_px,
     )
 
 
 def _class_rows(metrics: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Class -> its metrics; those of classification_report.json alone have no interval."""
+    """Return the metrics of each class; those found in classification_report.json only have no interval."""
 
-    def metric(kind: str, name: str, otherwise: float | None) -> Mapping[str, Any]:
-        return metrics.get(kind, {}).get(name, {"value": otherwise})
+    def metric(kind: str, name: str, fallback: float | None) -> Mapping[str, Any]:
+        return metrics.get(kind, {}).get(name, {"value": fallback})
 
     return {
         name: {

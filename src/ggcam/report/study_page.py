@@ -1,4 +1,4 @@
-"""A study's results on one page: what the arms reach, how they differ, and how surely."""
+"""The page of a study: metrics of the arms, and their differences with intervals and p-values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ggcam.report.data_card import DataCard
 from ggcam.report.render import render, write_page
-from ggcam.report.study_tables import arm_tables, forest_tables, headline_rows, is_main, size_charts
+from ggcam.report.study_tables import arm_tables, forest_tables, headline_rows, is_main_metric, size_charts
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class StudyRun:
     """One run of a study.
 
     Attributes:
-        name: of its folder.
-        page: its own page, relative to that of the study.
-        macro_auroc: value, low and high, None where undefined.
-        accuracy: the same.
+        name: name of its folder.
+        page: path of its page, relative to that of the study.
+        macro_auroc: "value", "low" and "high", None where undefined.
+        accuracy: likewise.
     """
 
     name: str
@@ -31,17 +31,17 @@ class StudyRun:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """What a study folder says about a study.
+    """Content of the page of a study.
 
     Attributes:
-        name: of the study.
+        name: name of the study.
         summary: content of summary.json.
-        controls: names of the arms that were shown something in the place of gaze.
-        runs: those that are finished.
+        controls: names of the arms that train with a control in place of gaze.
+        runs: the finished runs.
         failed: name of a run -> why it failed in the last call.
-        data_card: of the data; None where they are gone.
-        missing: why there is no data card; "" where there is one.
-        plan: text of study.toml.
+        data_card: summary of the data; None where they cannot be read.
+        missing: why there is no data card; empty where there is one.
+        plan: content of study.toml.
         versions: package -> version.
     """
 
@@ -57,12 +57,24 @@ class StudyResults:
 
 
 def write_study_report(results: StudyResults, out_html: Path) -> None:
-    """Write the page of a study; everything is inside it. Its folder is made if need be."""
+    """Write the page of a study as a single file.
+
+    Args:
+        results: content of the page.
+        out_html: file to write; its folder is created if missing.
+    """
     write_page(render_study_report(results), out_html)
 
 
 def render_study_report(results: StudyResults) -> str:
-    """The page of a study as text. Names and values are escaped: nothing in them can become markup."""
+    """Render the page of a study. Names and values are escaped, so that none of them becomes markup.
+
+    Args:
+        results: content of the page.
+
+    Returns:
+        The page as HTML.
+    """
     summary, controls = results.summary, results.controls
     forests = forest_tables(summary, controls)
     return render(
@@ -71,8 +83,8 @@ def render_study_report(results: StudyResults) -> str:
         summary=summary,
         headlines=headline_rows(summary, controls),
         tables=arm_tables(summary, controls),
-        forests=[table for table in forests if is_main(table.metric)],
-        further=[table for table in forests if not is_main(table.metric)],
+        forests=[table for table in forests if is_main_metric(table.metric)],
+        more_forests=[table for table in forests if not is_main_metric(table.metric)],
         size_charts=size_charts(summary, controls),
-        unfinished=[(name, results.failed.get(name, "not begun, or interrupted")) for name in summary["missing_runs"]],
+        unfinished=[(name, results.failed.get(name, "not started or interrupted")) for name in summary["missing_runs"]],
     )

@@ -1,4 +1,4 @@
-"""The tables and charts of a study: summary.json in rows, the guided arms apart from their controls."""
+"""Tables and charts of a study: rows of summary.json, with the guided arms apart from their controls."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from ggcam.report.run_tables import ANATOMY_NAMES, OVERALL
 NAMES: Mapping[str, str] = {
     **{metric: name for metric, (name, _) in OVERALL.items()},
     "shortcut/hit_rate": "CAM peaks on the simulated marker (lower is better)",
-    "shortcut/energy_inside/cam": "Share of the CAM on the simulated marker (lower is better)",
-    "gaze_agreement/cc/cam": "CC of CAM and gaze",
+    "shortcut/energy_inside/cam": "Fraction of the CAM on the simulated marker (lower is better)",
+    "gaze_agreement/cc/cam": "Correlation (CC) of CAM and gaze",
     "gaze_agreement/nss/cam": "NSS of CAM and gaze",
-    "gaze_agreement/cc/cam_minus_shuffled_gaze": "CC with gaze, above that with other patients’ gaze",
+    "gaze_agreement/cc/cam_minus_shuffled_gaze": "CC of CAM and gaze, minus that with other patients’ gaze",
 }
-"""Metric of summary.json -> what it says."""
+"""Metric of summary.json -> its label."""
 
 PATTERNS: Mapping[tuple[str, str], str] = {
     ("auroc/", ""): "AUROC, {}",
     ("pointing_game/", "/hit_rate"): "CAM peaks on the finding, {}",
     ("overlap/", "/average_precision/cam"): "Average precision of the CAM on the finding, {}",
 }
-"""Beginning and end of a metric by class -> what it says."""
+"""Prefix and suffix of a metric by class -> its label."""
 
 ENDS = ("value", "low", "high", "low_patients_seeds", "high_patients_seeds")
+"""Keys of a row of summary.json that must fit on its axis."""
 
 GROUPS = (
     "Guidance against the baseline",
-    "Guidance against its controls: what it gains from where readers looked on each image",
+    "Guidance against its controls: the effect of where readers looked on each image",
     "Controls against the baseline",
 )
+"""Titles of the groups of differences."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,13 @@ class DifferenceRow:
 
     Attributes:
         label: the two arms, and the number of training cases where there are several.
-        value: the difference; None where undefined, like all that follows.
-        low: lower end of its interval for other patients and other trainings; for other patients where there is one
-            seed, which tells nothing of other trainings.
+        value: the difference; None where undefined, as all numbers below.
+        low: lower end of the interval for other patients and other seeds; for other patients only with a single seed.
         high: upper end.
-        patients: "low" and "high" of the interval for other patients under these very trainings.
-        seeds: the difference of each seed.
-        runs: pairs of runs it rests on.
-        p: by test ("patients", "seeds") the p-value as it is, and adjusted for the number of comparisons (Holm).
+        patients: "low" and "high" of the interval for other patients and the same runs.
+        seeds: difference of each seed.
+        runs: number of pairs of runs.
+        p: by test ("patients", "seeds") the p-value, and the same adjusted for the number of comparisons (Holm).
     """
 
     label: str
@@ -64,7 +65,7 @@ class DifferenceRow:
 
     @property
     def verdict(self) -> str:
-        """Whether the interval excludes zero."""
+        """Statement whether the interval excludes zero."""
         if self.low is None or self.high is None:
             return "no interval"
         return "interval excludes zero" if self.low > 0 or self.high < 0 else "interval includes zero"
@@ -72,7 +73,14 @@ class DifferenceRow:
 
 @dataclass(frozen=True)
 class ForestTable:
-    """All differences in one metric, on one axis: (title of a group, its rows)."""
+    """All differences in one metric.
+
+    Attributes:
+        metric: name of the metric in summary.json.
+        name: its label.
+        axis: axis that holds all differences.
+        groups: title and rows of each group.
+    """
 
     metric: str
     name: str
@@ -82,7 +90,13 @@ class ForestTable:
 
 @dataclass(frozen=True)
 class ArmTable:
-    """Metrics by arm: rows of (name of the metric, one arm's row of summary.json or None for each arm)."""
+    """Metrics by arm.
+
+    Attributes:
+        train_cases: number of training cases; None for all.
+        arms: names of the arms, controls last.
+        rows: label of the metric, and a row of summary.json, or None, for each arm.
+    """
 
     train_cases: int | None
     arms: tuple[str, ...]
@@ -90,7 +104,14 @@ class ArmTable:
 
 
 def metric_label(metric: str) -> str:
-    """What a metric says, in words."""
+    """Return the label of a metric.
+
+    Args:
+        metric: name of the metric in summary.json.
+
+    Returns:
+        The label; the name itself for an unknown metric.
+    """
     if metric in NAMES:
         return NAMES[metric]
     if metric.startswith("anatomy/"):
@@ -102,13 +123,28 @@ def metric_label(metric: str) -> str:
     return metric
 
 
-def is_main(metric: str) -> bool:
-    """Whether a metric is shown at once; the others are folded away."""
+def is_main_metric(metric: str) -> bool:
+    """Return whether a metric is always shown; the others are collapsed.
+
+    Args:
+        metric: name of the metric in summary.json.
+
+    Returns:
+        Whether it is a main metric.
+    """
     return metric in ("macro_auroc", "gaze_agreement/cc/cam") or metric.startswith("pointing_game/")
 
 
 def arm_tables(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[ArmTable, ...]:
-    """One a number of training cases, the largest first; the controls are the last columns."""
+    """Build one table per number of training cases, the largest number first.
+
+    Args:
+        summary: content of summary.json.
+        controls: names of the control arms.
+
+    Returns:
+        The tables.
+    """
     arms = tuple(sorted(summary["arms_compared"], key=lambda arm: arm in controls))
     tables: list[ArmTable] = []
     for size in reversed(summary["train_cases"] or [None]):
@@ -121,7 +157,15 @@ def arm_tables(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[Ar
 
 
 def forest_tables(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[ForestTable, ...]:
-    """One a metric, in the order of the summary."""
+    """Build one table of differences per metric, in the order of the summary.
+
+    Args:
+        summary: content of summary.json.
+        controls: names of the control arms.
+
+    Returns:
+        The tables.
+    """
     tables: list[ForestTable] = []
     for metric in dict.fromkeys(row["metric"] for row in summary["differences"]):
         rows = [row for row in summary["differences"] if row["metric"] == metric]
@@ -137,7 +181,15 @@ def forest_tables(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple
 
 
 def headline_rows(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[DifferenceRow, ...]:
-    """Each guidance against the baseline in macro AUROC, with the most training cases there are."""
+    """List the difference of each guidance to the baseline in macro AUROC, with the most training cases.
+
+    Args:
+        summary: content of summary.json.
+        controls: names of the control arms.
+
+    Returns:
+        One row per guidance.
+    """
     size = max(summary["train_cases"], default=None)
     return tuple(
         difference_row(row)
@@ -147,7 +199,14 @@ def headline_rows(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple
 
 
 def difference_row(row: Mapping[str, Any]) -> DifferenceRow:
-    """A row of summary.json's "differences"."""
+    """Parse a row of "differences" in summary.json.
+
+    Args:
+        row: the row.
+
+    Returns:
+        Its content.
+    """
     size = "" if row["train_cases"] is None else f", {row['train_cases']:,} training cases"
     low, high = quoted_ends(row)
     return DifferenceRow(
@@ -163,11 +222,19 @@ def difference_row(row: Mapping[str, Any]) -> DifferenceRow:
 
 
 def size_charts(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[Chart, ...]:
-    """Main metrics over the number of training cases, a line an arm; none where there are not several numbers."""
+    """Build charts of the main metrics over the number of training cases, with one line per arm.
+
+    Args:
+        summary: content of summary.json.
+        controls: names of the control arms.
+
+    Returns:
+        The charts; none if there is only one number of training cases.
+    """
     sizes: list[int] = summary["train_cases"]
     if len(sizes) < 2:
         return ()
-    metrics = dict.fromkeys(row["metric"] for row in summary["arms"] if is_main(row["metric"]))
+    metrics = dict.fromkeys(row["metric"] for row in summary["arms"] if is_main_metric(row["metric"]))
     return tuple(_size_chart(summary, controls, metric, sizes) for metric in metrics)
 
 
@@ -212,7 +279,14 @@ def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], metric: st
 
 
 def quoted_ends(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Of the interval to quote: over patients and trainings; over patients alone where there is one training."""
+    """Return the interval to report: over patients and seeds, or over patients only with a single seed.
+
+    Args:
+        row: a row of summary.json.
+
+    Returns:
+        Lower and upper end, None where undefined.
+    """
     with_seeds = row.get("low_patients_seeds"), row.get("high_patients_seeds")
     return (row["low"], row["high"]) if None in with_seeds else with_seeds
 

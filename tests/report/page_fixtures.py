@@ -1,4 +1,4 @@
-"""Results of runs and studies that never were, for their pages."""
+"""Invented results of runs and studies, to test their pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import pandas as pd
 
 from ggcam.data.case import Frame, Region
 from ggcam.gaze.fixations import Fixations
-from ggcam.metrics.bootstrap_statistics import weighted_auroc, weighted_macro_auroc, weighted_mean
+from ggcam.metrics.bootstrap_statistics import (
+    weighted_auroc,
+    weighted_macro_auroc,
+    weighted_mean,
+    weighted_reliability,
+)
+from ggcam.metrics.calibration import top_label
 from ggcam.metrics.classification import classification_report, nan_to_none
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.multilabel import multilabel_report
@@ -25,7 +31,7 @@ FRAME = Frame(64, 32)
 
 
 class Page(HTMLParser):
-    """Collects tags and text; fails on a tag that is closed out of order."""
+    """Parses a page into tags and text, and fails on a tag that is closed out of order."""
 
     def __init__(self, html):
         super().__init__()
@@ -56,7 +62,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.text).split())
 
 
-def gallery_case(number, names, true=(0,), gaze=True, several=False, **changes):
+def gallery_case(number, names, true=(0,), gaze=True, multi_label=False, **changes):
     rng = np.random.default_rng(number)
     probabilities = rng.dirichlet(np.ones(len(names)))
     predicted = int(probabilities.argmax())
@@ -65,7 +71,7 @@ def gallery_case(number, names, true=(0,), gaze=True, several=False, **changes):
     return GalleryCase(
         **{
             "name": f"case{number}",
-            "right": predicted in true,
+            "correct": predicted in true,
             "truth": tuple(names[k] for k in true),
             "predicted": names[predicted],
             "probability": float(probabilities[predicted]),
@@ -77,7 +83,7 @@ def gallery_case(number, names, true=(0,), gaze=True, several=False, **changes):
                     k,
                     name,
                     float(probabilities[k]),
-                    "true" if k in true else "unknown" if several and k == 2 else "absent",
+                    "true" if k in true else "unknown" if multi_label and k == 2 else "absent",
                     map_layer(rng.normal(size=(8, 4)) + k),
                 )
                 for k, name in enumerate(names)
@@ -95,8 +101,8 @@ def gallery_case(number, names, true=(0,), gaze=True, several=False, **changes):
     )
 
 
-def predictions(names, cases=60, several=False, drop=None, seed=0):
-    """Columns of predictions.parquet; a class that is dropped has no case."""
+def predictions(names, cases=60, multi_label=False, drop=None, seed=0):
+    """Return a predictions.parquet table and the logits; the dropped class has no case."""
     rng = np.random.default_rng(seed)
     labels = np.resize(np.arange(len(names)), cases)
     logits = rng.normal(size=(cases, len(names))) + np.eye(len(names))[labels]
@@ -104,7 +110,7 @@ def predictions(names, cases=60, several=False, drop=None, seed=0):
     logits, labels = logits[kept], labels[kept]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     table = {"case_id": [f"case{i}" for i in range(len(labels))], "patient_id": [f"p{i}" for i in range(len(labels))]}
-    if several:
+    if multi_label:
         truth = (np.eye(len(names))[labels] + (rng.random(logits.shape) < 0.2) > 0).astype(float)
         truth[rng.random(truth.shape) < 0.1] = np.nan
         table |= {f"label_{name}": truth[:, k] for k, name in enumerate(names)}
@@ -130,18 +136,19 @@ def history(epochs=4):
 
 
 def run_results(
-    gallery=3, names=("Normal", "CHF", "pneumonia"), drop=None, several=False, cases=60, gaze=True, **changes
+    gallery=3, names=("Normal", "CHF", "pneumonia"), drop=None, multi_label=False, cases=60, gaze=True, **changes
 ):
-    table, logits = predictions(names, cases, several, drop)
+    table, logits = predictions(names, cases, multi_label, drop)
     predicted = PredictionTable.from_table(table)
     truth, patients = predicted.truth, predicted.patients
 
-    def with_interval(statistic):
-        found = asdict(bootstrap_interval(statistic, patients, resamples=100))
+    def with_interval(statistic, rows=None):
+        resampled = patients if rows is None else patients[rows]
+        found = asdict(bootstrap_interval(statistic, resampled, resamples=100))
         return {name: found[name] for name in ("value", "low", "high")}
 
     labels = truth.argmax(1)
-    nowhere = {"value": np.nan, "low": np.nan, "high": np.nan}
+    undefined = {"value": np.nan, "low": np.nan, "high": np.nan}
     chance, distance = ({"value": value, "low": value / 2, "high": 2 * value} for value in (0.21, 31.4))
     hit = {"hit_rate": with_interval(weighted_mean(labels == 0)), "chance": chance, "distance_px": distance}
     hit |= {"cases": 20}
@@ -149,13 +156,27 @@ def run_results(
     overlap = {"cam": some, "chance": chance, "cam_minus_chance": some}
     covered = dict.fromkeys(("energy_inside", "mean_iou", "best_iou", "average_precision"), overlap)
     against = dict.fromkeys(("cam", "shuffled_gaze", "centre", "lungs", "other_reader"), some)
+    entries = np.nonzero(np.isfinite(truth))
+    confidence, right = (
+        (predicted.probabilities[entries], truth[entries] == 1)
+        if multi_label
+        else top_label(predicted.probabilities, labels)
+    )
+    reliability = {
+        name: found
+        | {key: with_interval(found[key], entries[0] if multi_label else None) for key in ("confidence", "accuracy")}
+        for name, found in weighted_reliability(np.minimum(confidence, 1), right).items()
+    }
     metrics = {
         "interval": "95 % percentile bootstrap over patients",
+        "reliability": reliability,
         "macro_auroc": with_interval(weighted_macro_auroc(predicted.probabilities, labels)),
         "accuracy": with_interval(weighted_mean(logits.argmax(1) == labels)),
         "auroc": {names[0]: with_interval(weighted_auroc(predicted.probabilities[:, 0], labels == 0))},
         "anatomy": {"heart_interp_1": hit},
-        "pointing_game": {names[-1]: {"hit_rate": nowhere, "chance": nowhere, "distance_px": nowhere, "cases": 0}},
+        "pointing_game": {
+            names[-1]: {"hit_rate": undefined, "chance": undefined, "distance_px": undefined, "cases": 0}
+        },
         "overlap": {names[0]: {"cases": 5, **covered, "by_size": {"small": {**hit, **covered}}}},
         "shortcut": {**hit, "energy_inside": overlap},
     }
@@ -163,8 +184,9 @@ def run_results(
         of_gaze = {name: {**against, "cam_minus_shuffled_gaze": some} for name in ("nss", "cc", "kl")}
         metrics["gaze_agreement"] = {"cases": 9, "readings": 11, **of_gaze}
     metrics = nan_to_none(metrics)
-    report = (multilabel_report if several else classification_report)(logits, truth if several else labels, names)
-    of_class = range(gallery)
+    report = (multilabel_report if multi_label else classification_report)(
+        logits, truth if multi_label else labels, names
+    )
     return RunResults(
         **{
             "run_id": "a1b2",
@@ -173,9 +195,10 @@ def run_results(
             "summary": {"Guidance": "ggcam-cc"},
             "charts": run_charts(predicted, history(), metrics),
             "gallery": tuple(
-                gallery_case(i, names, (i % len(names),), gaze and i % 4 != 0, several=several) for i in of_class
+                gallery_case(i, names, (i % len(names),), gaze and i % 4 != 0, multi_label=multi_label)
+                for i in range(gallery)
             ),
-            "of_cases": len(labels),
+            "evaluated_cases": len(labels),
             "config": 'backbone = "resnet10t"',
             "versions": {"ggcam": "0.1.0"},
             **changes,
@@ -184,7 +207,7 @@ def run_results(
 
 
 def study_summary(arms=("none", "ggcam-cc", "ggcam-cc+centre"), sizes=(), seeds=2, p=0.02):
-    """summary.json of arms that differ by 0.1 each."""
+    """Return the content of summary.json for arms that differ by 0.1 each."""
     metrics = ("macro_auroc", "pointing_game/a/b <c>/hit_rate", "accuracy")
 
     def numbers(value):

@@ -1,0 +1,145 @@
+"""Inference engines: torch on any device; ONNX Runtime or OpenVINO on the CPU, from an ONNX file.
+
+All engines compute in float32, agree within `ggcam.inference.onnx.TOLERANCE`, and use as many threads as torch does.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from ggcam.inference.onnx import INPUT, OUTPUTS, check_packages, read_metadata
+from ggcam.models.cam import CAMClassifier
+
+EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
+
+
+class EngineOutput(NamedTuple):
+    """Logits and CAMs of a batch of b images, for k classes and a CAM grid of h x w cells, in float32."""
+
+    logits: Float[np.ndarray, "b k"]
+    cam: Float[np.ndarray, "b k h w"]
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Anything that computes logits and CAMs of a batch of images in one pass."""
+
+    def __call__(self, image: Shaped[Tensor, "b i H W"]) -> EngineOutput:
+        """Compute logits and CAMs.
+
+        Args:
+            image: shape (b, channels, H, W), as :class:`ggcam.CAMClassifier` takes it; engines that run ONNX files take
+                uint8 only.
+
+        Returns:
+            Logits and CAMs.
+        """
+        ...
+
+
+class TorchEngine:
+    """Runs a classifier with torch, in evaluation mode and without gradients.
+
+    Args:
+        model: trained classifier; it is moved to the device, in the channels-last memory format.
+        device: where to run.
+    """
+
+    def __init__(self, model: CAMClassifier, device: torch.device):
+        self.device = device
+        self.model = model.eval().to(device).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def __call__(self, image: Shaped[Tensor, "b i H W"]) -> EngineOutput:
+        """Compute logits and CAMs; see :meth:`Engine.__call__`."""
+        if self.device.type == "cuda":
+            image = image.pin_memory()  # pageable memory would make the copy wait for the GPU's earlier work
+        on_device = image.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        output = self.model(on_device)
+        return EngineOutput(*(part.float().cpu().numpy() for part in (output.logits, output.cam)))
+
+
+class OnnxEngine(ABC):
+    """Base class of the engines that run an ONNX file on the CPU.
+
+    Args:
+        content: bytes of an ONNX file written by :func:`ggcam.inference.onnx.to_onnx`.
+
+    Raises:
+        ConfigError: a required package is not installed.
+        WeightsError: the bytes are not an ONNX file written by ggcam.
+    """
+
+    package: str
+    """Package that runs the file; also the engine's name on the command line."""
+
+    def __init__(self, content: bytes):
+        check_packages("onnx", self.package, where=f"--engine {self.package}")
+        self._pixels = read_metadata(content)["pixels"]
+        self._load(content)
+
+    def __call__(self, image: Shaped[Tensor, "b 1 H W"]) -> EngineOutput:
+        """Compute logits and CAMs; see :meth:`Engine.__call__`."""
+        return self._compute(_to_pixels(image, self._pixels))
+
+    @abstractmethod
+    def _load(self, content: bytes) -> None:
+        """Load the file."""
+
+    @abstractmethod
+    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> EngineOutput:
+        """Run the file on images of the type that it takes."""
+
+
+class OnnxRuntimeEngine(OnnxEngine):
+    """Runs an ONNX file with ONNX Runtime."""
+
+    package = "onnxruntime"
+
+    def _load(self, content: bytes) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> EngineOutput:
+        logits, cam = self._session.run(list(OUTPUTS), {INPUT: pixels})
+        return EngineOutput(np.asarray(logits), np.asarray(cam))
+
+
+class OpenVinoEngine(OnnxEngine):
+    """Runs an ONNX file with OpenVINO."""
+
+    package = "openvino"
+
+    def _load(self, content: bytes) -> None:
+        import openvino
+
+        core = openvino.Core()
+        # By default OpenVINO uses bfloat16 where the CPU supports it, and results would depend on the CPU.
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        self._compiled = core.compile_model(core.read_model(content), "CPU", settings)
+
+    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> EngineOutput:
+        found = self._compiled([pixels])
+        return EngineOutput(*(np.array(found[name]) for name in OUTPUTS))  # copies: OpenVINO reuses its buffers
+
+
+ONNX_ENGINES: Mapping[str, type[OnnxEngine]] = {kind.package: kind for kind in (OnnxRuntimeEngine, OpenVinoEngine)}
+"""Engine name -> engine, fastest first according to `benchmarks/prediction.py` (the two are close)."""
+
+
+def _to_pixels(image: Shaped[Tensor, "b 1 H W"], pixels: str) -> Shaped[np.ndarray, "b 1 H W"]:
+    """Convert 8-bit images to the type that the file takes; 255 becomes 65535 in 16 bits."""
+    if image.dtype != torch.uint8:
+        raise TypeError(f"an ONNX engine takes images of torch.uint8, got {image.dtype}")
+    return image.numpy() if pixels == "uint8" else image.numpy().astype(np.uint16) * np.uint16(257)
