@@ -103,7 +103,7 @@ def test_real_gaze_is_shown_on_an_empty_frame(capsys, tmp_path: Path, real_data:
         (lambda data: (data / "fixations.parquet").write_bytes(b""), (), "not a Parquet table"),
         (lambda data: next((data / "images").iterdir()).unlink(), (), "images are missing"),
         (lambda data: shutil.rmtree(data / "images"), (), "60 of 60 images are missing"),
-        (lambda data: None, ("--per-class", "0"), "one case a class or more"),
+        (lambda data: None, ("--per-class", "0"), "--per-class must be at least 1"),
         (lambda data: None, ("--out", "/dev/null/sheet.png"), "/dev/null"),
     ],
 )

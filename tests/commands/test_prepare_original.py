@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.calling import call, refused
+from commands.calling import call, refusal
 from data.sources.original_fixture import raw_case, write_raw
 from ggcam.data.prepared import load_prepared
 
@@ -18,7 +18,7 @@ def raw(tmp_path: Path) -> Path:
     return write_raw(tmp_path / "raw", [raw_case(number, 380, 250, label=number // 10) for number in range(30)])
 
 
-def test_the_preset_prepares_and_writes_and_what_was_written_is_prepared_again(capsys, raw, tmp_path):
+def test_pt_files_written_with_the_preset_are_a_source_again(capsys, raw, tmp_path):
     out, pt = tmp_path / "data", tmp_path / "pt"
     called = call(capsys, "prepare", raw, out, *SMALL, "--preset", "original", "--write-original", pt)
     assert called.code == 0, called.err
@@ -33,12 +33,12 @@ def test_the_preset_prepares_and_writes_and_what_was_written_is_prepared_again(c
     assert splits == dict(zip(first["case_id"], first["split"], strict=True))
 
 
-def test_pt_files_are_written_for_a_folder_that_is_prepared_already(capsys, raw, tmp_path):
+def test_pt_files_are_written_for_an_existing_prepared_folder(capsys, raw, tmp_path):
     out, pt = tmp_path / "data", tmp_path / "pt"
     assert call(capsys, "prepare", raw, out, *SMALL).code == 0
-    assert "prepared already" in refused(capsys, "prepare", raw, out, *SMALL)
+    assert "already exists and is complete" in refusal(capsys, "prepare", raw, out, *SMALL)
     other = ("--preset", "original", "--write-original", pt)
-    assert "prepared already" in refused(capsys, "prepare", raw, out, *SMALL, *other)
+    assert "already exists and is complete" in refusal(capsys, "prepare", raw, out, *SMALL, *other)
     assert not pt.exists()
     before = (out / "cases.parquet").stat().st_mtime_ns
     assert call(capsys, "prepare", raw, out, *SMALL, "--write-original", pt).code == 0
@@ -46,13 +46,13 @@ def test_pt_files_are_written_for_a_folder_that_is_prepared_already(capsys, raw,
     assert len(list(pt.rglob("*.pt"))) == 90
 
 
-def test_mistakes_are_answered_with_what_would_be_right(capsys, raw, tmp_path):
+def test_mistakes_are_refused_with_a_fix(capsys, raw, tmp_path):
     out = tmp_path / "data"
-    released = ("prepare", raw, out, *SMALL, "--preset", "original")
-    assert "leaves no train case" in refused(capsys, *released, "--subset-fraction", "0.01")
-    assert "--preset original" in refused(capsys, "prepare", raw, out, *SMALL, "--subset-fraction", "0.5")
-    assert "above 0 Hz" in refused(capsys, *released, "--sampling-rate-hz", "0")
-    assert "'original'" in refused(capsys, "prepare", raw, out, "--preset", "relesed")
+    command = ("prepare", raw, out, *SMALL, "--preset", "original")
+    assert "leaves no train case" in refusal(capsys, *command, "--subset-fraction", "0.01")
+    assert "--preset original" in refusal(capsys, "prepare", raw, out, *SMALL, "--subset-fraction", "0.5")
+    assert "above 0 Hz" in refusal(capsys, *command, "--sampling-rate-hz", "0")
+    assert "'original'" in refusal(capsys, "prepare", raw, out, "--preset", "relesed")
     (raw / "D_0007" / "cxr.pk").unlink()
-    assert "1 of 30 cases lack files" in refused(capsys, *released)
+    assert "1 of 30 cases lack files" in refusal(capsys, *command)
     assert not out.exists()

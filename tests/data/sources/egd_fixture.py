@@ -1,4 +1,4 @@
-"""Writes EGD-CXR's layout, all columns in their order, with invented ids, people and numbers."""
+"""A writer of the layout of EGD-CXR, with all columns in order and invented ids, people and numbers."""
 
 import csv
 import gzip
@@ -34,7 +34,7 @@ assert (len(MASTER_COLUMNS), len(FIXATION_COLUMNS)) == (59, 37)
 
 @dataclass
 class Egd:
-    """Rows to be written; a test may change any of them first."""
+    """Rows to write; a test may change any of them first."""
 
     root: Path
     records: list[dict] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Egd:
 
 
 def three_cases(root: Path) -> tuple[Egd, list[str]]:
-    """One case a class, each with one fixation."""
+    """One case per class, each with one fixation."""
     egd = Egd(root)
     ids = [egd.case(name) for name in ("pneumonia", "Normal", "CHF")]
     for number, dicom_id in enumerate(ids):

@@ -1,4 +1,4 @@
-"""Writes REFLACX's layout, all columns in their order, with CRLF and invented ids, people and numbers."""
+"""A writer of the layout of REFLACX, with all columns in order, CRLF, and invented ids, people and numbers."""
 
 import csv
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ CORNERS = ["xmin", "ymin", "xmax", "ymax"]
 
 @dataclass
 class Reflacx:
-    """Rows to be written; a test may change any of them first."""
+    """Rows to write; a test may change any of them first."""
 
     root: Path
     records: dict[int, list[dict]] = field(default_factory=lambda: {1: [], 2: [], 3: []})

@@ -1,4 +1,4 @@
-"""Images with one bright spot, and the proof that gaze on the spot is still on it once prepared."""
+"""Images with one bright spot, and a check that gaze on the spot is on it after preparing."""
 
 from pathlib import Path
 
@@ -14,16 +14,23 @@ STRIDE_PX = 32
 
 
 def spot(height: int, width: int, row: int, column: int, half: int = 4) -> np.ndarray:
-    """Black, but for a square around the centre of pixel (row, column)."""
+    """A black image with a white square around the pixel (row, column)."""
     image = np.zeros((height, width), np.uint8)
     image[row - half : row + half + 1, column - half : column + half + 1] = 255
     return image
 
 
 def check_gaze_on_spots(source: Source, out: Path) -> int:
-    """Prepare, and compare each case's fixations with its spot, in the frame and in the CAM's grid; how many they were.
+    """Prepare a source, and compare the fixations of each case with its spot.
 
-    To half a pixel in the frame; the same cell of the grid.
+    They must agree to half a pixel in the frame, and lie in the same cell of the CAM grid.
+
+    Args:
+        source: cases with one spot and fixations on it.
+        out: folder to create.
+
+    Returns:
+        Number of cases with gaze.
     """
     size = f"{FRAME[0]}x{FRAME[1]}"
     data = prepare_source(source, out, PrepareConfig(size=size, workers=1, split_fractions=(1.0, 0.0, 0.0)))

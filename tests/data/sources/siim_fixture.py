@@ -1,4 +1,4 @@
-"""Writes SIIM-ACR's layout with gaze in both forms, with invented ids and numbers."""
+"""A writer of the layout of SIIM-ACR with gaze as JSON or pickle, with invented ids and numbers."""
 
 import json
 import pickle
@@ -25,7 +25,7 @@ def encode(mask: np.ndarray) -> str:
 
 @dataclass
 class Siim:
-    """Rows to be written; a test may change any of them first."""
+    """Rows to write; a test may change any of them first."""
 
     root: Path
     rows: list[tuple[str, str]] = field(default_factory=list)

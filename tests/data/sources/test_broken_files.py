@@ -1,6 +1,6 @@
-"""What downloads, clouds and spreadsheets do to files: each of it to the tables of each source, and told as such.
+"""Damage by downloads, cloud storage and spreadsheets, applied to the tables of every source.
 
-What only one source's files can have wrong is in the tests of that source.
+Damage that only one source can have is in the tests of that source.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize(("source", "write", "name"), TABLES.values(), ids=TABLES)
-def test_a_damaged_table_is_told_with_its_place_and_what_to_do(tmp_path, source, write, name, damage, message):
+def test_a_damaged_table_is_reported_with_place_and_hint(tmp_path, source, write, name, damage, message):
     write(tmp_path)
     assert len(sources.read(tmp_path, source).cases) >= 1
     path = tmp_path / name
@@ -107,7 +107,7 @@ def test_what_editors_do_to_a_table_changes_nothing(tmp_path, source, write, nam
 
 
 @pytest.mark.parametrize(("content", "message"), [(POINTER, "git lfs pull"), (PAGE, "a web page")])
-def test_a_damaged_image_or_gaze_file_is_told_the_same_way(tmp_path, content, message):
+def test_a_damaged_image_or_gaze_file_is_reported_the_same_way(tmp_path, content, message):
     siim(tmp_path)
     image = next(tmp_path.rglob("*.dcm"))
     for path in (tmp_path / "gaze.json", image):
@@ -119,7 +119,7 @@ def test_a_damaged_image_or_gaze_file_is_told_the_same_way(tmp_path, content, me
         path.write_bytes(whole)
 
 
-def test_numbers_with_decimal_commas_are_told_as_such(tmp_path):
+def test_decimal_commas_are_reported_as_such(tmp_path):
     table(tmp_path)
     write_text(tmp_path / "points.csv", "image,x,y", 'a.png,"3,5",4')
     with pytest.raises(TableError, match=r"x is not a finite number(.|\n)*decimal point, not a comma(.|\n)*'3,5'"):

@@ -1,7 +1,7 @@
-"""Every way that a place takes from a raw file to a cell of the CAM, against an oracle or there and back.
+"""Every mapping of a position from a raw file to a cell of the CAM, against an oracle or its inverse.
 
-Elsewhere: raw image -> frame (test_images, test_case), run lengths -> mask -> box (test_siim_acr), the released
-procedure (test_original_procedure), augmentation (test_augment), the simulator's screens (test_screen,
+Elsewhere: raw image -> frame (test_images, test_case), run lengths -> mask -> box (test_siim_acr), the original
+procedure (test_preprocessing), augmentation (test_augment), the simulator's screens (test_egd_screen,
 test_reflacx_layout), and whole files with a bright spot for each source (the tests of the sources).
 """
 
@@ -35,13 +35,13 @@ SHARES = st.floats(0.001, 0.999)
 
 
 @given(st.integers(-5, 5000))
-def test_a_whole_number_names_a_pixel_and_becomes_its_centre(pixel):
+def test_a_pixel_index_becomes_the_centre_of_the_pixel(pixel):
     (centre,) = pixel_centre(np.array([float(pixel)]))
     assert centre == (pixel + 0.5 if pixel >= 0 else pixel)
 
 
 @given(SIDES, SIDES, SHARES, SHARES, st.booleans())
-def test_egd_cxr_places_shares_of_the_screen_where_the_original_pixels_are(height, width, across, down, with_pads):
+def test_egd_cxr_maps_fractions_of_the_screen_to_the_original_pixels(height, width, across, down, with_pads):
     simulated = SimulatedScreen(height, width)
     x, y = np.array([across * width]), np.array([down * height])
     fpogx, fpogy = simulated.to_fractions(x, y)
@@ -64,7 +64,7 @@ def test_egd_cxr_places_shares_of_the_screen_where_the_original_pixels_are(heigh
     st.sampled_from(["px", "fraction", "screen_px", "screen_fraction"]),
     st.booleans(),
 )
-def test_a_table_s_coordinates_lead_back_whatever_their_units(size, at, units, given_place):
+def test_coordinates_of_a_table_are_recovered_in_all_units(size, at, units, given_place):
     height, width = size
     screen, x_px, y_px = (1920, 1080), at[0] * width, at[1] * height
     ratio = min(screen[0] / width, screen[1] / height)
@@ -86,7 +86,7 @@ def test_a_table_s_coordinates_lead_back_whatever_their_units(size, at, units, g
 
 
 @given(st.integers(0, 10**6))
-def test_reflacx_keeps_what_was_shown_or_is_near_it_as_a_loop_does(seed):
+def test_reflacx_keeps_points_on_or_near_the_displayed_part_as_a_loop_does(seed):
     rng = np.random.default_rng(seed)
     points, degrees = rng.uniform(-30, 130, (25, 2)), rng.uniform(1, 40, (25, 2))
     shown = np.sort(rng.uniform(0, 100, (25, 2, 2)), axis=1).reshape(25, 4)
@@ -110,7 +110,7 @@ def two_images(tmp_path_factory):
 
 @settings(max_examples=15)
 @given(st.lists(st.tuples(st.integers(0, 49), st.integers(0, 79)), min_size=1, max_size=9, unique=True))
-def test_rows_come_first_in_siim_acr_and_columns_when_asked(two_images, pixels):
+def test_siim_acr_reads_rows_first_or_columns_first(two_images, pixels):
     (key,) = two_images.gaze
     first_and_second = [((row + 0.5) / 50, (column + 0.5) / 80) for row, column in pixels]
     for order in ("row-first", "column-first"):
@@ -121,7 +121,7 @@ def test_rows_come_first_in_siim_acr_and_columns_when_asked(two_images, pixels):
 
 
 @given(st.integers(1, 12), st.integers(1, 12), SHARES, SHARES, st.integers(40, 4000), st.integers(40, 4000))
-def test_a_raw_place_ends_in_its_cell_of_the_cam(rows, columns, across, down, height, width):
+def test_a_raw_position_is_drawn_in_its_cell_of_the_cam_grid(rows, columns, across, down, height, width):
     frame = Frame(32 * rows, 32 * columns)
     raw = Fixations.build([across * width], [down * height])
     placed = frame.fit(height, width).apply(raw)
@@ -149,7 +149,7 @@ def test_regions_move_with_the_points_in_them(scale_x, shift_x, scale_y, shift_y
     np.testing.assert_array_equal(before, after)
 
 
-def test_points_of_a_folder_end_in_the_right_pixel_and_cell(tmp_path):
+def test_fixations_of_a_folder_are_drawn_on_the_right_pixel_and_cell(tmp_path):
     root, rows = tmp_path / "raw", []
     for name, (height, width, row, column) in {"x/a.png": (200, 160, 20, 60), "y/b.png": (180, 300, 150, 30)}.items():
         (root / name).parent.mkdir(parents=True)

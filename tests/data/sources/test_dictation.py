@@ -35,7 +35,7 @@ def words(text):
         ("", set()),
     ],
 )
-def test_findings_are_known_by_their_words_unless_negated(text, expected):
+def test_findings_are_recognised_by_their_phrases_unless_negated(text, expected):
     vocabulary = read_vocabulary(None, "reflacx")
     assert {mention.finding for mention in find_mentions(words(text), vocabulary)} == expected
 
@@ -43,13 +43,13 @@ def test_findings_are_known_by_their_words_unless_negated(text, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        # What is negated reaches to the end of a list, however long.
+        # A negation reaches to the end of a list of any length.
         ("No focal consolidation , pleural effusion , pulmonary edema , or pneumothorax .", set()),
         ("no evidence of acute focal consolidation, large pleural effusion or overt edema. cardiomegaly", {"heart"}),
         ("there is neither effusion nor pneumothorax", set()),
         ("without effusion or edema", set()),
         ("negative for pneumothorax", set()),
-        # It ends where the sentence turns.
+        # It ends at a conjunction.
         ("no pneumothorax but a large effusion", {"effusion"}),
         ("No consolidation , however there is edema .", {"edema"}),
         ("no effusion and the heart is enlarged", {"heart"}),
@@ -57,7 +57,7 @@ def test_findings_are_known_by_their_words_unless_negated(text, expected):
         ("no effusion in the left lung or pneumothorax", set()),
         ("no consolidation. edema", {"edema"}),
         ("no consolidation ? edema", {"edema"}),
-        # What is told after the finding.
+        # Negations after the finding.
         ("pneumothorax is not seen", set()),
         ("effusion or pneumothorax is not identified", set()),
         ("pneumothorax is not seen, small effusion", {"effusion"}),
@@ -71,19 +71,19 @@ def test_findings_are_known_by_their_words_unless_negated(text, expected):
         ("pneumonia is not excluded", {"consolidation"}),
         ("pneumonia not ruled out", {"consolidation"}),
         ("possible consolidation", {"consolidation"}),
-        # Nor is what has not changed, or is not alone.
+        # Nor is a finding that has not changed, or is not the only one.
         ("no change in the left effusion", {"effusion"}),
         ("no significant interval change in effusion", {"effusion"}),
         ("effusion is not changed", {"effusion"}),
         ("not only effusion but edema", {"effusion", "edema"}),
-        # "Free" and "negative" negate with "of" and "for" alone.
+        # "Free" and "negative" negate only with "of" and "for".
         ("free air and an effusion", {"effusion"}),
         ("lungs are free of edema", set()),
         ("resolved edema and effusion", set()),
         ("resolved edema , new effusion", {"effusion"}),
     ],
 )
-def test_typical_phrases_are_understood(text, expected):
+def test_negations_in_typical_phrases(text, expected):
     vocabulary = {
         "effusion": ["effusion*"],
         "edema": ["edema"],
@@ -94,12 +94,12 @@ def test_typical_phrases_are_understood(text, expected):
     assert {mention.finding for mention in find_mentions(words(text), vocabulary)} == expected
 
 
-def test_a_mention_lasts_from_its_first_word_to_its_last():
+def test_a_mention_spans_its_phrase():
     found = find_mentions(words("a left Pleural, effusion"), {"P": ["pleural effusion"]})
     assert found == [Mention("P", 2.0, 3.5)]
 
 
-def test_the_vocabulary_names_the_classes_and_nothing_else():
+def test_the_built_in_vocabulary_has_exactly_the_classes():
     assert set(read_vocabulary(None, "reflacx")) == set(CLASS_NAMES)
     assert set(read_vocabulary(None, "egd_cxr")) == set(EGD_CLASSES) - {"Normal"}
     phrases = [
@@ -130,7 +130,7 @@ def test_labels_equal_those_of_a_loop(fixations, named, window):
     assert label_fixations(start, end, mentions, window).tolist() == expected
 
 
-def test_a_vocabulary_of_ones_own_is_read_and_a_broken_one_refused(tmp_path):
+def test_a_users_vocabulary_is_read_and_a_malformed_one_refused(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('mass = ["lump"]\n')
     assert read_vocabulary(path, "reflacx") == {"mass": ["lump"]}

@@ -18,7 +18,7 @@ def read_back(egd, **options):
     return egd_cxr.read(egd.write(), **options)
 
 
-def test_what_was_written_is_read(tmp_path):
+def test_all_parts_of_the_layout_are_read(tmp_path):
     egd, ids = three_cases(tmp_path)
     source = read_back(egd)
     assert source.name == "egd_cxr"
@@ -43,7 +43,7 @@ def test_what_was_written_is_read(tmp_path):
         max_size=30,
     )
 )
-def test_points_come_back_in_order_of_time_and_every_one_left_out_is_counted(tmp_path_factory, points):
+def test_fixations_are_in_order_of_time_and_those_left_out_are_counted(tmp_path_factory, points):
     egd = Egd(tmp_path_factory.mktemp("egd"))
     ids = [egd.case("Normal"), egd.case("CHF")]
     points = [(x % 50 if len(points) >= 20 else x, y % 61 if len(points) >= 20 else y, s, d) for x, y, s, d in points]
@@ -74,7 +74,7 @@ def test_a_negative_coordinate_is_off_the_image_whatever_its_size(tmp_path):
     assert sorted(source.cases[0].fixations.x_px) == [0.5, 10.5, 49.5]
 
 
-def test_invalid_instant_and_empty_fixations_are_counted_apart(tmp_path):
+def test_invalid_instant_and_empty_fixations_are_counted_separately(tmp_path):
     egd, ids = three_cases(tmp_path)
     egd.look(ids[0], 5, 5, valid=0)
     egd.look(ids[0], 5, 5, valid="")
@@ -92,14 +92,14 @@ def test_invalid_instant_and_empty_fixations_are_counted_apart(tmp_path):
     assert len(source.cases[0].fixations) == 2
 
 
-def test_calibration_unknown_and_left_out_images_are_counted_apart(tmp_path):
+def test_fixations_on_other_images_are_counted_by_reason(tmp_path):
     egd, ids = three_cases(tmp_path)
     nothing = egd.case("consolidation")
     egd.look(ids[0][:-5], 960, 540)
     egd.look("", "", "")
     egd.look("f" * 44, 3, 3)
     egd.look(nothing, 3, 3)
-    # What is written about images that are no cases is not looked at.
+    # The values of rows that do not belong to a case are not parsed.
     egd.look(ids[0][:-5], "?", "?")
     source = read_back(egd)
     assert source.dropped == {
@@ -110,7 +110,7 @@ def test_calibration_unknown_and_left_out_images_are_counted_apart(tmp_path):
     }
 
 
-def test_a_case_that_nobody_looked_at_is_kept_without_readings(tmp_path):
+def test_a_case_without_fixations_is_kept_without_readings(tmp_path):
     egd, _ = three_cases(tmp_path)
     silent = egd.case("CHF")
     egd.look(silent, -1, -1)
@@ -119,7 +119,7 @@ def test_a_case_that_nobody_looked_at_is_kept_without_readings(tmp_path):
     assert source.dropped == {"fixation off the image": 1, "case without gaze (kept)": 1}
 
 
-def test_records_of_no_or_several_classes_short_ids_and_repeats_are_counted(tmp_path):
+def test_records_with_no_or_several_classes_short_ids_and_duplicates_are_counted(tmp_path):
     egd, ids = three_cases(tmp_path)
     egd.case()
     egd.case("Normal", "CHF")
@@ -143,7 +143,7 @@ def test_blank_class_columns_mean_no(tmp_path):
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_line_breaks_in_quotes_split_no_record(tmp_path, newline):
+def test_quoted_line_breaks_do_not_split_a_record(tmp_path, newline):
     egd, ids = three_cases(tmp_path)
     root = egd.write(newline=newline)
     assert len((root / "master_sheet.csv").read_text().splitlines()) > 4
@@ -174,7 +174,7 @@ def test_pixels_per_degree_follow_the_screen(tmp_path):
 
 @pytest.mark.parametrize("old_names", [False, True])
 @pytest.mark.parametrize(("size", "pads"), [((3056, 2544), (0, 0, 534, 534)), ((2544, 3056), (86, 86, 448, 448))])
-def test_pads_of_either_name_say_the_same_as_the_rule(tmp_path, old_names, size, pads):
+def test_padding_under_either_name_equals_the_computed_one(tmp_path, old_names, size, pads):
     egd = Egd(tmp_path)
     names = ("image_top_pad", "image_bottom_pad", "image_left_pad", "image_right_pad")
     for columns in ({}, dict(zip(names, pads, strict=True))):
@@ -185,7 +185,7 @@ def test_pads_of_either_name_say_the_same_as_the_rule(tmp_path, old_names, size,
     assert by_rule.fixations.px_per_degree_y == pytest.approx(by_pads.fixations.px_per_degree_y)
 
 
-def test_pads_that_differ_from_the_rule_go_before_it(tmp_path):
+def test_padding_in_the_sheet_overrides_the_computed_one(tmp_path):
     egd = Egd(tmp_path)
     pads = {"image_top_pad": 0, "image_bottom_pad": 0, "image_left_pad": 480, "image_right_pad": 480}
     egd.look(egd.case("Normal", height=64, width=48, **pads), 5, 5)
@@ -193,7 +193,7 @@ def test_pads_that_differ_from_the_rule_go_before_it(tmp_path):
     assert read_back(egd).cases[0].fixations.px_per_degree_x[0] == pytest.approx(screen_px * 48 / 960)
 
 
-def test_degrees_widen_with_the_distance(tmp_path):
+def test_pixels_per_degree_grow_with_the_viewing_distance(tmp_path):
     egd, _ = three_cases(tmp_path)
     root = egd.write()
     near, far = (egd_cxr.read(root, viewing_distance_cm=cm).cases[0].fixations for cm in (50, 100))
@@ -256,7 +256,7 @@ def test_masks_are_found_in_either_spelling(tmp_path, spelling):
 
 @pytest.mark.parametrize("files", ["files", ""])
 @pytest.mark.parametrize("suffix", [".dcm", ".jpg"])
-def test_images_may_lie_elsewhere_with_or_without_files_as_dicom_or_jpeg(tmp_path, files, suffix):
+def test_images_may_be_elsewhere_with_or_without_files_as_dicom_or_jpeg(tmp_path, files, suffix):
     root, elsewhere = tmp_path / "egd", tmp_path / "mimic"
     root.mkdir()
     egd, ids = three_cases(root)

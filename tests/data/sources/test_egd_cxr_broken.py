@@ -122,7 +122,7 @@ def test_broken_input_is_refused_with_place_and_reason(tmp_path, spoil, kind, me
     assert type(caught.value) is kind
 
 
-def test_a_distance_of_nothing_and_a_missing_folder_of_images_are_refused(tmp_path):
+def test_a_viewing_distance_of_0_and_a_missing_folder_of_images_are_refused(tmp_path):
     egd, _ = three_cases(tmp_path)
     root = egd.write()
     with pytest.raises(ConfigError, match="viewing distance"):

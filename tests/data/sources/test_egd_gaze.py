@@ -1,4 +1,4 @@
-"""Raw samples, transcripts and MIMIC-CXR's tables beside EGD-CXR."""
+"""EGD-CXR: raw samples, transcripts, and the tables of MIMIC-CXR."""
 
 import gzip
 import pickle
@@ -21,7 +21,7 @@ SPOTS = ((20, 60, 200, 160), (150, 30, 180, 300), (99, 99, 128, 128))
 
 
 def on_screen(height, width, row, column):
-    """Share of the screen at which the released mapping puts the centre of a pixel."""
+    """Fraction of the screen that the released mapping gives the centre of a pixel."""
     ratio = 1024 / max(height, width)
     left, top = (1920 - int(width * ratio)) // 2, (1024 - int(height * ratio)) // 2
     right, bottom = 1920 - int(width * ratio) - left, 1024 - int(height * ratio) - top
@@ -39,7 +39,7 @@ def sample(egd, dicom_id, at, x, y, valid=1, pixel=("", "")):
 
 @pytest.fixture
 def raw(tmp_path):
-    """Three cases of known spots, at which somebody looks for half a second after a glance aside."""
+    """Three cases with known spots, each viewed for half a second after a glance aside."""
     egd = Egd(tmp_path / "raw")
     for row, column, height, width in SPOTS:
         dicom_id = egd.case("Normal", height=height, width=width)
@@ -53,7 +53,7 @@ def raw(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["ivt", "idt", "dwell"])
-def test_samples_end_in_the_right_pixel_and_cell(tmp_path, raw, method):
+def test_samples_are_drawn_on_the_right_pixel_and_cell(tmp_path, raw, method):
     source = egd_cxr.read(raw.write(), detect=method)
     assert check_gaze_on_spots(source, tmp_path / "out") == 3
     for case in source.cases:
@@ -63,7 +63,7 @@ def test_samples_end_in_the_right_pixel_and_cell(tmp_path, raw, method):
     assert source.dropped[f"invalid sample ({'FPOGV' if method == 'dwell' else 'BPOGV'})"] == 3
 
 
-def test_cases_handed_out_in_parts_and_done_in_any_order_give_the_same(raw, monkeypatch):
+def test_the_result_does_not_depend_on_the_tasks_or_their_order(raw, monkeypatch):
     root = raw.write()
     together = egd_cxr.read(root, detect="idt")
     handed_out = []
@@ -81,13 +81,13 @@ def test_cases_handed_out_in_parts_and_done_in_any_order_give_the_same(raw, monk
         np.testing.assert_array_equal(one.fixations.x_px, other.fixations.x_px)
 
 
-def test_fixations_end_in_the_right_pixel_and_cell(tmp_path, raw):
+def test_fixations_are_drawn_on_the_right_pixel_and_cell(tmp_path, raw):
     for record, (row, column, _, _) in zip(raw.records, SPOTS, strict=True):
         raw.look(record["dicom_id"], column, row)
     assert check_gaze_on_spots(egd_cxr.read(raw.write()), tmp_path / "out") == 3
 
 
-def test_samples_of_no_case_are_counted_apart(tmp_path):
+def test_samples_on_other_images_are_counted_by_reason(tmp_path):
     egd, ids = three_cases(tmp_path)
     left_out = egd.case("consolidation")
     for dicom_id in (ids[0][:-5], "f" * 44, left_out, "", ids[1]):
@@ -106,7 +106,7 @@ def test_samples_of_no_case_are_counted_apart(tmp_path):
     }
 
 
-def test_packed_samples_are_read(tmp_path, raw):
+def test_compressed_samples_are_read(tmp_path, raw):
     root = raw.write()
     with gzip.open(root / "eye_gaze.csv.gz", "wb") as packed:
         packed.write((root / "eye_gaze.csv").read_bytes())
@@ -140,7 +140,7 @@ def test_every_rest_in_many_samples_becomes_a_fixation(tmp_path):
 # --- transcripts
 
 
-def test_fixations_are_labelled_by_the_transcript_when_asked(tmp_path):
+def test_fixations_are_labelled_by_the_transcript_with_a_window(tmp_path):
     egd, ids = three_cases(tmp_path)
     egd.fixations.clear()
     for end in (2.0, 9.5, 12.0, 20.0):
@@ -155,7 +155,7 @@ def test_fixations_are_labelled_by_the_transcript_when_asked(tmp_path):
     assert set(egd_cxr.read(egd.root).cases[0].fixations.label) == {""}
 
 
-def test_a_vocabulary_of_ones_own_names_the_labels(tmp_path):
+def test_a_users_vocabulary_defines_the_labels(tmp_path):
     egd, ids = three_cases(tmp_path)
     egd.say(ids[0], ("a lump", 98.0, 99.5))
     (tmp_path / "mine.toml").write_text('mass = ["lump"]')
@@ -188,7 +188,7 @@ def test_images_are_found_by_their_name_below_any_folder(tmp_path):
     assert [case.case_id for case in sources.read(root, images=tmp_path / "mirror").cases] == ids
 
 
-def test_resized_images_are_told_by_the_metadata(tmp_path):
+def test_resized_images_are_recognised_by_the_metadata(tmp_path):
     egd, ids = three_cases(tmp_path)
     root = egd.write()
     table = root / "mimic-cxr-2.0.0-metadata.csv"

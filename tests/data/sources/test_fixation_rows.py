@@ -19,13 +19,13 @@ def rows(n, seed=0):
     return rng.integers(0, 2, n), rng.choice(["anna", "ben"], n), (x, y, start, duration)
 
 
-def built(case, reading_id, columns):
+def build_rows(case, reading_id, columns):
     x, y, start, duration = columns
     return FixationRows.build(case, x, y, start, duration, DEGREES[case], reading_id)
 
 
-def grouped_by_loop(case, reading_id, columns):
-    """Row by row; a stable sort by time at the end."""
+def group_by_loop(case, reading_id, columns):
+    """Group row by row, and sort by time at the end."""
     found = [{}, {}, {}]
     for at, (x, y, start, duration) in enumerate(zip(*columns, strict=True)):
         height, width = SIZES[case[at]]
@@ -38,8 +38,8 @@ def grouped_by_loop(case, reading_id, columns):
 def test_groups_equal_those_of_a_loop(n):
     case, reading_id, columns = rows(n)
     dropped = Counter()
-    readings = group_readings(built(case, reading_id, columns), SIZES, dropped, Path("t.csv"))
-    expected = grouped_by_loop(case, reading_id, columns)
+    readings = group_readings(build_rows(case, reading_id, columns), SIZES, dropped, Path("t.csv"))
+    expected = group_by_loop(case, reading_id, columns)
     assert [set(of_case) for of_case in readings] == [set(of_case) for of_case in expected]
     for at, of_case in enumerate(readings):
         for name, f in of_case.items():
@@ -49,10 +49,10 @@ def test_groups_equal_those_of_a_loop(n):
     assert sum(dropped.values()) + sum(len(f) for of_case in readings for f in of_case.values()) == n
 
 
-def test_a_fixation_is_counted_under_the_first_reason_alone():
+def test_a_fixation_is_counted_only_under_the_first_reason():
     columns = (np.array([np.nan, -1.0, 2.0]), np.array([-1.0, 2.0, 2.0]), np.zeros(3), np.zeros(3))
     dropped = Counter()
-    group_readings(built(np.zeros(3, int), "1", columns), SIZES, dropped, Path("t.csv"))
+    group_readings(build_rows(np.zeros(3, int), "1", columns), SIZES, dropped, Path("t.csv"))
     assert dropped == {
         "fixation without position or duration": 1,
         "fixation off the image": 1,
@@ -60,10 +60,10 @@ def test_a_fixation_is_counted_under_the_first_reason_alone():
     }
 
 
-def test_most_of_few_fixations_may_lie_off_the_image_but_not_most_of_many():
+def test_few_fixations_may_lie_off_the_image_but_not_most_of_many():
     def group(n):
         columns = (np.full(n, 99.0), np.full(n, 1.0), np.zeros(n), np.ones(n))
-        group_readings(built(np.zeros(n, int), "1", columns), SIZES, Counter(), Path("t.csv"))
+        group_readings(build_rows(np.zeros(n, int), "1", columns), SIZES, Counter(), Path("t.csv"))
 
     group(19)
     with pytest.raises(DataError, match=r"100% of the fixations(.|\n)*t\.csv"):

@@ -56,7 +56,7 @@ def test_each_folder_is_a_class(classes):
     assert source.dropped == {}
 
 
-def test_what_is_no_class_is_counted_and_hidden_files_are_passed_over(classes):
+def test_other_images_are_counted_and_hidden_files_are_ignored(classes):
     (classes / "empty").mkdir()
     add_image(classes, "stray.png", "sick/deeper/d.png", ".cache/x.png", "sick/.thumb.png")
     write_text(classes / "sick" / "notes.txt", "no image")
@@ -65,7 +65,7 @@ def test_what_is_no_class_is_counted_and_hidden_files_are_passed_over(classes):
     assert source.dropped == {"image outside the class folders": 2, "folder without images directly in it": 1}
 
 
-def test_a_table_names_the_classes(listed_images):
+def test_a_table_defines_the_classes(listed_images):
     source = folder.read(listed_images)
     assert source.class_names == ("healthy", "sick")
     assert [(case.case_id, case.label) for case in source.cases] == [("c", 1), ("deep_er_b", 0), ("a", 1)]
@@ -85,7 +85,7 @@ def test_patients_and_splits_are_taken_from_the_table(listed_images):
     assert [case.split for case in cases] == ["train", "valid", None]
 
 
-def test_a_table_may_lie_elsewhere_and_be_parquet(listed_images, tmp_path_factory):
+def test_a_table_may_be_elsewhere_and_be_parquet(listed_images, tmp_path_factory):
     path = tmp_path_factory.mktemp("elsewhere") / "mine.parquet"
     pd.DataFrame({"image": ["a.png", "c.tif"], "label": [1, 0]}).to_parquet(path)
     source = folder.read(listed_images, labels=path)
@@ -102,7 +102,7 @@ def test_whole_numbers_are_sorted_as_numbers(tmp_path):
     assert [case.label for case in source.cases] == [2, 1, 0]
 
 
-def test_paths_written_on_windows_and_with_a_dot_are_understood(listed_images):
+def test_windows_paths_and_paths_with_a_dot_are_read(listed_images):
     write_text(listed_images / "labels.csv", "\ufeffimage , label", "deep\\er\\b.jpg , healthy", "./a.png,sick")
     assert [case.case_id for case in folder.read(listed_images).cases] == ["deep_er_b", "a"]
 
@@ -113,7 +113,7 @@ def test_odd_characters_are_replaced_in_case_ids(tmp_path):
     assert {case.case_id for case in source.cases} == {"r_ntgen__1__Bild_7.v2", "b_x"}
 
 
-def test_unlisted_images_and_repeated_rows_are_counted(listed_images):
+def test_unlisted_images_and_duplicate_rows_are_counted(listed_images):
     write_text(listed_images / "labels.csv", "image,label", "a.png,x", "a.png,x", "c.tif,y")
     source = folder.read(listed_images)
     assert source.dropped == {"duplicate row": 1, "image that labels.csv does not list": 1}
@@ -142,7 +142,7 @@ def test_missing_images_are_listed_together_or_left_out(listed_images):
         max_size=18,
     )
 )
-def test_points_come_back_in_order_of_time_and_every_one_left_out_is_counted(tmp_path_factory, points):
+def test_fixations_are_in_order_of_time_and_those_left_out_are_counted(tmp_path_factory, points):
     root = tmp_path_factory.mktemp("folder")
     add_image(root, "x/a.png", "y/b.png")
     lines = [f"{'x/a.png' if a else 'y/b.png'},{x!r},{y!r},{s!r},{d}" for x, y, s, d, a in points]
@@ -159,7 +159,7 @@ def test_points_come_back_in_order_of_time_and_every_one_left_out_is_counted(tmp
     assert left_out + sum(len(case.fixations) for case in source.cases) == len(points)
 
 
-def test_gaze_without_time_counts_every_fixation_the_same(classes):
+def test_fixations_without_duration_have_equal_weight(classes):
     write_text(classes / "fixations.csv", "image,x_px,y_px", "sick/a.png,3.25,4.5", "sick/a.png,1,2")
     source = folder.read(classes)
     fixations = source.cases[2].readings["1"]
@@ -170,7 +170,7 @@ def test_gaze_without_time_counts_every_fixation_the_same(classes):
     assert source.dropped == {"case without gaze (kept)": 3}
 
 
-def test_readers_are_kept_apart(classes):
+def test_each_reader_is_one_reading(classes):
     write_text(
         classes / "fixations.csv",
         "image,x_px,y_px,start_s,reader",
@@ -187,7 +187,7 @@ def test_readers_are_kept_apart(classes):
     }
 
 
-def test_gaze_may_lie_elsewhere_and_be_parquet(classes, tmp_path_factory):
+def test_gaze_may_be_elsewhere_and_be_parquet(classes, tmp_path_factory):
     path = tmp_path_factory.mktemp("elsewhere") / "gaze.parquet"
     table = pd.DataFrame({"image": pd.Categorical(["sick/b.jpg"]), "x_px": [0.1], "y_px": [2], "duration_s": [None]})
     table = pd.concat([table, table.assign(duration_s=0.25)])
@@ -270,7 +270,7 @@ def test_broken_input_is_refused_with_place_and_reason(classes, spoil, kind, mes
     assert type(caught.value) is kind
 
 
-def test_what_is_named_must_be_there(classes):
+def test_a_missing_folder_or_table_is_refused(classes):
     with pytest.raises(MissingFileError, match="the folder does not exist"):
         folder.read(classes / "nowhere")
     with pytest.raises(MissingFileError, match="no such table"):

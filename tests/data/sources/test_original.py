@@ -28,7 +28,7 @@ def cases() -> list[RawCase]:
 
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_every_case_of_the_table_comes_with_its_pixels_gaze_and_masks(tmp_path, cases, protocol):
+def test_every_case_has_its_pixels_gaze_and_masks(tmp_path, cases, protocol):
     source = original.read(write_raw(tmp_path / "raw", cases, patients=True, protocol=protocol))
     assert source.class_names == ("Normal", "CHF", "pneumonia")
     assert source.dropped == {}
@@ -43,7 +43,7 @@ def test_every_case_of_the_table_comes_with_its_pixels_gaze_and_masks(tmp_path, 
         )
 
 
-def test_a_pixel_with_gaze_samples_is_a_fixation_at_its_centre_that_lasts_as_long_as_they_do(tmp_path, cases):
+def test_a_pixel_with_gaze_samples_is_a_fixation_at_its_centre_with_their_duration(tmp_path, cases):
     gaze = cases[0].arrays["gaze_dot"]
     gaze[:] = 0
     gaze[3, 10], gaze[170, 149] = 6, 120
@@ -56,7 +56,7 @@ def test_a_pixel_with_gaze_samples_is_a_fixation_at_its_centre_that_lasts_as_lon
     assert fast.duration_s.tolist() == pytest.approx([0.05, 1.0])
 
 
-def test_what_gaze_cannot_be_used_is_counted(tmp_path, cases, caplog):
+def test_unusable_gaze_is_counted(tmp_path, cases, caplog):
     cases[0].arrays["gaze_dot"][:] = 0
     cases[1].arrays["gaze_dot"][5, 5] = -3
     root = write_raw(tmp_path / "raw", cases)
@@ -73,7 +73,7 @@ def test_what_gaze_cannot_be_used_is_counted(tmp_path, cases, caplog):
     assert source.cases[3].patient_id == source.cases[3].case_id
 
 
-def test_the_index_names_the_folder_whatever_the_order_and_the_name_of_its_column(tmp_path, cases):
+def test_the_first_column_is_the_index_whatever_its_name_and_order(tmp_path, cases):
     root = write_raw(tmp_path / "raw", cases)
     (root / "data_summary.csv").write_text("number,ID,Y\n4,four,1\n2,two,0\n")
     source = original.read(root)
@@ -89,7 +89,7 @@ def lose_files(root: Path) -> None:
     shutil.rmtree(root / "D_0003")
 
 
-def test_missing_files_are_listed_or_left_out(tmp_path, cases):
+def test_missing_files_are_reported_or_left_out(tmp_path, cases):
     root = write_raw(tmp_path / "raw", cases)
     lose_files(root)
     with pytest.raises(GGCamError, match=r"2 of 6 cases lack files(.|\n)*D_0001.cxr.pk, .*D_0003(.|\n)*and 3 more"):
@@ -115,7 +115,7 @@ class Hostile:
         ([1, 2], "not hold an array"),
     ],
 )
-def test_gaze_that_cannot_be_is_told_or_left_out(tmp_path, cases, gaze, message):
+def test_invalid_gaze_is_reported_or_left_out(tmp_path, cases, gaze, message):
     root = write_raw(tmp_path / "raw", cases)
     (root / "D_0002" / "gaze_dot.pk").write_bytes(pickle.dumps(gaze))
     with pytest.raises(GGCamError, match=message) as caught:
@@ -128,7 +128,7 @@ def test_gaze_that_cannot_be_is_told_or_left_out(tmp_path, cases, gaze, message)
 
 
 @pytest.mark.parametrize("name", ["gaze_dot", "cxr", "seg_left_lung"])
-def test_a_hostile_pickle_is_refused_by_name_wherever_it_lies(tmp_path, cases, name):
+def test_a_malicious_pickle_is_refused_in_any_place(tmp_path, cases, name):
     root = write_raw(tmp_path / "raw", cases)
     (root / "D_0002" / f"{name}.pk").write_bytes(pickle.dumps(Hostile(tmp_path / "victim")))
 
@@ -163,7 +163,7 @@ def test_a_hostile_pickle_is_refused_by_name_wherever_it_lies(tmp_path, cases, n
         (",Y,ID\n", "no case is left"),
     ],
 )
-def test_a_broken_table_says_where_and_what(tmp_path, cases, table, message):
+def test_a_broken_table_is_reported_with_place_and_reason(tmp_path, cases, table, message):
     root = write_raw(tmp_path / "raw", cases)
     (root / "data_summary.csv").write_text(table)
     with pytest.raises(GGCamError, match=message):
@@ -171,12 +171,12 @@ def test_a_broken_table_says_where_and_what(tmp_path, cases, table, message):
 
 
 @pytest.mark.parametrize("rate", [0, -60, float("nan")])
-def test_a_sampling_rate_that_cannot_be_is_refused(tmp_path, cases, rate):
+def test_an_invalid_sampling_rate_is_refused(tmp_path, cases, rate):
     with pytest.raises(ConfigError, match="sampling rate must be above 0"):
         original.read(write_raw(tmp_path / "raw", cases), sampling_rate_hz=rate)
 
 
-def test_the_raw_layout_has_no_blur_to_choose(tmp_path, cases):
+def test_the_raw_layout_has_no_blur(tmp_path, cases):
     with pytest.raises(ConfigError, match="no blurred maps"):
         original.read(write_raw(tmp_path / "raw", cases), blur=500)
 
@@ -194,7 +194,7 @@ def prepared_file(number: int) -> OriginalFile:
 
 @pytest.fixture
 def pt(tmp_path: Path) -> Path:
-    """Five cases a blur; b's gaze differs between blurs."""
+    """Five cases per blur; the gaze of b differs between blurs."""
     for blur in (200, 500):
         for number, (split, case_id) in enumerate(
             [("Train", "a"), ("Train", "b"), ("Valid", "c"), ("Test", "d"), ("Test", "e")]
@@ -205,7 +205,7 @@ def pt(tmp_path: Path) -> Path:
     return tmp_path / "pt"
 
 
-def test_every_file_is_a_case_of_its_split_with_its_map_as_weights(pt):
+def test_every_file_is_a_case_with_its_split_and_its_map_as_weights(pt):
     source = original.read(pt)
     assert source.dropped == {}
     assert [(case.case_id, case.split) for case in source.cases] == [
@@ -234,7 +234,7 @@ def test_the_blur_is_chosen_by_option_or_by_naming_its_folder(pt):
         first_map(pt, blur=500)
 
 
-def test_two_folders_of_one_blur_must_be_told_apart(pt):
+def test_two_folders_with_one_blur_are_ambiguous(pt):
     shutil.copytree(pt / "Down2_Blur500", pt / "Down4_Blur500")
     with pytest.raises(ConfigError, match=r"2 folders have the blur 500(.|\n)*pass the folder itself"):
         original.read(pt)
@@ -257,7 +257,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("damage", "message"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_file_is_told_or_left_out(pt, damage, message):
+def test_a_broken_file_is_reported_or_left_out(pt, damage, message):
     damage(pt)
     with pytest.raises(GGCamError, match=message) as caught:
         original.read(pt)
@@ -267,7 +267,7 @@ def test_a_broken_file_is_told_or_left_out(pt, damage, message):
     assert source.dropped == {"case whose files cannot be read": 1}
 
 
-def test_a_hostile_file_is_refused_by_name_and_nothing_of_it_runs(pt, tmp_path):
+def test_a_malicious_file_is_refused_and_not_run(pt, tmp_path):
     torch.save({"cxr": Hostile(tmp_path / "victim")}, pt / "Down2_Blur500" / "Test" / "d.pt")
     with pytest.raises(GGCamError, match=rf"{os.mkdir.__module__}\.mkdir"):
         original.read(pt)
@@ -290,7 +290,7 @@ def test_a_map_of_nan_is_a_case_without_gaze(pt):
     assert [bool(case.readings) for case in source.cases] == [True, True, True, False, True]
 
 
-def test_both_layouts_are_recognised_and_nothing_else(tmp_path, pt, cases):
+def test_only_the_two_layouts_are_recognised(tmp_path, pt, cases):
     assert sources.detect(write_raw(tmp_path / "raw", cases)) == "original"
     assert sources.detect(pt) == sources.detect(pt / "Down2_Blur500") == "original"
     (tmp_path / "other" / "Down2_Blur500").mkdir(parents=True)

@@ -24,7 +24,7 @@ def unknown(case):
 
 @pytest.fixture
 def data(tmp_path):
-    """One image read by two in phase 1, one in phase 2, one in phase 3 whose gaze was discarded."""
+    """One image with two readings in phase 1, one in phase 2, and one in phase 3 whose gaze was discarded."""
     made = Reflacx(tmp_path)
     first = made.image(BLACK)
     a = made.reading(first, 1, Mass=2, Nodule=4, Pleural_effusion=5, Quality_issue=True, Fibrosis=3)
@@ -44,7 +44,7 @@ def data(tmp_path):
     return made
 
 
-def test_what_was_written_is_read(data):
+def test_all_parts_of_the_layout_are_read(data):
     source = sources.read(data.write())
     assert (source.name, source.class_names, source.multi_label) == ("reflacx", CLASS_NAMES, True)
     first, second, third = source.cases
@@ -72,7 +72,7 @@ def test_what_was_written_is_read(data):
     assert third.regions == (Region("Atelectasis", "ellipse", 5, 6, 7, 8), Region("chest", "box", 2, 3, 46, 54))
 
 
-def test_phase_1_is_brought_to_the_labels_of_the_others(data):
+def test_labels_of_phase_1_are_mapped_to_those_of_the_other_phases(data):
     first, second, third = sources.read(data.write()).cases
     # At least half of the readings; the higher of two certainties; both labels of an ellipse are one.
     assert present(first) == {
@@ -90,11 +90,11 @@ def test_phase_1_is_brought_to_the_labels_of_the_others(data):
 @pytest.mark.parametrize(
     ("certainty", "expected"), [(1, {"Enlarged hilum", "Pneumothorax"}), (3, {"Enlarged hilum"}), (4, set())]
 )
-def test_the_threshold_of_certainty_may_be_chosen(data, certainty, expected):
+def test_min_certainty_is_the_threshold_of_a_present_class(data, certainty, expected):
     assert present(reflacx.read(data.write(), min_certainty=certainty).cases[1]) == expected
 
 
-def test_readings_may_be_cases_of_their_own(data):
+def test_separate_readings_are_one_case_each(data):
     source = reflacx.read(data.write(), readings="separate")
     assert [case.case_id for case in source.cases] == ["P101R000001", "P102R000002", "P203R000003", "P300R000004"]
     assert [case.patient_id[-1] for case in source.cases] == ["1", "1", "2", "3"]
@@ -104,13 +104,13 @@ def test_readings_may_be_cases_of_their_own(data):
     assert source.cases[1].regions == (Region("chest", "box", 4, 5, 48, 56),)
 
 
-def test_phases_may_be_chosen(data):
+def test_phases_are_selected(data):
     assert len(reflacx.read(data.write(), phases=(2, 3)).cases) == 2
     with pytest.raises(ConfigError, match=r"unknown phase(.|\n)*any of 1, 2 and 3"):
         reflacx.read(data.root, phases=(4,))
 
 
-def test_the_folder_may_be_nested_and_images_lie_elsewhere(data, tmp_path):
+def test_the_folder_may_be_nested_and_images_may_be_elsewhere(data, tmp_path):
     data.main = "reflacx-xray-localization-1.0.0/main_data"
     root = data.write()
     assert sources.detect(root) == "reflacx"
@@ -120,7 +120,7 @@ def test_the_folder_may_be_nested_and_images_lie_elsewhere(data, tmp_path):
     assert len(reflacx.read(root, images=tmp_path / "flat").cases) == 3
 
 
-def test_points_end_in_the_right_pixel_and_cell_under_zoom_and_pan(tmp_path):
+def test_fixations_are_drawn_on_the_right_pixel_and_cell_under_zoom_and_pan(tmp_path):
     data = Reflacx(tmp_path / "raw")
     for row, column, height, width in ((20, 60, 200, 160), (150, 30, 180, 300), (99, 99, 128, 128)):
         reading_id = data.reading(data.image(spot(height, width, row, column)), 3)
@@ -128,14 +128,14 @@ def test_points_end_in_the_right_pixel_and_cell_under_zoom_and_pan(tmp_path):
         shown = dict(zip(("xmin", "ymin", "xmax", "ymax"), (column - 9, row - 9, column + 30, row + 30), strict=True))
         zoom = {f"{edge}_shown_from_image": value for edge, value in shown.items()}
         data.look(reading_id, column, row, start=2, end=3, **zoom)
-        # On black or on the buttons: elsewhere on the image, which was not shown there.
+        # On the black background or on buttons: a part of the image that was not displayed.
         data.look(reading_id, column - 25, row, start=4, end=5, **zoom)
     source = reflacx.read(data.write())
     assert source.dropped["fixation off the displayed part of the image"] == 3
     assert check_gaze_on_spots(source, tmp_path / "out") == 3
 
 
-def test_half_a_degree_off_what_was_shown_is_still_meant_for_it(data):
+def test_fixations_within_half_a_degree_of_the_displayed_part_are_kept(data):
     reading_id = "P203R000003"
     for x in (24, 25, 36, 39, 40, 41):
         data.look(reading_id, x, 20, xmin_shown_from_image=35)
@@ -157,7 +157,7 @@ def say(data, reading_id, start, text):
         data.words[reading_id].append((word, f"{start + 0.5 * at:.3f}", f"{start + 0.5 * at + 0.4:.3f}"))
 
 
-def test_fixations_are_labelled_by_what_was_named_when_asked(data):
+def test_fixations_are_labelled_by_the_dictation_with_a_window(data):
     reading_id = "P203R000003"
     say(data, reading_id, 10.0, "There is a large left pleural effusion . No pneumothorax . Enlarged hilum")
     for start in (1.0, 8.0, 11.0, 14.0, 16.0, 30.0):
@@ -184,7 +184,7 @@ def test_labels_of_fixations_reach_the_prepared_table(data, tmp_path):
     assert np.isnan(prepared.label_matrix[0, CLASS_NAMES.index("Enlarged hilum")])
 
 
-def test_missing_images_and_readings_are_left_out_when_asked(data):
+def test_missing_images_and_readings_are_left_out_with_skip_missing(data):
     root = data.write()
     next(root.rglob("00000001*.dcm")).unlink()
     (root / "main_data" / "P203R000003" / "fixations.csv").unlink()
@@ -297,7 +297,7 @@ def test_broken_input_is_refused_with_place_and_reason(data, spoil, kind, messag
     assert type(caught.value) is kind
 
 
-def test_options_that_cannot_be_are_refused(data, tmp_path):
+def test_invalid_options_are_refused(data, tmp_path):
     root = data.write()
     with pytest.raises(ConfigError, match="a number from 1 to 5"):
         reflacx.read(root, min_certainty=0)

@@ -2,6 +2,7 @@ import json
 import logging
 import pickle
 from collections import OrderedDict
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -34,7 +35,7 @@ def lesion(rows, columns):
 
 @pytest.fixture
 def siim(tmp_path):
-    """One healthy image without gaze, one with two lesions and gaze."""
+    """One healthy image without gaze, and one with two lesions and gaze."""
     made = Siim(tmp_path)
     made.case(BLACK)
     made.case(
@@ -47,7 +48,7 @@ def siim(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["json", "pickle"])
-def test_what_was_written_is_read(siim, form):
+def test_all_parts_of_the_layout_are_read(siim, form):
     source = sources.read(siim.write(form))
     assert (source.name, source.class_names) == ("siim_acr", ("no pneumothorax", "pneumothorax"))
     healthy, ill = source.cases
@@ -71,14 +72,14 @@ def test_what_was_written_is_read(siim, form):
     }
 
 
-def test_the_other_order_is_read_when_asked(siim):
+def test_column_first_is_read(siim):
     gaze = siim_acr.read(siim.write(), axis_order="column-first").cases[1].fixations
     np.testing.assert_allclose(gaze.x_px, [3, 15])
     np.testing.assert_allclose(gaze.y_px, [10, 30])
 
 
 @pytest.mark.parametrize("order", ["row-first", "column-first"])
-def test_points_end_in_the_right_pixel_and_cell(tmp_path, order):
+def test_fixations_are_drawn_on_the_right_pixel_and_cell(tmp_path, order):
     siim = Siim(tmp_path)
     for row, column, height, width in ((20, 60, 200, 160), (150, 30, 180, 300), (99, 99, 128, 128)):
         share = ((row + 0.5) / height, (column + 0.5) / width)
@@ -89,7 +90,7 @@ def test_points_end_in_the_right_pixel_and_cell(tmp_path, order):
 
 @settings(max_examples=60, deadline=None)
 @given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
-def test_a_mask_comes_back_from_its_runs(mask):
+def test_a_mask_is_recovered_from_its_runs(mask):
     runs = encode(mask)
     if runs:
         np.testing.assert_array_equal(decode_run_lengths(runs, *mask.shape, "here"), mask)
@@ -97,14 +98,14 @@ def test_a_mask_comes_back_from_its_runs(mask):
         assert bounding_box(mask) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
 
-def test_a_run_of_no_length_is_no_lesion(siim):
+def test_a_run_of_length_0_is_not_a_lesion(siim):
     siim.rows[0] = (siim.rows[0][0], "3 0")
     source = siim_acr.read(siim.write())
     assert source.cases[0].label == 1
     assert source.dropped["lesion without area"] == 1
 
 
-def test_images_are_found_anywhere_as_png_too_and_missing_ones_left_out_when_asked(siim, tmp_path):
+def test_images_are_found_at_any_depth_and_missing_ones_are_left_out_with_skip_missing(siim, tmp_path):
     root = siim.write()
     source = siim_acr.read(root)
     flat = tmp_path / "flat"
@@ -123,7 +124,7 @@ def test_images_are_found_anywhere_as_png_too_and_missing_ones_left_out_when_ask
 
 
 def many(root, transposed_gaze=False, transposed_lesions=False, cases=24):
-    """Readers look at the lungs, and longest at the lesion, which lies in the upper left of the image."""
+    """Readings of the lungs, longest on the lesion in the upper left of the image."""
     siim, rng = Siim(root), np.random.default_rng(0)
     size = np.zeros((60, 60), np.uint8)
     for _ in range(cases):
@@ -135,7 +136,7 @@ def many(root, transposed_gaze=False, transposed_lesions=False, cases=24):
     return siim.write()
 
 
-def test_exchanged_axes_are_told_with_the_option_that_mends_them(tmp_path, caplog):
+def test_exchanged_axes_are_reported_with_the_option_that_fixes_them(tmp_path, caplog):
     (tmp_path / "right").mkdir()
     (tmp_path / "wrong").mkdir()
     right = many(tmp_path / "right")
@@ -150,18 +151,18 @@ def test_exchanged_axes_are_told_with_the_option_that_mends_them(tmp_path, caplo
     assert len(siim_acr.read(wrong, axis_order="column-first").cases) == 24
 
 
-def test_transposed_lesions_are_not_taken_for_transposed_gaze(tmp_path):
+def test_transposed_lesions_are_not_mistaken_for_transposed_gaze(tmp_path):
     with pytest.raises(DataError, match="less gaze lies on the lesions than its transpose"):
         siim_acr.read(many(tmp_path, transposed_lesions=True))
 
 
-def test_too_few_readings_to_tell_the_order_are_a_warning(tmp_path, caplog):
+def test_too_few_readings_to_check_the_order_are_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         siim_acr.read(many(tmp_path, cases=3))
     assert "3 readings are too few" in caplog.text
 
 
-def test_density_on_a_lesion_is_in_units_of_the_mean():
+def test_density_on_a_lesion_is_relative_to_the_mean():
     mask = np.zeros((10, 10), bool)
     mask[:5] = True
     points = np.array([[0.1, 0.5, 3.0], [0.9, 0.5, 1.0], [1.07, 0.5, 4.0]])
@@ -187,7 +188,7 @@ def test_real_gaze_has_the_marginals_of_rows_first(real_data):
 
 
 def real_siim(root, real_data):
-    """The real gaze on empty images: what it lay on is not here."""
+    """The real gaze on empty images, because the real ones are not available."""
     gaze = real_data / "siim_gaze" / "siim_acr_gaze_125.json"
     ids = [entry["image_id"] for entry in json.loads(gaze.read_text())]
     (root / "images").mkdir()
@@ -199,7 +200,7 @@ def real_siim(root, real_data):
     return root
 
 
-def test_real_gaze_is_read_in_the_right_order_and_refused_in_the_other(tmp_path, real_data):
+def test_real_gaze_is_accepted_in_its_order_and_refused_in_the_other(tmp_path, real_data):
     root = real_siim(tmp_path, real_data)
     source = siim_acr.read(root)
     kept = sum(len(case.fixations) for case in source.cases)
@@ -211,10 +212,15 @@ def test_real_gaze_is_read_in_the_right_order_and_refused_in_the_other(tmp_path,
 
 
 def test_real_scanpaths_are_drawn_on_an_empty_frame(tmp_path, real_data):
-    root = real_siim(tmp_path, real_data)
-    data = prepare_source(siim_acr.read(root), tmp_path / "out", PrepareConfig(size="96x96", workers=1))
+    source = siim_acr.read(real_siim(tmp_path, real_data))
+    data = prepare_source(source, tmp_path / "out", PrepareConfig(size="96x96", workers=1))
     picture = cv2.imread(str(contact_sheet(data, tmp_path / "sheet.png", per_class=3)))
-    assert picture.std() > 10
+    without = replace(source, cases=tuple(replace(case, readings={}) for case in source.cases))
+    data = prepare_source(without, tmp_path / "without", PrepareConfig(size="96x96", workers=1))
+    empty = cv2.imread(str(contact_sheet(data, tmp_path / "empty.png", per_class=3)))
+    coloured, coloured_without = (np.ptp(image.astype(int), axis=2) > 30 for image in (picture, empty))
+    assert coloured.mean() > 0.01
+    assert coloured_without.mean() < coloured.mean() / 10
 
 
 # --- broken input

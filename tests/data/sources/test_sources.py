@@ -24,7 +24,7 @@ def test_each_format_is_recognised(tmp_path, real_data):
     assert sources.detect(tmp_path / "classes") == "folder"
 
 
-def test_a_folder_of_no_known_format_is_told_what_each_needs(tmp_path):
+def test_an_unknown_format_is_reported_with_the_files_that_each_format_needs(tmp_path):
     add_image(tmp_path, ".cache/x.png", "loose.png")
     with pytest.raises(DataError, match="format of the folder is unknown") as caught:
         sources.detect(tmp_path)
@@ -32,7 +32,7 @@ def test_a_folder_of_no_known_format_is_told_what_each_needs(tmp_path):
         assert f"{sources.command_line_name(name)}: {reader.expected_files}" in str(caught.value)
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     for root in (tmp_path / "nowhere", tmp_path / "file"):
         (tmp_path / "file").write_text("")
         with pytest.raises(MissingFileError, match="the folder does not exist"):
@@ -56,16 +56,16 @@ def test_options_reach_the_reader(tmp_path):
     assert [case.case_id for case in sources.read(egd.write(), skip_missing=True).cases] == ids
 
 
-def test_the_docs_list_every_option_with_the_sources_that_take_it():
+def test_the_docs_list_every_option_and_its_sources():
     text = (Path(__file__).parents[3] / "docs" / "reference" / "sources.md").read_text()
     head, _, *rows = text[text.index("| option |") :].split("\n\n")[0].splitlines()
     columns = [cell.strip() for cell in head.split("|")[2:-2]]
-    join_limited = {name: set() for name in columns}
+    documented = {name: set() for name in columns}
     for row in rows:
         cells = [cell.strip() for cell in row.split("|")[1:-1]]
         for flag in re.findall(r"--([a-z0-9-]+)", cells[0]):
             for name, cell in zip(columns, cells[1:-1], strict=True):
-                join_limited[name] |= {flag.replace("-", "_")} if cell == "x" else set()
-    assert join_limited == {
+                documented[name] |= {flag.replace("-", "_")} if cell == "x" else set()
+    assert documented == {
         name: set(list(inspect.signature(reader.read).parameters)[1:]) for name, reader in sources.READERS.items()
     }

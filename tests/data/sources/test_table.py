@@ -25,7 +25,7 @@ def write_spots(root):
 
 
 def on_screen(height, width, row, column):
-    """Where a pixel's centre is on the screen when the image is as large as it goes, centred."""
+    """Position of the centre of a pixel on the screen when the image is as large as it fits, centred."""
     ratio = min(SCREEN[0] / width, SCREEN[1] / height)
     left, top = (SCREEN[0] - ratio * width) / 2, (SCREEN[1] - ratio * height) / 2
     return left + ratio * (column + 0.5), top + ratio * (row + 0.5)
@@ -39,7 +39,7 @@ def place(units, height, width, row, column):
 
 
 @pytest.mark.parametrize("units", ["px", "fraction", "screen_px", "screen_fraction"])
-def test_points_end_in_the_right_pixel_and_cell(tmp_path, units):
+def test_fixations_are_drawn_on_the_right_pixel_and_cell(tmp_path, units):
     root = write_spots(tmp_path / "raw")
     rows = [f"{name},{x!r},{y!r}" for name, shape in SPOTS.items() for x, y in [place(units, *shape)]]
     write_text(root / "points.csv", "image,x,y", *rows)
@@ -50,7 +50,7 @@ def test_points_end_in_the_right_pixel_and_cell(tmp_path, units):
 
 
 def samples(units, *shape, rate=100, seconds=0.5):
-    """A rest on the spot, with a jump aside before it that is too short to be a fixation."""
+    """A fixation on the spot, after two samples aside that are too short to be one."""
     x, y = place(units, *shape)
     n = int(rate * seconds)
     return [(at / rate, x * (0.5 if at < 2 else 1), y) for at in range(n)]
@@ -115,7 +115,7 @@ RECORDERS = {
 
 
 @pytest.mark.parametrize(("write", "options"), RECORDERS.values(), ids=RECORDERS)
-def test_a_rest_in_raw_samples_ends_in_the_right_pixel_and_cell(tmp_path, write, options):
+def test_a_fixation_in_raw_samples_is_drawn_on_the_right_pixel_and_cell(tmp_path, write, options):
     root = write_spots(tmp_path / "raw")
     (tmp_path / "rec").mkdir()
     write(tmp_path / "rec")
@@ -139,7 +139,7 @@ def test_pixels_per_degree_grow_with_the_image(tmp_path):
     assert dwell.dropped == {"sample without gaze (the tracker lost the eye)": 1, "fixation off the image": 2}
 
 
-def test_columns_times_readers_and_labels_are_taken_over(tmp_path):
+def test_columns_times_readers_and_labels_are_read(tmp_path):
     root = write_spots(tmp_path / "raw")
     path = write_text(
         tmp_path / "mine.tsv",
@@ -156,7 +156,7 @@ def test_columns_times_readers_and_labels_are_taken_over(tmp_path):
     assert source.dropped == {"fixation on an image that is not a case": 1, "case without gaze (kept)": 1}
 
 
-def test_a_name_that_two_images_share_means_neither(tmp_path):
+def test_a_name_that_two_images_share_refers_to_neither(tmp_path):
     add_image(tmp_path, "x/a.png", "y/a.png", "y/b.png")
     write_text(tmp_path / "points.csv", "image,x,y", "a.png,1,1", "b,1,1", "y/a,2,2")
     source = table.read(tmp_path)
@@ -164,7 +164,7 @@ def test_a_name_that_two_images_share_means_neither(tmp_path):
     assert source.dropped["fixation on an image that is not a case"] == 1
 
 
-def test_several_labels_an_image_are_read(tmp_path):
+def test_several_labels_per_image_are_read(tmp_path):
     add_image(tmp_path, "a.png", "b.png", "c.png")
     write_text(
         tmp_path / "labels.csv",
@@ -180,7 +180,7 @@ def test_several_labels_an_image_are_read(tmp_path):
     assert source.multi_label
 
 
-def test_the_place_on_the_screen_may_be_given(tmp_path):
+def test_the_image_rectangle_on_the_screen_is_used(tmp_path):
     add_image(tmp_path, "x/a.png", "y/b.png", height=20, width=30)
     path = write_text(tmp_path / "gaze.csv", "image,x,y", "a,130,220")
     source = table.read(tmp_path, fixations=path, units="screen_px", image_rect=(100, 200, 160, 240))
@@ -194,7 +194,7 @@ def test_the_place_on_the_screen_may_be_given(tmp_path):
     st.tuples(st.integers(64, 4000), st.integers(64, 4000)),
     st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
-def test_the_image_fills_its_place_on_the_screen_and_keeps_its_aspect(size, screen, at):
+def test_the_image_is_centred_on_the_screen_and_keeps_its_aspect(size, screen, at):
     place = CoordinateSystem("screen_px", screen_px=screen, px_per_degree=40.0)
     x, y = np.array([at[0] * screen[0], screen[0] / 2]), np.array([at[1] * screen[1], screen[1] / 2])
     x_px, y_px, degrees = place.to_image(x, y, np.array([size, size]))
