@@ -2,6 +2,7 @@ import logging
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -239,15 +240,17 @@ def test_implicit_little_endian_is_read(tmp_path):
     make_dicom(RAMP, transfer_syntax=ImplicitVRLittleEndian, PixelPaddingValue=0).save_as(
         path, enforce_file_format=True
     )
-    assert read_image(path).shape == (64, 64)
+    expected = RAMP.astype(float)
+    expected[0, 0] = 1  # padding is black and not part of the range 1 to 4095
+    np.testing.assert_allclose(read_image(path), (expected - 1) / 4094 * 65535, atol=0.51)
 
 
 def test_odd_sides_are_read(tmp_path):
-    odd = np.arange(9 * 11, dtype=np.uint8).reshape(9, 11)
+    odd = np.arange(9 * 11, dtype=np.uint8).reshape(9, 11)  # 0 to 98, without a window: the image's own range
     dataset = make_dicom(odd, 8)
     dataset.PixelData += b"\0"
     dataset.save_as(tmp_path / "x.dcm", enforce_file_format=True)
-    assert read_image(tmp_path / "x.dcm").shape == (9, 11)
+    np.testing.assert_allclose(read_image(tmp_path / "x.dcm"), odd / 98 * 65535, atol=0.51)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +260,7 @@ def test_odd_sides_are_read(tmp_path):
         ({"NumberOfFrames": 2}, "several frames"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "photometric interpretation"),
         ({"PhotometricInterpretation": None}, "photometric interpretation"),
-        ({"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31}, "unsupported depth"),
+        ({"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31}, "unsupported number of bits"),
         ({"VOILUTFunction": "CUBIC", "WindowCenter": 1, "WindowWidth": 2}, "unknown VOI LUT function"),
         ({"Rows": None}, "no Rows and Columns"),
         ({"Rows": 0}, "0x64"),
@@ -267,7 +270,7 @@ def test_odd_sides_are_read(tmp_path):
         ({"WindowCenter": None, "PixelRepresentation": None}, "cannot be decoded"),
     ],
 )
-def test_what_cannot_be_shown_is_refused_with_path_and_reason(tmp_path, attributes, message):
+def test_an_unsupported_file_is_refused_with_path_and_reason(tmp_path, attributes, message):
     dataset = make_dicom(RAMP, WindowCenter=1)
     for name, value in attributes.items():
         delattr(dataset, name) if value is None else setattr(dataset, name, value)
@@ -295,3 +298,12 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(ImageError, match=r"x\.dcm"):
             read_image(path)
+
+
+def test_the_file_is_parsed_once(tmp_path, monkeypatch):
+    path = write_dicom(tmp_path / "x.dcm", RAMP)
+    parsed: list[object] = []
+    dcmread = pydicom.dcmread
+    monkeypatch.setattr(pydicom, "dcmread", lambda *args, **kwargs: parsed.append(args) or dcmread(*args, **kwargs))
+    read_image(path)
+    assert len(parsed) == 1

@@ -1,4 +1,4 @@
-"""DICOM -> 2-D array as a viewer would show it."""
+"""DICOM file -> 2-D array of grey values as a viewer would display it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from ggcam.data.images import check_size
 from ggcam.errors import ImageError
 
 log = logging.getLogger(__name__)
@@ -23,61 +24,70 @@ _HEADER = ["Rows", "Columns", "NumberOfFrames", "PhotometricInterpretation"]
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Height and width in pixels; the pixels are not read.
+    """Read the size of an image from the header.
+
+    Args:
+        path: DICOM file, with or without preamble.
+
+    Returns:
+        Height and width in pixels.
 
     Raises:
-        ImageError: no single image of a supported photometric interpretation.
+        ImageError: the file does not contain a single image of a supported photometric interpretation.
     """
     header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_HEADER))
     return _size(header, path)
 
 
 def read_dicom(path: Path) -> UInt16[np.ndarray, "h w"]:
-    """Read one frame as a viewer would show it: 0 black, 65535 white.
+    """Read an image as a viewer would display it: 0 black, 65535 white.
 
-    In the standard's order (PS3.3 C.11.1, C.11.2): stored values, 8 to 16 bits, signed or not, compressed or not;
-    modality LUT or rescale slope and intercept; then the first VOI LUT if there is one, else the first window, else
-    a straight line over the image's own range. MONOCHROME1 is turned over. Pixel padding is black and does not
-    count for the range. A window without a usable width counts as none, with a line in the log. Colour becomes grey.
+    The steps follow the standard (PS3.3 C.11.1, C.11.2): stored values of 8 to 16 bits, signed or unsigned, compressed
+    or not; modality LUT, or rescale slope and intercept; then the first VOI LUT if there is one, else the first window,
+    else a linear map of the image's own range. MONOCHROME1 is inverted. Pixel padding is black and is not part of the
+    range. A window without a valid width is ignored, with a warning in the log. Colour is converted to grey.
 
     Args:
-        path: the file, with or without preamble.
+        path: DICOM file, with or without preamble.
 
     Returns:
         Shape (height, width), uint16.
 
     Raises:
-        ImageError: no pixels, several frames, or an unsupported photometric interpretation, depth or VOI function.
+        ImageError: the file has no pixels, several frames, or an unsupported size, photometric interpretation, number
+            of bits, or VOI LUT function.
     """
     dataset = pydicom.dcmread(path, force=True)
-    height, width = _size(dataset, path)
+    height, width = check_size(*_size(dataset, path), path)  # before an image too large for memory is decoded
     if "PixelData" not in dataset:
         raise ImageError("the DICOM file has no pixel data", where=path)
     bits = int(dataset.get("BitsStored", 0))
     if not 8 <= bits <= 16:
-        raise ImageError("unsupported depth", where=path, expected="8 to 16 bits stored", got=bits)
+        raise ImageError("unsupported number of bits", where=path, expected="8 to 16 bits stored", got=bits)
     stored = pixel_array(_with_transfer_syntax(dataset))
     if dataset.PhotometricInterpretation in _COLOUR:
         stored = cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY)
         return np.rint(stored * (WHITE / (2**bits - 1))).astype(np.uint16)
     if stored.shape != (height, width):
-        raise ImageError("the pixels are not one grey frame", where=path, expected=(height, width), got=stored.shape)
-    return _displayed(stored, dataset, path)
+        raise ImageError(
+            "the pixels are not a single grey image", where=path, expected=(height, width), got=stored.shape
+        )
+    return _display(stored, dataset, path)
 
 
-def _displayed(stored: Shaped[np.ndarray, "h w"], dataset: Dataset, path: Path) -> UInt16[np.ndarray, "h w"]:
-    # The whole chain depends on the stored value alone, so it runs over the values there can be, not over the pixels.
+def _display(stored: Shaped[np.ndarray, "h w"], dataset: Dataset, path: Path) -> UInt16[np.ndarray, "h w"]:
+    # Every step depends only on the stored value, so it is computed once per possible value instead of per pixel.
     signed = np.issubdtype(stored.dtype, np.signedinteger)
     if stored.itemsize > 2:
-        stored = stored.astype(np.int16 if signed else np.uint16)  # 16 bits are stored at most, whatever the container
+        stored = stored.astype(np.int16 if signed else np.uint16)  # at most 16 bits are stored, even in wider integers
     index = stored.view(f"u{stored.itemsize}")
     levels = np.arange(256**stored.itemsize, dtype=index.dtype).view(stored.dtype).astype(np.int64)
     padding = _is_padding(levels, dataset)
-    values = _modality(levels, dataset)
-    shown = _windowed(values, index, padding, dataset, path)
+    values = _apply_modality(levels, dataset)
+    displayed = _apply_window(values, index, padding, dataset, path)
     if dataset.PhotometricInterpretation == "MONOCHROME1":
-        shown = 1 - shown
-    return np.where(padding, 0, np.rint(WHITE * shown)).astype(np.uint16)[index]
+        displayed = 1 - displayed
+    return np.where(padding, 0, np.rint(WHITE * displayed)).astype(np.uint16)[index]
 
 
 def _is_padding(levels: Int[np.ndarray, " n"], dataset: Dataset) -> Bool[np.ndarray, " n"]:
@@ -89,24 +99,24 @@ def _is_padding(levels: Int[np.ndarray, " n"], dataset: Dataset) -> Bool[np.ndar
     return (levels >= min(first, last)) & (levels <= max(first, last))
 
 
-def _modality(levels: Int[np.ndarray, " n"], dataset: Dataset) -> Float[np.ndarray, " n"]:
+def _apply_modality(levels: Int[np.ndarray, " n"], dataset: Dataset) -> Float[np.ndarray, " n"]:
     if dataset.get("ModalityLUTSequence"):
-        return _looked_up(levels, dataset.ModalityLUTSequence[0])
+        return _apply_lut(levels, dataset.ModalityLUTSequence[0])
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
     return levels * float(1 if slope is None else slope) + float(0 if intercept is None else intercept)
 
 
-def _windowed(
+def _apply_window(
     values: Float[np.ndarray, " n"],
     index: Shaped[np.ndarray, "h w"],
     padding: Bool[np.ndarray, " n"],
     dataset: Dataset,
     path: Path,
 ) -> Float[np.ndarray, " n"]:
-    """Values -> 0 (black end of the window) to 1 (white end); `index` says which of the values each pixel has."""
+    """Map values to 0 (black end of the window) to 1 (white end); `index` is the index of each pixel's value."""
     if dataset.get("VOILUTSequence"):
         item = dataset.VOILUTSequence[0]
-        return np.clip(_looked_up(values, item) / (2 ** item.LUTDescriptor[2] - 1), 0, 1)
+        return np.clip(_apply_lut(values, item) / (2 ** item.LUTDescriptor[2] - 1), 0, 1)
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     window = _first_window(dataset, function, path)
     if window is None:
@@ -131,20 +141,20 @@ def _first_window(dataset: Dataset, function: str, path: Path) -> tuple[float, f
         return None
     if centre is None or width is None or width <= 0 or (function == "LINEAR" and width < 1):
         log.warning(
-            "%s: window centre %s and width %s are of no use; the image's own range is shown", path, centre, width
+            "%s: invalid window (centre %s, width %s); the image's own range is used instead", path, centre, width
         )
         return None
     return centre, width
 
 
 def _first(value: object) -> float | None:
-    """First of one or several numbers; None for none."""
+    """Return the first of one or several numbers; None without any."""
     found = np.atleast_1d(np.asarray([] if value is None else value, dtype=np.float64))
     return float(found[0]) if found.size else None
 
 
-def _looked_up(values: Shaped[np.ndarray, " n"], item: Dataset) -> Float[np.ndarray, " n"]:
-    """Values through a LUT item: below its first mapped value the first entry, beyond its end the last."""
+def _apply_lut(values: Shaped[np.ndarray, " n"], item: Dataset) -> Float[np.ndarray, " n"]:
+    """Apply a LUT item: values below its range map to the first entry, values above it to the last."""
     entries, first, _ = item.LUTDescriptor
     entries = entries or 2**16
     data = item.LUTData
@@ -157,11 +167,11 @@ def _looked_up(values: Shaped[np.ndarray, " n"], item: Dataset) -> Float[np.ndar
 def _size(header: Dataset, path: Path) -> tuple[int, int]:
     if "Rows" not in header or "Columns" not in header:
         raise ImageError(
-            "no image in this DICOM file: it has no Rows and Columns, or is cut off before them", where=path
+            "the DICOM file contains no image: it has no Rows and Columns, or is truncated before them", where=path
         )
     frames = int(header.get("NumberOfFrames") or 1)
     if frames > 1:
-        raise ImageError("the DICOM file holds several frames", where=path, expected="a single one", got=frames)
+        raise ImageError("the DICOM file contains several frames", where=path, expected="one frame", got=frames)
     kind = header.get("PhotometricInterpretation")
     if kind not in ("MONOCHROME1", "MONOCHROME2", *_COLOUR):
         raise ImageError(
@@ -174,7 +184,7 @@ def _size(header: Dataset, path: Path) -> tuple[int, int]:
 
 
 def _with_transfer_syntax(dataset: Dataset) -> Dataset:
-    """A file without preamble and meta header does not name its encoding; reading it has shown which one it is."""
+    """Set the transfer syntax of a file without meta header to the one that it was read with."""
     meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
     if "TransferSyntaxUID" not in meta:
         implicit, _ = dataset.original_encoding

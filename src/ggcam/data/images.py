@@ -1,4 +1,4 @@
-"""Image files -> 2-D arrays, and arrays -> the frame of the prepared folder."""
+"""Image files -> 2-D arrays of grey values, and arrays -> the frame of the prepared folder."""
 
 from __future__ import annotations
 
@@ -18,82 +18,95 @@ from ggcam.utils.safe_pickle import load_array
 from ggcam.utils.sniff import sniff_wrong_content
 
 Grey = Shaped[np.ndarray, "h w"]
-"""One channel, uint8 (0..255) or uint16 (0..65535)."""
+"""An image of one channel, uint8 (0 to 255) or uint16 (0 to 65535)."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
-"""Endings, in lower case, by which a folder is searched for images. What a file is, its content says."""
+"""Suffixes, in lower case, of image files in a folder. The format of a file is recognised by its content."""
 
 MIN_SIDE_PX = 8
 MAX_PIXELS = 150_000_000
-"""An image with a shorter side, or with more pixels, is refused: it is no X-ray, or would fill the memory."""
+"""Smallest side and largest number of pixels of an image. Others are refused: not an X-ray, or too large for memory."""
 
 _ARRAY_STARTS = {
     **{b"\x80" + bytes([protocol]): "pickle" for protocol in range(2, 6)},
     b"PK\x03\x04": "pt",
 }
-"""First bytes -> kind of the files that hold arrays: pickles by their protocol, and zip archives of tensors."""
+"""First bytes -> kind of the files that contain arrays: pickles of each protocol, and zip archives of tensors."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
 _SIXTEEN_BIT_GREY = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-"""Pillow's names; releases before 10.3 open 16-bit PNG files as "I"."""
+"""Modes of 16-bit grey images in Pillow; releases before 10.3 open 16-bit PNG files as "I"."""
 
 
 def read_image(path: Path) -> Grey:
-    """Read one image of any supported format, recognised by its content and not by its name.
+    """Read an image of any supported format, which is recognised by the content of the file.
 
-    PNG, JPEG and TIFF: 8-bit grey comes as uint8 and 16-bit grey as uint16, value by value; 1-bit grey as 0 and 255.
-    Colour turns grey (0.299 R + 0.587 G + 0.114 B) at its own depth, alpha is dropped, an EXIF rotation is ignored.
+    PNG, JPEG and TIFF: 8-bit grey is returned as uint8 and 16-bit grey as uint16, with unchanged values; 1-bit grey as
+    0 and 255. Colour is converted to grey (0.299 R + 0.587 G + 0.114 B) with its own number of bits. Alpha channels and
+    EXIF rotations are ignored.
 
-    DICOM: uint16, 0 black and 65535 white over the display window; see :func:`ggcam.data.dicom.read_dicom`.
+    DICOM: uint16, 0 black and 65535 white in the display window; see :func:`ggcam.data.dicom.read_dicom`.
 
-    Arrays (a pickle of one, or a `.pt` file of the original GG-CAM): uint16, 0 black and 65535 the largest value.
+    Arrays (a pickled array, or a `.pt` file of the original GG-CAM): uint16, 0 black and 65535 the largest value.
 
     Args:
-        path: the image file.
+        path: image file.
 
     Returns:
-        Shape (height, width), uint8 or uint16, the full range of the type standing for black to white.
+        Shape (height, width), uint8 or uint16. The full range of the type is black to white.
 
     Raises:
-        ImageError: the file is missing, empty, truncated, of another kind, has several frames, or a size out of bounds;
-            or it is an array with values below 0, not finite, or not of numbers.
+        ImageError: the file is missing, empty, truncated, of another format, has several frames or an unsupported size;
+            or it is an array with values that are negative, not finite, or not numbers.
     """
     return to_grey(read_pixels(path))
 
 
 def read_pixels(path: Path) -> Shaped[np.ndarray, "h w"]:
-    """As :func:`read_image`, but arrays come with their own values, as float32.
+    """Read an image like :func:`read_image`, but return arrays with their own values, as float32.
+
+    Args:
+        path: image file.
+
+    Returns:
+        Shape (height, width), uint8, uint16 or float32.
 
     Raises:
         ImageError: as for :func:`read_image`.
     """
-    with _explained(path):
+    with _image_errors(path):
         kind = _kind(path)
         if kind == "pickle":
-            return _checked_values(load_array(path), path)
+            return _check_values(load_array(path), path)
         if kind == "pt":
             from ggcam.data.original.pt_files import read_original_pixels
 
-            return _checked_values(read_original_pixels(path), path)
+            return _check_values(read_original_pixels(path), path)
         if kind == "dicom":
-            from ggcam.data.dicom import read_dicom, read_size
+            from ggcam.data.dicom import read_dicom
 
-            _checked_size(*read_size(path))
             return read_dicom(path)
         with Image.open(path, formats=_FORMATS) as image:
-            _checked_size(image.height, image.width)
+            check_size(image.height, image.width, path)
             if getattr(image, "n_frames", 1) > 1:
-                raise ImageError("the file holds several images", where=path, expected="a single one")
+                raise ImageError("the file contains several images", where=path, expected="a single image")
             return _grey(image, path)
 
 
 def read_mask(path: Path, name: MaskName) -> Bool[np.ndarray, "h w"]:
-    """One anatomical mask, true inside: any image that is not 0 there, or what a `.pt` file holds of that name.
+    """Read an anatomical mask: any image that is nonzero inside, or a mask of a `.pt` file of the original GG-CAM.
+
+    Args:
+        path: image file or `.pt` file.
+        name: name of the mask in a `.pt` file.
+
+    Returns:
+        Shape (height, width), true inside.
 
     Raises:
         ImageError: as for :func:`read_image`.
     """
-    with _explained(path):
+    with _image_errors(path):
         if _kind(path) == "pt":
             from ggcam.data.original.pt_files import read_original
 
@@ -102,12 +115,18 @@ def read_mask(path: Path, name: MaskName) -> Bool[np.ndarray, "h w"]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width in pixels, from the header alone where the format has one.
+    """Read the size of an image, from the header alone where the format has one.
+
+    Args:
+        path: image file.
+
+    Returns:
+        Height and width in pixels.
 
     Raises:
-        ImageError: as for :func:`read_image`, as far as the header tells.
+        ImageError: as for :func:`read_image`, as far as the header shows it.
     """
-    with _explained(path):
+    with _image_errors(path):
         kind = _kind(path)
         if kind in ("pickle", "pt"):
             height, width = read_pixels(path).shape
@@ -115,23 +134,36 @@ def image_size(path: Path) -> tuple[int, int]:
         if kind == "dicom":
             from ggcam.data.dicom import read_size
 
-            return _checked_size(*read_size(path))
+            return check_size(*read_size(path), path)
         with Image.open(path, formats=_FORMATS) as image:
-            return _checked_size(image.height, image.width)
+            return check_size(image.height, image.width, path)
 
 
 def is_original_file(path: Path) -> bool:
-    """Whether it is a `.pt` file, whose image the original GG-CAM has already brought into its frame.
+    """Return whether a file is a `.pt` file, whose image the original GG-CAM has already brought into its frame.
+
+    Args:
+        path: image file.
+
+    Returns:
+        True for a `.pt` file.
 
     Raises:
         ImageError: the file is missing or empty.
     """
-    with _explained(path):
+    with _image_errors(path):
         return _kind(path) == "pt"
 
 
 def to_grey(pixels: Shaped[np.ndarray, "h w"]) -> Grey:
-    """Values of an array, float32, over the full range of uint16: 0 is black, the largest white; uint8, uint16 stay."""
+    """Scale the values of a float32 array to uint16, with 0 black and the largest value white.
+
+    Args:
+        pixels: float32 values >= 0; uint8 and uint16 are returned unchanged.
+
+    Returns:
+        uint8 or uint16.
+    """
     if pixels.dtype != np.float32:
         return pixels
     peak = float(pixels.max(initial=0))
@@ -139,18 +171,25 @@ def to_grey(pixels: Shaped[np.ndarray, "h w"]) -> Grey:
 
 
 def to_uint8(image: Grey) -> UInt8[np.ndarray, "h w"]:
-    """The image with 8 bits a pixel: 65535 becomes 255, rounded to the nearest; uint8 stays as it is."""
+    """Convert an image to 8 bits per pixel.
+
+    Args:
+        image: uint16, where 65535 becomes 255, rounded to the nearest value; uint8 is returned unchanged.
+
+    Returns:
+        uint8.
+    """
     return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=1 / 257)
 
 
 def resize_to_frame(image: Grey, frame: Frame) -> Shaped[np.ndarray, "frame_h frame_w"]:
-    """Fit the whole image into the frame, where :meth:`Frame.fit` says; what remains is black.
+    """Fit a whole image into the frame as :meth:`Frame.fit` places it; the rest is black.
 
-    Shrunk by averaging over areas, so that nothing aliases; enlarged linearly.
+    Images are reduced by area averaging, to avoid aliasing, and enlarged by linear interpolation.
 
     Args:
         image: shape (h, w), uint8 or uint16.
-        frame: the target size.
+        frame: target size.
 
     Returns:
         Shape (frame.height_px, frame.width_px), of the image's type.
@@ -161,22 +200,22 @@ def resize_to_frame(image: Grey, frame: Frame) -> Shaped[np.ndarray, "frame_h fr
 
 
 def resize_mask(mask: Bool[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarray, "frame_h frame_w"]:
-    """Fit a mask into the frame as its image is: a pixel is inside when the mask is at its centre.
+    """Fit a mask into the frame like its image. A pixel is inside if the mask is true at its centre.
 
     Args:
         mask: shape (h, w), true inside.
-        frame: the target size.
+        frame: target size.
 
     Returns:
-        Shape (frame.height_px, frame.width_px); false beyond the image.
+        Shape (frame.height_px, frame.width_px); false off the image.
     """
     return _fit(mask.view(np.uint8), frame, cv2.INTER_NEAREST_EXACT).view(bool)
 
 
 def _fit(image: Grey, frame: Frame, interpolation: int) -> Shaped[np.ndarray, "frame_h frame_w"]:
     height, width = frame.fitted_size(*image.shape)
-    place = frame.fit(*image.shape)
-    top, left = int(place.shift_y_px), int(place.shift_x_px)
+    affine = frame.fit(*image.shape)
+    top, left = int(affine.shift_y_px), int(affine.shift_x_px)
     framed = np.zeros(frame.shape, image.dtype)
     framed[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=interpolation)
     return framed
@@ -184,12 +223,12 @@ def _fit(image: Grey, frame: Frame, interpolation: int) -> Shaped[np.ndarray, "f
 
 def _grey(image: ImageFile.ImageFile, path: Path) -> Grey:
     if image.format == "TIFF":
-        # Pillow's libtiff writes to the terminal about broken files; OpenCV's can be kept from it.
+        # For damaged files, Pillow's libtiff writes to the terminal; OpenCV's can be silenced.
         return _grey_by_opencv(path)
     sixteen_bit_colour = image.mode in ("LA", "RGB", "RGBA") and any("16" in str(tile.args) for tile in image.tile)
     image.load()
     if sixteen_bit_colour:
-        # Pillow keeps the upper 8 bits alone. It has just found the file sound, so that libpng has nothing to write.
+        # Pillow keeps only the upper 8 bits. It has just validated the file, so libpng has nothing to write about.
         return _grey_by_opencv(path)
     if image.mode in ("1", "L", "LA", "La"):
         return np.array(image.convert("L"))
@@ -206,18 +245,18 @@ def _grey_by_opencv(path: Path) -> Grey:
     finally:
         cv2.utils.logging.setLogLevel(level)
     if pixels is None:
-        raise ValueError("the pixels are broken or cut off")
+        raise ValueError("the pixels are damaged or truncated")
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError("unusable pixels", where=path, expected="8 or 16 bits, unsigned", got=pixels.dtype)
+        raise ImageError("unsupported pixel type", where=path, expected="8 or 16 bits, unsigned", got=pixels.dtype)
     if pixels.ndim == 2:
         return pixels
     return pixels[..., 0] if pixels.shape[2] < 3 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
 
 
 def _kind(path: Path) -> str:
-    """Tell DICOM ("dicom") and arrays ("pickle", "pt") from the rest ("").
+    """Recognise DICOM ("dicom") and arrays ("pickle", "pt"); return "" for all other files.
 
-    A DICOM file without the 128 bytes of preamble starts with group 2 or 8, little-endian.
+    A DICOM file without the preamble of 128 bytes starts with group 2 or 8, little-endian.
     """
     with path.open("rb") as file:
         head = file.read(132)
@@ -228,34 +267,49 @@ def _kind(path: Path) -> str:
     return next((kind for start, kind in _ARRAY_STARTS.items() if head.startswith(start)), "")
 
 
-def _checked_values(values: np.ndarray, path: Path) -> Float32[np.ndarray, "h w"]:
+def _check_values(values: np.ndarray, path: Path) -> Float32[np.ndarray, "h w"]:
     if values.ndim != 2:
-        raise ImageError("the array is no image", where=path, expected="2 dimensions", got=f"shape {values.shape}")
-    _checked_size(*values.shape)
+        raise ImageError("the array is not an image", where=path, expected="2 dimensions", got=f"shape {values.shape}")
+    check_size(values.shape[0], values.shape[1], path)
     if not np.isfinite(values).all() or values.min() < 0:
         raise ImageError(
-            "the array holds values that no image has",
+            "the array has invalid values for an image",
             where=path,
-            expected="finite numbers of 0 or more",
+            expected="finite numbers >= 0",
             got=f"{np.count_nonzero(~np.isfinite(values)):,} not finite, {np.count_nonzero(values < 0):,} below 0",
         )
     return values.astype(np.float32)
 
 
-def _checked_size(height_px: int, width_px: int) -> tuple[int, int]:
+def check_size(height_px: int, width_px: int, path: Path) -> tuple[int, int]:
+    """Check that an image is neither too small nor too large.
+
+    Args:
+        height_px: height in pixels.
+        width_px: width in pixels.
+        path: image file, for the message.
+
+    Returns:
+        Height and width.
+
+    Raises:
+        ImageError: a side is below `MIN_SIDE_PX`, or the image has more than `MAX_PIXELS` pixels.
+    """
     if min(height_px, width_px) < MIN_SIDE_PX or height_px * width_px > MAX_PIXELS:
-        raise ValueError(
-            f"an image of {height_px}x{width_px} pixels; sides of {MIN_SIDE_PX} pixels or more and at most "
-            f"{MAX_PIXELS:,} pixels are admitted"
+        raise ImageError(
+            "unsupported image size",
+            where=path,
+            expected=f"sides of at least {MIN_SIDE_PX} pixels, and at most {MAX_PIXELS:,} pixels in total",
+            got=f"{height_px}x{width_px} pixels",
         )
     return height_px, width_px
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into an ImageError with the path and the reason, and keep its warnings quiet.
+def _image_errors(path: Path) -> Iterator[None]:
+    """Convert any exception of a decoder to an ImageError with the path and the reason, and suppress its warnings.
 
-    The decoders promise no particular exceptions for broken files, hence the wide net, cast over decoding alone.
+    Decoders do not document which exceptions they raise for damaged files, so all are caught, around decoding only.
     """
     try:
         with warnings.catch_warnings():
@@ -264,13 +318,17 @@ def _explained(path: Path) -> Iterator[None]:
     except ImageError:
         raise
     except FileNotFoundError:
-        raise ImageError("there is no such image file", where=path) from None
+        raise ImageError("the image file does not exist", where=path) from None
     except IsADirectoryError:
-        raise ImageError("an image file is expected here, not a folder", where=path) from None
+        raise ImageError("a folder instead of an image file", where=path) from None
     except Image.UnidentifiedImageError:
         instead = sniff_wrong_content(path)
-        so = f"but {instead.what}" if instead else "or is cut off early"
-        what = f"the file is none of PNG, JPEG, TIFF and DICOM, {so}"
-        raise ImageError(what, where=path, hint=instead and instead.hint) from None
+        raise ImageError(
+            "unknown image format",
+            where=path,
+            expected="PNG, JPEG, TIFF or DICOM",
+            got=instead.what if instead else "other content, or a file truncated in its header",
+            hint=instead and instead.hint,
+        ) from None
     except Exception as error:
         raise ImageError("the image cannot be decoded", where=path, got=f"{error or type(error).__name__}") from error
