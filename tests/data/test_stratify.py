@@ -48,12 +48,12 @@ def test_split_does_not_depend_on_the_order_of_the_cases(cohort: tuple[np.ndarra
 
 @given(st.lists(st.integers(30, 200), min_size=2, max_size=4), seeds)
 @settings(max_examples=30)
-def test_classes_have_the_fractions_to_within_two_cases(sizes: list[int], seed: int):
+def test_classes_have_the_fractions_to_within_four_cases(sizes: list[int], seed: int):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     splits = split([str(number) for number in range(len(labels))], labels, seed=seed)
     for label, size in enumerate(sizes):
         counts = np.array([((splits == name) & (labels == label)).sum() for name in SPLITS])
-        assert np.abs(counts - np.array([0.7, 0.1, 0.2]) * size).max() <= 2 + 1e-9
+        assert np.abs(counts - np.array([0.7, 0.1, 0.2]) * size).max() <= 4
 
 
 def test_classes_have_the_fractions_when_patients_have_several_cases():

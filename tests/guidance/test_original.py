@@ -12,8 +12,8 @@ from torch import nn
 from ggcam.gaze.batch import GazeBatch
 from ggcam.gaze.maps import as_density
 from ggcam.guidance import GGCAMGuidance, Guidance, OriginalGuidance
-from ggcam.guidance.original import export_scalars, load_scalars
 from ggcam.guidance.functional import squared_error
+from ggcam.guidance.original import export_scalars, load_scalars
 from ggcam.models import original
 from ggcam.models.cam import CAMClassifier, CAMHead
 from ggcam.models.original_nets import OriginalEffNet, OriginalResNet

@@ -112,9 +112,7 @@ def test_all_readings_are_read_and_dropped_fixations_are_counted(simulated, read
     kept = sum(len(case.fixations) for case in source.cases)
     assert kept + sum(n for reason, n in source.dropped.items() if reason.startswith("fixation")) == summary.fixations
     assert kept > 0.9 * summary.fixations
-    assert (
-        source.dropped["reading whose gaze the authors discarded (regions kept)"] == len(found) - summary.readings
-    )
+    assert source.dropped["reading whose gaze the authors discarded (regions kept)"] == len(found) - summary.readings
     assert {case.split for case in source.cases} == {"train", "valid", "test"}
     if readings == "merged":
         assert max(len(case.readings) for case in source.cases) == 5

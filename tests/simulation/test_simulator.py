@@ -44,8 +44,14 @@ def test_data_do_not_depend_on_the_number_of_workers(simulated, tmp_path: Path):
 
 
 def test_data_depend_on_the_seed(simulated, tmp_path: Path):
-    simulate(tmp_path / "other", replace(CONFIG, seed=4, cases=12))
-    assert not set(digests(tmp_path / "other")) & {name for name in digests(simulated[0]) if name.endswith(".dcm")}
+    simulate(tmp_path / "other", replace(CONFIG, seed=4))
+    images, others = (
+        {name: digest for name, digest in digests(root).items() if name.endswith(".dcm")}
+        for root in (simulated[0], tmp_path / "other")
+    )
+    assert len(images) == len(others) == 60
+    assert not set(images) & set(others)
+    assert not set(images.values()) & set(others.values())
 
 
 def test_tables_have_the_columns_of_the_real_ones(simulated):

@@ -76,9 +76,9 @@ def test_the_saved_network_is_that_of_the_best_epoch(prepared, tmp_path):
 def test_a_run_trains_on_its_arrangement_and_its_pair_on_the_same(prepared, tmp_path):
     data = load_prepared(prepared)
     few = ViewConfig(train_cases=16, view_seed=2)
-    apply_view = train(data, TrainConfig(**TINY, epochs=1, view=few), tmp_path)
+    viewed = train(data, TrainConfig(**TINY, epochs=1, view=few), tmp_path)
     by_hand = train(with_train_cases(data, 16, 2), TrainConfig(**TINY, epochs=1), tmp_path)
-    assert same(weights(apply_view.folder.root), weights(by_hand.folder.root))
+    assert same(weights(viewed.folder.root), weights(by_hand.folder.root))
     for guidance, alike in (("none", True), ("ggcam-cc", False)):
         runs = [
             train(data, TrainConfig(**TINY, epochs=1, guidance=guidance, view=ViewConfig(control)), tmp_path)
@@ -133,9 +133,9 @@ def test_a_compiled_network_learns_the_same_and_keeps_its_names(prepared, tmp_pa
         done = ggcam("train", prepared, *flags, *options)
         _, errors = done.communicate()
         assert done.returncode == 0, errors.decode()
-    plain, compile_network = (pd.read_csv(tmp_path / name / "history.csv") for name in ("plain", "compiled"))
+    plain, compiled = (pd.read_csv(tmp_path / name / "history.csv") for name in ("plain", "compiled"))
     for column in ("train_total", "valid_classification", "valid_guidance"):
-        assert compile_network[column].to_numpy() == pytest.approx(plain[column].to_numpy(), rel=1e-3)
+        assert compiled[column].to_numpy() == pytest.approx(plain[column].to_numpy(), rel=1e-3)
     assert set(weights(tmp_path / "compiled")) == set(weights(tmp_path / "plain"))
 
 

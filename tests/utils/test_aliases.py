@@ -8,7 +8,6 @@ import pytest
 
 from ggcam import create_backbone, create_guidance
 from ggcam.cli import main
-from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.sources import read
 from ggcam.errors import ConfigError, GGCamError
 from ggcam.guidance import OriginalGuidance
@@ -52,7 +51,6 @@ def test_python_functions_accept_the_alias(tmp_path: Path):
     assert isinstance(create_backbone("released-resnet-18", (64, 64)), OriginalResNet)
     config = TrainConfig(guidance="released", backbone="released-effnet-s")
     assert (config.guidance, config.backbone) == ("original", "original-effnet-s")
-    assert PrepareConfig(preset="released") == PrepareConfig(preset="original")  # pyright: ignore[reportArgumentType]
     arms = plan_study(TrainConfig(), ["none", "released"], seeds=1).arms
     assert [arm.guidance for arm in arms] == ["none", "original"]
     (tmp_path / "raw").mkdir()
