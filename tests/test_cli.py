@@ -62,7 +62,19 @@ def test_every_option_of_a_training_is_in_one_group():
 
 
 def test_help_loads_nothing_heavy():
-    heavy = ("torch", "timm", "lightning", "pandas", "pyarrow", "matplotlib", "sklearn", "scipy", "cv2", "pydicom")
+    heavy = (
+        "numpy",
+        "torch",
+        "timm",
+        "lightning",
+        "pandas",
+        "pyarrow",
+        "matplotlib",
+        "sklearn",
+        "scipy",
+        "cv2",
+        "pydicom",
+    )
     code = f"import sys, ggcam.cli; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ggcam.commands.arguments import Run
 from ggcam.commands.terminal import print_table, show_progress
-from ggcam.data.case import Split
+
+Split = Literal["train", "valid", "test"]
+"""The splits, as in `ggcam.data.case`, which imports NumPy: too slow for a help text."""
 
 
 def evaluate(
