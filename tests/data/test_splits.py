@@ -41,7 +41,7 @@ def test_invalid_split_files_are_refused_with_the_row(tmp_path: Path, content: b
 
 
 def test_a_missing_split_file_is_refused(tmp_path: Path):
-    with pytest.raises(GGCamError, match=r"no such table\n  where: .*none.csv"):
+    with pytest.raises(GGCamError, match=r"the table does not exist\n  where: .*none.csv"):
         read_split_file(tmp_path / "none.csv")
 
 

@@ -131,7 +131,7 @@ def test_invalid_views_are_refused(data):
         ({"folds": 2}, "too few folds"),
         ({"folds": 5, "fold": 5}, "no such fold"),
         ({"fold": 1}, "no such fold"),
-        ({"train_cases": 0}, "no training cases"),
+        ({"train_cases": 0}, "too few training cases"),
         ({"view_seed": -1}, "0 or more"),
     ):
         with pytest.raises(ConfigError, match=message):

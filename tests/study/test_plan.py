@@ -61,7 +61,7 @@ def test_the_baseline_is_no_guidance_wherever_it_stands_or_else_the_first_arm():
         ({"guidances": ["none"], "controls": True}, "controls need a guidance that uses gaze"),
         ({"seeds": 0}, "at least one seed"),
         ({"train_cases": [20, 20]}, "repeated numbers of training cases"),
-        ({"train_cases": [0]}, "no training cases"),
+        ({"train_cases": [0]}, "too few training cases"),
         ({"folds": 2}, "too few folds"),
     ],
 )

@@ -1,4 +1,4 @@
-"""How a prepared folder is arranged for one run of a study. Light: a command line reads it without loading tables."""
+"""Options that select the data of one run from a prepared folder. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Literal
 from ggcam.errors import ConfigError
 
 Control = Literal["none", "shuffled-gaze", "centre", "lung-mask", "random-map"]
-"""What takes the place of the gaze in training and validation; evaluation always looks at the real one."""
+"""What replaces the gaze in training and validation; evaluation always uses the real gaze."""
 
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """Another split, fewer training cases, or something in the place of gaze: the data of one run of a study.
+    """The data of one run: another split, fewer training cases, or a control in place of gaze.
 
     Attributes:
-        control: what takes the place of the gaze: none, shuffled-gaze (of another case of the split), centre (a broad
-            blob), lung-mask (both lungs), random-map (as many fixations, anywhere).
-        folds: 0 keeps the split; otherwise patients are dealt out to so many folds.
-        fold: the one to test on; the next one validates.
-        train_cases: train on so many cases at most; larger choices contain the smaller ones.
-        view_seed: of the folds, of the choice of training cases, and of the control.
+        control: what replaces the gaze: none, shuffled-gaze (of another case of the split), centre (a broad blob),
+            lung-mask (both lungs), random-map (as many fixations at random positions).
+        folds: number of cross-validation folds by patient; 0 keeps the split of the data.
+        fold: index of the test fold; the next fold is for validation.
+        train_cases: maximum number of training cases; a larger choice contains the smaller ones. Default: all.
+        view_seed: random seed of the folds, of the choice of training cases, and of the control.
     """
 
     control: Control = "none"
@@ -34,8 +34,15 @@ class ViewConfig:
         if self.folds and self.folds < 3:
             raise ConfigError("too few folds", where="--folds", expected="0, or 3 and more", got=self.folds)
         if not 0 <= self.fold < max(1, self.folds):
-            raise ConfigError("there is no such fold", where="--fold", expected=f"0 to {self.folds - 1}", got=self.fold)
+            raise ConfigError(
+                "there is no such fold",
+                where="--fold",
+                expected=f"0 to {max(0, self.folds - 1)}, below --folds",
+                got=self.fold,
+            )
         if self.train_cases is not None and self.train_cases < 1:
-            raise ConfigError("no training cases", where="--train-cases", expected="1 or more", got=self.train_cases)
+            raise ConfigError(
+                "too few training cases", where="--train-cases", expected="1 or more", got=self.train_cases
+            )
         if self.view_seed < 0:
-            raise ConfigError("a seed is 0 or more", where="--view-seed", got=self.view_seed)
+            raise ConfigError("the seed is negative", where="--view-seed", expected="0 or more", got=self.view_seed)
