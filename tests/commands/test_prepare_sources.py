@@ -100,6 +100,11 @@ def test_a_named_source_takes_its_options(capsys, raw: Path, tmp_path: Path, fir
     assert len(load_prepared(tmp_path / "out")) == 3
 
 
+def test_the_former_name_of_the_original_still_works(capsys):
+    called = call(capsys, "prepare", "released", "--help")
+    assert flags_in(called.out) >= OPTIONS["original"]
+
+
 @pytest.mark.parametrize("name", ["egd-cxr", "egd_cxr"])
 def test_a_name_has_hyphens_or_underscores(capsys, simulated: Path, tmp_path: Path, name: str):
     split = ("--split-file", simulated / "split.csv")
@@ -152,15 +157,16 @@ from pathlib import Path
 import ggcam
 
 
-def read(root: Path, letter: str = "a", scale: float | None = None) -> ggcam.Source:
+def read(root: Path, letter: str = "a", scale: float | None = None, odd_only: bool = False) -> ggcam.Source:
     """Read my images.
 
     Args:
         root: folder with the images.
         letter: which images are healthy.
         scale: factor of the coordinates.
+        odd_only: leave out images with an even number.
     """
-    paths = sorted(root.glob("*.png"))
+    paths = sorted(root.glob("*[13579].png" if odd_only else "*.png"))
     cases = [ggcam.Case(path.stem, path.stem, int(path.name[0] != letter), path) for path in paths]
     return ggcam.Source("own", ("healthy", "ill"), tuple(cases), {f"scale {scale}": 1})
 '''
@@ -183,12 +189,15 @@ def test_a_function_of_the_users_is_a_source_and_its_parameters_are_options(caps
     assert (data.class_names, data.meta["source"], len(data)) == (("healthy", "ill"), "own", 20)
     assert data.cases.set_index("case_id").loc[["a1", "b1"], "label"].tolist() == [1, 0]
     assert data.meta["dropped"] == {"scale 2.0": 1}
+    assert call(capsys, "prepare", "raw", "odd", "--source", own_source, "--odd-only", *SMALL).code == 0
+    assert len(load_prepared(Path("odd"))) == 10
 
 
 def test_the_help_explains_the_options_of_a_function_of_the_users(capsys, own_source: str):
     text = " ".join(call(capsys, "prepare", "--source", own_source, "--help").out.split())
     assert "--letter STR which images are healthy. (default: a)" in text
     assert "--scale FLOAT factor of the coordinates. (optional)" in text
+    assert "--odd-only, --no-odd-only leave out images with an even number. (default: off)" in text
     assert "None" not in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
@@ -15,6 +16,7 @@ from ggcam.commands.source_options import SourceOptions, accepted_options, docum
 from ggcam.commands.terminal import print_table, show_progress
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.errors import ConfigError
+from ggcam.utils.aliases import canonical_name
 
 if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry
@@ -105,7 +107,7 @@ def _split_source(arguments: Sequence[str], known: Mapping[str, object]) -> tupl
     first = next(iter(arguments), "")
     options = [word.partition("=")[2] for word in arguments if word.startswith("--source=")]
     options += [value for word, value in pairwise(arguments) if word == "--source"]
-    if first.replace("-", "_") not in known:
+    if canonical_name(first).replace("-", "_") not in known:
         return options[-1] if options else "auto", list(arguments)
     if options:
         raise ConfigError("the source is named twice", where=f"{first}, --source {options[-1]}")
@@ -116,9 +118,8 @@ def _description(name: str) -> str:
     """Return the text above the options in the help."""
     from ggcam.data.sources import READERS, command_line_name
 
-    text = prepare.__doc__ or ""
-    head = text.partition("\n    Args:")[0].replace("\n    ", "\n").strip()
-    reader = READERS.get(name.replace("-", "_"))
+    head = (inspect.getdoc(prepare) or "").partition("\n\nArgs:")[0]
+    reader = READERS.get(canonical_name(name).replace("-", "_"))
     if reader:
         return f"{head}\n\n{command_line_name(name)}: {reader.summary}\nExpected files: {reader.expected_files}."
     sources = "\n".join(f"  {command_line_name(key):10} {each.summary}" for key, each in READERS.items())

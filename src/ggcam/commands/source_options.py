@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Any, Optional, get_type_hints
 
+from ggcam.errors import ConfigError
+
 if TYPE_CHECKING:
     from ggcam.data.sources import ReadFunction
 
@@ -42,18 +44,24 @@ def accepted_options(read_functions: Iterable[ReadFunction]) -> SourceOptions:
         read_functions: readers of the sources; where two have an option of one name, the later one sets its type.
 
     Returns:
-        An instance of a new subclass. Each option is None, so that those on the command line can be told from the rest.
+        An instance of a new subclass. Each option is None, to distinguish those that are on the command line; a flag
+        has its default.
     """
     options: dict[str, tuple[Any, Any]] = {}
     for read_function in read_functions:
-        for name, (kind, _) in _options(read_function).items():
-            options[name] = (Optional[kind], None)  # noqa: UP045  # the type is only known at run time
+        for name, (kind, default) in _options(read_function).items():
+            # A flag has no third value. The type of the others is only known at run time.
+            options[name] = (bool, bool(default)) if kind is bool else (Optional[kind], None)  # noqa: UP045
     return _instance(options, None)
 
 
 def _options(read_function: ReadFunction) -> dict[str, tuple[Any, Any]]:
     """Name -> type and default of each parameter after the first; a parameter without annotation is text."""
-    kinds = get_type_hints(read_function, include_extras=True)
+    try:
+        kinds = get_type_hints(read_function, include_extras=True)
+    except Exception as error:  # the annotations are the user's
+        name = getattr(read_function, "__qualname__", repr(read_function))
+        raise ConfigError(f"the annotations of {name} cannot be resolved", where="--source", got=error) from error
     parameters = list(inspect.signature(read_function).parameters.values())[1:]
     return {
         each.name: (kinds.get(each.name, str), None if each.default is inspect.Parameter.empty else each.default)

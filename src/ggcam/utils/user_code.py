@@ -11,7 +11,14 @@ from ggcam.errors import ConfigError
 
 
 def is_reference(text: str) -> bool:
-    """Return whether a text has the form "my_module:name" (or "package.module:name")."""
+    """Return whether a text has the form "my_module:name".
+
+    Args:
+        text: the text.
+
+    Returns:
+        True for a reference to an object in a module, "package.module:name" included.
+    """
     module, colon, name = text.partition(":")
     return bool(colon) and name.isidentifier() and all(part.isidentifier() for part in module.split("."))
 

@@ -51,12 +51,26 @@ READERS: Mapping[str, Reader] = {
 
 
 def command_line_name(name: str) -> str:
-    """Return the name of a source as the command line writes it: with hyphens."""
+    """Return the name of a source or option as the command line writes it.
+
+    Args:
+        name: name with underscores, such as "egd_cxr".
+
+    Returns:
+        The name with hyphens.
+    """
     return name.replace("_", "-")
 
 
 def option_names(read_function: ReadFunction) -> tuple[str, ...]:
-    """Return the names of a reader's options: its parameters after the first, which is the folder."""
+    """Return the names of a reader's options.
+
+    Args:
+        read_function: function of a folder and options.
+
+    Returns:
+        Its parameters after the first, which is the folder.
+    """
     return tuple(inspect.signature(read_function).parameters)[1:]
 
 
@@ -147,7 +161,7 @@ def read(root: Path, source: str | ReadFunction = "auto", skip_missing: bool = F
 
 
 def _display_name(source: str | ReadFunction) -> str:
-    """The name of a source in messages."""
+    """Return the name of a source in messages."""
     if not isinstance(source, str):
         return getattr(source, "__qualname__", repr(source))
     return source if is_reference(source) else command_line_name(source)

@@ -47,7 +47,14 @@ _FINDING_COLUMNS = ("name", "x0_px", "y0_px", "x1_px", "y1_px")
 
 
 def can_read(root: Path) -> bool:
-    """Return whether the folder has the two tables of EGD-CXR."""
+    """Return whether a folder has the two tables of EGD-CXR.
+
+    Args:
+        root: folder of raw data.
+
+    Returns:
+        True if :func:`read` can be expected to read it.
+    """
     return (root / "master_sheet.csv").is_file() and _table_path(root, "fixations").is_file()
 
 
@@ -148,7 +155,7 @@ def _table_path(root: Path, name: str) -> Path:
 
 
 def _read_sheet(path: Path, dropped: Counter[str]) -> Table:
-    """The distinct records of the master sheet with the id of an image."""
+    """Read the distinct records of the master sheet with the id of an image."""
     sheet = read_table(path, ["dicom_id", "path", "patient_id", *CLASS_NAMES], PAD_COLUMNS)
     other_length = np.char.str_len(sheet["dicom_id"]) != ID_LENGTH
     duplicate = sheet.repeats() & ~other_length
@@ -168,8 +175,8 @@ def _read_sheet(path: Path, dropped: Counter[str]) -> Table:
 
 
 def _labels(sheet: Table, dropped: Counter[str]) -> Int[np.ndarray, " n"]:
-    """Index of each record's class; -1 for none or several."""
-    flags = np.stack([np.nan_to_num(sheet.numbers(name, blank=True)) for name in CLASS_NAMES], axis=1)
+    """Return the index of each record's class; -1 for none or several."""
+    flags = np.stack([np.nan_to_num(sheet.numbers(name, allow_blank=True)) for name in CLASS_NAMES], axis=1)
     for name, flag in zip(CLASS_NAMES, flags.T, strict=True):
         sheet.refuse(~np.isin(flag, (0, 1)), f"{name} is neither 0 nor 1", name)
     n_classes = flags.sum(axis=1)
@@ -181,7 +188,7 @@ def _labels(sheet: Table, dropped: Counter[str]) -> Int[np.ndarray, " n"]:
 def _find_cases(
     sheet: Table, images: Path, skip_missing: bool, dropped: Counter[str]
 ) -> tuple[Table, Int[np.ndarray, " cases"], list[Path], Int[np.ndarray, "cases 2"]]:
-    """The records that are cases; their labels, image files, and heights and widths in pixels."""
+    """Return the records that are cases, their labels, image files, and heights and widths in pixels."""
     labels = _labels(sheet, dropped)
     sheet, labels = sheet.select(labels >= 0), labels[labels >= 0]
     files = mimic_cxr.find_images(images, [PurePosixPath(path) for path in sheet["path"].tolist()])
@@ -209,7 +216,7 @@ def _add_regions(
     table = table.select(known)
     if kind_column:
         table.refuse(~np.isin(table[kind_column], ("box", "ellipse")), "unknown kind", kind_column, "box or ellipse")
-    corners = np.stack([table.numbers(column, blank=True) for column in columns[1:]], axis=1)
+    corners = np.stack([table.numbers(column, allow_blank=True) for column in columns[1:]], axis=1)
     has_area = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
     dropped[f"region without area ({path.name})"] += int((~has_area).sum())
     table, corners = table.select(has_area), corners[has_area]

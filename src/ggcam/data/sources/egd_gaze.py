@@ -94,22 +94,22 @@ def read_fixations(path: Path, ids: CaseIds, screen: EgdScreen, dropped: Counter
     table = read_table(path, ["DICOM_ID", "FPOGS", "FPOGD", "FPOGV", "X_ORIGINAL", "Y_ORIGINAL"], [TIME])
     ids.count_others("fixation", Counter(table["DICOM_ID"].tolist()), dropped)
     case = np.array([ids.index.get(dicom_id, -1) for dicom_id in table["DICOM_ID"].tolist()], dtype=np.int64)
-    valid = table.numbers("FPOGV", blank=True) == 1
+    valid = table.numbers("FPOGV", allow_blank=True) == 1
     dropped["invalid fixation (FPOGV)"] += int(((case >= 0) & ~valid).sum())
     keep = (case >= 0) & valid
     table, case = table.select(keep), case[keep]
-    duration_s = table.numbers("FPOGD", blank=True)
+    duration_s = table.numbers("FPOGD", allow_blank=True)
     rows = FixationRows.build(
         case=case,
-        x_px=pixel_centre(table.numbers("X_ORIGINAL", blank=True)),
-        y_px=pixel_centre(table.numbers("Y_ORIGINAL", blank=True)),
-        start_s=table.numbers("FPOGS", blank=True),
+        x_px=pixel_centre(table.numbers("X_ORIGINAL", allow_blank=True)),
+        y_px=pixel_centre(table.numbers("Y_ORIGINAL", allow_blank=True)),
+        start_s=table.numbers("FPOGS", allow_blank=True),
         duration_s=duration_s,
         px_per_degree=screen.px_per_degree[case],
         reading_id=READING_ID,
     )
     # The table has the last entry of each fixation, so its time is the end of the fixation.
-    end_s = table.numbers(TIME, blank=True) if TIME in table else np.full(len(table), np.nan)
+    end_s = table.numbers(TIME, allow_blank=True) if TIME in table else np.full(len(table), np.nan)
     return EgdGaze(rows, end_s - duration_s)
 
 
@@ -174,7 +174,7 @@ def _split_into_tasks(
     y_px: Float[np.ndarray, " n"],
     screen: EgdScreen,
 ) -> list[list[_Samples]]:
-    """The samples of each case, in tasks of several cases."""
+    """Return the samples of each case, in tasks of several cases."""
     order = np.lexsort((time_s, case))
     starts = np.searchsorted(case[order], np.arange(len(screen.px_per_degree) + 1)).tolist()
     tasks: list[list[_Samples]] = [[]]
@@ -187,7 +187,7 @@ def _split_into_tasks(
 
 
 def _detect(detection: FixationDetection, task: Sequence[_Samples]) -> list[tuple[int, FixationRows]]:
-    """Index and fixations of each case."""
+    """Return the index and the fixations of each case."""
     found: list[tuple[int, FixationRows]] = []
     for samples in task:
         fixations = detect_fixations(samples.time_s, samples.x_px, samples.y_px, samples.px_per_degree, detection)

@@ -89,11 +89,11 @@ class EgdScreen:
 
 
 def _read_pad(cases: Table, pad: str) -> Float[np.ndarray, " cases"]:
-    """Padding of one side in canvas pixels, under its newer or older name; NaN if the sheet does not have it."""
+    """Read the padding of one side in canvas pixels, under its newer or older name; NaN if it is missing."""
     name = next((name for name in (pad, pad.removesuffix("_pad")) if name in cases), None)
     if name is None:
         return np.full(len(cases), np.nan)
-    found = cases.numbers(name, blank=True)
+    found = cases.numbers(name, allow_blank=True)
     limit = (HEIGHT_PX if "top" in pad or "bottom" in pad else WIDTH_PX) / 2
     invalid = (found < 0) | (found >= limit)
     cases.refuse(invalid, f"{name} leaves no room for the image", name, f"0 to {limit:.0f} pixels")

@@ -93,21 +93,44 @@ class FixationRows:
 
     @classmethod
     def from_fixations(cls, case: int, reading_id: str, fixations: Fixations) -> FixationRows:
-        """Return the fixations of one reading as rows."""
+        """Return the fixations of one reading as rows.
+
+        Args:
+            case: index of the case.
+            reading_id: which of the case's readings.
+            fixations: the fixations.
+
+        Returns:
+            One row per fixation.
+        """
         columns = {field.name: getattr(fixations, field.name) for field in fields(Fixations)}
         cases, reading_ids = np.full(len(fixations), case), np.full(len(fixations), reading_id)
         return cls(case=cases, reading_id=reading_ids, **columns)
 
     @classmethod
     def concatenate(cls, parts: Sequence[FixationRows]) -> FixationRows:
-        """Return the rows of several tables in order; no rows for no tables."""
+        """Join the rows of several tables.
+
+        Args:
+            parts: the tables.
+
+        Returns:
+            Their rows in order; no rows for no tables.
+        """
         parts = parts or [cls.build(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))]
         return cls(
             **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
         )
 
     def select(self, keep: Bool[np.ndarray, " n"] | Int[np.ndarray, " kept"]) -> FixationRows:
-        """Return the rows where a mask is true, or the rows with the given indices in that order."""
+        """Select rows.
+
+        Args:
+            keep: a mask, or the indices of the rows.
+
+        Returns:
+            The rows where the mask is true, or those with the indices, in that order.
+        """
         return FixationRows(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
 
 
@@ -177,5 +200,12 @@ def count_without_gaze(readings: Sequence[Mapping[str, Fixations]], dropped: Cou
 
 
 def pixel_centre(pixel: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Return the centres of pixels given by their indices; negative indices, which mean off the image, are kept."""
+    """Return the centres of pixels given by their indices.
+
+    Args:
+        pixel: indices along one axis; NaN where unknown.
+
+    Returns:
+        Index + 0.5; a negative index, which means off the image, unchanged.
+    """
     return np.where(pixel < 0, pixel, np.floor(pixel) + 0.5)

@@ -94,12 +94,12 @@ def read_fixation_table(
 
     def seconds(name: str, default: float) -> Float[np.ndarray, " n"] | float:
         column = columns[name]
-        return table.numbers(column, blank=True) * SECONDS_PER_UNIT[time_unit] if column in table else default
+        return table.numbers(column, allow_blank=True) * SECONDS_PER_UNIT[time_unit] if column in table else default
 
     def text(name: str) -> Shaped[np.ndarray, " n"]:
         return table[columns[name]] if columns[name] in table else np.full(len(table), "")
 
-    x, y = (table.numbers(columns[name], blank=True) for name in ("x", "y"))
+    x, y = (table.numbers(columns[name], allow_blank=True) for name in ("x", "y"))
     _check_units(x, y, coordinates, path)
     x_px, y_px, px_per_degree = coordinates.to_image(x, y, sizes[case])
     reader = text("reader")

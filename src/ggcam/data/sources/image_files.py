@@ -94,13 +94,27 @@ def count_unreadable(errors: Sequence[ImageError], total: int, unit: str, skip_m
 
 
 def images_below(root: Path) -> list[str]:
-    """Return the relative paths of all images in a folder at any depth, with '/', sorted; hidden ones are ignored."""
+    """Find all images in a folder at any depth.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        Paths relative to the folder, with '/', sorted; hidden files and folders are ignored.
+    """
     relative = (path.relative_to(root) for path in root.rglob("*") if is_image(path))
     return sorted(path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts))
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a path is a file with the suffix of an image, and not hidden."""
+    """Return whether a path is a file with the suffix of an image, and not hidden.
+
+    Args:
+        path: the path.
+
+    Returns:
+        True for an image.
+    """
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 

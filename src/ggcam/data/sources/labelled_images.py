@@ -119,7 +119,14 @@ def list_labelled_images(root: Path, labels: Path | None, skip_missing: bool, dr
 
 
 def has_labelled_images(root: Path) -> bool:
-    """Return whether the folder has a labels.csv, or a folder with an image in it."""
+    """Return whether a folder has a labels.csv, or a folder with an image in it.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        True if :func:`list_labelled_images` can be expected to read it.
+    """
     return (root / "labels.csv").is_file() or any(
         is_image(path)
         for folder in root.iterdir()
@@ -129,7 +136,15 @@ def has_labelled_images(root: Path) -> bool:
 
 
 def normalise_paths(table: Table, column: str = "image") -> Table:
-    """Return the table with '/' in a column of paths, whatever the system that wrote it, and without './'."""
+    """Return a table with '/' in a column of paths, whatever the system that wrote it, and without './'.
+
+    Args:
+        table: a table.
+        column: name of the column.
+
+    Returns:
+        The same table with the other paths.
+    """
     paths = [PurePosixPath(image.replace("\\", "/")).as_posix() if image else "" for image in table[column].tolist()]
     return replace(table, columns={**table.columns, column: np.array(paths, dtype=np.str_)})
 
@@ -137,7 +152,7 @@ def normalise_paths(table: Table, column: str = "image") -> Table:
 def _rows_of_table(
     root: Path, path: Path, label_columns: list[str], skip_missing: bool, dropped: Counter[str]
 ) -> Table:
-    """The distinct rows whose image exists."""
+    """Read the distinct rows whose image exists."""
     table = normalise_paths(read_table(path, ["image", *(label_columns or ["label"])], ["patient_id", "split"]))
     for column in ("image",) if label_columns else ("image", "label"):
         table.refuse(table[column] == "", f"a row has no {column}", column)
@@ -159,7 +174,7 @@ def _rows_of_table(
 
 
 def _rows_of_class_folders(root: Path, dropped: Counter[str]) -> Table:
-    """The columns image and label, from `<class>/<image>`."""
+    """Make the columns image and label from `<class>/<image>`."""
     images = images_below(root)
     in_class_folder = [image for image in images if image.count("/") == 1]
     if not in_class_folder:
@@ -205,7 +220,7 @@ def _multi_labels(table: Table, columns: list[str]) -> tuple[tuple[int | None, .
         raise DataError("multi-label data need at least two columns", where=table.path, got=join_limited(columns))
     values = []
     for column in columns:
-        numbers = table.numbers(column, blank=True)
+        numbers = table.numbers(column, allow_blank=True)
         table.refuse(~(np.isin(numbers, (0, 1)) | np.isnan(numbers)), f"{column} is not 1, 0 or empty", column)
         values.append([None if np.isnan(number) else int(number) for number in numbers.tolist()])
     return tuple(zip(*values, strict=True))

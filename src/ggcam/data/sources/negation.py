@@ -68,7 +68,14 @@ class Token(NamedTuple):
 
 
 def tokenize(words: Sequence[str]) -> list[Token]:
-    """Return one token per word."""
+    """Normalise the words of a text.
+
+    Args:
+        words: the words, with the punctuation after them.
+
+    Returns:
+        One token per word.
+    """
     return [Token(re.sub(r"[^a-z0-9.-]", "", word.lower()).strip("."), _punctuation(word)) for word in words]
 
 

@@ -52,7 +52,14 @@ Result = TypeVar("Result")
 
 
 def can_read(root: Path) -> bool:
-    """Return whether the folder has the raw layout, or is or contains a folder of the prepared layout."""
+    """Return whether a folder has the raw layout, or is or contains a folder of the prepared layout.
+
+    Args:
+        root: folder of raw data.
+
+    Returns:
+        True if :func:`read` can be expected to read it.
+    """
     return (root / "data_summary.csv").is_file() or bool(_prepared_folders(root))
 
 
@@ -135,7 +142,7 @@ def _raw_cases(root: Path, sampling_rate_hz: float, skip_missing: bool, dropped:
 
 
 def _complete_folders(folders: Sequence[Path], skip_missing: bool, dropped: Counter[str]) -> list[Path]:
-    """The folders with all five pickles; the others are counted or raise an error."""
+    """Return the folders with all five pickles; count the others or raise an error."""
     names = ("cxr.pk", "gaze_dot.pk", *MASK_FILES.values())
     missing = {folder: [folder / name for name in names if not (folder / name).is_file()] for folder in folders}
     missing_files = [file for files in missing.values() for file in files]
@@ -151,7 +158,7 @@ def _complete_folders(folders: Sequence[Path], skip_missing: bool, dropped: Coun
 
 
 def _read_summary(path: Path) -> tuple[list[int], Table]:
-    """The number of each row's folder, and the columns ID, Y and, if present, patient_id."""
+    """Read the number of each row's folder, and the columns ID, Y and, if present, patient_id."""
     first = column_names(path)[0]
     if first in ("Y", "ID"):
         raise TableError(
@@ -273,7 +280,7 @@ def _read_case(path: Path, split: Split, flags: tuple[str, ...]) -> Case:
 def _read_in_threads(
     read_one: Callable[[Path], Result], paths: Sequence[Path], skip: bool, dropped: Counter[str]
 ) -> dict[Path, Result]:
-    """The result of `read_one` for each readable file; the unreadable ones are counted or raise an error."""
+    """Return the result of `read_one` for each readable file; count the unreadable ones or raise an error."""
 
     def attempt(path: Path) -> Result | ImageError:
         try:

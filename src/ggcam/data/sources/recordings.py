@@ -117,7 +117,7 @@ def _split_by_image_and_reader(
 
 
 def _text(table: Table, column: str | None) -> Shaped[np.ndarray, " n"]:
-    """A column, or empty text if the table does not have it."""
+    """Return a column, or empty text if the table does not have it."""
     return table[column] if column is not None and column in table else np.full(len(table), "")
 
 
@@ -129,7 +129,7 @@ def _read_generic(path: Path, columns: Mapping[str, str], time_unit: TimeUnit) -
     table = read_table(path, [columns[name] for name in required], [columns[name] for name in optional])
     image, reader = (_text(table, columns[name]) for name in optional)
     t = table.numbers(columns["t"]) * SECONDS_PER_UNIT[time_unit]
-    x, y = (table.numbers(columns[name], blank=True) for name in ("x", "y"))
+    x, y = (table.numbers(columns[name], allow_blank=True) for name in ("x", "y"))
     return _split_by_image_and_reader(path, image, reader, (t, x, y), None)
 
 
@@ -140,8 +140,8 @@ def _read_gazepoint(path: Path) -> Iterator[Recording]:
     """Gazepoint Analysis: best point of gaze in fractions of the screen, valid if BPOGV is 1, on image MEDIA_NAME."""
     time = next((name for name in column_names(path) if re.fullmatch(r"TIME(\(.*\))?|Time \(in secs\)", name)), "TIME")
     table = read_table(path, [time, "BPOGX", "BPOGY", "BPOGV"], ["MEDIA_NAME"])
-    valid = table.numbers("BPOGV", blank=True) == 1
-    x, y = (np.where(valid, table.numbers(name, blank=True), np.nan) for name in ("BPOGX", "BPOGY"))
+    valid = table.numbers("BPOGV", allow_blank=True) == 1
+    x, y = (np.where(valid, table.numbers(name, allow_blank=True), np.nan) for name in ("BPOGX", "BPOGY"))
     image, reader = _text(table, "MEDIA_NAME"), np.full(len(table), "")
     return _split_by_image_and_reader(path, image, reader, (table.numbers(time), x, y), "screen_fraction")
 
@@ -170,7 +170,7 @@ def _read_tobii(path: Path) -> Iterator[Recording]:
 
 
 def _find_column(names: list[str], prefix: str) -> str | None:
-    """The first name whose letters, in lower case, start with the prefix; units in the name are ignored."""
+    """Return the first name whose letters, in lower case, start with the prefix; its units are ignored."""
     return next((name for name in names if re.sub(r"[^a-z]", "", name.lower()).startswith(prefix)), None)
 
 
@@ -184,7 +184,7 @@ def _require_column(path: Path, names: list[str], prefix: str) -> str:
 def _decimal(table: Table, column: str) -> Float[np.ndarray, " n"]:
     """Numbers with a decimal point, or with a decimal comma as on many European systems."""
     text = np.char.replace(table[column], ",", ".")
-    return Table(table.path, {column: text}, table.row).numbers(column, blank=True)
+    return Table(table.path, {column: text}, table.row).numbers(column, allow_blank=True)
 
 
 # --- EyeLink

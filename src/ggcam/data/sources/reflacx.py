@@ -49,7 +49,14 @@ class _Record:
 
 
 def can_read(root: Path) -> bool:
-    """Return whether the folder, or one up to two levels below it, has the metadata of a phase."""
+    """Return whether a folder, or one up to two levels below it, has the metadata of a phase.
+
+    Args:
+        root: folder of raw data.
+
+    Returns:
+        True if :func:`read` can be expected to read it.
+    """
     return bool(_find_metadata(root))
 
 
@@ -191,7 +198,7 @@ def _read_records(path: Path, phase: int) -> list[_Record]:
 
 
 def _mimic_path(text: str) -> PurePosixPath:
-    """The path from the last `files/` on: the column has the path on the authors' machine."""
+    """Return the path from the last `files/` on: the column has the path on the authors' machine."""
     parts = PurePosixPath(text.replace("\\", "/")).parts
     begin = len(parts) - 1 - parts[::-1].index("files") if "files" in parts else 0
     return PurePosixPath(*parts[begin:]) if parts else PurePosixPath(".")

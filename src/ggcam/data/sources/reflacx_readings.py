@@ -45,11 +45,11 @@ def read_fixations(
     """
     times = ("timestamp_start_fixation", "timestamp_end_fixation")
     table = read_table(folder / "fixations.csv", [*times, "x_position", "y_position", *_PX_PER_DEGREE, *_DISPLAYED])
-    start_s, end_s, x, y = (table.numbers(name, blank=True) for name in (*times, "x_position", "y_position"))
-    px_per_degree = np.stack([table.numbers(name, blank=True) for name in _PX_PER_DEGREE], axis=1)
+    start_s, end_s, x, y = (table.numbers(name, allow_blank=True) for name in (*times, "x_position", "y_position"))
+    px_per_degree = np.stack([table.numbers(name, allow_blank=True) for name in _PX_PER_DEGREE], axis=1)
     for axis, name in enumerate(_PX_PER_DEGREE):
         table.refuse(px_per_degree[:, axis] <= 0, f"{name} must be above 0", name)
-    displayed = np.stack([table.numbers(name, blank=True) for name in _DISPLAYED], axis=1)
+    displayed = np.stack([table.numbers(name, allow_blank=True) for name in _DISPLAYED], axis=1)
     near = _near(np.stack([x, y], axis=1), displayed, px_per_degree)
     dropped["fixation off the displayed part of the image"] += int((~near).sum())
     label = np.full(len(table), "", dtype=np.str_)

@@ -32,7 +32,14 @@ AxisOrder = Literal["row-first", "column-first"]
 
 
 def can_read(root: Path) -> bool:
-    """Return whether the folder has the table of run lengths."""
+    """Return whether a folder has the table of run lengths.
+
+    Args:
+        root: folder of raw data.
+
+    Returns:
+        True if :func:`read` can be expected to read it.
+    """
     return (root / "train-rle.csv").is_file()
 
 
@@ -130,7 +137,7 @@ def _find_gaze_file(root: Path) -> Path:
 
 
 def _study_uid(file: Path) -> str:
-    """The study's folder in `<StudyUID>/<SeriesUID>/<SOPUID>.dcm`; the name of the image in a flat folder."""
+    """Return the study of `<StudyUID>/<SeriesUID>/<SOPUID>.dcm`; the name of the image in a flat folder."""
     study = file.parent.parent.name
     return study if study.count(".") > 2 else file.stem
 
@@ -155,7 +162,7 @@ def _readings(
 
 
 def _lesion_mask(lesions: LesionRuns, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"] | None:
-    """The union of an image's lesions; None if there are none."""
+    """Return the union of an image's lesions; None if there are none."""
     masks = [decode_run_lengths(runs, height_px, width_px, where) for where, runs in lesions]
     return np.logical_or.reduce(masks) if masks else None
 

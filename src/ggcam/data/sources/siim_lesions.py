@@ -91,7 +91,14 @@ def decode_run_lengths(runs: str, height_px: int, width_px: int, where: str) -> 
 
 
 def bounding_box(mask: Bool[np.ndarray, "h w"]) -> tuple[float, float, float, float] | None:
-    """Return x0, y0, x1, y1 of the smallest box around a mask, in continuous pixels; None for an empty mask."""
+    """Return the smallest box around a mask.
+
+    Args:
+        mask: the mask.
+
+    Returns:
+        x0, y0, x1, y1 in continuous pixels; None for an empty mask.
+    """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None

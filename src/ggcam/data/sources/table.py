@@ -32,7 +32,14 @@ _TABLES = ("points.csv", "points.parquet")
 
 
 def can_read(root: Path) -> bool:
-    """Return whether the folder has a table of fixations with its default name."""
+    """Return whether a folder has a table of fixations with its default name.
+
+    Args:
+        root: folder of raw data.
+
+    Returns:
+        True if :func:`read` can be expected to read it.
+    """
     return any((root / name).is_file() for name in _TABLES)
 
 
