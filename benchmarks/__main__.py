@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import gaze_maps, guidance, loading, prediction, preparing, training_step, whole_run
+from benchmarks import bootstrap, gaze_maps, guidance, loading, prediction, preparing, training_step, whole_run
 from benchmarks.record import Record
 
 MODULES = (
+    bootstrap,
     gaze_maps,
     preparing,
     loading,

@@ -188,8 +188,8 @@ def test_the_anatomy_figures_from_prepared_masks_are_those_of_the_original(golde
     ids = [str(number) for number in range(200)]
     cam = np.zeros((200, 48, 40))
     cam[np.arange(200), *recorded["cam_argmax"].T] = 1
-    places = CaseMasks.from_data(data, pd.DataFrame({"case_id": ids}), (48, 40))
-    tree = localisation_metrics(cam, recorded["y"], data.class_names, places)
+    masks = CaseMasks.from_data(data, pd.DataFrame({"case_id": ids}), (48, 40))
+    tree = localisation_metrics(cam, recorded["y"], data.class_names, masks)
     found = with_intervals({"anatomy": tree["anatomy"]}, np.array(ids))["anatomy"]
     for name in ("heart_interp_1", "lung_interp_1"):
         assert found[name]["hit_rate"]["value"] == pytest.approx(float(recorded[name]), rel=1e-12)
@@ -231,7 +231,10 @@ def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
     rows = np.flatnonzero(table["faithfulness/deletion_auc/cam"].notna())
     assert len(rows) == found["cases"] == 3
     assert evaluate(run, faithfulness_cases=3).case_metrics.equals(evaluation.case_metrics)
-    predictor, data = BatchPredictor(TorchEngine(evaluation.run.load_model(), find_device("cpu"))), load_prepared(prepared)
+    predictor, data = (
+        BatchPredictor(TorchEngine(evaluation.run.load_model(), find_device("cpu"))),
+        load_prepared(prepared),
+    )
     for i in rows:
         image = torch.from_numpy(data.read_image(table["case_id"][i]) / 255).float()[None, None]
         few = image[0, 0].reshape(8, 8, 8, 8).mean(dim=(1, 3))[None, None]

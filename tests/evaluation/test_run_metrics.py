@@ -139,10 +139,10 @@ def test_the_gaze_agreement_is_that_of_a_loop_over_cases(measured, data):
 
 
 def test_the_overlap_is_that_of_its_own_functions_and_the_sizes_add_up(measured, data):
-    cam, places = own_cam(data), CaseMasks.from_data(data, data.cases, GRID)
+    cam, masks = own_cam(data), CaseMasks.from_data(data, data.cases, GRID)
     labels = data.cases["label"].to_numpy()
     for k, name in enumerate(data.class_names):
-        rows = np.flatnonzero((labels == k) & places.finding.any(axis=(1, 2)))
+        rows = np.flatnonzero((labels == k) & masks.finding.any(axis=(1, 2)))
         assert (name in measured["overlap"]) == bool(len(rows))
         if not len(rows):
             continue
@@ -150,12 +150,12 @@ def test_the_overlap_is_that_of_its_own_functions_and_the_sizes_add_up(measured,
         assert found["cases"] == len(rows) == measured["pointing_game"][name]["cases"]
         for metric, of in OVERLAP.items():
             value, chance = (found[metric][name]["value"] for name in ("cam", "chance"))
-            assert value == pytest.approx(of(cam[rows], places.finding[rows]).mean())
+            assert value == pytest.approx(of(cam[rows], masks.finding[rows]).mean())
             assert found[metric]["cam_minus_chance"]["value"] == pytest.approx(value - chance)
         parts = found["by_size"].values()
         assert sum(part["cases"] for part in parts) == len(rows)
         together = sum(part["cases"] * part["hit_rate"]["value"] for part in parts) / len(rows)
-        assert together == pytest.approx(pointing_game(cam[rows], places.finding[rows]).mean())
+        assert together == pytest.approx(pointing_game(cam[rows], masks.finding[rows]).mean())
         assert together == pytest.approx(measured["pointing_game"][name]["hit_rate"]["value"])
 
 

@@ -17,7 +17,7 @@ from ggcam.report.gallery import MAX_CASES
 from ggcam.report.run_page import render_run_report
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.run import open_run
-from report.made_up import Page
+from report.page_fixtures import Page
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_the_results_tell_what_the_run_is(trained):
     assert results.summary["Split"] == "test"
     assert [chart.title for chart in results.charts.training] == ["Losses", "Validation", "Learning rate"]
     assert [chart.title for chart in results.charts.roc] == ["Normal", "CHF", "pneumonia"]
-    assert results.made["id"] == "trained"
+    assert results.training_facts["id"] == "trained"
     assert "[train]" in results.config
     assert results.versions["torch"] != "not installed"
     assert results.missing == ""
@@ -45,13 +45,13 @@ def test_the_gallery_shows_cases_of_every_class_the_worst_first(trained):
     results = read_results(open_run(trained))
     gallery = results.gallery
     assert 3 <= len(gallery) <= MAX_CASES
-    assert len(gallery) == results.of_cases  # there are fewer than could be shown
+    assert len(gallery) == results.evaluated_cases  # there are fewer than could be shown
     assert {case.truth for case in gallery} == {("Normal",), ("CHF",), ("pneumonia",)}
     assert len({case.name for case in gallery}) == len(gallery)
     assert [case.truth_probability for case in gallery] == sorted(case.truth_probability for case in gallery)
     for case in gallery:
         assert 1 / 3 <= case.probability <= 1
-        assert case.right == (case.truth == (case.predicted,))
+        assert case.correct == (case.truth == (case.predicted,))
         assert [each.truth for each in case.classes].count("true") == 1
         assert case.classes[case.shown].truth == "true"
 
@@ -121,9 +121,9 @@ def test_the_data_are_those_of_the_evaluation(run, prepared, tmp_path):
     results = read_results(open_run(run.root))
     assert results.gallery == ()
     assert results.data_card is None
-    assert results.of_cases > 0
+    assert results.evaluated_cases > 0
     page = Page(render_run_report(results))
-    assert "No pictures and no data card: the data of the run do not exist" in page.words
+    assert "No case gallery and no data card: the data of the run do not exist" in page.words
     assert str(moved) in page.words
     assert "Confusion matrix" in page.words
 

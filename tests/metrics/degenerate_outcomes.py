@@ -35,7 +35,6 @@ EXPECTED: dict[str, Outcomes] = {
     ),
     **_same(
         {"NaN": ERROR, "no case": ALL_NAN},
-        "expected_calibration_error",
         "seed_test",
         "weighted_auprc",
         "weighted_precision_recall",
@@ -84,7 +83,6 @@ EXPECTED: dict[str, Outcomes] = {
         "paired_bootstrap_test",
         "bootstrap_interval",
         "bootstrap_intervals",
-        "paired_difference",
     ),
     **_same(
         {"one class": SOME_NAN, "NaN": ERROR, "no case": ERROR},
@@ -117,7 +115,6 @@ EXPECTED: dict[str, Outcomes] = {
             "NaN gaze": SOME_NAN,
             "no case": SOME_NAN,
         },
-        "reliability_curve",
     ),
     **_same({}, "confusion_matrix"),
     **_same(

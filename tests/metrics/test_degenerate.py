@@ -52,8 +52,6 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     agreement.by_image: lambda w: agreement.by_image({"p": w.probabilities[:, 0]}, np.arange(len(w.labels)) // 2, 3),
     calibration.brier_per_case: lambda w: calibration.brier_per_case(w.probabilities, w.labels),
     calibration.top_label: lambda w: calibration.top_label(w.probabilities, w.labels),
-    calibration.reliability_curve: lambda w: calibration.reliability_curve(*w.top),
-    calibration.expected_calibration_error: lambda w: calibration.expected_calibration_error(*w.top),
     calibration.bin_of: lambda w: calibration.bin_of(w.top[0], 10),
     classification.auroc: lambda w: classification.auroc(w.probabilities[:, 1], w.positive),
     classification.auprc: lambda w: classification.auprc(w.probabilities[:, 1], w.positive),
@@ -90,7 +88,6 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     intervals.bootstrap_interval: lambda w: bootstrapped(w, intervals.bootstrap_interval, accuracy(w)),
     intervals.bootstrap_intervals: lambda w: bootstrapped(w, intervals.bootstrap_intervals, {"accuracy": accuracy(w)}),
     intervals.bootstrap_draws: lambda w: bootstrapped(w, intervals.bootstrap_draws, {"accuracy": accuracy(w)}),
-    intervals.paired_difference: lambda w: bootstrapped(w, intervals.paired_difference, accuracy(w), accuracy(w)),
     intervals.resampled_seeds: lambda w: intervals.resampled_seeds(w.probabilities[:, :1]),
     localisation.peak_cell: lambda w: localisation.peak_cell(w.cam),
     localisation.pointing_game: lambda w: localisation.pointing_game(w.cam, w.truth),
@@ -183,7 +180,7 @@ WORLDS = worlds()
 NOT_METRICS = {
     *("nan_to_none", "check_scores", "check_labels", "check_finite", "check_ordered"),  # check arguments or results
     *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "centre_map"),  # parts of metrics
-    *("CurveBand", "Difference", "Interval", "Faithfulness", "ReliabilityCurve", "CaseMean"),  # results of metrics
+    *("CurveBand", "Difference", "Interval", "Faithfulness", "CaseMean"),  # results of metrics
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ggcam.metrics.bootstrap_statistics import weighted_auroc
 from ggcam.metrics.classification import auroc
 from ggcam.metrics.delong import DeLong
-from ggcam.metrics.intervals import paired_difference
+from ggcam.metrics.significance import paired_bootstrap_test
 
 
 def random_scores(seed, n=50, models=3):
@@ -80,9 +80,9 @@ def test_the_difference_agrees_with_the_paired_bootstrap():
     scores, positive = random_scores(4, n=400)
     scores[0] += 0.5 * positive
     exact = DeLong.from_scores(scores, positive).difference(0, 1)
-    drawn = paired_difference(
+    drawn = paired_bootstrap_test(
         weighted_auroc(scores[0], positive), weighted_auroc(scores[1], positive), np.arange(400), resamples=4000
-    )
+    ).interval
     assert exact.interval.value == pytest.approx(drawn.value)
     assert (exact.interval.low, exact.interval.high) == pytest.approx((drawn.low, drawn.high), abs=0.006)
     assert (exact.p_value < 0.05) == (exact.interval.low > 0 or exact.interval.high < 0)

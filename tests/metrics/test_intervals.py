@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +10,6 @@ from ggcam.metrics.intervals import (
     Interval,
     bootstrap_interval,
     bootstrap_intervals,
-    paired_difference,
     resampled_seeds,
 )
 
@@ -106,20 +103,6 @@ def test_the_draws_follow_the_seed_and_words_name_patients_as_well_as_numbers():
     assert first != bootstrap_interval(statistic, words, resamples=300, seed=2)
 
 
-def test_a_model_does_not_differ_from_itself_and_a_better_one_does():
-    weak, labels = random_cases(5, n=300, strength=0.3)
-    strong = weak + 1.5 * np.eye(3)[labels]
-    a, b = weighted_macro_auroc(weak, labels), weighted_macro_auroc(strong, labels)
-    same = paired_difference(a, a, np.arange(300), resamples=200)
-    assert (same.value, same.low, same.high) == (0, 0, 0)
-    better = paired_difference(b, a, np.arange(300), resamples=1000)
-    assert better.value == pytest.approx(macro_auroc(strong, labels) - macro_auroc(weak, labels))
-    assert 0 < better.low < better.value < better.high
-    # What both share cancels: the paired interval is narrower than the two side by side.
-    alone = [bootstrap_interval(s, np.arange(300), resamples=1000) for s in (a, b)]
-    assert better.high - better.low < sum(i.high - i.low for i in alone)
-
-
 def with_few_of_the_last_class(cases: int) -> tuple[np.ndarray, np.ndarray]:
     scores, labels = random_cases(6)
     few = (labels != 2) | (np.cumsum(labels == 2) <= cases)
@@ -189,16 +172,8 @@ def test_an_interval_reads_well():
     assert str(Interval(0.75, 0.701, 0.8, 0.95, 1000)) == "0.750 [0.701, 0.800]"
 
 
-def test_ten_thousand_resamples_of_a_thousand_cases_take_under_two_seconds():
-    scores, labels = random_cases(8, n=999)
-    statistic = weighted_macro_auroc(scores, labels)
-    started = time.process_time()
-    bootstrap_interval(statistic, np.arange(999), resamples=10_000)
-    assert time.process_time() - started < 2
-
-
-def test_seeds_drawn_anew_cover_other_patients_and_other_trainings():
-    """Nominal 95 %; patients alone miss the truth as soon as trainings differ."""
+def test_resampled_seeds_cover_other_patients_and_other_runs():
+    """Nominal 95 %; patients alone miss the truth as soon as runs differ."""
     rng, hits = np.random.default_rng(0), {"patients": 0, "seeds": 0}
     for _ in range(300):
         of_case = rng.normal(size=60) + rng.normal(scale=0.15, size=(10, 1)) + rng.normal(scale=0.3, size=(10, 60))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ggcam.metrics.bootstrap_statistics import weighted_auroc, weighted_mean
-from ggcam.metrics.intervals import paired_difference
+from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.significance import holm, paired_bootstrap_test, seed_test
 
 
@@ -17,10 +17,24 @@ def test_the_p_value_and_the_interval_are_one_statement():
         right = rng.random((2, 80)) < [[0.75], [0.6]]
         a, b = (weighted_mean(row.astype(float)) for row in right)
         found = paired_bootstrap_test(a, b, np.arange(80), resamples=999)
-        assert found.interval == paired_difference(a, b, np.arange(80), resamples=999)
+        difference = weighted_mean(right[0] - right[1].astype(float))
+        drawn = bootstrap_interval(difference, np.arange(80), resamples=999)
+        ends = (found.interval.value, found.interval.low, found.interval.high)
+        assert ends == pytest.approx((drawn.value, drawn.low, drawn.high))
         off_zero = found.interval.low > 0 or found.interval.high < 0
         agreed += off_zero == (found.p_value < 0.05)
     assert agreed >= 38  # a step of the resamples at the very edge
+
+
+def test_a_better_model_differs_and_the_paired_interval_is_narrower_than_the_single_ones():
+    rng = np.random.default_rng(5)
+    positive = np.arange(300) < 100
+    weak = rng.normal(size=300) + 0.3 * positive
+    a, b = weighted_auroc(weak, positive), weighted_auroc(weak + 1.5 * positive, positive)
+    better = paired_bootstrap_test(b, a, np.arange(300), resamples=1000)
+    assert 0 < better.interval.low < better.interval.value < better.interval.high
+    single = [bootstrap_interval(each, np.arange(300), resamples=1000) for each in (a, b)]
+    assert better.interval.high - better.interval.low < sum(each.high - each.low for each in single)
 
 
 def test_models_that_do_not_differ_are_told_apart_as_rarely_as_they_should():

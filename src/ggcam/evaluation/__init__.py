@@ -1,1 +1,1 @@
-"""Every metric of a trained run, with its interval."""
+"""Evaluation of a trained run: predictions, every metric with its confidence interval, and the content of its page."""

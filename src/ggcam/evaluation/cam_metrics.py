@@ -1,7 +1,7 @@
-"""What metrics.json says of the CAM: where it peaks, what it covers, whether it agrees with gaze or follows a marker.
+"""Metrics of the CAM: where it peaks, what it covers, and whether it agrees with gaze or follows a marker.
 
-Each function returns a part of the tree that `measure` fills in: functions of case weights and numbers of cases.
-Chance levels are means over cases like the metrics beside them, so they have intervals too.
+Each function returns a part of the tree that `run_metrics.measure` evaluates: statistics of case weights, and numbers
+of cases. Chance levels are means over cases like the metrics beside them, so they have intervals as well.
 """
 
 from __future__ import annotations
@@ -47,14 +47,20 @@ OVERLAP: dict[str, OverlapMetric] = {
     "best_iou": best_iou,
     "average_precision": cell_average_precision,
 }
+"""Name in metrics.json -> overlap metric."""
 
-FINEST = 256
-"""Rows and columns, at most, on which the area of a finding is measured."""
+MAX_AREA_GRID = 256
+"""Maximum number of rows and of columns of the grid on which the area of a finding is measured."""
 
 
 @dataclass(frozen=True)
 class Blur:
-    """Width of the Gaussian of a gaze map: `sigma_px` of the frame where given, or else degrees of visual angle."""
+    """Standard deviation of the Gaussian of a gaze map.
+
+    Attributes:
+        sigma_px: in pixels of the frame; None uses `sigma_deg`.
+        sigma_deg: in degrees of visual angle.
+    """
 
     sigma_px: float | None = None
     sigma_deg: float = 1.0
@@ -62,7 +68,16 @@ class Blur:
     def densities(
         self, readings: Sequence[Fixations], grid: tuple[int, int], image_size: tuple[int, int]
     ) -> Float[np.ndarray, "n h w"]:
-        """`attention_map` of each reading, all at once."""
+        """Draw the attention maps of several readings.
+
+        Args:
+            readings: the readings.
+            grid: number of rows and columns of the maps.
+            image_size: height and width of the frame in pixels.
+
+        Returns:
+            Shape (n, h, w); each sums to 1, or is all zero without gaze.
+        """
         gaze = GazeBatch.from_fixations(
             readings, image_size, sigma_deg=self.sigma_deg, sigma_px=self.sigma_px, dtype=torch.float64
         )
@@ -71,14 +86,14 @@ class Blur:
 
 @dataclass(frozen=True, eq=False)
 class CaseMasks:
-    """What lies where in each case, on the grid of the CAM.
+    """Masks of each case on the grid of the CAM.
 
     Attributes:
         image_size: height and width of the images in pixels.
         mediastinum: shape (n, h, w).
         lung: shape (n, h, w), both lungs.
         finding: shape (n, h, w), cells that any finding touches.
-        finding_share: shape (n,), share of the image's area that its findings take up.
+        finding_share: shape (n,), fraction of the image's area that its findings cover.
         marker: shape (n, h, w), cells that a shortcut's marker touches.
     """
 
@@ -93,25 +108,28 @@ class CaseMasks:
     def from_data(
         cls, data: PreparedData, cases: pd.DataFrame, grid: tuple[int, ...], findings: Sequence[str] | None = None
     ) -> CaseMasks:
-        """Read masks and regions of some cases of a prepared folder; what a case lacks is empty.
+        """Read masks and regions of some cases of a prepared folder; those that a case lacks are empty.
 
         Args:
             data: the prepared folder.
-            cases: (n rows), some of its cases; the same one may come again.
-            grid: rows and columns of the CAM.
-            findings: name of the regions, for each case, that count as its findings; by default all that mark any.
+            cases: (n rows), some of its cases, possibly repeated.
+            grid: number of rows and columns of the CAM.
+            findings: name of the regions that count as findings, for each case; None counts all regions of findings.
+
+        Returns:
+            The masks.
         """
         rows, columns = grid
         image_size = data.frame.shape
-        fine = (min(image_size[0], FINEST), min(image_size[1], FINEST))
+        fine = (min(image_size[0], MAX_AREA_GRID), min(image_size[1], MAX_AREA_GRID))
         mediastinum, lung, finding, marker = np.zeros((4, len(cases), rows, columns), dtype=bool)
         share = np.zeros(len(cases))
         for i, case_id in enumerate(cases["case_id"]):
             for name, mask in data.read_masks(case_id).items():
                 (mediastinum if name == "mediastinum" else lung)[i] |= mask_to_grid(mask, (rows, columns))
             regions = data.boxes.get(case_id, ())
-            wanted = [region for region in regions if findings is None or region.name == findings[i]]
-            found = _corners(wanted, lambda region: region.is_finding)
+            candidates = [region for region in regions if findings is None or region.name == findings[i]]
+            found = _corners(candidates, lambda region: region.is_finding)
             finding[i] = regions_to_mask(found, image_size, (rows, columns))
             share[i] = regions_to_mask(found, image_size, fine).mean()
             markers = _corners(regions, lambda region: region.name == SHORTCUT_MARKER)
@@ -121,7 +139,12 @@ class CaseMasks:
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
-    """A metric of overlap of each CAM and, as its chance, of the same cells in random order; NaN without a truth."""
+    """An overlap metric of each CAM and, as its chance level, of the same cells in random order; NaN without a truth.
+
+    Attributes:
+        values: shape (n,).
+        chance: shape (n,).
+    """
 
     values: Float[np.ndarray, " n"]
     chance: Float[np.ndarray, " n"]
@@ -130,7 +153,16 @@ class Overlap:
     def from_cams(
         cls, metric: OverlapMetric, cam: Float[np.ndarray, "n h w"], truth: Bool[np.ndarray, "n h w"]
     ) -> Overlap:
-        """Measure every case that has a truth."""
+        """Measure every case that has a truth.
+
+        Args:
+            metric: the metric.
+            cam: shape (n, h, w).
+            truth: shape (n, h, w).
+
+        Returns:
+            The values.
+        """
         case = np.flatnonzero(truth.any(axis=(1, 2)))
         values, chance = np.full((2, len(cam)), np.nan)
         values[case] = metric(cam[case], truth[case])
@@ -138,7 +170,14 @@ class Overlap:
         return cls(values, chance)
 
     def metrics(self, chosen: Bool[np.ndarray, " n"]) -> dict[str, Any]:
-        """Mean over some of the cases, of the CAM and of chance, and of the one above the other."""
+        """Create the means of the CAM, of chance and of their difference over some of the cases.
+
+        Args:
+            chosen: shape (n,), the cases.
+
+        Returns:
+            "cam", "chance" and "cam_minus_chance".
+        """
         values, chance = (np.where(chosen, each, np.nan) for each in (self.values, self.chance))
         return {
             "cam": weighted_mean(values),
@@ -148,32 +187,39 @@ class Overlap:
 
 
 def localisation_metrics(
-    cam: Float[np.ndarray, "n h w"], labels: Int[np.ndarray, " n"], class_names: tuple[str, ...], places: CaseMasks
+    cam: Float[np.ndarray, "n h w"], labels: Int[np.ndarray, " n"], class_names: tuple[str, ...], masks: CaseMasks
 ) -> dict[str, Any]:
-    """Under "anatomy" and "pointing_game" where the CAM peaks, under "overlap" what it covers: class by class.
+    """Create the metrics of where the CAM peaks ("anatomy", "pointing_game") and of what it covers ("overlap").
 
-    "overlap" has each metric of `OVERLAP` as "cam", "chance" and "cam_minus_chance", and all of it again "by_size" of
-    the finding, small, medium or large.
+    Args:
+        cam: shape (n, h, w), CAM of one class per case.
+        labels: shape (n,), index of that class.
+        class_names: name of each class.
+        masks: masks of each case.
+
+    Returns:
+        Tree of statistics. "anatomy" is by organ, the others are by class. "overlap" has each metric of `OVERLAP`, as
+        "cam", "chance" and "cam_minus_chance", and all of it again "by_size" of the finding: small, medium or large.
     """
-    within = chance_level(places.finding, within=places.mediastinum | places.lung)
-    anatomy = anatomy_pointing(cam, labels, class_names, places.mediastinum, places.lung, places.image_size)
-    covered = {name: Overlap.from_cams(each, cam, places.finding) for name, each in OVERLAP.items()}
-    sizes = size_group(places.finding_share)
+    within = chance_level(masks.finding, within=masks.mediastinum | masks.lung)
+    anatomy = anatomy_pointing(cam, labels, class_names, masks.mediastinum, masks.lung, masks.image_size)
+    overlaps = {name: Overlap.from_cams(each, cam, masks.finding) for name, each in OVERLAP.items()}
+    sizes = size_group(masks.finding_share)
     tree: dict[str, Any] = {
-        "anatomy": {name: _pointed(found, len(cam)) for name, found in anatomy.items() if len(found.case)},
+        "anatomy": {name: _pointing_statistics(found, len(cam)) for name, found in anatomy.items() if len(found.case)},
         "pointing_game": {},
         "overlap": {},
     }
 
     def pointing(chosen: Bool[np.ndarray, " n"]) -> dict[str, Any]:
-        found = Pointing.from_cams(cam, places.finding & chosen[:, None, None], places.image_size)
+        found = Pointing.from_cams(cam, masks.finding & chosen[:, None, None], masks.image_size)
         in_lungs_and_heart = weighted_mean(np.where(chosen, within, np.nan))
-        return {**_pointed(found, len(cam)), "chance_in_lungs_and_heart": in_lungs_and_heart}
+        return {**_pointing_statistics(found, len(cam)), "chance_in_lungs_and_heart": in_lungs_and_heart}
 
     def overlap(chosen: Bool[np.ndarray, " n"]) -> dict[str, Any]:
-        return {name: each.metrics(chosen) for name, each in covered.items()}
+        return {name: each.metrics(chosen) for name, each in overlaps.items()}
 
-    marked = places.finding.any(axis=(1, 2))
+    marked = masks.finding.any(axis=(1, 2))
     for k, name in enumerate(class_names):
         of_class = marked & (labels == k)
         if not of_class.any():
@@ -183,21 +229,27 @@ def localisation_metrics(
         tree["overlap"][name] = {
             "cases": int(of_class.sum()),
             **overlap(of_class),
-            "by_size": {size: {**pointing(of), **overlap(of)} for size, of in by_size.items() if of.any()},
+            "by_size": {size: {**pointing(rows), **overlap(rows)} for size, rows in by_size.items() if rows.any()},
         }
     return tree
 
 
-def shortcut_metrics(cam: Float[np.ndarray, "n h w"], places: CaseMasks) -> dict[str, Any]:
-    """Under "shortcut" whether the CAM is on a simulated marker: nothing where no case has one. Lower is better."""
-    if not places.marker.any():
+def shortcut_metrics(cam: Float[np.ndarray, "n h w"], masks: CaseMasks) -> dict[str, Any]:
+    """Create the metrics of whether the CAM lies on a simulated marker; lower is better.
+
+    Args:
+        cam: shape (n, h, w), CAM of one class per case.
+        masks: masks of each case.
+
+    Returns:
+        Tree of statistics under "shortcut"; empty if no case has a marker.
+    """
+    if not masks.marker.any():
         return {}
     return {
         "shortcut": {
-            **_pointed(Pointing.from_cams(cam, places.marker, places.image_size), len(cam)),
-            "energy_inside": Overlap.from_cams(energy_inside, cam, places.marker).metrics(
-                np.ones(len(cam), dtype=bool)
-            ),
+            **_pointing_statistics(Pointing.from_cams(cam, masks.marker, masks.image_size), len(cam)),
+            "energy_inside": Overlap.from_cams(energy_inside, cam, masks.marker).metrics(np.ones(len(cam), dtype=bool)),
         }
     }
 
@@ -206,35 +258,38 @@ def gaze_metrics(
     cam: Float[np.ndarray, "n h w"],
     readings: Sequence[Sequence[Fixations]],
     patients: Shaped[np.ndarray, " n"],
-    places: CaseMasks,
+    masks: CaseMasks,
     blur: Blur,
 ) -> dict[str, Any]:
-    """Under "gaze_agreement" every metric of `agreement`, of the CAM and of all that it is to be read against.
+    """Create the metrics of `agreement` between CAM and gaze, with their baselines and their upper limit.
 
-    Each has "cam", its floors "shuffled_gaze" (the CAM against gaze on other patients' images), "centre" and "lungs",
-    its ceiling "other_reader" where several read one image, and "cam_minus_shuffled_gaze". A case with several
-    readings has the mean over them. Nothing where no case has gaze.
+    Each metric has "cam"; the baselines "shuffled_gaze" (the CAM compared with gaze on other patients' images),
+    "centre" and "lungs"; the upper limit "other_reader" if several readers read one image; and
+    "cam_minus_shuffled_gaze". A case with several readings has their mean.
 
     Args:
-        cam: shape (n, h, w).
-        readings: of each of the n cases.
-        patients: shape (n,), the patient of each case.
-        places: in each case.
-        blur: of the gaze maps.
+        cam: shape (n, h, w), CAM of one class per case.
+        readings: readings of each of the n cases.
+        patients: shape (n,), patient of each case.
+        masks: masks of each case.
+        blur: blur of the gaze maps.
+
+    Returns:
+        Tree of statistics under "gaze_agreement"; empty if no case has gaze.
     """
     grid = (cam.shape[1], cam.shape[2])
-    seen = [(i, reading) for i, of_case in enumerate(readings) for reading in of_case if reading.total_s > 0]
-    if not seen:
+    looked = [(i, reading) for i, of_case in enumerate(readings) for reading in of_case if reading.total_s > 0]
+    if not looked:
         return {}
-    image = np.array([i for i, _ in seen])
+    image = np.array([i for i, _ in looked])
     gaze = GazeMaps.from_maps(
-        blur.densities([reading for _, reading in seen], grid, places.image_size),
-        np.stack([fixation_histogram(reading, grid, places.image_size) for _, reading in seen]),
+        blur.densities([reading for _, reading in looked], grid, masks.image_size),
+        np.stack([fixation_histogram(reading, grid, masks.image_size) for _, reading in looked]),
         patients[image],
     )
     centre = centre_map(grid)
-    lungs = agreement(places.lung[image].astype(np.float64), gaze, centre)
-    has_lungs = places.lung[image].any(axis=(1, 2))
+    lungs = agreement(masks.lung[image].astype(np.float64), gaze, centre)
+    has_lungs = masks.lung[image].any(axis=(1, 2))
     each = {
         "cam": agreement(cam[image], gaze, centre),
         "shuffled_gaze": shuffled_agreement(cam[image], gaze, centre),
@@ -256,13 +311,13 @@ def gaze_metrics(
     }
 
 
-def _pointed(found: Pointing, cases: int) -> dict[str, Any]:
-    """Hit rate of a pointing game, beside its chance, the one above the other, and the distance."""
+def _pointing_statistics(found: Pointing, cases: int) -> dict[str, Any]:
+    """Create the hit rate of a pointing game, its chance level, their difference, and the distance."""
 
     def mean(values: Shaped[np.ndarray, " m"]) -> CaseMean:
-        of_all = np.full(cases, np.nan)
-        of_all[found.case] = values
-        return weighted_mean(of_all)
+        per_case = np.full(cases, np.nan)
+        per_case[found.case] = values
+        return weighted_mean(per_case)
 
     return {
         "cases": len(found.case),
@@ -274,6 +329,6 @@ def _pointed(found: Pointing, cases: int) -> dict[str, Any]:
 
 
 def _corners(
-    regions: Sequence[Region], wanted: Callable[[Region], bool]
+    regions: Sequence[Region], condition: Callable[[Region], bool]
 ) -> list[tuple[str, float, float, float, float]]:
-    return [(r.kind, r.x0_px, r.y0_px, r.x1_px, r.y1_px) for r in regions if wanted(r)]
+    return [(r.kind, r.x0_px, r.y0_px, r.x1_px, r.y1_px) for r in regions if condition(r)]

@@ -1,6 +1,7 @@
-"""What metrics.json says of the CAM's faithfulness: whether the score goes and comes with the cells it marks.
+"""Faithfulness of the CAM: whether the score depends on the cells that it marks.
 
-The one metric that asks the network again, some forty times a case: so it is made of a sample of cases, when asked for.
+It is the only metric that runs the network again, some forty times per case; so it is measured on a sample of cases, on
+request.
 """
 
 from __future__ import annotations
@@ -19,16 +20,25 @@ from ggcam.metrics.bootstrap_statistics import CaseMean, weighted_mean
 from ggcam.metrics.faithfulness import deletion_insertion
 
 STEPS = 10
-"""Equal parts of the CAM's cells that are taken away, or brought back, one after another."""
+"""Number of equal parts in which the cells of the CAM are removed or brought back."""
 
 BLANK_CELLS = 8
-"""Rows and columns of what is left of an image where it is taken away: where light and dark are, and no more."""
+"""Rows and columns of the image in place of removed cells, which only shows where it is light and dark."""
 
 METRICS = ("deletion_auc", "insertion_auc")
+"""Names of the metrics, which are attributes of `metrics.faithfulness.Faithfulness`."""
 
 
 def sampled_rows(rows: int, most: int) -> Int[np.ndarray, " m"]:
-    """Which of so many rows are measured, in rising order: the same ones for every run over the same cases."""
+    """Choose the rows to measure, the same ones for every run over the same cases.
+
+    Args:
+        rows: number of rows to choose from.
+        most: maximum number of rows.
+
+    Returns:
+        Shape (m,), in ascending order.
+    """
     return np.sort(np.random.default_rng(0).permutation(rows)[:most])
 
 
@@ -41,19 +51,21 @@ def faithfulness_metrics(
     batch_size: int,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Under "faithfulness" the area under the deletion and the insertion curve of the probability of a class.
-
-    Each has "cam", "chance" (cells in random order) and "cam_minus_chance". Less is better for deletion, more for
-    insertion. Nothing where there are no rows.
+    """Measure the areas under the deletion and the insertion curve of the probability of a class.
 
     Args:
-        images: row numbers -> images of these rows, integers or floats in 0..1.
-        cam: shape (n, h, w), of the class `label`.
-        label: shape (n,), the class whose probability is watched.
+        images: function from row numbers to the images of these rows, integers or floats in 0..1.
+        cam: shape (n, h, w), CAM of the class `label`.
+        label: shape (n,), class whose probability is measured.
         predictor: the model.
-        rows: which of the n are measured; the others are NaN.
-        batch_size: images at a time.
-        progress: called with the number of rows that are done.
+        rows: shape (m,), rows to measure; the others are NaN.
+        batch_size: number of images per batch.
+        progress: called with the number of finished rows.
+
+    Returns:
+        Under "faithfulness", "deletion_auc" (lower is better) and "insertion_auc" (higher is better), each with "cam",
+        "chance" (cells in random order) and "cam_minus_chance", as statistics of the weights of the n rows. Empty
+        without rows.
     """
     if not len(rows):
         return {}
@@ -62,7 +74,7 @@ def faithfulness_metrics(
         batch = rows[start : start + batch_size]
         image = _floats(images(batch.tolist()))
         pixels, blank = image.numpy(), blurred(image).numpy()
-        # A constant CAM stands for a random order.
+        # A constant CAM gives a random order.
         for source, order in (("cam", cam[batch]), ("chance", np.zeros((len(batch), *cam.shape[1:])))):
             score = _probability(predictor, label[batch])
             found = deletion_insertion(pixels, order, score, blank, STEPS, seed=np.random.default_rng(start))
@@ -80,9 +92,16 @@ def faithfulness_metrics(
 
 
 def blurred(image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b i H W"]:
-    """Each image as if seen on `BLANK_CELLS` rows and columns, enlarged smoothly."""
-    few = [min(BLANK_CELLS, side) for side in image.shape[2:]]
-    return interpolate(interpolate(image, few, mode="area"), list(image.shape[2:]), mode="bilinear")
+    """Reduce each image to `BLANK_CELLS` rows and columns, and enlarge it smoothly.
+
+    Args:
+        image: images.
+
+    Returns:
+        Images of the same size, without details.
+    """
+    cells = [min(BLANK_CELLS, side) for side in image.shape[2:]]
+    return interpolate(interpolate(image, cells, mode="area"), list(image.shape[2:]), mode="bilinear")
 
 
 def _floats(image: Shaped[Tensor, "b i H W"]) -> Float[Tensor, "b i H W"]:

@@ -331,7 +331,10 @@ def weighted_mcc(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n
 def weighted_ece(
     confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = BINS
 ) -> WeightedStatistic:
-    """Create the expected calibration error, see `calibration.expected_calibration_error`.
+    """Create the expected calibration error, the mean gap between confidence and accuracy over bins of confidence.
+
+    Bins are weighted by their cases (Naeini et al., 2015, eq. 3). Even perfectly calibrated probabilities score above 0
+    in a small set, where the accuracy of each bin varies by chance.
 
     Args:
         confidence: shape (n,), 0 to 1.
@@ -356,7 +359,7 @@ def weighted_ece(
 def weighted_reliability(
     confidence: Float[np.ndarray, " n"], right: Bool[np.ndarray, " n"], bins: int = BINS
 ) -> dict[str, dict[str, Any]]:
-    """Create the reliability curve, see `calibration.reliability_curve`, without its empty bins.
+    """Create the reliability curve: confidence and accuracy by bin of confidence, without empty bins.
 
     Args:
         confidence: shape (n,), 0 to 1.

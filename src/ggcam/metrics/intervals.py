@@ -168,36 +168,6 @@ def bootstrap_draws(
     return {name: np.concatenate(parts) for name, parts in draws.items()}
 
 
-def paired_difference(
-    statistic: WeightedStatistic,
-    baseline: WeightedStatistic,
-    patients: Shaped[np.ndarray, " n"],
-    *,
-    resamples: int = 10_000,
-    level: float = 0.95,
-    seed: int | np.random.Generator = 0,
-) -> Interval:
-    """Compute the interval of `statistic - baseline` on the same cases in the same order; each resample serves both.
-
-    Args:
-        statistic: function of case weights.
-        baseline: function of case weights.
-        patients: shape (n,), patient of each case: numbers or strings.
-        resamples: number of resamples.
-        level: level of the interval, 0 to 1.
-        seed: seed of the resamples, or a generator.
-
-    Returns:
-        The interval of the difference.
-
-    Raises:
-        ValueError: there are no cases, or `level` or `resamples` is out of range.
-    """
-    return bootstrap_interval(
-        lambda weights: statistic(weights) - baseline(weights), patients, resamples=resamples, level=level, seed=seed
-    )
-
-
 def resampled_seeds(draws: Float[np.ndarray, "s r"], seed: int | np.random.Generator = 0) -> Float[np.ndarray, " r"]:
     """Average a metric over runs, one per seed, in each resample of patients, with the seeds resampled as well.
 

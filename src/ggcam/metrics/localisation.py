@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -167,22 +166,6 @@ class Pointing:
             peak_distance(cam, truth, cell_px),
         )
 
-    @cached_property
-    def hit_rate(self) -> float:
-        """Fraction of hits, 0 to 1; NaN without cases."""
-        return float(self.hit.mean()) if len(self.hit) else float("nan")
-
-    @cached_property
-    def chance_rate(self) -> float:
-        """Expected hit rate of random cells, 0 to 1; NaN without cases."""
-        return float(self.chance.mean()) if len(self.chance) else float("nan")
-
-    @cached_property
-    def mean_distance_px(self) -> float:
-        """Mean distance in pixels over the CAMs that are not constant; NaN without any."""
-        known = self.distance_px[~np.isnan(self.distance_px)]
-        return float(known.mean()) if len(known) else float("nan")
-
 
 def anatomy_pointing(
     cam: Float[np.ndarray, "n h w"],
@@ -197,9 +180,9 @@ def anatomy_pointing(
     `heart_interp_1` is the fraction of all cases whose true class is CHF, whatever was predicted, in which the
     mediastinum mask lies in the 3x3 neighbourhood (smaller at the border of the grid) of the peak of the true class's
     CAM. `lung_interp_1` is the same for pneumonia and the lungs. A large organ is often hit by chance, and a CAM in the
-    right organ need not be on the finding: compare with `Pointing.chance_rate` and the pointing game. If every case has
-    its mask and no CAM is constant, `Pointing.hit_rate` equals the original's value; cases without a mask are left out
-    here.
+    right organ need not be on the finding: compare with `Pointing.chance` and the pointing game. If every case has its
+    mask and no CAM is constant, the mean of `Pointing.hit` equals the original's value; cases without a mask are left
+    out here.
 
     Args:
         cam: shape (n, h, w), CAM of each case's true class.
