@@ -24,16 +24,16 @@ LEFT_OUT_FLAGS = ("--controls", "--strict")
 """Flags that a small data set cannot bear: four more arms, and no warning about so few cases."""
 
 ADDED_FLAGS = {
-    "simulate": ["--size", "96x80"],
-    "prepare": ["--size", "64x64"],
+    "simulate": ["--size", "96x80", "--workers", "1"],
+    "prepare": ["--size", "64x64", "--workers", "1"],
     "train": ["--epochs", "1", "--batch-size", "8"],
     "study": ["--epochs", "1", "--batch-size", "8"],
 }
 """Flags that are added to a command that does not have them."""
 
 SMALL_PYTHON = {
-    r"SimulationConfig\(cases=\d+": 'SimulationConfig(cases=40, size="96x80"',
-    r'size="\d+x\d+"\)\)': 'size="64x64"))',
+    r"SimulationConfig\(cases=\d+": 'SimulationConfig(cases=40, size="96x80", workers=1',
+    r'size="\d+x\d+"\)\)': 'size="64x64", workers=1))',
     r'TrainConfig\((.*)backbone="\w+"': r'TrainConfig(\1epochs=1, batch_size=8, backbone="test_resnet"',
     r"seeds=\d+, controls=True": "seeds=1",
 }

@@ -272,7 +272,8 @@ def test_tables_of_a_run_are_described(trained: Path):
     columns = set(pd.read_parquet(trained / "predictions.parquet").columns)
     named = {re.sub(r"^(logit|probability)_.*", r"\1_<class>", column) for column in columns}
     assert named == _tables("reference/run-folder.md", "predictions.parquet")
-    assert set(run.metrics) | {"faithfulness"} == _tables("reference/run-folder.md", "metrics.json") | {"auroc_delong"}
+    in_the_text = {"auroc_delong", "reliability"}
+    assert set(run.metrics) | {"faithfulness"} == _tables("reference/run-folder.md", "metrics.json") | in_the_text
 
 
 def test_the_site_builds_without_a_warning_or_anything_from_the_network(tmp_path: Path):

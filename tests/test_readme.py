@@ -14,24 +14,10 @@ from doc_pages import ROOT, blocks, commands, run_command, run_python
 README = ROOT / "README.md"
 SOURCE = ROOT / "src" / "ggcam"
 
-NAMED_ROOMS = [
-    "utils",
-    "gaze",
-    "data",
-    "data/sources",
-    "data/prepare",
-    "data/checks",
-    "data/original",
-    "models",
-    "guidance",
-    "metrics",
-    "report",
-    "training",
-    "inference",
-    "evaluation",
-    "study",
-    "commands",
-]
+NAMED_ROOMS = (
+    *("utils", "gaze", "data", "data/sources", "data/prepare", "data/checks", "data/original", "models", "guidance"),
+    *("metrics", "report", "training", "inference", "evaluation", "study", "commands"),
+)
 """Rooms in which the tree names every module."""
 
 
