@@ -46,7 +46,7 @@ def broken_csv(path: Path, old: str, new: str) -> None:
         (lambda raw: first_image(raw).write_bytes(first_image(raw).read_bytes()[:3000]), (), "cases have a missing"),
         (lambda raw: broken_csv(raw / "master_sheet.csv", "patient_id", "patient"), (), "no column patient_id"),
         (lambda raw: broken_csv(raw / "fixations.csv", "FPOGD", "DURATION"), (), "no column FPOGD"),
-        (lambda raw: (raw / "fixations.csv").unlink(), ("--source", "egd-cxr"), "there is no such table"),
+        (lambda raw: (raw / "fixations.csv").unlink(), ("--source", "egd-cxr"), "the table does not exist"),
         (lambda raw: (raw / "master_sheet.csv").write_bytes(b"\0\1"), (), "master_sheet.csv"),
         (lambda raw: None, ("--source", "egd"), "unknown source"),
         (lambda raw: None, ("--size", "100x100"), "use 96x96"),

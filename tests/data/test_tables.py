@@ -48,7 +48,7 @@ def test_numbers_come_back_from_csv_gzip_and_parquet(tmp_path_factory, values):
 
 def test_no_value_is_nan_where_admitted_and_told_where_not(tmp_path):
     table = read_table(written(tmp_path, b"a,b\n1,\n2,nan\n3, \n"), ["a", "b"])
-    assert all(math.isnan(value) for value in table.numbers("b", blank=True))
+    assert all(math.isnan(value) for value in table.numbers("b", allow_blank=True))
     with pytest.raises(TableError, match=r"b is empty(.|\n)*t\.csv:2"):
         table.numbers("b")
 
@@ -57,7 +57,7 @@ def test_no_value_is_nan_where_admitted_and_told_where_not(tmp_path):
 def test_what_is_no_number_is_told_with_file_row_and_value(tmp_path, word):
     table = read_table(written(tmp_path, f'a\n1\n2\n"{word}"\n'.encode()), ["a"])
     with pytest.raises(TableError, match=r"a is not a finite number(.|\n)*t\.csv:4") as caught:
-        table.numbers("a", blank=True)
+        table.numbers("a", allow_blank=True)
     assert word in str(caught.value)
 
 
@@ -111,5 +111,5 @@ def test_what_is_not_what_its_ending_says_is_refused(tmp_path, name):
 
 
 def test_a_missing_table_is_told(tmp_path):
-    with pytest.raises(MissingFileError, match="no such table"):
+    with pytest.raises(MissingFileError, match="the table does not exist"):
         read_table(tmp_path / "t.csv", ["a"])

@@ -1,1 +1,1 @@
-"""Where cases come from, and how they reach the network."""
+"""Data: raw data sets, the prepared folder, and the batches that a network is trained on."""

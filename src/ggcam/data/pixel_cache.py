@@ -1,8 +1,8 @@
-"""Decoded images of a prepared folder in one file, mapped into memory: read without decoding, shared by processes.
+"""The decoded images of a prepared folder in one memory-mapped file, which is read without decoding.
 
-DATA/pixels/<key>.npy, (n, height, width), uint8 or uint16. It takes three times the room of the images, and pays where
-these do not fit into memory and a fast disk is to be had. The key tells which cases it holds, and the size and time of
-each image, so that a file is never stale; one that is not wanted any more may be deleted.
+DATA/pixels/<key>.npy, (n, height, width), uint8 or uint16. It takes three times the disk space of the images, and is
+useful if these do not fit into memory and the disk is fast. The key depends on the cases and on the size and time of
+each image file, so the cache is never outdated. Files that are no longer needed may be deleted.
 """
 
 from __future__ import annotations
@@ -20,31 +20,38 @@ from ggcam.utils.atomic import atomic_path
 
 
 def pixel_cache(data: PreparedData, case_ids: Sequence[str]) -> Path:
-    """The file with these images in this order, written first where it is missing: whole or not at all.
+    """Return the file with the decoded images of some cases; write it if it does not exist.
+
+    Args:
+        data: prepared folder.
+        case_ids: ids of the cases, in the order of the images in the file.
+
+    Returns:
+        Path of the `.npy` file.
 
     Raises:
         ImageError: an image is missing or damaged.
-        PreparedFolderError: it cannot be written.
+        PreparedFolderError: the file cannot be written.
     """
     path = data.root / "pixels" / f"{_key(data, case_ids)}.npy"
     if path.is_file():
         return path
     try:
         path.parent.mkdir(exist_ok=True)
-        with atomic_path(path) as aside:
-            _write(aside, data, case_ids)
+        with atomic_path(path) as temporary:
+            _write(temporary, data, case_ids)
     except OSError as error:
         raise PreparedFolderError(
-            "the decoded images cannot be written beside the prepared ones",
+            "the cache of decoded images cannot be written",
             where=path,
             got=error.strerror,
-            hint="make room, or choose --cache memory or --cache none",
+            hint="free disk space, or use --cache memory or --cache none",
         ) from None
     return path
 
 
 def _write(path: Path, data: PreparedData, case_ids: Sequence[str]) -> None:
-    """One image after the other, behind a header: mapping a file to write it would fill the memory."""
+    """Write a header and one image after the other; writing to a memory-mapped file would fill the memory."""
     first = data.read_image(case_ids[0])
     header = {
         "descr": np.lib.format.dtype_to_descr(first.dtype),
@@ -61,6 +68,6 @@ def _key(data: PreparedData, case_ids: Sequence[str]) -> str:
     digest = hashlib.sha256()
     for case_id in case_ids:
         path = data.root / image_name(case_id)
-        there = path.stat() if path.is_file() else None
-        digest.update(f"{case_id} {there and (there.st_size, there.st_mtime_ns)}\n".encode())
+        status = path.stat() if path.is_file() else None
+        digest.update(f"{case_id} {status and (status.st_size, status.st_mtime_ns)}\n".encode())
     return digest.hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""The PNG files of a prepared folder, written so that they are quick to read, and read quickly.
+"""The PNG files of a prepared folder, written in a form that is fast to read.
 
-Each row is stored as its difference to the row above, and packed without a search for repetitions, of which grain has
-none: written and read in little more than half the time of OpenCV's own choice, and smaller. ISA-L then unpacks such a
-file in half the time that OpenCV takes for it.
+Each row is stored as its difference to the row above (the PNG filter "up") and compressed without a search for repeated
+strings, because image noise has none. Writing and reading take little more than half the time of OpenCV's defaults, and
+the files are smaller. ISA-L decompresses such a file in half the time that OpenCV takes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ _OPTIONS = [
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _NO_FILTER, _UP = 0, 0, 2
-"""Numbers of the PNG standard (ISO/IEC 15948) for a colour type and two filters."""
+"""Codes of a colour type and two filters in the PNG standard (ISO/IEC 15948)."""
 
 
 def write_png(path: Path, pixels: Shaped[np.ndarray, "h w"]) -> None:
-    """Write uint8 or uint16 pixels.
+    """Write an image.
+
+    Args:
+        path: PNG file.
+        pixels: uint8 or uint16.
 
     Raises:
         PreparedFolderError: the file cannot be written.
@@ -40,31 +44,34 @@ def write_png(path: Path, pixels: Shaped[np.ndarray, "h w"]) -> None:
         path.write_bytes(encoded.tobytes())
     except OSError as error:
         raise PreparedFolderError(
-            "a prepared image cannot be written",
+            "the prepared image cannot be written",
             where=path,
             got=error.strerror,
-            hint="make room, then run the same command again: it goes on from there",
+            hint="free disk space, then run the same command again to continue",
         ) from None
 
 
 def read_png(path: Path) -> np.ndarray | None:
-    """Pixels of any PNG file as OpenCV gives them (uint8 or uint16), fastest of one from :func:`write_png`.
+    """Read any PNG file; files of :func:`write_png` are read fastest.
+
+    Args:
+        path: PNG file.
 
     Returns:
-        None where the file is missing or no image.
+        uint8 or uint16, as OpenCV returns it; None if the file is missing or not an image.
     """
     try:
         file = path.read_bytes()
     except OSError:
         return None
-    pixels = _summed_differences(file)
-    if pixels is None and file:  # somebody else's: other filters, interlaced, in colour; or a broken one
+    pixels = _decode_up_filtered(file)
+    if pixels is None and file:  # other filters, interlaced, colour; or damaged
         pixels = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
     return pixels
 
 
-def _summed_differences(file: bytes) -> Shaped[np.ndarray, "h w"] | None:
-    """Pixels of a one-channel file whose rows are all differences to the row above; None for any other."""
+def _decode_up_filtered(file: bytes) -> Shaped[np.ndarray, "h w"] | None:
+    """Decode a file of one channel in which every row has the filter "up"; return None for any other file."""
     try:
         (_, header), *packed, (last, _) = _chunks(file)
         width, height, bits, *kind = struct.unpack(">IIBBBBB", header)
@@ -76,7 +83,7 @@ def _summed_differences(file: bytes) -> Shaped[np.ndarray, "h w"] | None:
     except (struct.error, ValueError, isal_zlib.error):  # pyright: ignore[reportGeneralTypeIssues]  # isal types it as an instance
         return None
     filters, differences = filtered[:, 0], filtered[:, 1:]
-    # The first row has none above it.
+    # The first row has no row above it.
     if filters[0] not in (_NO_FILTER, _UP) or (filters[1:] != _UP).any():
         return None
     values = np.empty((height, size), np.uint8)
@@ -87,10 +94,10 @@ def _summed_differences(file: bytes) -> Shaped[np.ndarray, "h w"] | None:
 
 
 def _chunks(file: bytes) -> list[tuple[bytes, memoryview]]:
-    """Name and data of each part of the file.
+    """Return the name and data of each chunk of a PNG file.
 
     Raises:
-        ValueError: it is not made of such parts.
+        ValueError: the file is not a sequence of chunks.
     """
     if not file.startswith(_SIGNATURE):
         raise ValueError

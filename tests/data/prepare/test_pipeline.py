@@ -250,7 +250,7 @@ def test_a_source_that_cannot_be_prepared_is_refused_before_any_work(
         ({"split_fractions": (0.5, 0.1, 0.1)}, "sum to 1"),
         ({"workers": -1}, "workers"),
         ({"split": "source", "split_file": Path("split.csv")}, "exclude each other"),
-        ({"split_file": Path("nowhere.csv")}, "no such table"),
+        ({"split_file": Path("nowhere.csv")}, "the table does not exist"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(tmp_path: Path, source: Source, settings: dict, message: str):

@@ -75,8 +75,8 @@ def no_class(egd):
 
 
 BROKEN = {
-    "no master sheet": (remove("master_sheet.csv"), MissingFileError, "no such table"),
-    "no fixations": (remove("fixations.csv"), MissingFileError, "no such table"),
+    "no master sheet": (remove("master_sheet.csv"), MissingFileError, "the table does not exist"),
+    "no fixations": (remove("fixations.csv"), MissingFileError, "the table does not exist"),
     "empty master sheet": (content("master_sheet.csv", b""), TableError, "an empty file"),
     "header alone": (
         content("master_sheet.csv", b"dicom_id,path,patient_id,Normal,CHF,pneumonia\n"),

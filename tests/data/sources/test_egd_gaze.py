@@ -236,7 +236,7 @@ def no_column(egd):
 
 WORDS = {"dictation_window_s": 1.0}
 BROKEN = {
-    "no samples": (lambda egd: egd.write(), {"detect": "ivt"}, MissingFileError, "no such table"),
+    "no samples": (lambda egd: egd.write(), {"detect": "ivt"}, MissingFileError, "the table does not exist"),
     "no column": (no_column, {"detect": "ivt"}, TableError, "no column BPOGX"),
     "a word for a place": (samples(BPOGX="left"), {"detect": "ivt"}, TableError, r"eye_gaze\.csv(.|\n)*'left'"),
     "no velocity": (samples(), {"detect": "ivt", "velocity_deg_per_s": 0.0}, ConfigError, "velocity_deg_per_s must"),

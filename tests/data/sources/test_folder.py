@@ -273,9 +273,9 @@ def test_broken_input_is_refused_with_place_and_reason(classes, spoil, kind, mes
 def test_a_missing_folder_or_table_is_refused(classes):
     with pytest.raises(MissingFileError, match="the folder does not exist"):
         folder.read(classes / "nowhere")
-    with pytest.raises(MissingFileError, match="no such table"):
+    with pytest.raises(MissingFileError, match="the table does not exist"):
         folder.read(classes, labels=classes / "nowhere.csv")
-    with pytest.raises(MissingFileError, match="no such table"):
+    with pytest.raises(MissingFileError, match="the table does not exist"):
         folder.read(classes, fixations=classes / "nowhere.csv")
 
 

@@ -273,7 +273,7 @@ class Evil:
 
 
 BROKEN = {
-    "no table": (lambda siim: (siim.write() / "train-rle.csv").unlink(), MissingFileError, "no such table"),
+    "no table": (lambda siim: (siim.write() / "train-rle.csv").unlink(), MissingFileError, "the table does not exist"),
     "no gaze": (lambda siim: (siim.write() / "gaze.json").unlink(), MissingFileError, "no gaze file"),
     "two gaze files": (lambda siim: (siim.write(), siim.write("pickle")), ConfigError, "several gaze files"),
     "no runs": (content("train-rle.csv", b"ImageId,Pixels\n"), TableError, "no column EncodedPixels"),

@@ -225,7 +225,7 @@ RAW = {"samples": "rec", "px_per_degree": 40.0}
 FRACTIONS = [f"a,0.{n:02},0.5" for n in range(20)]
 PIXELS = ["a,20,15", "b,15,11", "c,7,9"]
 BROKEN = {
-    "no points": (lambda root: None, {}, MissingFileError, "no such table"),
+    "no points": (lambda root: None, {}, MissingFileError, "the table does not exist"),
     "no x": (points("image,u,y", "a,1,1"), {}, TableError, "no column x"),
     "mapped to nothing": (points("image,x,y", "a,1,1"), {"columns": "x=GX"}, TableError, "no column GX"),
     "an unknown name": (points("image,x,y"), {"columns": "column=GX"}, ConfigError, "names among image, x, y"),
