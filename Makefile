@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check docs bench bench-smoke .venv clean
+.PHONY: gpu gpu-wheels demo test check docs bench bench-smoke .venv clean
 
 demo: $(READY)
 	$(BIN)/ggcam demo --out demo --overwrite
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(PYTEST_OPTIONS)
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -28,6 +28,13 @@ bench: $(READY)
 
 bench-smoke: $(READY)
 	$(BIN)/python -m benchmarks --short
+
+# No set-up: a machine with a GPU may have its own PyTorch and no package index.
+gpu:
+	benchmarks/gpu.sh --json gpu.json $(GPU_OPTIONS)
+
+gpu-wheels:
+	benchmarks/gpu_wheels.sh wheels
 
 .venv: $(READY)
 

@@ -1,17 +1,19 @@
-"""Training on one GPU: images per second of ggcam, of the same network alone, and of the original code.
+"""Training on one GPU: images per second of ours, of the same bare network and of the original's way.
 
-python -m benchmarks.gpu_step [--frame HxW] [--batch-size N] [--network NAME ...] [--steps N] [--device cpu]
+python -m benchmarks.gpu_step [--frame HxW] [--batch-size N] [--network NAME ...] [--seconds S] [--device cpu]
 
-Beside them the share that ours has of the device's peak in bfloat16, and what torch.compile would add. Floating-point
-operations are counted in the convolutions and matrix products of the bare network, forward and back.
+Beside them the share that ours has of the device's peak in bfloat16, peak memory, and what torch.compile would add.
+Floating-point operations are counted in the convolutions and matrix products of the bare network, forward and back.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -30,20 +32,82 @@ WAYS: dict[str, Callable[[ways.Task], Callable[[], None]]] = {
 }
 
 
-def seconds_a_step(step: Callable[[], None], steps: int, device: str) -> float:
-    """Median over five runs of so many steps, the device's queue emptied before and after."""
-    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-    for _ in range(3):
+@dataclass(frozen=True)
+class StepSpeed:
+    """What a way of taking a training step reaches.
+
+    Attributes:
+        images_per_s: median.
+        tflops: operations per second of the bare network, in 1e12.
+        share_of_peak: of the device's peak in bfloat16; None where that is not known.
+        peak_memory_gib: most memory on the GPU at one time; None on a CPU.
+        first_step_s: seconds of the first step, in which compiling or the choice of algorithms happens.
+    """
+
+    images_per_s: float
+    tflops: float
+    share_of_peak: float | None
+    peak_memory_gib: float | None
+    first_step_s: float
+
+    def __str__(self) -> str:
+        share = f"{self.tflops:7.2f} TFLOP/s" if self.share_of_peak is None else f"{self.share_of_peak:7.1%} of peak"
+        memory = "" if self.peak_memory_gib is None else f"  {self.peak_memory_gib:6.2f} GiB"
+        return f"{self.images_per_s:9.2f} images/s  {share}{memory}  first step {self.first_step_s:.1f} s"
+
+
+def measure(task: ways.Task, way: str, flops: int, seconds: float) -> StepSpeed:
+    """Time one way of training for about so many seconds, after its first steps.
+
+    Args:
+        task: what is trained on what.
+        way: a key of `WAYS`.
+        flops: of one step; see `flops_of`.
+        seconds: to spend on timing.
+    """
+    on_gpu = task.device == "cuda"
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
+    _forget()
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    step = WAYS[way](task)
+    first, warm = _seconds(step, 1, wait), _seconds(step, 2, wait)
+    steps = max(1, round(seconds / 5 / warm))
+    median = statistics.median(_seconds(step, steps, wait) for _ in range(5))
+    peak, tflops = peak_flops(task.device), flops / median / 1e12
+    return StepSpeed(
+        task.batch_size / median,
+        tflops,
+        None if peak is None else tflops * 1e12 / peak,
+        torch.cuda.max_memory_allocated() / 2**30 if on_gpu else None,
+        first,
+    )
+
+
+def _seconds(step: Callable[[], None], steps: int, wait: Callable[[], None]) -> float:
+    """Of one step, the mean of several in a row, with the device's queue empty before and after."""
+    wait()
+    started = time.perf_counter()
+    for _ in range(steps):
         step()
-    times = []
-    for _ in range(5):
-        wait()
-        started = time.perf_counter()
-        for _ in range(steps):
-            step()
-        wait()
-        times.append((time.perf_counter() - started) / steps)
-    return statistics.median(times)
+    wait()
+    return (time.perf_counter() - started) / steps
+
+
+def _forget() -> None:
+    """Free what earlier measurements hold: networks, their memory, and what was compiled."""
+    gc.collect()
+    torch.compiler.reset()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def flops_of(task: ways.Task) -> int:
+    """Count the floating-point operations of a step of the bare network."""
+    step = ways.bare(task)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
 
 
 def peak_flops(device: str) -> float | None:
@@ -59,25 +123,18 @@ def main() -> None:
     parser.add_argument("--frame", default="1536x1280")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--network", nargs="*", default=ways.NETWORKS)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--way", nargs="*", default=list(WAYS), choices=list(WAYS))
     options = parser.parse_args()
     height, width = map(int, options.frame.split("x"))
-    peak = peak_flops(options.device)
     torch.backends.cudnn.benchmark = True  # for every way alike
     for network in options.network:
         task = ways.Task(network, (height, width), options.batch_size, options.device)
-        with FlopCounterMode(display=False) as counter:
-            ways.bare(task)()
-        flops = counter.get_total_flops()
+        flops = flops_of(task)
         print(f"{network}: {flops / task.batch_size / 1e9:.1f} GFLOP an image, forward and back", flush=True)
         for way in options.way:
-            seconds = seconds_a_step(WAYS[way](task), options.steps, options.device)
-            share = f"{flops / seconds / peak:7.1%} of peak" if peak else f"{flops / seconds / 1e12:7.2f} TFLOP/s"
-            print(f"  {way:18} {task.batch_size / seconds:9.2f} images/s  {share}", flush=True)
-            if options.device == "cuda":
-                torch.cuda.empty_cache()
+            print(f"  {way:18} {measure(task, way, flops, options.seconds)}", flush=True)
 
 
 if __name__ == "__main__":

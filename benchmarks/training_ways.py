@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -50,7 +51,7 @@ class Task(NamedTuple):
             row=torch.arange(size),
             point_label=torch.full((size, FIXATIONS), -1),
         )
-        return Batch(*(part.to(self.device) for part in batch))
+        return move_data_to_device(batch, torch.device(self.device))
 
     def model(self, channels: int = 1) -> CAMClassifier:
         """Fresh; of the original's networks the same whatever the channels."""

@@ -3,7 +3,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ggcam.data.augment import augment_images, augment_points, draw_augmentations
+from ggcam.data.augment import (
+    Augmentation,
+    _inverse,
+    augment_images,
+    augment_points,
+    draw_augmentations,
+    scale_factor,
+)
 from ggcam.data.augment_config import AugmentConfig
 
 FRAME = (96, 64)
@@ -61,3 +68,13 @@ def test_augmentations_stay_within_their_limits():
     assert augmentation.shift_px[:, 0].abs().max() <= 6.4
     angle = torch.rad2deg(torch.atan2(augmentation.matrix[:, 1, 0], augmentation.matrix[:, 0, 0]))
     assert 15 < angle.abs().max() <= 20.001
+
+
+@given(
+    st.lists(st.floats(-2, 2, width=32), min_size=4, max_size=4).filter(lambda m: abs(m[0] * m[3] - m[1] * m[2]) > 0.1)
+)
+def test_inverse_and_scale_factor_equal_those_of_linear_algebra(entries):
+    matrix = torch.tensor(entries).reshape(1, 2, 2)
+    torch.testing.assert_close(_inverse(matrix), torch.linalg.inv(matrix), atol=1e-4, rtol=1e-5)
+    augmentation = Augmentation(matrix, torch.zeros(1, 2), torch.ones(1), torch.zeros(1))
+    torch.testing.assert_close(scale_factor(augmentation), torch.linalg.det(matrix).sqrt(), equal_nan=True)

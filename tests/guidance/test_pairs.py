@@ -130,3 +130,11 @@ def test_the_original_loss_refuses_several_labels():
     output, gaze = made()
     with pytest.raises(ConfigError, match=r"one class per case(.|\n)*--guidance(.|\n)*ggcam, ggcam-cc or none"):
         create_guidance("original")(output, LABELS, gaze, torch.tensor(0.0))
+
+
+def test_pairs_that_are_found_beforehand_give_the_same_losses():
+    output, gaze = made()
+    guidance = create_guidance("ggcam-cc")
+    found = guidance(output, LABELS, gaze, torch.tensor(0.5))
+    given_pairs = guidance(output, LABELS, gaze, torch.tensor(0.5), torch.nonzero(LABELS == 1))
+    assert all(torch.equal(one, other) for one, other in zip(found, given_pairs, strict=True))

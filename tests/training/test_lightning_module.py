@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from ggcam.data.augment import Augmentation
+from ggcam.data.augment import Augmentation, draw_augmentations
+from ggcam.data.augment_config import AugmentConfig
 from ggcam.data.batches import Batch
 from ggcam.gaze.visual_angle import FALLBACK_IMAGE_SIDE_DEG
 from ggcam.guidance import create_guidance
@@ -32,7 +33,9 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_the_shortest_trainings_have_a_rate(steps: int):
-    assert all(math.isfinite(cosine_factor(step, steps)) and cosine_factor(step, steps) >= 0 for step in range(steps + 1))
+    assert all(
+        math.isfinite(cosine_factor(step, steps)) and cosine_factor(step, steps) >= 0 for step in range(steps + 1)
+    )
     assert cosine_factor(0, steps) > 0
 
 
@@ -73,3 +76,14 @@ def test_a_change_that_enlarges_the_image_enlarges_the_blur():
     change = Augmentation(turned, torch.zeros(1, 2), torch.ones(1), torch.zeros(1))
     gaze = module(sigma_px=3.0).build_gaze(data, data.points_px, change)
     torch.testing.assert_close(gaze.sigma_px, torch.full((1, 3, 2), 6.0))
+
+
+def test_the_augmentation_of_a_training_batch_is_drawn_before_it_is_copied_to_the_device():
+    data, augment = batch(torch.ones(1, 3, 2)), AugmentConfig(rotate_deg=5, shift=0.1)
+    training = module(augment=augment, seed=3)
+    drawn = training.on_before_batch_transfer(data, 0).augmentation
+    expected = draw_augmentations(augment, data.row, FRAME, seed=3, epoch=0)
+    assert drawn is not None
+    assert all(torch.equal(one, other) for one, other in zip(drawn, expected, strict=True))
+    assert module().on_before_batch_transfer(data, 0).augmentation is None
+    assert training.eval().on_before_batch_transfer(data, 0).augmentation is None

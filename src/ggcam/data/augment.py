@@ -73,9 +73,9 @@ def augment_images(images: Shaped[Tensor, "b i H W"], augmentation: Augmentation
     """
     scale = 1.0 if images.is_floating_point() else float(torch.iinfo(images.dtype).max)
     height, width = images.shape[-2:]
-    half = torch.tensor([width / 2, height / 2], device=images.device)
+    half = _centre((height, width), augmentation.matrix)
     # grid_sample needs the origin of each new pixel, in units of half a side about the centre.
-    inverse = torch.linalg.inv(augmentation.matrix)
+    inverse = _inverse(augmentation.matrix)
     back = inverse * (half[None, None, :] / half[None, :, None])
     origin = -(inverse @ augmentation.shift_px[..., None])[..., 0] / half
     grid = functional.affine_grid(
@@ -100,5 +100,36 @@ def augment_points(
     Returns:
         Positions in the augmented images.
     """
-    centre = torch.tensor([frame[1] / 2, frame[0] / 2], device=points_px.device)
+    centre = _centre(frame, points_px)
     return (points_px - centre) @ augmentation.matrix.transpose(1, 2) + centre + augmentation.shift_px[:, None]
+
+
+# The functions below build no tensor from Python numbers on a GPU and call no linear algebra library there: either
+# would make the host wait until the GPU has finished all queued work.
+
+
+def scale_factor(augmentation: Augmentation) -> Float[Tensor, " b"]:
+    """Return the factor by which each augmentation enlarges lengths: the square root of its matrix's determinant.
+
+    Args:
+        augmentation: parameters of each image.
+
+    Returns:
+        The factors, (b,).
+    """
+    return _determinant(augmentation.matrix).sqrt()
+
+
+def _determinant(matrix: Float[Tensor, "b 2 2"]) -> Float[Tensor, " b"]:
+    return matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0]
+
+
+def _inverse(matrix: Float[Tensor, "b 2 2"]) -> Float[Tensor, "b 2 2"]:
+    (a, b), (c, d) = (row.unbind(-1) for row in matrix.unbind(-2))
+    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2)
+    return adjugate / _determinant(matrix)[:, None, None]
+
+
+def _centre(frame: tuple[int, int], like: Tensor) -> Float[Tensor, " 2"]:
+    """Return the centre (x, y) of the frame in pixels, with the type and device of another tensor."""
+    return torch.stack([like.new_full((), side / 2) for side in (frame[1], frame[0])])

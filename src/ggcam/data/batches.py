@@ -11,6 +11,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from ggcam.data.augment import Augmentation
+
 FILLER_ROW = -1
 """`row` of a sample that only fills up the share of a process in a distributed run."""
 
@@ -48,6 +50,9 @@ class Batch(NamedTuple):
         px_per_degree: (b, p, 2), pixels per degree of visual angle along x and y; NaN where unknown or padded.
         row: (b,), row of each case in its split; -1 for a filler, see :data:`FILLER_ROW`.
         point_label: (b, p), index of the class that each fixation belongs to; -1 for no class, or where padded.
+        present: (m, 2), in multi-label data the index of the case and of the class of each label that is 1; found
+            here because on a GPU the host would have to wait for their number.
+        augmentation: parameters drawn for a training batch before it is copied to the device; None for none.
     """
 
     image: Shaped[Tensor, "b 1 H W"]
@@ -57,6 +62,8 @@ class Batch(NamedTuple):
     px_per_degree: Float[Tensor, "b p 2"]
     row: Int[Tensor, " b"]
     point_label: Int[Tensor, "b p"]
+    present: Int[Tensor, "m 2"] | None = None
+    augmentation: Augmentation | None = None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -82,13 +89,15 @@ def collate(samples: Sequence[Sample]) -> Batch:
             row[: len(part)] = part
         return filled
 
+    label = torch.stack([sample.label for sample in samples])
     return Batch(
         # In a worker process this stacks the images directly in the memory that it shares with the main process.
         image=default_collate([sample.image for sample in samples]),
-        label=torch.stack([sample.label for sample in samples]),
+        label=label,
         points_px=padded([sample.points_px for sample in samples], 0),
         duration_s=padded([sample.duration_s for sample in samples], 0),
         px_per_degree=padded([sample.px_per_degree for sample in samples], np.nan),
         row=torch.tensor([sample.row for sample in samples]),
         point_label=padded([sample.point_label for sample in samples], -1),
+        present=torch.nonzero(label == 1) if label.ndim == 2 else None,
     )

@@ -98,6 +98,7 @@ class Guidance(nn.Module):
         labels: Labels,
         gaze: GazeBatch,
         classification: Float[Tensor, ""],
+        present: Int[Tensor, "m 2"] | None = None,
     ) -> Losses:
         """Compute the losses of a batch. Every guided case counts the same, however many others have gaze.
 
@@ -106,6 +107,8 @@ class Guidance(nn.Module):
             labels: class index of each case; or (b, k), 1, 0 or NaN (unknown) for each class.
             gaze: gaze of each case.
             classification: the classifier's own loss.
+            present: with several labels, the index of the case and of the class of each label that is 1, as in
+                :class:`ggcam.data.batches.Batch`; None finds them, which makes the host wait for a GPU.
 
         Returns:
             The losses.
@@ -115,7 +118,7 @@ class Guidance(nn.Module):
         """
         if labels.ndim == 2:
             self.check_multilabel()
-        pairs = Pairs.from_batch(output, labels, gaze)
+        pairs = Pairs.from_batch(output, labels, gaze, present)
         height, width = output.cam.shape[-2:]
         density = pairs.gaze.density((height, width))
         per_pair = self.dissimilarity(pairs.output, pairs.label, density)

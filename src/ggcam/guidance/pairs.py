@@ -31,7 +31,9 @@ class Pairs(NamedTuple):
     case: Int[Tensor, " m"]
 
     @classmethod
-    def from_batch(cls, output: CAMOutput, labels: Labels, gaze: GazeBatch) -> Pairs:
+    def from_batch(
+        cls, output: CAMOutput, labels: Labels, gaze: GazeBatch, present: Int[Tensor, "m 2"] | None = None
+    ) -> Pairs:
         """Pair each case with its class and its whole gaze; or, with several labels, with each label that it has.
 
         With several labels `gaze.label_gaze` decides which of a case's points guide which label's CAM. A case without
@@ -41,13 +43,15 @@ class Pairs(NamedTuple):
             output: output of the model.
             labels: class index of each case, or (b, k), 1, 0 or NaN (unknown) for each class.
             gaze: gaze of each case.
+            present: index of the case and of the class of each label that is 1; None finds them, which makes the host
+                wait for a GPU.
 
         Returns:
             The pairs.
         """
         if labels.ndim == 1:
             return cls(output, labels, gaze, torch.arange(len(labels), device=labels.device))
-        case, label = torch.nonzero(labels == 1, as_tuple=True)
+        case, label = (torch.nonzero(labels == 1) if present is None else present).unbind(1)
         return cls(CAMOutput(*(part[case] for part in output)), label, gaze.for_labels(case, label), case)
 
     def mean(self, values: Float[Tensor, " m"], counts: Bool[Tensor, " m"], cases: int) -> Float[Tensor, ""]:

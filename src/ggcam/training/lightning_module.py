@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.optim import create_optimizer_v2  # pyright: ignore[reportPrivateImportUsage]  (public all the same)
 from torch import Tensor
 
-from ggcam.data.augment import Augmentation, augment_images, augment_points, draw_augmentations
+from ggcam.data.augment import Augmentation, augment_images, augment_points, draw_augmentations, scale_factor
 from ggcam.data.batches import Batch
 from ggcam.errors import ConfigError
 from ggcam.gaze.batch import GazeBatch
@@ -58,6 +58,16 @@ class GuidedTraining(lightning.LightningModule):
         """
         torch.manual_seed((self.config.seed << 20) + self.current_epoch)
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Draw the augmentation of a training batch while its rows are still in the host's memory."""
+        config = self.config
+        if not (self.training and config.augment.active):
+            return batch
+        augmentation = draw_augmentations(config.augment, batch.row, self.frame, config.seed, self.current_epoch)
+        if torch.cuda.is_available():  # pinned memory is copied without waiting
+            augmentation = Augmentation(*(part.pin_memory() for part in augmentation))
+        return batch._replace(augmentation=augmentation)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the total loss of a batch, and log all losses."""
         losses = self.compute_losses(batch)
@@ -75,7 +85,7 @@ class GuidedTraining(lightning.LightningModule):
         return losses.total
 
     def compute_losses(self, batch: Batch) -> Losses:
-        """Compute the losses of a batch, with the augmentation of this epoch.
+        """Compute the losses of a batch, with the augmentation drawn for it.
 
         Args:
             batch: a batch of training cases.
@@ -83,16 +93,14 @@ class GuidedTraining(lightning.LightningModule):
         Returns:
             The losses.
         """
-        image, points, change = batch.image, batch.points_px, None
-        if self.config.augment.active:
-            change = draw_augmentations(
-                self.config.augment, batch.row, self.frame, self.config.seed, self.current_epoch
-            )
-            image, points = augment_images(image, change), augment_points(points, change, self.frame)
-        gaze = self.build_gaze(batch, points, change)
+        image, points, augmentation = batch.image, batch.points_px, batch.augmentation
+        if augmentation is not None:
+            image = augment_images(image, augmentation)
+            points = augment_points(points, augmentation, self.frame)
+        gaze = self.build_gaze(batch, points, augmentation)
         output = self._training_network(_channels_last(image))
         classification = classification_loss(output.logits, batch.label)
-        return self.guidance(output, batch.label, gaze, classification)
+        return self.guidance(output, batch.label, gaze, classification, batch.present)
 
     @cached_property
     def _training_network(self) -> Callable[[Tensor], CAMOutput]:
@@ -105,14 +113,14 @@ class GuidedTraining(lightning.LightningModule):
             super().backward(loss, *args, **kwargs)
 
     def build_gaze(
-        self, batch: Batch, points_px: Float[Tensor, "b p 2"], change: Augmentation | None = None
+        self, batch: Batch, points_px: Float[Tensor, "b p 2"], augmentation: Augmentation | None = None
     ) -> GazeBatch:
         """Build the gaze of a batch.
 
         Args:
             batch: the batch.
             points_px: its fixation points, after augmentation.
-            change: the augmentation; one that enlarges the image enlarges the blur as well.
+            augmentation: parameters of the augmentation; one that enlarges the image enlarges the blur as well.
 
         Returns:
             The gaze.
@@ -121,15 +129,16 @@ class GuidedTraining(lightning.LightningModule):
             sigma_px = torch.full_like(points_px, self.config.sigma_px)
         else:
             sigma_px = sigma_in_px(batch.px_per_degree, self.config.sigma_deg, self.frame)
-        if change is not None:
-            sigma_px = sigma_px * torch.linalg.det(change.matrix).sqrt()[:, None, None]
+        if augmentation is not None:
+            sigma_px = sigma_px * scale_factor(augmentation)[:, None, None]
         return GazeBatch(points_px, batch.duration_s, sigma_px, self.frame, batch.point_label, self.config.label_gaze)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect the outputs and losses that the metrics of the whole split need."""
         output = self.model(_channels_last(batch.image))
         per_case = loss_per_case(output.logits, batch.label)
-        losses = self.guidance(output, batch.label, self.build_gaze(batch, batch.points_px), per_case.mean())
+        gaze = self.build_gaze(batch, batch.points_px)
+        losses = self.guidance(output, batch.label, gaze, per_case.mean(), batch.present)
         guidance = losses.guidance.expand_as(per_case)
         self._outputs.append((batch.row, batch.label, torch.column_stack([output.logits, per_case, guidance])))
 

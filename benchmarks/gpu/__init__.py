@@ -1,0 +1,1 @@
+"""`make gpu`: tests and benchmarks that need a GPU, in parts that cannot stop one another, within eight minutes."""
