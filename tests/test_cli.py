@@ -42,7 +42,7 @@ def test_every_command_explains_itself_with_an_example(capsys, command: str):
 def test_no_help_speaks_of_python_values(capsys, monkeypatch, arguments):
     monkeypatch.setenv("COLUMNS", "300")
     text = call(capsys, *arguments, "--help").out
-    assert not re.search(r"\bNone\b|True|False|''|config\.(?!toml)", text), text
+    assert not re.search(r"\bNone\b|True|False|''|default: \)|config\.(?!toml)", text), text
 
 
 @pytest.mark.parametrize("arguments", [*((name,) for name in COMMANDS), ("prepare", "egd-cxr"), ("prepare", "table")])

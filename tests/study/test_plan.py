@@ -102,3 +102,10 @@ def test_a_damaged_plan_is_refused(tmp_path, text):
 
 def test_a_plan_of_one_arm_or_seed_is_still_a_plan():
     assert [run.name for run in StudyPlan(BASE, (Arm("none"),), (0,)).runs] == ["none-seed0"]
+
+
+def test_the_folder_of_a_run_with_your_own_guidance_has_no_colon():
+    plan = plan_study(BASE, ["my_module:MyGuidance"], 1)
+    assert [(run.arm.guidance, run.name) for run in plan.runs] == [
+        ("my_module:MyGuidance", "my_module.MyGuidance-seed10")
+    ]

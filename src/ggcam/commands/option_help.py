@@ -66,7 +66,7 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
             raise ValueError(f"{words[0]!r} is not a {'whole number' if kind is int else 'number'}") from None
 
     return PrimitiveConstructorSpec(
-        1, kind.__name__.upper(), parse, lambda value: type(value) is kind, lambda n: [str(n)]
+        1, kind.__name__.upper(), parse, lambda value: type(value) in (int, kind), lambda n: [str(n)]
     )
 
 
@@ -143,7 +143,7 @@ def _text_and_hint(text: str, kind: Any, default: Any) -> tuple[str, str | Calla
     words = match["words"] if match else None
     text = text[: match.start()] if match else text
     if default is MISSING:
-        return text, None
+        return text, "(one or more)" if Ellipsis in get_args(_without_annotation(kind)) else None
     if default in (None, "", ()):
         return text, f"(default: {words})" if words else "(optional)"
     if isinstance(default, bool):
@@ -154,9 +154,12 @@ def _text_and_hint(text: str, kind: Any, default: Any) -> tuple[str, str | Calla
 
 
 def _is_optional(kind: Any) -> bool:
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
+    kind = _without_annotation(kind)
     return get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind)
+
+
+def _without_annotation(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _grouped(kind: Any, fields: list[StructFieldSpec], groups: Mapping[str, tuple[str, ...]]) -> StructConstructorSpec:

@@ -75,7 +75,8 @@ class PlannedRun:
         view = self.config.view
         cases = f"-n{view.train_cases}" if view.train_cases is not None else ""
         fold = f"-fold{view.fold}of{view.folds}" if view.folds else ""
-        return f"{self.arm.name}{cases}{fold}-seed{self.config.seed}"
+        arm = self.arm.name.replace(":", ".")  # not every file system has colons in names
+        return f"{arm}{cases}{fold}-seed{self.config.seed}"
 
 
 @dataclass(frozen=True)
