@@ -52,7 +52,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(root: Path):
     assert levels == sorted(levels, key=["error", "warning", "ok"].index)
     assert levels[:3] == ["error", "warning", "ok"]
     assert "1 error" in page.words
-    assert "Hint: take one of each out" in page.words
+    assert "Hint: remove the duplicates from the raw data" in page.words
     assert f"{cases['case_id'].iloc[0]}, {cases['case_id'].iloc[5]}" in page.words
     assert page.count("img") == 5
 

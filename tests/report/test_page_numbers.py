@@ -13,14 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ggcam.evaluation.run_metrics import classification_metrics, with_intervals
 from ggcam.evaluation.run_results import read_results
 from ggcam.metrics.curves import GRID
+from ggcam.report.cases import PredictionTable
 from ggcam.report.charts import HEIGHT, band, x_of, y_of
 from ggcam.report.gallery import AGREEMENT_METRIC
+from ggcam.report.run_charts import run_charts
 from ggcam.report.run_page import RunResults, render_run_report
 from ggcam.report.run_tables import OVERALL, REFERENCES
 from ggcam.training.run import Run, open_run
-from report.page_fixtures import Page
+from report.page_fixtures import Page, predictions
 
 
 @pytest.fixture
@@ -104,20 +107,22 @@ def test_the_reliability_curve_is_that_of_metrics_json(results):
     assert sum(each["cases"] for each in bins) == results.metrics["cases"]
 
 
-def test_the_roc_bands_rest_on_the_resamples_of_the_metrics(results):
-    """At a false positive rate of 0.1 the band is the interval of the sensitivity at 90 % specificity."""
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_bands_of_the_curves_rest_on_the_resamples_of_the_metrics(multi_label):
+    """At a false positive rate of 0.1 the ROC band is the interval of the sensitivity at 90 % specificity."""
+    names = ("a", "b", "c")
+    table = predictions(names, cases=230, multi_label=multi_label)[0]
+    table["patient_id"] = [f"p{i // 3}" for i in range(len(table))]
+    predicted = PredictionTable.from_table(table)
+    labels = predicted.truth if multi_label else predicted.truth.argmax(axis=1)
+    metrics = with_intervals(classification_metrics(predicted.probabilities, labels, names), predicted.patients)
     (at,) = np.flatnonzero(np.isclose(GRID, 0.1))
-    compared = 0
-    for chart in results.charts.roc:
-        metric = results.metrics["sensitivity_at_90_specificity"][chart.title]
-        if metric["low"] is None:
-            continue
-        compared += 1
+    for chart in run_charts(predicted, None, metrics).roc:
+        metric = metrics["sensitivity_at_90_specificity"][chart.title]
         low, high = (np.full(len(GRID), metric[end]) for end in ("low", "high"))
         expected = band(chart.x, chart.y, GRID, low, high).path
         for drawn, wanted in zip(_corners(chart.shapes[1].path), _corners(expected), strict=True):
             assert drawn[at] == wanted[at]
-    assert compared >= 2
 
 
 def _corners(path: str) -> tuple[list[str], list[str]]:

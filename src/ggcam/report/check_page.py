@@ -99,7 +99,7 @@ def histogram(values: np.ndarray, digits: int = 0) -> list[Bar]:
         return []
     top = float(np.quantile(values, 0.99)) or 1.0
     bins = BINS if digits else max(1, min(BINS, int(top) + 1))
-    step = -(-top // bins) if not digits else top / bins
+    step = -(-top // bins) if not digits else top / bins or 1.0  # the quotient of a tiny number is 0
     counts = np.bincount(np.minimum(values // step, bins - 1).astype(int), minlength=bins)
     ends = [f"{step * i:.{digits}f}" for i in range(bins)]
     labels = [f"{low} to {high}" for low, high in zip(ends, [*ends[1:], "more"], strict=True)]

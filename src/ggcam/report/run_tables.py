@@ -43,7 +43,7 @@ AGREEMENT: Mapping[str, tuple[str, str]] = {
 """Metric of agreement with gaze -> its name and explanation on the page."""
 
 CEILING = "other_reader"
-"""Reference in metrics.json that is an upper bound; the others are lower bounds."""
+"""Reference in metrics.json that shows what can be reached; the others do not depend on the image."""
 
 REFERENCES: Mapping[str, str] = {
     "shuffled_gaze": "other patients’ gaze",
