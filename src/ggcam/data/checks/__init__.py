@@ -1,1 +1,1 @@
-"""Is anything wrong with a prepared data set? What its tables, its pixels and its gaze say, as findings."""
+"""Checks of a prepared folder's tables, images and gaze, for `ggcam inspect`."""

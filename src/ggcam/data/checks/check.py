@@ -1,4 +1,4 @@
-"""All checks of a prepared folder together."""
+"""All checks of a prepared folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from ggcam.data.checks.coordinates import gaze_points
 from ggcam.data.checks.gaze import check_gaze
-from ggcam.data.checks.pixels import THUMBNAIL_PX, check_pixels, copies, look
+from ggcam.data.checks.pixels import THUMBNAIL_PX, check_pixels, find_copies, summarise_images
 from ggcam.data.checks.result import CheckResult
 from ggcam.data.checks.tables import check_tables, dropped_rows
 from ggcam.data.prepared import PreparedData
@@ -19,7 +19,15 @@ from ggcam.gaze.fixations import Fixations
 
 @dataclass(frozen=True)
 class ClassGaze:
-    """How much gaze a class has; medians over its cases with gaze, NaN without any."""
+    """Amount of gaze of a class.
+
+    Attributes:
+        class_name: name of the class.
+        cases: number of cases.
+        with_gaze: number of cases with gaze.
+        fixations: median number of fixations of the cases with gaze; NaN without any.
+        seconds: median duration of the gaze of the cases with gaze; NaN without any.
+    """
 
     class_name: str
     cases: int
@@ -30,16 +38,16 @@ class ClassGaze:
 
 @dataclass(frozen=True, eq=False)
 class DataCheck:
-    """What was found in a prepared folder.
+    """The results of all checks of a prepared folder.
 
     Attributes:
-        results: in a fixed order.
-        classes: in the order of the labels.
-        dropped: reason and number of what preparation left out.
-        counts: fixations of each case with gaze.
-        durations_s: of every fixation.
-        copies: ids of cases whose images are equal, one group a picture.
-        mean_image: mean of all images, each brought to a square, 0 to 255.
+        results: results in a fixed order.
+        classes: amount of gaze per class, in the order of the labels.
+        dropped: reason and number of records that were left out when preparing.
+        counts: number of fixations of each case with gaze.
+        durations_s: duration of each fixation in seconds.
+        copies: ids of cases with equal images, one group per image.
+        mean_image: mean of all images, each resized to a square, 0 to 255.
         gaze_sum: seconds of gaze in each cell of that square.
     """
 
@@ -54,39 +62,42 @@ class DataCheck:
 
     @property
     def errors(self) -> tuple[CheckResult, ...]:
-        """The results that spoil results."""
+        """Results of level "error"."""
         return tuple(result for result in self.results if result.level == "error")
 
     @property
     def warnings(self) -> tuple[CheckResult, ...]:
-        """The results that deserve a look."""
+        """Results of level "warning"."""
         return tuple(result for result in self.results if result.level == "warning")
 
 
 def check_data(prepared: PreparedData, progress: Callable[[int, int], None] | None = None) -> DataCheck:
-    """Look at the tables, every image and all gaze of a prepared folder.
+    """Check the tables, every image and all gaze of a prepared folder.
 
     Args:
-        prepared: the data.
-        progress: called with the number of images seen and of all, after each.
+        prepared: prepared folder.
+        progress: called with the number of images read and of all images, after each image.
+
+    Returns:
+        The results.
 
     Raises:
-        ImageError: an image is damaged or of another size than the frame.
+        ImageError: an image is damaged or has another size than the frame.
     """
     points = gaze_points(prepared)
-    seen = look(prepared, points, progress)
-    together = np.concatenate([np.zeros((0, 3)), *points.values()])
+    images = summarise_images(prepared, points, progress)
+    all_points = np.concatenate([np.zeros((0, 3)), *points.values()])
     gaze_sum, _, _ = np.histogram2d(
-        together[:, 0], together[:, 1], bins=THUMBNAIL_PX, range=[[0, 1], [0, 1]], weights=together[:, 2]
+        all_points[:, 0], all_points[:, 1], bins=THUMBNAIL_PX, range=[[0, 1], [0, 1]], weights=all_points[:, 2]
     )
     return DataCheck(
-        results=(*check_tables(prepared), *check_pixels(prepared, seen), *check_gaze(prepared, points, seen)),
+        results=(*check_tables(prepared), *check_pixels(prepared, images), *check_gaze(prepared, points, images)),
         classes=tuple(_class_gaze(prepared, label) for label in range(len(prepared.class_names))),
         dropped=tuple(dropped_rows(prepared)),
         counts=np.array([len(gaze) for gaze in points.values()], dtype=np.int64),
         durations_s=prepared.fixations["duration_s"].to_numpy(np.float64),
-        copies=copies(seen),
-        mean_image=np.mean([each.thumbnail for each in seen], axis=0),
+        copies=find_copies(images),
+        mean_image=np.mean([image.thumbnail for image in images], axis=0),
         gaze_sum=gaze_sum,
     )
 

@@ -1,4 +1,4 @@
-"""Where gaze lies on its image, as it is and as it would if a usual mistake had been made."""
+"""Positions of gaze on the image, as they are and after undoing common mistakes."""
 
 from __future__ import annotations
 
@@ -9,53 +9,72 @@ from jaxtyping import Bool, Float
 
 from ggcam.data.case import Affine
 from ggcam.data.prepared import PreparedData
+from ggcam.gaze.fixations import inside_image
 
 Points = Float[np.ndarray, "_ 3"]
-"""Row and column in shares of the image, and the weight; of each case in a number of its own."""
+"""Row and column as fractions of the image's height and width, and the weight, of each point of a case."""
 
-AS_IT_IS = "as it is"
+UNCHANGED = "unchanged"
 
-Move = Callable[[Points, float], Points]
-"""Moves rows and columns, in shares of an image, given the image's height over its width."""
+Correction = Callable[[Points, float], Points]
+"""Maps rows and columns, as fractions of an image, given the image's height divided by its width."""
 
 
-def _exchanged(points: Points, stretch: float, about: float = 0.0) -> Points:
-    """Rows and columns exchanged; `stretch` is 1 for shares, height over width for pixels, from the point `about`."""
+def _swap_axes(points: Points, stretch: float, about: float = 0.0) -> Points:
+    """Swap rows and columns around a point; `stretch` is 1 for fractions, height over width for pixels."""
     row, column, weight = points.T
     return np.stack([about + (column - about) / stretch, about + (row - about) * stretch, weight], axis=1)
 
 
-def _scaled(times: float) -> Move:
-    return lambda points, _: points * [times, times, 1]
+def _scale_by(factor: float) -> Correction:
+    return lambda points, _: points * [factor, factor, 1]
 
 
-AXES: Mapping[str, Move] = {
-    "exchanging x and y as shares of the image": lambda points, _: _exchanged(points, 1),
-    "exchanging x and y in pixels": lambda points, aspect: _exchanged(points, aspect),
-    "exchanging x and y about the middle": lambda points, aspect: _exchanged(points, aspect, about=0.5),
-    "turning it upside down": lambda points, _: points * [-1, 1, 1] + [1, 0, 0],
+AXIS_CORRECTIONS: Mapping[str, Correction] = {
+    "swapping x and y as fractions of the image": lambda points, _: _swap_axes(points, 1),
+    "swapping x and y in pixels": lambda points, aspect: _swap_axes(points, aspect),
+    "swapping x and y around the centre": lambda points, aspect: _swap_axes(points, aspect, about=0.5),
+    "flipping it vertically": lambda points, _: points * [-1, 1, 1] + [1, 0, 0],
 }
-SCALES: Mapping[str, Move] = {
-    "doubling x and y": _scaled(2),
-    "halving x and y": _scaled(1 / 2),
-    "multiplying x and y by 1.5": _scaled(1.5),
-    "dividing x and y by 1.5": _scaled(1 / 1.5),
+SCALE_CORRECTIONS: Mapping[str, Correction] = {
+    "doubling x and y": _scale_by(2),
+    "halving x and y": _scale_by(1 / 2),
+    "multiplying x and y by 1.5": _scale_by(1.5),
+    "dividing x and y by 1.5": _scale_by(1 / 1.5),
 }
-MOVES: Mapping[str, Move] = {AS_IT_IS: lambda points, _: points, **AXES, **SCALES}
-"""What might mend gaze that lies wrong; as it is comes first."""
+CORRECTIONS: Mapping[str, Correction] = {
+    UNCHANGED: lambda points, _: points,
+    **AXIS_CORRECTIONS,
+    **SCALE_CORRECTIONS,
+}
+"""Corrections of common mistakes in the coordinates of gaze; the first one changes nothing."""
 
 
-def image_places(prepared: PreparedData) -> dict[str, Affine]:
-    """Case id -> the way from its raw image into the frame."""
+def image_affines(prepared: PreparedData) -> dict[str, Affine]:
+    """Read the map of each case from its raw image to the frame.
+
+    Args:
+        prepared: prepared folder.
+
+    Returns:
+        Case id -> map.
+    """
     columns = ("case_id", "scale_x", "shift_x_px", "scale_y", "shift_y_px")
     return {
-        case_id: Affine(*map(float, place))
-        for case_id, *place in zip(*(prepared.cases[name] for name in columns), strict=True)
+        case_id: Affine(*map(float, values))
+        for case_id, *values in zip(*(prepared.cases[name] for name in columns), strict=True)
     }
 
 
 def raw_sizes(prepared: PreparedData) -> dict[str, tuple[int, int]]:
-    """Case id -> height and width of its raw image in pixels."""
+    """Read the size of each raw image.
+
+    Args:
+        prepared: prepared folder.
+
+    Returns:
+        Case id -> height and width in pixels.
+    """
     columns = ("case_id", "raw_height_px", "raw_width_px")
     return {
         case_id: (int(height), int(width))
@@ -64,29 +83,39 @@ def raw_sizes(prepared: PreparedData) -> dict[str, tuple[int, int]]:
 
 
 def gaze_points(prepared: PreparedData) -> dict[str, Points]:
-    """Case id -> row and column of its fixations in shares of the raw image, and their seconds; those with any."""
-    places, sizes = image_places(prepared), raw_sizes(prepared)
+    """Compute the positions of the fixations as fractions of the raw images, weighted by duration.
+
+    Args:
+        prepared: prepared folder.
+
+    Returns:
+        Case id -> row, column and duration in seconds of each fixation; only cases with gaze of any duration.
+    """
+    affines, sizes = image_affines(prepared), raw_sizes(prepared)
     found = {}
     for case_id, gaze in prepared.gaze.items():
         if gaze.total_s > 0:
-            back, (height, width) = places[case_id].inverse(), sizes[case_id]
-            rows, columns = back.apply_y(gaze.y_px) / height, back.apply_x(gaze.x_px) / width
+            to_raw, (height, width) = affines[case_id].inverse(), sizes[case_id]
+            rows, columns = to_raw.apply_y(gaze.y_px) / height, to_raw.apply_x(gaze.x_px) / width
             found[case_id] = np.stack([rows, columns, gaze.duration_s], axis=1)
     return found
 
 
-def share_inside(points: Points, inside: Bool[np.ndarray, "h w"], place: Affine, size: tuple[int, int]) -> float:
-    """Share of the weight that lies where `inside`, a mask of the frame, is true; what is off the frame is not.
+def share_inside(points: Points, inside: Bool[np.ndarray, "h w"], affine: Affine, size: tuple[int, int]) -> float:
+    """Compute the share of the weight that lies inside a mask of the frame; points off the frame are outside.
 
     Args:
-        points: in shares of the raw image, of some weight.
-        inside: the mask.
-        place: raw image -> frame.
+        points: positions as fractions of the raw image, with a total weight above 0.
+        inside: mask of the frame, true inside.
+        affine: map from the raw image to the frame.
         size: height and width of the raw image in pixels.
+
+    Returns:
+        Share from 0 to 1.
     """
-    rows = np.floor(place.apply_y(points[:, 0] * size[0])).astype(int)
-    columns = np.floor(place.apply_x(points[:, 1] * size[1])).astype(int)
+    rows = np.floor(affine.apply_y(points[:, 0] * size[0])).astype(int)
+    columns = np.floor(affine.apply_x(points[:, 1] * size[1])).astype(int)
     height, width = inside.shape
-    on = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    on = inside_image(columns, rows, height, width)
     weight: Float[np.ndarray, " n"] = points[:, 2]
     return float(weight[on][inside[rows[on], columns[on]]].sum() / weight.sum())

@@ -1,4 +1,4 @@
-"""One look at every image: is it another's copy, is it blank, and does gaze lie on its lungs?"""
+"""Checks of the images, which are read once: duplicates, blank images, and gaze on the lungs."""
 
 from __future__ import annotations
 
@@ -11,93 +11,96 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from ggcam.data.checks.coordinates import MOVES, Points, image_places, raw_sizes, share_inside
-from ggcam.data.checks.result import CheckResult, graded
+from ggcam.data.checks.coordinates import CORRECTIONS, Points, image_affines, raw_sizes, share_inside
+from ggcam.data.checks.result import CheckResult, make_result
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources.axis_order import on_lungs
 from ggcam.errors import join_limited
 from ggcam.utils.parallel import thread_count
 
 THUMBNAIL_PX = 96
-"""Side of the square to which each image is brought for the mean of all."""
+"""Side in pixels of the square that each image is resized to for the mean image."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What was seen of one case.
+class ImageSummary:
+    """What the checks need of one case's image.
 
     Attributes:
-        case_id: of the case.
-        digest: of the pixels: the same for images that are equal.
-        blank: whether one grey value fills the image.
-        thumbnail: the raw image's part of the frame, brought to a square, its range stretched to 0..255.
-        lung_shares: share of the gaze's time on the lungs for each of `MOVES`; None for a case without gaze.
-        lung_area: share of the image that the lungs fill; NaN where the data set knows nothing of them, and the usual
-            place on a frontal chest X-ray stood in.
+        case_id: id of the case.
+        digest: digest of the pixels; equal images have equal digests.
+        blank: whether all pixels have the same value.
+        thumbnail: the image without the frame's margins, resized to a square and stretched to the range 0 to 255.
+        lung_shares: share of the gaze time on the lungs after each of `CORRECTIONS`; None for a case without gaze.
+        lung_area: share of the image that is lung; NaN if the data set has neither masks nor boxes of the lungs, so
+            that their usual position on a frontal chest X-ray is used.
     """
 
     case_id: str
     digest: bytes
     blank: bool
     thumbnail: UInt8[np.ndarray, "side side"]
-    lung_shares: Float[np.ndarray, " moves"] | None
+    lung_shares: Float[np.ndarray, " corrections"] | None
     lung_area: float
 
     @property
     def own_lungs(self) -> bool:
-        """Whether the lungs are those of the image itself."""
+        """Whether the lungs of this image are known."""
         return bool(np.isfinite(self.lung_area))
 
 
-def look(
+def summarise_images(
     prepared: PreparedData, points: Mapping[str, Points], progress: Callable[[int, int], None] | None = None
-) -> list[Seen]:
-    """Read every image and its masks once, in the order of the cases.
+) -> list[ImageSummary]:
+    """Read every image and its masks once.
 
     Args:
-        prepared: the data.
-        points: case id -> gaze in shares of the raw image.
-        progress: called with the number of images seen and of all, after each.
+        prepared: prepared folder.
+        points: case id -> gaze, as :func:`ggcam.data.checks.coordinates.gaze_points` returns it.
+        progress: called with the number of images read and of all images, after each image.
+
+    Returns:
+        One summary per case, in the order of the cases.
 
     Raises:
-        ImageError: an image is damaged or of another size than the frame.
+        ImageError: an image is damaged or has another size than the frame.
     """
-    places, sizes = image_places(prepared), raw_sizes(prepared)
+    affines, sizes = image_affines(prepared), raw_sizes(prepared)
 
-    def see(case_id: str) -> Seen:
-        image, place, (height, width) = prepared.read_image(case_id), places[case_id], sizes[case_id]
-        (x0, x1), (y0, y1) = place.apply_x(np.array([0, width])), place.apply_y(np.array([0, height]))
-        shown = image[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)]
+    def summarise(case_id: str) -> ImageSummary:
+        image, affine, (height, width) = prepared.read_image(case_id), affines[case_id], sizes[case_id]
+        (x0, x1), (y0, y1) = affine.apply_x(np.array([0, width])), affine.apply_y(np.array([0, height]))
+        without_margins = image[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)]
         lungs = _lungs(prepared, case_id)
         shares = None
         if case_id in points:
-            moved = [move(points[case_id], height / width) for move in MOVES.values()]
+            corrected = [correct(points[case_id], height / width) for correct in CORRECTIONS.values()]
             shares = np.array(
                 [
-                    on_lungs(each) if lungs is None else share_inside(each, lungs, place, (height, width))
-                    for each in moved
+                    on_lungs(each) if lungs is None else share_inside(each, lungs, affine, (height, width))
+                    for each in corrected
                 ]
             )
-        return Seen(
+        return ImageSummary(
             case_id,
             digest=blake2b(np.ascontiguousarray(image).data, digest_size=16).digest(),
             blank=bool(image.min() == image.max()),
-            thumbnail=_thumbnail(shown),
+            thumbnail=_thumbnail(without_margins),
             lung_shares=shares,
             lung_area=float(lungs.sum() / ((x1 - x0) * (y1 - y0))) if lungs is not None else float("nan"),
         )
 
-    found = []
-    with ThreadPoolExecutor(thread_count()) as pool:  # decoding frees the interpreter's lock
-        for seen in pool.map(see, prepared.cases["case_id"]):
-            found.append(seen)
+    summaries = []
+    with ThreadPoolExecutor(thread_count()) as pool:  # decoding releases the interpreter's lock
+        for summary in pool.map(summarise, prepared.cases["case_id"]):
+            summaries.append(summary)
             if progress is not None:
-                progress(len(found), len(prepared))
-    return found
+                progress(len(summaries), len(prepared))
+    return summaries
 
 
 def _lungs(prepared: PreparedData, case_id: str) -> Bool[np.ndarray, "h w"] | None:
-    """The lungs of a case in the frame: its masks, or else its boxes; None where it has neither."""
+    """Return the lungs of a case in the frame: its masks, else its boxes; None if it has neither."""
     masks = [mask for name, mask in prepared.read_masks(case_id).items() if name in ("left_lung", "right_lung")]
     if masks:
         return np.logical_or.reduce(masks)
@@ -114,45 +117,60 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
     return cv2.normalize(small.astype(np.float32), np.empty(0), 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
 
 
-def copies(seen: Sequence[Seen]) -> tuple[tuple[str, ...], ...]:
-    """Ids of cases whose images are equal, one group a picture; blank images, all alike, are another matter."""
+def find_copies(images: Sequence[ImageSummary]) -> tuple[tuple[str, ...], ...]:
+    """Find cases with equal images. Blank images are left out.
+
+    Args:
+        images: summaries of the images.
+
+    Returns:
+        Ids of the cases, one group per image that occurs more than once.
+    """
     groups: dict[bytes, list[str]] = {}
-    for each in seen:
-        if not each.blank:
-            groups.setdefault(each.digest, []).append(each.case_id)
+    for image in images:
+        if not image.blank:
+            groups.setdefault(image.digest, []).append(image.case_id)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
-def check_pixels(prepared: PreparedData, seen: Sequence[Seen]) -> Iterator[CheckResult]:
-    """What the pixels and the folder of images say."""
-    yield _copied(prepared, copies(seen))
-    blank = [each.case_id for each in seen if each.blank]
-    yield graded(
+def check_pixels(prepared: PreparedData, images: Sequence[ImageSummary]) -> Iterator[CheckResult]:
+    """Check the pixels and the folder of images.
+
+    Args:
+        prepared: prepared folder.
+        images: summaries of its images.
+
+    Yields:
+        One result per check.
+    """
+    yield _check_duplicates(prepared, find_copies(images))
+    blank = [image.case_id for image in images if image.blank]
+    yield make_result(
         "blank images",
         f"{len(blank):,}" + (f": {join_limited(blank)}" if blank else ""),
-        wrong=bool(blank),
-        hint="look at the raw files: one grey value throughout is no picture",
+        error=bool(blank),
+        hint="check the raw files: all pixels of these images have the same value",
     )
-    stray = {file.name for file in (prepared.root / "images").iterdir()} - {f"{each.case_id}.png" for each in seen}
-    yield graded(
+    stray = {file.name for file in (prepared.root / "images").iterdir()} - {f"{image.case_id}.png" for image in images}
+    yield make_result(
         "files without a case",
         f"{len(stray):,}" + (f": {join_limited(sorted(stray))}" if stray else ""),
         warning=bool(stray),
-        hint="nothing reads them; were rows taken out of cases.parquet?",
+        hint="these files are not used; check whether rows were removed from cases.parquet",
     )
 
 
-def _copied(prepared: PreparedData, groups: Sequence[Sequence[str]]) -> CheckResult:
-    """Copies of one patient in one split may be several readings kept apart; any others are wrong."""
+def _check_duplicates(prepared: PreparedData, groups: Sequence[Sequence[str]]) -> CheckResult:
+    """Check for duplicates. Those of one patient in one split may be separate readings; all others are errors."""
     table = prepared.cases.set_index("case_id")[["patient_id", "split"]]
-    torn = [group for group in groups if len(table.loc[list(group)].drop_duplicates()) > 1]
-    said = [" = ".join(group[:4]) for group in (torn or groups)]
-    return graded(
+    mixed = [group for group in groups if len(table.loc[list(group)].drop_duplicates()) > 1]
+    listed = [" = ".join(group[:4]) for group in (mixed or groups)]
+    return make_result(
         "duplicate images",
-        f"pictures that come more than once: {len(groups):,}" + (f", {join_limited(said, 3)}" if groups else ""),
-        wrong=bool(torn),
+        f"{len(groups):,} images occur more than once" + (f": {join_limited(listed, 3)}" if groups else ""),
+        error=bool(mixed),
         warning=bool(groups),
-        hint="take one of each out of the raw data: a picture counts twice, or was both trained on and tested"
-        if torn
-        else "right for readings kept apart; otherwise take one of each out of the raw data",
+        hint="remove the duplicates from the raw data; otherwise an image counts twice, or is in both training and test"
+        if mixed
+        else "correct for separate readings of one image; otherwise remove the duplicates from the raw data",
     )

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ Level = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: what was looked at.
+        name: what was checked.
         value: what was found, in words and numbers.
-        level: "warning" may be as it should be and deserves a look; "error" spoils results.
-        hint: what to do about it; empty where all is well.
+        level: "ok"; "warning" for something unusual that may be correct; "error" for a mistake that invalidates the
+            results.
+        hint: how to fix it; empty if the level is "ok".
     """
 
     name: str
@@ -25,7 +26,18 @@ class CheckResult:
     hint: str = ""
 
 
-def graded(name: str, value: str, *, wrong: bool = False, warning: bool = False, hint: str) -> CheckResult:
-    """A finding that says what to do only if something is to be done."""
-    level: Level = "error" if wrong else "warning" if warning else "ok"
+def make_result(name: str, value: str, *, error: bool = False, warning: bool = False, hint: str) -> CheckResult:
+    """Make a result, with a hint only if there is something to fix.
+
+    Args:
+        name: what was checked.
+        value: what was found.
+        error: whether the level is "error".
+        warning: whether the level is at least "warning".
+        hint: how to fix it.
+
+    Returns:
+        The result.
+    """
+    level: Level = "error" if error else "warning" if warning else "ok"
     return CheckResult(name, value, level, hint if level != "ok" else "")
