@@ -38,11 +38,16 @@ def command_reference() -> str:
         name = command.__name__
         pages.append(f"## ggcam {name}\n\n```text\n{help_text(name)}\n```\n")
         if name == "prepare":
-            pages += [
-                f"### ggcam prepare {source}\n\n```text\n{help_text(name, source)}\n```\n"
-                for source in map(command_line_name, READERS)
-            ]
+            pages += map(source_section, map(command_line_name, READERS))
     return "\n".join(pages)
+
+
+def source_section(source: str) -> str:
+    """Return the section with the options that one source adds to those of `ggcam prepare`."""
+    own = re.split(r"^.*options of the source\.\n.*\n", help_text("prepare", source), flags=re.MULTILINE)[1]
+    return (
+        f"### ggcam prepare {source}\n\nFurther options of `ggcam prepare {source} RAW OUT`:\n\n```text\n{own}\n```\n"
+    )
 
 
 def write_command_reference(path: Path) -> None:

@@ -299,5 +299,13 @@ def test_every_command_is_in_the_reference():
     generate = importlib.import_module("generate_commands")
     sys.path.remove(str(DOCS))
     page = generate.command_reference()
-    for option in ("ggcam simulate", "--shortcut", "ggcam export", "--min-lr", "--faithfulness-cases"):
+    for option in (
+        "ggcam simulate",
+        "--shortcut",
+        "ggcam export",
+        "--min-lr",
+        "--faithfulness-cases",
+        "ggcam prepare siim-acr",
+        "--axis-order",
+    ):
         assert option in page
