@@ -1,4 +1,4 @@
-"""A small source of invented cases: blobs for images, with gaze, masks and regions, in several sizes and formats."""
+"""A small source of synthetic cases: noise images of two sizes and depths, with gaze, masks and regions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLASS_NAMES = ("Normal", "Heart failure", "Pneumonia")
 
 
 def small_source(folder: Path, cases: int = 24, height: int = 90, width: int = 70, seed: int = 0) -> Source:
-    """Write `cases` images under `folder` and describe them; every fourth has no gaze, every third no masks."""
+    """Write images to a folder and describe them as cases; every fourth has no gaze, every third no masks."""
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     return Source(

@@ -1,4 +1,4 @@
-"""Small DICOM files with whatever attributes a test wants."""
+"""Small DICOM files with any attributes."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRL
 def make_dicom(
     pixels: np.ndarray, bits: int = 12, transfer_syntax: UID = ExplicitVRLittleEndian, **attributes
 ) -> FileDataset:
-    """A grey image of the given depth; an attribute that is None is taken out."""
+    """Make a grey image with the given number of bits; an attribute that is None is removed."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
@@ -39,7 +39,7 @@ def write_dicom(path: Path, pixels: np.ndarray, bits: int = 12, **attributes) ->
 
 
 def write_bare(path: Path, dataset: Dataset, implicit: bool) -> Path:
-    """Without preamble and meta header, as some archives hand files out."""
+    """Write a file without preamble and meta header, as some archives do."""
     bare = Dataset(dataset)
     bare.save_as(path, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
     return path
@@ -53,9 +53,9 @@ def lut(first: int, bits: int, values: list[int]) -> Dataset:
 
 
 def lossless_jpeg(pixels: np.ndarray, bits: int) -> bytes:
-    """Process 14 of ITU-T T.81 (Annex H), predictor 1: what most compressed X-rays are coded with.
+    """Encode pixels with process 14 of ITU-T T.81 (Annex H), predictor 1, as in most compressed X-rays.
 
-    Each category of differences has a code of five bits, its own number. Up to 15 bits a pixel.
+    The code of each category of differences is its number in five bits. Up to 15 bits per pixel.
     """
     height, width = pixels.shape
     values = pixels.astype(int)

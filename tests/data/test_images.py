@@ -64,7 +64,7 @@ def test_grey_stored_as_colour_is_the_same_grey(tmp_path, pixels):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
-def test_every_kind_of_png_is_one_channel(tmp_path, mode):
+def test_every_mode_of_png_becomes_one_channel(tmp_path, mode):
     picture = Image.fromarray(np.where(GREY8 > 127, 255, 0).astype(np.uint8))
     picture = Image.new("I;16", picture.size, 65535) if mode == "I;16" else picture.convert(mode)
     picture.save(tmp_path / "x.png")
@@ -168,7 +168,7 @@ def test_an_image_too_large_for_memory_is_refused_by_its_header(tmp_path, monkey
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(["png", "jpg", "tif"]), st.integers(0, 2**32))
-def test_garbled_bytes_end_in_an_image_or_an_image_error(tmp_path_factory, kind, seed):
+def test_damaged_bytes_give_an_image_or_an_image_error(tmp_path_factory, kind, seed):
     rng = np.random.default_rng(seed)
     data = bytearray(cv2.imencode(f".{kind}", GREY8)[1].tobytes())
     for at in rng.integers(0, len(data), 3):
@@ -179,7 +179,7 @@ def test_garbled_bytes_end_in_an_image_or_an_image_error(tmp_path_factory, kind,
         assert read_image(path).ndim == 2
 
 
-def test_garbled_bytes_print_nothing(tmp_path, capfd):
+def test_damaged_bytes_print_nothing(tmp_path, capfd):
     rng = np.random.default_rng(0)
     for kind in ("png", "jpg", "tif"):
         for _ in range(100):
@@ -215,7 +215,7 @@ def test_sixteen_bits_become_eight_by_rounding():
 # --- arrays
 
 
-def test_an_array_has_its_largest_value_for_white(tmp_path):
+def test_the_largest_value_of_an_array_is_white(tmp_path):
     array = np.arange(480, dtype=np.int32).reshape(20, 24) * 9
     (tmp_path / "x.pk").write_bytes(pickle.dumps(array))
     image = read_image(tmp_path / "x.pk")
@@ -228,19 +228,19 @@ def test_an_array_has_its_largest_value_for_white(tmp_path):
     assert image_size(tmp_path / "x.pk") == (20, 24)
 
 
-def test_an_array_that_is_black_all_over_stays_so(tmp_path):
+def test_an_array_of_zeros_is_black(tmp_path):
     (tmp_path / "x.pk").write_bytes(pickle.dumps(np.zeros((20, 24))))
     assert not read_image(tmp_path / "x.pk").any()
 
 
-def test_other_images_come_as_they_are(tmp_path):
+def test_other_images_keep_their_values(tmp_path):
     (tmp_path / "x.png").write_bytes(_png())
     np.testing.assert_array_equal(read_pixels(tmp_path / "x.png"), GREY8)
     assert to_grey(GREY8) is GREY8
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
-def test_a_mask_is_whatever_is_not_zero(tmp_path, dtype):
+def test_a_mask_is_true_where_the_image_is_nonzero(tmp_path, dtype):
     inside = RNG.random((20, 24)) > 0.5
     (tmp_path / "x.pk").write_bytes(pickle.dumps((inside * 3).astype(dtype)))
     np.testing.assert_array_equal(read_mask(tmp_path / "x.pk", "left_lung"), inside)
@@ -256,7 +256,7 @@ def test_a_mask_is_whatever_is_not_zero(tmp_path, dtype):
         (np.full((20, 24), -1), "0 not finite, 480 below 0"),
     ],
 )
-def test_an_array_that_is_no_image_is_refused(tmp_path, array, message):
+def test_an_array_that_is_not_an_image_is_refused(tmp_path, array, message):
     (tmp_path / "x.pk").write_bytes(pickle.dumps(array))
     for function in (read_image, image_size):
         with pytest.raises(ImageError, match=message) as caught:
@@ -269,7 +269,7 @@ def test_an_array_that_is_no_image_is_refused(tmp_path, array, message):
 
 @settings(max_examples=80, deadline=None)
 @given(st.data(), st.integers(40, 900), st.integers(40, 900), st.sampled_from([(128, 96), (256, 320), (64, 64)]))
-def test_a_blob_lands_where_the_frame_says(data, height, width, size):
+def test_a_spot_is_placed_by_the_map_of_the_frame(data, height, width, size):
     frame = Frame(*size)
     radius = max(height, width) // 16 + 2
     row = data.draw(st.integers(0, height - 1))
@@ -304,8 +304,8 @@ def test_a_white_image_fills_the_fitted_size_and_nothing_else(height, width, dty
     assert framed.shape == (96, 64)
     rows, columns = np.nonzero(framed)
     fitted = frame.fitted_size(height, width)
-    place = frame.fit(height, width)
-    assert (rows.min(), columns.min()) == (place.shift_y_px, place.shift_x_px)
+    affine = frame.fit(height, width)
+    assert (rows.min(), columns.min()) == (affine.shift_y_px, affine.shift_x_px)
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == fitted
     assert (framed[framed > 0] == np.iinfo(dtype).max).all()
 
@@ -325,12 +325,12 @@ def test_a_mask_keeps_its_area_and_place(height, width):
     mask[height // 4 : height // 2, width // 4 : width // 2] = True
     frame = Frame(128, 96)
     framed = resize_mask(mask, frame)
-    place = frame.fit(height, width)
+    affine = frame.fit(height, width)
     rows, columns = np.nonzero(framed)
-    assert rows.min() == pytest.approx(place.apply_y(np.array([height // 4]))[0], abs=0.51)
-    assert rows.max() + 1 == pytest.approx(place.apply_y(np.array([height // 2]))[0], abs=0.51)
-    assert columns.min() == pytest.approx(place.apply_x(np.array([width // 4]))[0], abs=0.51)
-    assert columns.max() + 1 == pytest.approx(place.apply_x(np.array([width // 2]))[0], abs=0.51)
+    assert rows.min() == pytest.approx(affine.apply_y(np.array([height // 4]))[0], abs=0.51)
+    assert rows.max() + 1 == pytest.approx(affine.apply_y(np.array([height // 2]))[0], abs=0.51)
+    assert columns.min() == pytest.approx(affine.apply_x(np.array([width // 4]))[0], abs=0.51)
+    assert columns.max() + 1 == pytest.approx(affine.apply_x(np.array([width // 2]))[0], abs=0.51)
 
 
 def test_a_mask_pixel_is_inside_when_the_mask_is_at_its_centre():
@@ -347,4 +347,6 @@ def test_real_x_rays_are_read(real_data):
         assert image.shape == image_size(path) == (512, 512)
         np.testing.assert_array_equal(image, cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
     for path in sorted((real_data / "paediatric_pneumonia" / "viral").glob("*.jpg"))[:20]:
-        assert read_image(path).shape == image_size(path)
+        image = read_image(path)
+        assert image.shape == image_size(path)
+        np.testing.assert_allclose(image.astype(int), np.asarray(Image.open(path).convert("L")), atol=1)

@@ -1,4 +1,4 @@
-"""Prepared PNG files: read as OpenCV reads them, whoever wrote them; broken ones never as pixels."""
+"""PNG files are read as OpenCV reads them; damaged ones never become pixels."""
 
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ PIXELS = st.sampled_from([np.uint8, np.uint16]).flatmap(
 
 @pytest.fixture
 def without_opencv(monkeypatch: pytest.MonkeyPatch):
-    """Whoever asks OpenCV to read fails."""
+    """Make reading with OpenCV fail."""
 
     def refuse(*_: object) -> None:
-        raise AssertionError("read the slow way")
+        raise AssertionError("read with OpenCV")
 
     monkeypatch.setattr(cv2, "imdecode", refuse)
 
@@ -39,7 +39,7 @@ def test_what_was_written_is_read_without_opencv(tmp_path: Path, without_opencv:
     np.testing.assert_array_equal(read, pixels)
 
 
-def test_a_file_of_many_parts_is_read_without_opencv(tmp_path: Path, without_opencv: None):
+def test_a_file_of_several_chunks_is_read_without_opencv(tmp_path: Path, without_opencv: None):
     pixels = np.random.default_rng(0).integers(0, 256, (300, 200), dtype=np.uint8)
     write_png(tmp_path / "a.png", pixels)
     assert (tmp_path / "a.png").read_bytes().count(b"IDAT") > 1
@@ -56,7 +56,7 @@ def test_a_file_of_many_parts_is_read_without_opencv(tmp_path: Path, without_ope
         ("P", {"transparency": 3}),
     ],
 )
-def test_the_files_of_others_are_read_as_opencv_reads_them(tmp_path: Path, mode: str, options: dict[str, Any]):
+def test_files_of_other_programs_are_read_as_opencv_reads_them(tmp_path: Path, mode: str, options: dict[str, Any]):
     rows, columns = np.mgrid[:40, :30]
     grey = Image.fromarray((rows * 5 + columns).astype(np.uint16 if mode == "I;16" else np.uint8))
     (grey if mode == "I;16" else grey.convert(mode)).save(tmp_path / "a.png", **options)
@@ -68,7 +68,7 @@ def test_the_files_of_others_are_read_as_opencv_reads_them(tmp_path: Path, mode:
     np.testing.assert_array_equal(read, expected)
 
 
-@pytest.mark.parametrize("png_filter", [8, 16, 32, 64, 128, 248])  # none, left, up, mean, Paeth, what suits each row
+@pytest.mark.parametrize("png_filter", [8, 16, 32, 64, 128, 248])  # none, sub, up, average, Paeth, adaptive
 def test_every_filter_is_read(tmp_path: Path, png_filter: int):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), pixels, [cv2.IMWRITE_PNG_FILTER, png_filter])
@@ -83,14 +83,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, np.ndarray]:
     return path.read_bytes(), pixels
 
 
-def test_a_cut_file_is_no_image(tmp_path: Path, whole: tuple[bytes, np.ndarray]):
+def test_a_truncated_file_is_not_an_image(tmp_path: Path, whole: tuple[bytes, np.ndarray]):
     content, _ = whole
-    for length in range(len(content) - 4):  # the last four bytes are the checksum of nothing
+    for length in range(len(content) - 4):  # the last four bytes are the checksum of an empty chunk
         (tmp_path / "a.png").write_bytes(content[:length])
         assert read_png(tmp_path / "a.png") is None, length
 
 
-def test_a_changed_byte_changes_no_pixel(tmp_path: Path, whole: tuple[bytes, np.ndarray]):
+def test_a_changed_byte_never_changes_pixels(tmp_path: Path, whole: tuple[bytes, np.ndarray]):
     content, pixels = whole
     for place in range(len(content)):
         damaged = bytearray(content)
@@ -100,11 +100,11 @@ def test_a_changed_byte_changes_no_pixel(tmp_path: Path, whole: tuple[bytes, np.
         assert read is None or np.array_equal(read, pixels), place
 
 
-def test_a_missing_file_is_no_image(tmp_path: Path):
+def test_a_missing_file_is_not_an_image(tmp_path: Path):
     assert read_png(tmp_path / "nowhere.png") is None
     assert read_png(tmp_path) is None
 
 
-def test_what_cannot_be_written_says_so(tmp_path: Path):
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path):
     with pytest.raises(PreparedFolderError, match=r"cannot be written\n  where: .*none/a.png"):
         write_png(tmp_path / "none" / "a.png", np.zeros((2, 2), np.uint8))

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ggcam.data.tables import read_table
+from ggcam.data.tables import column_names, read_chunks, read_table
 from ggcam.errors import MissingFileError, TableError
 
 
-def written(tmp_path, data, name="t.csv"):
+def write(tmp_path, data, name="t.csv"):
     path = tmp_path / name
     path.write_bytes(data)
     return path
 
 
-def test_only_the_columns_asked_for_are_read_in_the_order_asked_for(tmp_path):
-    table = read_table(written(tmp_path, b"c,a,b\n3,1,\n6,4,5\n"), ["a", "c"], ["b", "d"])
+def test_only_the_requested_columns_are_read_in_that_order(tmp_path):
+    table = read_table(write(tmp_path, b"c,a,b\n3,1,\n6,4,5\n"), ["a", "c"], ["b", "d"])
     assert list(table.columns) == ["a", "c", "b"]
     assert table["c"].tolist() == ["3", "6"]
     assert table["b"].tolist() == ["", "5"]
@@ -26,9 +26,9 @@ def test_only_the_columns_asked_for_are_read_in_the_order_asked_for(tmp_path):
     assert table.row.tolist() == [2, 3]
 
 
-def test_a_mark_crlf_blanks_and_quoted_line_breaks_are_taken_in_stride(tmp_path):
+def test_byte_order_mark_crlf_whitespace_and_quoted_line_breaks_are_allowed(tmp_path):
     data = b'\xef\xbb\xbf a ,"b"\r\n 1 ,"x\r\n""y"", z"\r\n2,\r\n'
-    table = read_table(written(tmp_path, data), ["a", "b"])
+    table = read_table(write(tmp_path, data), ["a", "b"])
     assert table["a"].tolist() == ["1", "2"]
     assert table["b"].tolist() == ['x\r\n"y", z', ""]
     assert table.row.tolist() == [2, 3]
@@ -46,42 +46,42 @@ def test_numbers_come_back_from_csv_gzip_and_parquet(tmp_path_factory, values):
         np.testing.assert_allclose(read_table(folder / name, ["x"]).numbers("x"), values, rtol=1e-15)
 
 
-def test_no_value_is_nan_where_admitted_and_told_where_not(tmp_path):
-    table = read_table(written(tmp_path, b"a,b\n1,\n2,nan\n3, \n"), ["a", "b"])
+def test_a_missing_value_is_nan_where_allowed_and_an_error_elsewhere(tmp_path):
+    table = read_table(write(tmp_path, b"a,b\n1,\n2,nan\n3, \n"), ["a", "b"])
     assert all(math.isnan(value) for value in table.numbers("b", allow_blank=True))
     with pytest.raises(TableError, match=r"b is empty(.|\n)*t\.csv:2"):
         table.numbers("b")
 
 
-@pytest.mark.parametrize("word", ["x", "1,5", "inf", "-inf", "1e999", "1 2", "--1"])
-def test_what_is_no_number_is_told_with_file_row_and_value(tmp_path, word):
-    table = read_table(written(tmp_path, f'a\n1\n2\n"{word}"\n'.encode()), ["a"])
+@pytest.mark.parametrize("text", ["x", "1,5", "inf", "-inf", "1e999", "1 2", "--1"])
+def test_text_that_is_not_a_number_is_reported_with_file_row_and_value(tmp_path, text):
+    table = read_table(write(tmp_path, f'a\n1\n2\n"{text}"\n'.encode()), ["a"])
     with pytest.raises(TableError, match=r"a is not a finite number(.|\n)*t\.csv:4") as caught:
         table.numbers("a", allow_blank=True)
-    assert word in str(caught.value)
+    assert text in str(caught.value)
 
 
-def test_rows_keep_their_numbers_in_a_selection(tmp_path):
-    table = read_table(written(tmp_path, b"a\n1\n2\nx\n"), ["a"]).select(np.array([False, True, True]))
+def test_a_selection_keeps_the_row_numbers(tmp_path):
+    table = read_table(write(tmp_path, b"a\n1\n2\nx\n"), ["a"]).select(np.array([False, True, True]))
     assert len(table) == 2
     with pytest.raises(TableError, match=r"t\.csv:4"):
         table.numbers("a")
 
 
 def test_repeats_are_found_in_some_columns_or_all(tmp_path):
-    table = read_table(written(tmp_path, b"a,b\n1,2\n1,3\n1,2\n"), ["a", "b"])
+    table = read_table(write(tmp_path, b"a,b\n1,2\n1,3\n1,2\n"), ["a", "b"])
     assert table.repeats().tolist() == [False, False, True]
     assert table.repeats("a").tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
-def test_a_header_alone_is_an_empty_table(tmp_path, end):
-    assert len(read_table(written(tmp_path, b"a,b" + end), ["b"])) == 0
+def test_a_file_with_only_a_header_is_an_empty_table(tmp_path, end):
+    assert len(read_table(write(tmp_path, b"a,b" + end), ["b"])) == 0
 
 
-def test_other_columns_may_hold_anything(tmp_path):
+def test_other_columns_may_have_any_content(tmp_path):
     data = b"a,caf\xe9\n1,na\xefve\n"
-    assert read_table(written(tmp_path, data), ["a"]).numbers("a").tolist() == [1]
+    assert read_table(write(tmp_path, data), ["a"]).numbers("a").tolist() == [1]
 
 
 BROKEN = {
@@ -95,21 +95,56 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("data", "message"), BROKEN.values(), ids=BROKEN)
-def test_what_is_no_such_table_is_refused(tmp_path, data, message):
+def test_an_invalid_table_is_refused(tmp_path, data, message):
     with pytest.raises(TableError, match=message) as caught:
-        read_table(written(tmp_path, data), ["a", "b"])
+        read_table(write(tmp_path, data), ["a", "b"])
     assert "t.csv" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.parquet"])
-def test_what_is_not_what_its_ending_says_is_refused(tmp_path, name):
+def test_content_that_does_not_match_the_suffix_is_refused(tmp_path, name):
     with pytest.raises(TableError, match="cannot be read"):
-        read_table(written(tmp_path, b"a\n1\n", name), ["a"])
+        read_table(write(tmp_path, b"a\n1\n", name), ["a"])
     whole = gzip.compress(b"a\n" + b"1\n" * 1000)
     with pytest.raises(TableError, match=r"cannot be read|a gzip archive"):
-        read_table(written(tmp_path, whole[:-12], name), ["a"])
+        read_table(write(tmp_path, whole[:-12], name), ["a"])
 
 
-def test_a_missing_table_is_told(tmp_path):
+def test_a_missing_table_is_reported(tmp_path):
     with pytest.raises(MissingFileError, match="the table does not exist"):
         read_table(tmp_path / "t.csv", ["a"])
+
+
+def test_column_names_are_stripped_and_an_empty_file_has_one_empty_name(tmp_path):
+    assert column_names(write(tmp_path, b"\xef\xbb\xbf a , b\n1,2\n")) == ["a", "b"]
+    assert column_names(write(tmp_path, b"a\tb c\n", "t.tsv")) == ["a", "b c"]
+    assert column_names(write(tmp_path, b"")) == [""]
+
+
+def test_chunks_of_a_large_file_equal_the_table_read_at_once(tmp_path):
+    """More than the 8 MB of one chunk."""
+    rng, rows = np.random.default_rng(0), 500_000
+    frame = pd.DataFrame(
+        {
+            "reader": rng.choice(["Ann", " Bob", ""], rows),
+            "remark": "unused",
+            "x": rng.normal(size=rows).round(6),
+            "y": 1.0,
+        }
+    )
+    frame.loc[5, "x"] = np.nan
+    path = write(tmp_path, gzip.compress(frame.to_csv(index=False).encode(), 1), "t.csv.gz")
+    chunks = list(read_chunks(path, "reader", ["x", "y"]))
+    assert len(chunks) > 1
+    readers = [names[at] for names, index, _ in chunks for at in index]
+    assert readers == frame["reader"].str.strip().tolist()
+    for name in ("x", "y"):
+        np.testing.assert_array_equal(np.concatenate([numbers[name] for _, _, numbers in chunks]), frame[name])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"), [(b"r,x\na,1\na,two\n", r"cannot be read(.|\n)*two"), (b"r\na\n", "no column x")]
+)
+def test_invalid_chunks_are_refused(tmp_path, data, message):
+    with pytest.raises(TableError, match=message):
+        list(read_chunks(write(tmp_path, data), "r", ["x"]))

@@ -77,9 +77,10 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
     Example:
         >>> import ggcam
-        >>> from torch.utils.data import DataLoader
-        >>> dataset = ggcam.PreparedDataset(ggcam.load_prepared("DATA"), "train")  # doctest: +SKIP
-        >>> loader = DataLoader(dataset, batch_size=8, shuffle=True, collate_fn=ggcam.collate)  # doctest: +SKIP
+        >>> dataset = ggcam.PreparedDataset(ggcam.load_prepared("DATA"), "train")
+        >>> batch = ggcam.collate([dataset[0], dataset[1]])
+        >>> batch.row
+        tensor([0, 1])
     """
     longest = max(1, *(len(sample.duration_s) for sample in samples))
 

@@ -49,11 +49,13 @@ class PreparedDataset(Dataset[Sample]):
     Example:
         >>> import ggcam
         >>> from torch.utils.data import DataLoader
-        >>> data = ggcam.load_prepared("DATA")  # doctest: +SKIP
-        >>> dataset = ggcam.PreparedDataset(data, "train")  # doctest: +SKIP
-        >>> dataset[0].image.shape  # doctest: +SKIP
-        torch.Size([1, 1536, 1280])
-        >>> loader = DataLoader(dataset, batch_size=8, shuffle=True, collate_fn=ggcam.collate)  # doctest: +SKIP
+        >>> data = ggcam.load_prepared("DATA")
+        >>> dataset = ggcam.PreparedDataset(data, "train")
+        >>> dataset[0].image.shape == (1, *dataset.frame)
+        True
+        >>> loader = DataLoader(dataset, batch_size=8, shuffle=True, collate_fn=ggcam.collate)
+        >>> len(next(iter(loader)).image)
+        8
     """
 
     def __init__(

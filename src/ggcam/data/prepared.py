@@ -56,9 +56,10 @@ class PreparedData:
 
     Example:
         >>> import ggcam
-        >>> data = ggcam.load_prepared("DATA")  # doctest: +SKIP
-        >>> data.cases[["case_id", "split", "label"]].head(1)  # doctest: +SKIP
-        >>> data.read_image(data.cases["case_id"][0]).shape == data.frame.shape  # doctest: +SKIP
+        >>> data = ggcam.load_prepared("DATA")
+        >>> sorted(data.cases["split"].unique())
+        ['test', 'train', 'valid']
+        >>> data.read_image(data.cases["case_id"][0]).shape == data.frame.shape
         True
     """
 
@@ -201,7 +202,9 @@ def load_prepared(root: Path | str) -> PreparedData:
 
     Example:
         >>> import ggcam
-        >>> data = ggcam.load_prepared("DATA")  # doctest: +SKIP
+        >>> data = ggcam.load_prepared("DATA")
+        >>> data.class_names
+        ('Normal', 'CHF', 'pneumonia')
     """
     root = Path(root)
     meta = _read_meta(root)

@@ -109,6 +109,7 @@ def create_backbone(
         WeightsError: the file `weights` is not a `NET.pt` of this original network.
 
     Example:
+        >>> import torch
         >>> backbone = create_backbone("resnet18", (256, 224), num_stages=3)
         >>> backbone(torch.rand(1, 1, 256, 224)).shape
         torch.Size([1, 128, 32, 28])

@@ -73,10 +73,10 @@ def prepare(
 
     Example:
         >>> import ggcam
-        >>> _ = ggcam.simulate("raw", ggcam.SimulationConfig(cases=60, size="96x80"))  # doctest: +SKIP
-        >>> data = ggcam.prepare("raw", "DATA", ggcam.PrepareConfig(size="64x64"))  # doctest: +SKIP
-        >>> data.cases.groupby("split").size().to_dict()  # doctest: +SKIP
-        {'test': 12, 'train': 42, 'valid': 6}
+        >>> _ = ggcam.simulate("raw", ggcam.SimulationConfig(cases=60, size="96x80"))
+        >>> data = ggcam.prepare("raw", "small", ggcam.PrepareConfig(size="64x64"))
+        >>> len(data.cases), sorted(data.cases["split"].unique())
+        (60, ['test', 'train', 'valid'])
     """
     from ggcam.data.sources import read
 
