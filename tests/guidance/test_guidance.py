@@ -1,3 +1,4 @@
+import inspect
 import math
 
 import numpy as np
@@ -9,9 +10,9 @@ from torch import nn
 
 from ggcam.errors import ConfigError
 from ggcam.gaze.batch import GazeBatch
-from ggcam.guidance import GUIDANCES, Guidance, create_guidance
+from ggcam.guidance import GUIDANCES, Guidance, cam_gaze_loss, create_guidance
 from ggcam.guidance.functional import pearson
-from ggcam.models.cam import CAMClassifier, CAMHead, CAMOutput
+from ggcam.models.cam import CAMHead, CAMOutput
 
 FRAME = (64, 48)
 
@@ -117,38 +118,76 @@ def test_no_guidance_is_the_classification_loss_alone():
     assert losses.guidance.item() == 0
 
 
-def test_a_method_may_bring_its_own_head_its_own_pooling_and_a_hook_on_the_input():
-    class AttentionPooling(CAMHead):
-        def __init__(self, num_features: int, num_classes: int):
-            super().__init__(num_features, num_classes)
-            self.attention = nn.Conv2d(num_features, 1, 1)
+@given(st.integers(0, 99))
+def test_the_functional_losses_equal_numpy(seed):
+    generator = torch.Generator().manual_seed(seed)
+    cam = torch.randn(4, 8, 6, generator=generator)
+    maps = torch.rand(4, 8, 6, generator=generator)
+    maps[2] = 0
+    density = maps / maps.sum(dim=(1, 2), keepdim=True).clamp_min(1e-9)
+    correlation, error = [], []
+    for i in (0, 1, 3):
+        a, b = cam[i].numpy(), maps[i].numpy()
+        correlation.append(1 - np.corrcoef(a.ravel(), b.ravel())[0, 1])
+        error.append(((a - b / b.max()) ** 2).mean())
+    # Case 2 has no gaze and contributes 0 to the mean over 4 cases.
+    assert cam_gaze_loss(cam, density).item() == pytest.approx(sum(correlation) / 4, abs=1e-5)
+    assert cam_gaze_loss(cam[:, None], density, kind="mse").item() == pytest.approx(sum(error) / 4, rel=1e-5)
+    assert cam_gaze_loss(cam, density, reduction="none")[[0, 1, 3]].numpy() == pytest.approx(correlation, abs=1e-5)
+    assert cam_gaze_loss(cam, density, reduction="none")[2] == 0
 
-        def forward(self, features):
-            weight = self.attention(features).flatten(2).softmax(-1).unflatten(2, features.shape[2:])
-            output = super().forward(features)
-            return output._replace(logits=(output.cam * weight).sum(dim=(2, 3)) + self.bias)
 
-    class Own(Guidance):
-        def attach(self, model):
-            model.head = AttentionPooling(4, 2)
+@pytest.mark.parametrize(("name", "kind"), [("ggcam-cc", "cc"), ("ggcam", "mse"), ("original", "mse")])
+def test_the_methods_use_the_functional_losses(name, kind):
+    output, labels, gaze = output_and_gaze()
+    density, guidance = gaze.density((8, 6)), create_guidance(name)
+    cam = output.cam[:, 0] if name == "original" else output.cam_for_labels(labels)
+    if name == "ggcam":
+        cam = torch.sigmoid(0.3 * cam - 2.5)
+    assert losses_of(name, output, labels, gaze).guidance.item() == pytest.approx(
+        cam_gaze_loss(cam, density, kind).item(), rel=1e-6
+    )
+    assert guidance.dissimilarity(output, labels, density).shape == (3,)
 
-        def on_input(self, image, gaze):
-            seen = gaze.density((image.shape[2], image.shape[3]))
-            return image * (seen > 0)[:, None]
 
-    class Trunk(nn.Module):
-        num_features = 4
+def test_half_precision_is_computed_in_float32():
+    cam, density = torch.randn(2, 8, 6), torch.rand(2, 8, 6)
+    assert cam_gaze_loss(cam.bfloat16(), density).dtype == torch.float32
+    torch.testing.assert_close(cam_gaze_loss(cam.bfloat16(), density), cam_gaze_loss(cam.bfloat16().float(), density))
 
-        def forward(self, image):
-            return image.expand(-1, 4, -1, -1)
 
-    model, guidance = CAMClassifier(Trunk(), 2), Own()
-    guidance.attach(model)
-    _, _, gaze = output_and_gaze(cases=2)
-    image = guidance.on_input(torch.rand(2, 1, 8, 6), gaze)
-    assert model(image).logits.shape == (2, 2)
+def test_wrong_arguments_of_the_functional_loss_are_refused():
+    unchecked = inspect.unwrap(cam_gaze_loss)  # as outside the tests, without checks of shapes
+    with pytest.raises(ValueError, match=r"\(2, 8, 6\).*\(2, 4, 3\).*CAM's grid"):
+        unchecked(torch.zeros(2, 8, 6), torch.zeros(2, 4, 3))
+    with pytest.raises(ValueError, match="one of cc, mse, got 'kl'"):
+        unchecked(torch.zeros(2, 8, 6), torch.zeros(2, 8, 6), kind="kl")
 
 
 def test_an_unknown_guidance_lists_the_known_ones():
     with pytest.raises(ConfigError, match="none, ggcam, ggcam-cc"):
         create_guidance("gradcam")
+
+
+class ShapeOnly(Guidance):
+    """A guidance as a user would write it, in this test module."""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("guidance.test_guidance:FRAME", "not a guidance.*subclass of ggcam.Guidance.*(64, 48)"),
+        ("guidance.test_guidance:nn", "not a guidance"),
+        ("guidance.test_guidance:Missing", "has no Missing"),
+        ("no_such_module:Mine", "no module no_such_module"),
+    ],
+)
+def test_what_is_no_guidance_of_ones_own_is_refused(name, message):
+    with pytest.raises(ConfigError, match=f"(?s){message}"):
+        create_guidance(name)
+
+
+def test_a_guidance_of_ones_own_is_created_by_its_name():
+    found = create_guidance("guidance.test_guidance:ShapeOnly", weight=0.25)
+    assert type(found).__name__ == "ShapeOnly"
+    assert found.weight == 0.25

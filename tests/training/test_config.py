@@ -11,7 +11,7 @@ import pytest
 from ggcam.data.augment_config import AugmentConfig
 from ggcam.data.view_config import ViewConfig
 from ggcam.errors import ConfigError, MissingFileError
-from ggcam.training.config import TrainConfig, config_from_dict, read_train_config
+from ggcam.training.config import TrainConfig, check_user_named, config_from_dict, read_train_config
 from ggcam.utils import toml
 
 
@@ -50,33 +50,33 @@ def test_a_whole_number_will_do_for_a_float(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('epochs = "ten"', "epochs cannot be 'ten'.*expected: a whole number"),
-        ("epochs = 2.5", "epochs cannot be 2.5"),
-        ("epochs = true", "epochs cannot be True"),
-        ("epochs = 0", "epochs cannot be 0.*--epochs.*above 0"),
-        ("epochs = [1, 2]", r"epochs cannot be \[1, 2\]"),
-        ('lr = "fast"', "lr cannot be 'fast'.*expected: a number"),
-        ("lr = -1.0", "lr cannot be -1.0"),
-        ("lr = nan", "lr cannot be nan"),
-        ("lr = inf", "lr cannot be inf"),
-        ("seed = -1", "seed cannot be -1"),
-        ("seed = 99999999999999", "seed is too large"),
-        ("pretrained = 1", "pretrained cannot be 1.*true or false"),
-        ("precision = 32", "precision cannot be 32.*one of 'auto', 'bf16', '32'"),
-        ('optimizer = "sgd"', "optimizer cannot be 'sgd'.*'adamw', 'adam'"),
-        ("devices = 2", "devices cannot be 2.*text in quotes"),
-        ("weights = 5", "weights cannot be 5.*a path"),
-        ("epoch = 3", "unknown key epoch.*backbone.*epochs"),
-        ("augment = 3", "augment is a table"),
-        ("view = 3", r"view is a table.*\[train.view\]"),
+        ('epochs = "ten"', "invalid value for key epochs.*expected: an integer.*got: 'ten'"),
+        ("epochs = 2.5", "invalid value for key epochs.*got: 2.5"),
+        ("epochs = true", "invalid value for key epochs.*got: True"),
+        ("epochs = 0", "epochs is out of range.*--epochs.*above 0.*got: 0"),
+        ("epochs = [1, 2]", r"invalid value for key epochs.*got: \[1, 2\]"),
+        ('lr = "fast"', "invalid value for key lr.*expected: a number.*'fast'"),
+        ("lr = -1.0", "lr is out of range.*got: -1.0"),
+        ("lr = nan", "lr is out of range.*got: nan"),
+        ("lr = inf", "lr is out of range.*got: inf"),
+        ("seed = -1", "seed is out of range.*0 or more.*got: -1"),
+        ("seed = 99999999999999", "seed is out of range.*at most"),
+        ("pretrained = 1", "invalid value for key pretrained.*true or false.*got: 1"),
+        ("precision = 32", "invalid value for key precision.*one of 'auto', 'bf16', '32'.*got: 32"),
+        ('optimizer = "sgd"', "invalid value for key optimizer.*'adamw', 'adam'.*got: 'sgd'"),
+        ("devices = 2", "invalid value for key devices.*a string.*got: 2"),
+        ("weights = 5", "invalid value for key weights.*a path.*got: 5"),
+        ("epoch = 3", "unknown key epoch.*one of.*backbone.*epochs"),
+        ("augment = 3", r"invalid value for key augment.*a table \[train.augment\].*got: 3"),
+        ("view = 3", r"invalid value for key view.*\[train.view\]"),
         ("view.flods = 3", "unknown key view.flods.*folds"),
-        ("view.folds = 2.5", "view.folds cannot be 2.5"),
+        ("view.folds = 2.5", "invalid value for key view.folds.*an integer"),
         ("view.folds = 2", "too few folds"),
-        ('view.control = "center"', "view.control cannot be 'center'.*'shuffled-gaze'"),
+        ('view.control = "center"', "invalid value for key view.control.*'shuffled-gaze'.*got: 'center'"),
         ("augment.rotate = 3", "unknown key augment.rotate.*rotate_deg"),
-        ('augment.zoom = "x"', "augment.zoom cannot be 'x'"),
-        ("augment.zoom = -1", "zoom cannot be -1"),
-        ("augment.shift = 1.5", "shift cannot be 1.5.*0 to 1"),
+        ('augment.zoom = "x"', "invalid value for key augment.zoom.*a number"),
+        ("augment.zoom = -1", "zoom.*-1"),
+        ("augment.shift = 1.5", "shift.*0 to 1"),
     ],
 )
 def test_a_wrong_line_is_named_with_what_would_be_right(tmp_path, line, message):
@@ -91,7 +91,7 @@ def test_a_wrong_line_is_named_with_what_would_be_right(tmp_path, line, message)
         ("train = 3", "no table"),
         ("[trian]\nepochs = 3", "no table.*trian"),
         ("epochs = = 3", "cannot be read"),
-        ("data = 5\n[train]", "data is the path"),
+        ("data = 5\n[train]", "data must be the path"),
     ],
 )
 def test_a_file_that_is_no_training_config_is_refused(tmp_path, text, message):
@@ -105,7 +105,7 @@ def test_bytes_that_are_no_text_and_folders_and_nothing_are_refused(tmp_path):
         read_train_config(tmp_path / "bytes.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_train_config(tmp_path)
-    with pytest.raises(MissingFileError, match="not there"):
+    with pytest.raises(MissingFileError, match="does not exist"):
         read_train_config(tmp_path / "none.toml")
 
 
@@ -118,10 +118,10 @@ def test_the_message_says_which_file(tmp_path):
 @pytest.mark.parametrize("name", ["sigma_deg", "sigma_px", "batch_size", "patience", "early_stop_patience", "nodes"])
 @pytest.mark.parametrize("value", [0, -1, math.nan])
 def test_what_must_be_above_0_is(name, value):
-    # An int field holds no NaN; whether it would be let through is asked all the same.
+    # An integer field cannot hold NaN.
     if isinstance(value, float) and name not in ("sigma_deg", "sigma_px"):
-        pytest.skip("a whole number")
-    with pytest.raises(ConfigError, match=f"{name} cannot be"):
+        pytest.skip("an integer")
+    with pytest.raises(ConfigError, match=f"{name} is out of range"):
         TrainConfig(**{name: value})
 
 
@@ -133,3 +133,30 @@ def test_the_monitor_has_a_metric_and_a_direction():
     assert (TrainConfig().monitored, TrainConfig().monitor_mode) == ("valid/macro_auroc", "max")
     loss = TrainConfig(monitor="loss")
     assert (loss.monitored, loss.monitor_mode) == ("valid/classification", "min")
+
+
+def test_keys_of_earlier_versions_get_their_current_names():
+    former = {
+        "levels": 3,
+        "stop_after": 5,
+        "lowest_lr": 1e-6,
+        "guidance": "released",
+        "backbone": "released-resnet-50",
+        "arrange": {"control": "centre", "arrange_seed": 7},
+    }
+    assert config_from_dict(former) == TrainConfig(
+        guidance="original",
+        backbone="original-resnet-50",
+        num_stages=3,
+        early_stop_patience=5,
+        min_lr=1e-6,
+        view=ViewConfig("centre", view_seed=7),
+    )
+
+
+def test_a_guidance_of_ones_own_in_a_file_must_be_named_by_the_user():
+    check_user_named("ggcam-cc", None, "FILE")
+    check_user_named("my_module:Mine", "my_module:Mine", "FILE")
+    for named in (None, "ggcam-cc", "other:Mine"):
+        with pytest.raises(ConfigError, match=r"(?s)not imported because a file.*FILE.*--guidance my_module:Mine"):
+            check_user_named("my_module:Mine", named, "FILE")

@@ -68,11 +68,11 @@ def test_damaged_weights_are_refused(tmp_path, damage):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"type": "resnet9999"}, ConfigError, "knows no network"),
+        ({"type": "resnet9999"}, ConfigError, "no network 'resnet9999'"),
         ({"class_names": 3}, RunFolderError, "damaged"),
         ({"frame": {"height_px": 64}}, RunFolderError, "damaged"),
         ({"frame": {"height_px": "64", "width_px": 64}}, RunFolderError, "damaged"),
-        ({"frame": {"height_px": 65, "width_px": 64}}, ConfigError, "does not divide"),
+        ({"frame": {"height_px": 65, "width_px": 64}}, ConfigError, "not divisible by 32"),
         ({"type": None}, RunFolderError, "damaged"),
     ],
 )
@@ -90,14 +90,14 @@ def test_a_description_that_is_no_json_object_is_refused(tmp_path, content, mess
     run = run_of(tmp_path, DESCRIPTION)
     (run.root / "params_CAMClassifier_.txt").write_text(content)
     with pytest.raises(RunFolderError, match=message):
-        open_run(run.root).spec
+        open_run(run.root)
 
 
 def test_a_missing_description_is_named(tmp_path):
     run = run_of(tmp_path, DESCRIPTION)
     (run.root / "params_CAMClassifier_.txt").unlink()
     with pytest.raises((RunFolderError, MissingFileError), match="description of the network is missing"):
-        open_run(run.root).spec
+        open_run(run.root)
 
 
 def test_other_classes_or_another_frame_are_refused(trained, prepared):

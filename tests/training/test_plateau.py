@@ -5,18 +5,17 @@ from __future__ import annotations
 from unittest.mock import Mock
 
 import lightning
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ggcam.data.prepared import load_prepared
-from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
-from ggcam.training.train import resume, train
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.plateau import Plateau
+from ggcam.training.run import open_run
+from ggcam.training.train import resume, train
 
 SCHEDULE = {"schedule": "plateau", "patience": 1, "optimizer": "adam", "lr": 1e-2}
 
@@ -76,7 +75,7 @@ def test_a_drop_brings_back_the_best_epochs_weights_and_optimizer(prepared, tmp_
     monkeypatch.setattr("ggcam.training.losses.macro_auroc", lambda *_: next(worse))
     run = train(load_prepared(prepared), config, tmp_path, "run")
     assert seen == pytest.approx([1e-3, 1e-4])
-    assert pd.read_csv(run.folder.history)["learning_rate"].tolist() == pytest.approx([1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-4])
+    assert run.history["learning_rate"].tolist() == pytest.approx([1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-4])
 
 
 class Interrupted(Exception):
@@ -102,10 +101,10 @@ def test_a_run_interrupted_around_a_drop_goes_on_to_the_very_state(prepared, tmp
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        train(data, config, tmp_path, "cut", interrupt)
-    assert final_state(open_run_folder(tmp_path / "cut"))["epoch"] == stop - 1
+        train(data, config, tmp_path, "cut", on_epoch=interrupt)
+    assert final_state(open_run(tmp_path / "cut"))["epoch"] == stop - 1
     cut, whole = resume(tmp_path / "cut"), train(data, config, tmp_path, "whole")
     for part in ("state_dict", "optimizer_states"):
         torch.testing.assert_close(final_state(cut)[part], final_state(whole)[part], rtol=0, atol=0)
-    rates = [pd.read_csv(run.folder.history)["learning_rate"].tolist() for run in (cut, whole)]
+    rates = [run.history["learning_rate"].tolist() for run in (cut, whole)]
     assert rates[0] == rates[1] == pytest.approx([1e-2, 1e-2, 1e-2, 1e-3, 1e-3])

@@ -6,7 +6,6 @@ import json
 import math
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 import torch
 
@@ -15,11 +14,11 @@ from ggcam.data.prepared import load_prepared
 from ggcam.errors import ConfigError, WeightsError
 from ggcam.guidance import create_guidance
 from ggcam.models import original
-from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
-from ggcam.training.train import start_guidance, train
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.presets import PRESETS, preset_in
+from ggcam.training.run import open_run
+from ggcam.training.train import start_guidance, train
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
@@ -63,8 +62,7 @@ def test_a_preset_is_found_wherever_it_stands_and_no_other_word_is_taken_for_one
 
 def test_other_flags_override_a_preset_even_with_a_value_that_is_the_default(prepared, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("ggcam.training.train.fit", lambda data, config, *_: asked.append(config))
-    monkeypatch.setattr("ggcam.commands.train._evaluate", lambda *_: None)
+    monkeypatch.setattr("ggcam.training.train.train", lambda data, config, *_, **__: asked.append(config))
     monkeypatch.setattr("ggcam.training.train.is_first_process", lambda: False)
     default = TrainConfig()
     main(
@@ -119,7 +117,7 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
             "a",
         ]
     )
-    run = open_run_folder(tmp_path / "a")
+    run = open_run(tmp_path / "a")
     params, results = {"effnet-ggcam": ("EffCAMNet", "ENetCAM_S"), "resnet-original": ("ResCAMNet", "RNetCAM_50")}[name]
     assert run.folder.results.name.rsplit("_", 1)[0] == results
     assert len(run.folder.results.name.rsplit("_", 1)[1]) == 5
@@ -129,7 +127,7 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
         *("classification_report.json", "classification_results.csv", "NET.pt", "training_process.png"),
     }
     assert json.loads((run.folder.root / f"params_{params}_.txt").read_text())["reduction"] == "mean"
-    assert sum("for comparison with old results" in record.message for record in caplog.records) == (
+    assert sum("Use it only to compare with old" in record.message for record in caplog.records) == (
         name == "resnet-original"
     )
     # The file is the original's, and it is the network that was evaluated.
@@ -140,7 +138,7 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
     best = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=False)["state_dict"]
     scalars = original.scalars_in_state(torch.load(run.folder.weights))
     assert scalars["lg_sigma_dissimilarity"] == best["guidance.log_sigma_guidance"]
-    assert "valid_total" in pd.read_csv(run.folder.history)
+    assert "valid_total" in run.history
 
 
 @pytest.mark.parametrize("name", ["effnet-original", "resnet-ggcam", "effnet-baseline", "resnet-baseline"])
@@ -171,7 +169,9 @@ def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared,
 
 def test_no_other_loss_starts_from_the_scalars_of_one_that_drowns_the_classification(tmp_path):
     model = original.create_classifier(original.NETWORKS["original-resnet-18"])
-    torch.save(original.original_state_dict(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt")
+    torch.save(
+        original.original_state_dict(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt"
+    )
     for guidance, start in (("ggcam", math.log(0.1)), ("original", -23.0)):
         module = GuidedTraining(model, create_guidance(guidance), TrainConfig(), (64, 64))
         start_guidance(module, tmp_path / "old.pt")
@@ -195,8 +195,8 @@ def test_weights_of_another_type_or_class_count_are_refused_before_anything_is_w
     ("options", "message"),
     [
         ({"backbone": "original-resnet-51"}, "no original network"),
-        ({"reduction": "sum"}, "mean of channels"),
-        ({"output_stride": 8}, "one stride"),
+        ({"reduction": "sum"}, "average over channels"),
+        ({"output_stride": 8}, "(?i)stride"),
         ({"pretrained": True}, "no pretrained weights"),
     ],
 )
@@ -209,7 +209,7 @@ def test_what_the_originals_networks_cannot_do_is_said(prepared, tmp_path, optio
 
 def test_a_run_may_be_limited_in_time(prepared, tmp_path):
     config = TrainConfig(backbone="test_resnet", batch_size=8, epochs=50, max_hours=1e-9)
-    assert len(pd.read_csv(train(load_prepared(prepared), config, tmp_path).history)) == 1
+    assert len(train(load_prepared(prepared), config, tmp_path).history) == 1
 
 
 def test_the_cam_of_any_network_may_take_the_mean(prepared, tmp_path):

@@ -19,10 +19,11 @@ from ggcam.data.prepared import load_prepared
 from ggcam.data.view_config import ViewConfig
 from ggcam.data.views import with_train_cases
 from ggcam.errors import ConfigError, PreparedFolderError, RunFolderError
-from ggcam.guidance import GUIDANCES, Guidance
-from ggcam.models.cam import CAMClassifier, CAMHead
+from ggcam.evaluation.evaluate import evaluate
+from ggcam.models.cam import CAMClassifier
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
+from ggcam.training.run import open_run
 from ggcam.training.train import resume, train
 
 TINY = {"backbone": "test_resnet", "batch_size": 8}
@@ -188,7 +189,7 @@ def test_a_finished_run_is_left_as_it_is(trained):
     ("options", "message"),
     [
         ({"guidance": "gradcam"}, "there is no guidance"),
-        ({"backbone": "resnet_10"}, "timm knows no network"),
+        ({"backbone": "resnet_10"}, "no network 'resnet_10' in timm"),
         ({"output_stride": 7}, "cannot be built"),
         ({"accelerator": "gpu", "devices": "9"}, "not supported on this machine"),
         ({"strategy": "quantum"}, "not supported on this machine"),
@@ -205,19 +206,59 @@ def test_a_training_that_diverges_says_so(prepared, tmp_path):
         train(load_prepared(prepared), TrainConfig(**TINY, lr=1e30, clip_norm=0.0, schedule="constant"), tmp_path)
 
 
-def test_a_head_that_a_guidance_brings_is_there_again_for_prediction(prepared, tmp_path, monkeypatch):
-    class Wider(CAMHead):
-        def __init__(self, features: int, classes: int):
-            super().__init__(features, classes)
-            self.extra = torch.nn.Parameter(torch.zeros(1))
+OWN_GUIDANCE = """
+import torch
+from ggcam import Guidance, cam_gaze_loss
 
-    class BringsAHead(Guidance):
-        def attach(self, model):
-            model.head = Wider(model.backbone.num_features, 3)
+class Shifted(Guidance):
+    def __init__(self, weight=1.0):
+        super().__init__(weight)
+        self.shift = torch.nn.Parameter(torch.tensor(0.5))
 
-    monkeypatch.setitem(GUIDANCES, "own", BringsAHead)
-    run = train(load_prepared(prepared), TrainConfig(**TINY, epochs=1, guidance="own"), tmp_path)
-    assert isinstance(run.load_model().head, Wider)
+    def dissimilarity(self, output, labels, density):
+        error = cam_gaze_loss(output.cam_for_labels(labels) + self.shift, density, "mse", reduction="none")
+        return error + cam_gaze_loss(output.cam_for_labels(labels), density, reduction="none")
+"""
+
+
+def test_a_guidance_of_ones_own_trains_by_its_name_alone(prepared, tmp_path):
+    """From the command line, in a folder of its own; what is trained is predicted and evaluated without it."""
+    (tmp_path / "own_guidance.py").write_text(OWN_GUIDANCE)
+    flags = [*TINY_FLAGS, "--epochs", "2", "--guidance", "own_guidance:Shifted", "--out", "runs"]
+    for name in ("whole", "cut"):
+        process = ggcam("train", prepared, *flags, "--name", name, cwd=tmp_path)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors.decode()
+    run = open_run(tmp_path / "runs" / "whole")
+    assert run.config.guidance == "own_guidance:Shifted"
+    shift = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=False)["state_dict"]["guidance.shift"]
+    assert shift != 0.5  # it is trained with the network
+    assert run.history["train_guidance"].min() > 0
+
+    cut = tmp_path / "runs" / "cut"
+    open_run(cut).folder.weights.unlink()
+    (tmp_path / "own_guidance.py").rename(tmp_path / "elsewhere.py")
+    process = ggcam("evaluate", run.folder.root, cwd=tmp_path)  # without the module
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+    for arguments in (("--resume", cut), (prepared, "--config", cut / "config.toml")):
+        process = ggcam("train", *arguments, cwd=tmp_path)
+        _, errors = process.communicate()
+        assert process.returncode == 2
+        assert "pass --guidance own_guidance:Shifted" in errors.decode()
+    (tmp_path / "elsewhere.py").rename(tmp_path / "own_guidance.py")
+    process = ggcam("train", "--resume", cut, "--guidance", "own_guidance:Shifted", cwd=tmp_path)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert same(weights(cut), weights(run.folder.root))
+    again = torch.load(cut / "checkpoints" / "best.ckpt", weights_only=False)["state_dict"]["guidance.shift"]
+    assert again == shift
+
+
+def test_nothing_is_printed(prepared, tmp_path, capfd):
+    evaluate(train(load_prepared(prepared), TrainConfig(**TINY, epochs=1), tmp_path))
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
 
 
 def test_a_taken_name_is_refused_and_what_is_there_stays(prepared, tmp_path):
