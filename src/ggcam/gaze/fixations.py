@@ -72,7 +72,9 @@ class Fixations:
         x = np.atleast_1d(np.asarray(x_px, dtype=np.float64))
         pair = px_per_degree if isinstance(px_per_degree, tuple) else (px_per_degree, px_per_degree)
 
-        def column(name: str, value: ArrayLike | Sequence[float] | Sequence[str], dtype: DTypeLike = np.float64) -> np.ndarray:
+        def column(
+            name: str, value: ArrayLike | Sequence[float] | Sequence[str], dtype: DTypeLike = np.float64
+        ) -> np.ndarray:
             array = np.asarray(value, dtype=dtype)
             if array.ndim and array.shape != x.shape:
                 raise ValueError(f"{name} has shape {array.shape}, x_px has {x.shape}")
