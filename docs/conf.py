@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -56,9 +57,25 @@ class NotebookParser(MystParser):
         super().parse("\n\n".join(parts), document)
 
 
+def shorten_signature(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, result: str | None
+) -> tuple[str | None, str | None]:
+    """Write a dataclass's `<factory>` as a default that Sphinx can parse, and class names without their modules."""
+    if signature:
+        signature = re.sub(r"~[\w.]+\.", "", signature.replace("<factory>", "..."))
+    return signature, result
+
+
+def skip_field_alias(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
+    """Leave out the fields of named tuples: the section Attributes describes them."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the notebooks, and generate the reference of the commands from the program."""
     app.add_source_suffix(".ipynb", "ipynb")
     app.add_source_parser(NotebookParser)
+    app.connect("autodoc-process-signature", shorten_signature)
+    app.connect("autodoc-skip-member", skip_field_alias)
     app.connect("builder-inited", lambda app: write_command_reference(Path(app.srcdir) / "reference" / "commands.md"))
     return {"parallel_read_safe": True}
