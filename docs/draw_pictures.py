@@ -21,7 +21,7 @@ def draw_gaze(demo: Path, out_png: Path) -> None:
     data = ggcam.load_prepared(demo / "data")
     figure, axes = pyplot.subplots(2, len(data.class_names), figsize=(9, 8), layout="constrained")
     for label, (name, column) in enumerate(zip(data.class_names, axes.T, strict=True)):
-        chosen = data.cases[(data.cases["label"] == label) & data.cases["has_gaze"] & (data.cases["split"] == "test")]
+        chosen = data.cases.query(f"label == {label} and has_gaze and split == 'test'")
         case_id = chosen["case_id"].iloc[0]
         image, fixations = data.read_image(case_id), data.gaze[case_id]
         findings = [region for region in data.boxes.get(case_id, ()) if region.is_finding]
