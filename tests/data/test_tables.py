@@ -1,4 +1,6 @@
+import bz2
 import gzip
+import lzma
 import math
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ggcam.data.tables import column_names, read_chunks, read_table
+from ggcam.data.table_files import text_encoding
+from ggcam.data.tables import column_names, read_blocks, read_chunks, read_table
 from ggcam.errors import MissingFileError, TableError
 
 
@@ -89,8 +92,8 @@ BROKEN = {
     "another column": (b"a,c\n1,2\n", "no column b(.|\n)*a, b(.|\n)*a, c"),
     "a column twice": (b"a,b,a\n1,2,3\n", "more than one column a"),
     "a short row": (b"a,b\n1,2\n3\n", "cannot be read(.|\n)*Row #3"),
-    "other text encoding": ("a,b\n1,ü\n".encode("latin-1"), "cannot be read"),
-    "utf-16": ("a,b\n1,2\n".encode("utf-16"), "text in UTF-16"),
+    "bytes that are no text": (b"a,b\n" + b"PK\x03\x04" * 3, "cannot be read"),
+    "a spreadsheet": (b"PK\x03\x04" + bytes(30), "ZIP archive or a spreadsheet"),
 }
 
 
@@ -101,13 +104,92 @@ def test_an_invalid_table_is_refused(tmp_path, data, message):
     assert "t.csv" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["t.csv.gz", "t.parquet"])
-def test_content_that_does_not_match_the_suffix_is_refused(tmp_path, name):
-    with pytest.raises(TableError, match="cannot be read"):
-        read_table(write(tmp_path, b"a\n1\n", name), ["a"])
-    whole = gzip.compress(b"a\n" + b"1\n" * 1000)
-    with pytest.raises(TableError, match=r"cannot be read|a gzip archive"):
-        read_table(write(tmp_path, whole[:-12], name), ["a"])
+COMPRESS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("compress", COMPRESS.values(), ids=COMPRESS)
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "T.TSV", "t"])
+def test_compression_is_recognised_from_the_content(tmp_path, compress, name):
+    path = write(tmp_path, compress(b"a\tb\n1\tx, y\n"), name)
+    for table in (read_table(path, ["a", "b"]), *read_blocks(path, ["a", "b"])):
+        assert (table["a"].tolist(), table["b"].tolist()) == (["1"], ["x, y"])
+    assert read_table(write(tmp_path, b"a\n1\n", "plain.csv.gz"), ["a"])["a"].tolist() == ["1"]
+
+
+@pytest.mark.parametrize("compress", COMPRESS.values(), ids=COMPRESS)
+@pytest.mark.parametrize("damage", ["cut off", "a flipped byte"])
+def test_damaged_compressed_content_is_refused(tmp_path, compress, damage):
+    whole = bytearray(compress(b"a\n" + b"".join(b"%d\n" % (n * n) for n in range(3000))))
+    if damage == "cut off":
+        del whole[-40:]
+    else:
+        whole[len(whole) // 2] ^= 0xFF
+    path = write(tmp_path, bytes(whole), "t.csv.gz")
+    for read in (read_table, lambda *arguments: list(read_blocks(*arguments))):
+        with pytest.raises(TableError, match=r"cannot be read(.|\n)*t\.csv\.gz"):
+            read(path, ["a"])
+
+
+def test_a_parquet_file_with_other_content_is_refused(tmp_path):
+    for data in (b"a\n1\n", gzip.compress(b"a\n1\n")):
+        with pytest.raises(TableError, match="cannot be read"):
+            read_table(write(tmp_path, data, "t.parquet"), ["a"])
+
+
+@pytest.mark.parametrize("content", [bytes(2**22), b"a,b\n" + b"1,2\n" * 2**20], ids=["zeros", "rows"])
+def test_a_compressed_table_is_not_unpacked_beyond_the_limit(tmp_path, content):
+    path = write(tmp_path, gzip.compress(content), "t.csv.gz")
+    for read in (read_table, lambda *arguments: list(read_blocks(*arguments))):
+        with pytest.raises(TableError, match=r"no column a|too large(.|\n)*at most 0.000976562 GiB|cannot be read"):
+            read(path, ["a"], [], 2**20)
+
+
+TEXTS = {
+    "utf-16": "utf-16",
+    "utf-16-le": "utf-16-le",
+    "utf-8-sig": "utf-8",
+    "cp1252": "cp1252",
+    "latin-1": "cp1252",
+    "cp932": "cp932",
+}
+
+
+@pytest.mark.parametrize(("written", "found"), TEXTS.items())
+def test_the_text_encoding_is_recognised_and_logged(tmp_path, caplog, written, found):
+    word = "肺炎の疑い" if written == "cp932" else "née Ödem"
+    path = write(tmp_path, ("a,b\n" + "1,plain\n" * 2000 + f"2,{word}\n").encode(written), f"{written}.csv")
+    assert text_encoding(path) == found
+    for table in (read_table(path, ["b"]), *read_blocks(path, ["b"])):
+        assert table["b"].tolist() == ["plain"] * 2000 + [word]
+    logged = [record.getMessage() for record in caplog.records]
+    if found in ("cp1252", "cp932"):
+        assert len(logged) == 1
+        assert found in logged[0]
+        assert str(path) in logged[0]
+    else:
+        assert not logged
+
+
+@pytest.mark.parametrize("word", ["µs", "it’s", "née", "Größe", "“a”", "100 €", "naïve café"])
+def test_western_words_are_not_taken_for_japanese(tmp_path, word):
+    path = write(tmp_path, f"a\n{word}\n".encode("cp1252"))
+    assert read_table(path, ["a"])["a"].tolist() == [word]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=60), st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_valid_utf_8_is_taken_as_such_wherever_its_blocks_end(tmp_path_factory, text, shift):
+    path = tmp_path_factory.mktemp("text") / "t.csv"
+    path.write_text("a\n" + "x" * (2**20 - 20 + shift) + "ü€𝄞" * 9 + text, encoding="utf-8")
+    assert text_encoding(path) == "utf-8"
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_the_separator_is_recognised_from_the_header(tmp_path, separator):
+    rows = [["a", '"b, or; more"', "c"], ["1", '"x;y,z"', "2"]]
+    path = write(tmp_path, "\n".join(separator.join(row) for row in rows).encode(), "t.txt")
+    table = read_table(path, ["a", "b, or; more", "c"])
+    assert [column.tolist() for column in table.columns.values()] == [["1"], ["x;y,z"], ["2"]]
 
 
 def test_a_missing_table_is_reported(tmp_path):

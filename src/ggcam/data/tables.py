@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +13,21 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int, Shaped
 
-from ggcam.errors import MissingFileError, TableError
-from ggcam.utils.sniff import sniff_wrong_content
+from ggcam.data.table_files import (
+    COMPRESSED,
+    MAX_UNPACKED_BYTES,
+    open_unpacked,
+    raise_unreadable,
+    read_header,
+    text_encoding,
+)
+from ggcam.errors import TableError, join_limited
 
-_GZIP = b"\x1f\x8b"
+MISSING = ("", "nan", "NaN", "NAN", "None", "NA", "N/A", "n/a", "<NA>", "NaT", "null", "NULL")
+"""Texts that stand for a missing value, as pandas, R and SQL write it."""
+
+_SMALL_BYTES = 2**23
+"""Tables below this size are read at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +75,7 @@ class Table:
 
         Args:
             column: name of the column.
-            allow_blank: whether missing values (or "nan") are allowed; they become NaN.
+            allow_blank: whether missing values (see `MISSING`) are allowed; they become NaN.
 
         Returns:
             Shape (n,), float64.
@@ -76,7 +85,7 @@ class Table:
         """
         text = self.columns[column]
         found = np.asarray(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
-        empty = np.isin(text, ("", "nan", "NaN"))
+        empty = np.isin(text, MISSING)
         invalid = ~np.isfinite(found)
         comma = "a decimal point, not a comma" if (np.char.find(text[invalid], ",") >= 0).any() else None
         self.refuse(invalid & ~empty, f"{column} is not a finite number", column, comma)
@@ -118,15 +127,19 @@ class Table:
         return pd.DataFrame(chosen).duplicated().to_numpy(dtype=bool)
 
 
-def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Table:
-    """Read columns of a CSV (`.csv`, `.csv.gz`), TSV (`.tsv`) or Parquet (`.parquet`) file.
+def read_table(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), max_bytes: int = MAX_UNPACKED_BYTES
+) -> Table:
+    """Read columns of a table of text, plain or compressed (gzip, bzip2, xz), or of a Parquet file.
 
-    Quoted line breaks, a byte-order mark, CRLF and whitespace around column names are allowed.
+    The separator (comma, tab, semicolon) and the text encoding are recognised from the content. Quoted line breaks, a
+    byte-order mark, CRLF and whitespace around column names are allowed.
 
     Args:
         path: table file.
         required: columns that must exist.
         optional: columns that are read if they exist.
+        max_bytes: maximum size of a compressed file after decompression.
 
     Returns:
         The columns as text.
@@ -135,24 +148,72 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
         MissingFileError: the file does not exist.
         TableError: a required column is missing, a column exists twice, or the file is not a table.
     """
-    header = _header(path)
-    names = _names(path, header, required, optional)
+    names, separator = _requested_names(path, required, optional)
+    if is_parquet(path):
+        columns, n_rows = _read_parquet(path, names)
+        return Table(path, columns, np.arange(n_rows) + 2)
+    encoding = text_encoding(path)
+    # A single thread counts the rows, so that an error names the row.
+    read = pacsv.ReadOptions(use_threads=False, encoding=encoding)
     try:
-        parquet = path.suffix == ".parquet"
-        raw = pq.read_table(path, columns=list(names)) if parquet else _read_csv(path, list(names))
-        columns = {name: _text(raw[column]) for column, name in names.items()}
-    except (pa.ArrowException, csv.Error, OSError, EOFError) as error:
-        raise TableError("the table cannot be read", where=path, got=error) from error
+        with open_unpacked(path, max_bytes) as file:
+            raw = pacsv.read_csv(file, read, _parse_options(separator), _as_text(names))
+    except (pa.ArrowException, UnicodeError) as error:
+        if "Empty CSV file" not in str(error):
+            raise_unreadable(path, error)
+        # A header without a final newline and without records; with a newline it is not an error.
+        raw = pa.table({column: pa.array([], pa.string()) for column in names})
+    columns = {name: _text(raw[column]) for column, name in names.items()}
     return Table(path, columns, np.arange(raw.num_rows) + 2)
+
+
+def read_blocks(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), max_bytes: int = MAX_UNPACKED_BYTES
+) -> Iterator[Table]:
+    """Read a large table in blocks of several megabytes; see :func:`read_table`.
+
+    Args:
+        path: table file.
+        required: columns that must exist.
+        optional: columns that are read if they exist.
+        max_bytes: maximum size of a compressed file after decompression.
+
+    Yields:
+        Consecutive rows; one table without rows for a table without records.
+
+    Raises:
+        MissingFileError: the file does not exist.
+        TableError: a required column is missing, a column exists twice, or the file is not a table.
+    """
+    names, separator = _requested_names(path, required, optional)
+    if is_parquet(path) or (path.stat().st_size < _SMALL_BYTES and not _is_compressed(path)):
+        yield read_table(path, required, optional, max_bytes)
+        return
+    options = pacsv.ReadOptions(use_threads=False, block_size=2**23, encoding=text_encoding(path))
+    row = 2
+    try:
+        with (
+            open_unpacked(path, max_bytes) as file,
+            pacsv.open_csv(file, options, _parse_options(separator), _as_text(names)) as reader,
+        ):
+            for batch in reader:
+                columns = {name: _text(pa.chunked_array([batch.column(raw)])) for raw, name in names.items()}
+                yield Table(path, columns, np.arange(row, row + batch.num_rows))
+                row += batch.num_rows
+    except (pa.ArrowException, UnicodeError) as error:
+        if "Empty CSV file" not in str(error):
+            raise_unreadable(path, error)
+    if row == 2:
+        yield Table(path, {name: np.empty(0, dtype=np.str_) for name in names.values()}, np.empty(0, dtype=np.int64))
 
 
 def read_chunks(
     path: Path, category: str, numbers: Sequence[str]
 ) -> Iterator[tuple[list[str], Int[np.ndarray, " n"], dict[str, Float[np.ndarray, " n"]]]]:
-    """Read a column of categories and columns of numbers of a large CSV file in chunks of several megabytes.
+    """Read a column of categories and columns of numbers of a large text table in chunks of several megabytes.
 
     Args:
-        path: `.csv` or `.csv.gz` file.
+        path: table of text, plain or compressed.
         category: column with few distinct texts.
         numbers: columns of numbers; missing values become NaN.
 
@@ -163,20 +224,23 @@ def read_chunks(
         MissingFileError: the file does not exist.
         TableError: a column is missing or exists twice, the file is not a table, or a value is not a number.
     """
-    names = _names(path, _header(path), [category, *numbers], [])
+    names, separator = _requested_names(path, [category, *numbers], [])
     types = {raw: pa.string() if name == category else pa.float64() for raw, name in names.items()}
     convert = pacsv.ConvertOptions(include_columns=list(names), column_types=types, null_values=["", "nan", "NaN"])
-    options = pacsv.ReadOptions(use_threads=False, block_size=2**23)
+    options = pacsv.ReadOptions(use_threads=False, block_size=2**23, encoding=text_encoding(path))
     try:
-        with pacsv.open_csv(path, options, pacsv.ParseOptions(delimiter=_delimiter(path)), convert) as reader:
+        with (
+            open_unpacked(path) as file,
+            pacsv.open_csv(file, options, pacsv.ParseOptions(delimiter=separator), convert) as reader,
+        ):
             for batch in reader:
                 columns = {name: batch.column(raw) for raw, name in names.items()}
                 encoded = columns[category].fill_null("").dictionary_encode()
                 categories = [text.strip() for text in encoded.dictionary.to_pylist()]
                 found = {name: columns[name].to_numpy(zero_copy_only=False) for name in numbers}
                 yield categories, encoded.indices.to_numpy().astype(np.int64), found
-    except (pa.ArrowException, OSError, EOFError) as error:
-        raise TableError("the table cannot be read", where=path, got=error) from error
+    except (pa.ArrowException, UnicodeError) as error:
+        raise_unreadable(path, error)
 
 
 def column_names(path: Path) -> list[str]:
@@ -192,33 +256,37 @@ def column_names(path: Path) -> list[str]:
         MissingFileError: the file does not exist.
         TableError: the file is not a table.
     """
-    return [name.strip() for name in _header(path)] or [""]
+    header, _ = _header(path)
+    return [name.strip() for name in header] or [""]
 
 
-def _header(path: Path) -> list[str]:
-    if not path.is_file():
-        raise MissingFileError("the table does not exist", where=path)
-    if instead := sniff_wrong_content(path, allowed=_GZIP if path.suffix == ".gz" else b""):
-        raise TableError("not a table", where=path, got=instead.what, hint=instead.hint)
-    opened = gzip.open if path.suffix == ".gz" else open
+def is_parquet(path: Path) -> bool:
+    """Return whether a file is in the Parquet format, by its name.
+
+    Args:
+        path: the file.
+
+    Returns:
+        True for the suffix `.parquet`, in any case.
+    """
+    return path.suffix.lower() == ".parquet"
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    """Names of the columns, and the separator; a Parquet file has none."""
+    if not is_parquet(path):
+        return read_header(path)
+    with open_unpacked(path):  # refuses a missing file and what is no table
+        pass
     try:
-        if path.suffix == ".parquet":
-            return pq.read_schema(path).names
-        with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-            return next(csv.reader(file, delimiter=_delimiter(path)), [])
-    except gzip.BadGzipFile as error:
-        hint = "rename it to end in .csv if it is already unpacked; or download it again"
-        raise TableError("the table cannot be read", where=path, got=error, hint=hint) from error
-    except (pa.ArrowException, csv.Error, OSError, EOFError) as error:
-        raise TableError("the table cannot be read", where=path, got=error) from error
+        return pq.read_schema(path).names, ","
+    except (pa.ArrowException, OSError) as error:
+        raise_unreadable(path, error)
 
 
-def _delimiter(path: Path) -> str:
-    return "\t" if path.suffix == ".tsv" else ","
-
-
-def _names(path: Path, header: list[str], required: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
-    """Map names in the file to the requested names, in the order of the request."""
+def _requested_names(path: Path, required: Sequence[str], optional: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Map names in the file to the requested names, in the order of the request; and the separator."""
+    header, separator = _header(path)
     stripped = [name.strip() for name in header]
     missing = [name for name in required if name not in stripped]
     if missing:
@@ -226,41 +294,34 @@ def _names(path: Path, header: list[str], required: Sequence[str], optional: Seq
             f"the table has no column {', '.join(missing)}",
             where=path,
             expected=", ".join(required),
-            got=", ".join(stripped) or "an empty file",
-            hint=_separator_hint(stripped, required),
+            got=join_limited(stripped, 60)[:2000] or "an empty file",
         )
     names = [name for name in (*required, *optional) if name in stripped]
     repeated = [name for name in names if stripped.count(name) > 1]
     if repeated:
         raise TableError(f"the table has more than one column {', '.join(repeated)}", where=path)
-    return {header[stripped.index(name)]: name for name in names}
+    return {header[stripped.index(name)]: name for name in names}, separator
 
 
-def _separator_hint(header: Sequence[str], required: Sequence[str]) -> str | None:
-    """Return a hint if the header would have the columns with another separator."""
-    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
-        if any(part.strip(' "') in required for each in header if mark in each for part in each.split(mark)):
-            return f"the columns are separated by {name}; save the table with commas"
-    return None
-
-
-def _read_csv(path: Path, columns: list[str]) -> pa.Table:
+def _read_parquet(path: Path, names: Mapping[str, str]) -> tuple[dict[str, Shaped[np.ndarray, " n"]], int]:
     try:
-        table = pacsv.read_csv(
-            path,
-            # A single thread counts the rows, so that an error names the row.
-            read_options=pacsv.ReadOptions(use_threads=False),
-            parse_options=pacsv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        if "Empty CSV file" not in str(error):
-            raise
-        # A header without a final newline and without records; with a newline it is not an error.
-        table = pa.table({column: pa.array([], pa.string()) for column in columns})
-    return table
+        raw = pq.read_table(path, columns=list(names))
+        return {name: _text(raw[column]) for column, name in names.items()}, raw.num_rows
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise_unreadable(path, error)
+
+
+def _parse_options(separator: str) -> pacsv.ParseOptions:
+    return pacsv.ParseOptions(delimiter=separator, newlines_in_values=True)
+
+
+def _as_text(names: Mapping[str, str]) -> pacsv.ConvertOptions:
+    return pacsv.ConvertOptions(include_columns=list(names), column_types=dict.fromkeys(names, pa.string()))
+
+
+def _is_compressed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8).startswith(tuple(COMPRESSED))
 
 
 def _text(column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:

@@ -37,19 +37,19 @@ _SIGNATURES: tuple[tuple[bytes, WrongContent], ...] = (
 )
 
 
-def sniff_wrong_content(path: Path, allowed: bytes = b"") -> WrongContent | None:
+def sniff_wrong_content(path: Path, allowed: tuple[bytes, ...] = ()) -> WrongContent | None:
     """Check the first bytes of a file for content that is often mistaken for data.
 
     Args:
         path: an existing file.
-        allowed: first bytes that are correct for this file, such as those of gzip for a `.csv.gz`.
+        allowed: first bytes that are correct for this file, such as those of gzip for a table.
 
     Returns:
         The real content, or None if it is not one of the known mistakes.
     """
     with path.open("rb") as file:
         head = file.read(512)
-    if allowed and head.startswith(allowed):
+    if head.startswith(allowed):
         return None
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)

@@ -63,10 +63,6 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "not fetched by Git LFS": (lambda content: POINTER, r"Git LFS pointer(.|\n)*git lfs pull"),
     "the page of a log-in": (lambda content: PAGE, r"a web page(.|\n)*sign in"),
     "a spreadsheet": (lambda content: b"PK\x03\x04" + bytes(40), r"ZIP archive or a spreadsheet(.|\n)*export"),
-    "UTF-16": (lambda content: content.decode().encode("utf-16"), r"UTF-16(.|\n)*in UTF-8"),
-    "still packed": (gzip.compress, r"gzip(.|\n)*\.gz"),
-    "semicolons": (lambda content: content.replace(b",", b";"), r"no column(.|\n)*separated by semicolons"),
-    "tabs": (lambda content: content.replace(b",", b"\t"), r"no column(.|\n)*separated by tabs"),
     "no header": (lambda content: content.split(b"\n", 1)[1], "no column"),
     "nothing": (lambda content: b"", r"no column(.|\n)*an empty file"),
     "noise": (lambda content: bytes(range(128, 256)) * 9, "no column|cannot be read"),
@@ -89,6 +85,10 @@ HARMLESS: dict[str, Callable[[bytes], bytes]] = {
     "a byte-order mark": lambda content: b"\xef\xbb\xbf" + content,
     "line ends of Windows": lambda content: content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
     "no end of the last line": lambda content: content.rstrip(b"\r\n"),
+    "UTF-16": lambda content: content.decode().encode("utf-16"),
+    "still compressed": gzip.compress,
+    "semicolons": lambda content: content.replace(b",", b";"),
+    "tabs": lambda content: content.replace(b",", b"\t"),
 }
 
 

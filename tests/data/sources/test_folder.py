@@ -241,7 +241,7 @@ BROKEN = {
     "one id for two": (lambda root: add_image(root, "sick/a.jpg"), DataError, r"sick/a\.jpg, sick/a\.png"),
     "no label column": (labels("image,class", "sick/a.png,1"), TableError, "no column label"),
     "empty table": (labels("image,label"), DataError, "at least two classes"),
-    "semicolons": (labels("image;label", "sick/a.png;1"), TableError, "image;label"),
+    "another separator": (labels("image|label", "sick/a.png|1"), TableError, r"image\|label"),
     "no image": (labels("image,label", "sick/a.png,1", ",2"), TableError, r"no image(.|\n)*labels\.csv:3"),
     "no label": (labels("image,label", "sick/a.png,"), TableError, r"no label(.|\n)*labels\.csv:2"),
     "contradiction": (labels("image,label", "sick/a.png,1", "sick/a.png,2"), TableError, r"twice(.|\n)*labels\.csv:3"),
