@@ -9,8 +9,8 @@ from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.side_by_side import Result, race, threads
-from ggcam.metrics.bootstrap_statistics import weighted_macro_auroc
 from ggcam.metrics.intervals import bootstrap_interval
+from ggcam.metrics.threshold_statistics import weighted_macro_auroc
 
 CASES, RESAMPLES, LOOPED = 999, 10_000, 20
 

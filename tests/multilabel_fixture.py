@@ -1,4 +1,4 @@
-"""A folder of invented images with several labels each, some unknown, and gaze of which some names a label."""
+"""A folder of synthetic images with several labels each, some unknown, and fixations that partly name a label."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from ggcam.data.sources import folder
 
 CLASSES = ("left", "right", "low")
 SPOTS = {"left": (30, 15), "right": (30, 45), "low": (62, 30)}
-"""Class -> row and column at which its bright blob lies."""
+"""Class -> row and column of its bright blob."""
 
 
 def prepare_multilabel(raw: Path) -> PreparedData:
-    """What `write_multilabel` wrote, prepared beside it."""
-    return prepare_source(folder.read(raw), raw.with_name("data"), PrepareConfig(size="64x64", split="source", workers=1))
+    """Prepare the output of `write_multilabel`, in a folder beside it."""
+    return prepare_source(
+        folder.read(raw), raw.with_name("data"), PrepareConfig(size="64x64", split="source", workers=1)
+    )
 
 
 def write_multilabel(root: Path, cases: int = 50, seed: int = 0) -> Path:
     """Write images, labels.csv and fixations.csv.
 
     Every label is unknown in a fifth of the cases, though its blob may be there. Every fourth case has no gaze; in the
-    others the reader looks at the blobs, and only every second of them names what lies there.
+    others the reader looks at the blobs, and the fixations name the label in every second case only.
     """
     random = np.random.default_rng(seed)
     root.mkdir(parents=True)

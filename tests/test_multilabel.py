@@ -1,4 +1,4 @@
-"""Several labels a case, from a raw folder to predictions of new images; and REFLACX's layout as far as training."""
+"""Several labels per case, from a raw folder to predictions of new images; and REFLACX's layout up to training."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from ggcam.evaluation.cam_metrics import Blur
 from ggcam.evaluation.evaluate import evaluate
 from ggcam.evaluation.run_metrics import gaze_of_label, measure
 from ggcam.gaze.maps import attention_map
-from ggcam.run_folder import RunFolder, open_run_folder
-from ggcam.study.folder import open_study
+from ggcam.run_folder import RunFolder
+from ggcam.study.folder import open_study_folder
 from ggcam.study.metrics import read_metrics
 from ggcam.training.config import TrainConfig
+from ggcam.training.run import open_run
 from ggcam.training.train import train
-from ggcam.training.model_spec import ModelSpec
 from multilabel_fixture import CLASSES, prepare_multilabel, write_multilabel
 
 TINY = TrainConfig(backbone="test_resnet", output_stride=8, epochs=2, batch_size=8, accelerator="cpu", precision="32")
@@ -92,7 +92,7 @@ def test_training_leaves_a_history_without_gaps_and_guides(run):
     assert np.isfinite(history.to_numpy()).all()
     assert (history[["train_guidance", "valid_guidance"]] > 0).all(axis=None)
     assert json.loads((run.root / "params_NetLearn_.txt").read_text())["label_gaze"] == "own-else-all"
-    assert ModelSpec.from_run(run).multi_label
+    assert open_run(run.root).spec.multi_label
 
 
 def test_predictions_hold_every_label_and_sigmoids(run, predictions, data):
@@ -112,7 +112,7 @@ def test_predictions_hold_every_label_and_sigmoids(run, predictions, data):
     np.testing.assert_array_equal(peaks, cams.max(axis=(1, 2)))
 
 
-def test_areas_equal_scikit_learns_on_what_is_known(metrics, predictions):
+def test_areas_equal_those_of_scikit_learn_on_known_labels(metrics, predictions):
     labels, probabilities = truth_and_probabilities(predictions)
     assert set(metrics["auroc"]) == set(metrics["auroc_delong"]) == set(CLASSES)
     for k, name in enumerate(CLASSES):
@@ -157,7 +157,7 @@ def test_agreement_is_measured_label_by_label_and_equals_a_loop(data):
     assert by_pair.set_index(["case_id", "label"])["gaze_agreement/cc/cam"].dropna().to_dict() == pytest.approx(slow)
 
 
-def test_nothing_present_in_a_split_leaves_the_figures_of_cams_out(data):
+def test_a_split_without_any_present_label_has_no_cam_metrics(data):
     nobody = (data.label_matrix != 1).all(axis=1)
     cases = data.cases[nobody].reset_index(drop=True)
     assert len(cases) > 1
@@ -184,14 +184,14 @@ def test_the_report_and_outputs_have_the_originals_names(run, predictions):
     np.testing.assert_allclose([literal_eval(cell) for cell in table["Y_pred"]], probabilities, atol=1e-7)
 
 
-def test_the_page_names_all_labels_and_whose_cam_it_is(run, predictions):
+def test_the_page_names_all_labels_and_the_class_of_each_cam(run, predictions):
     page = run.html_report.read_text()
     assert "Confusion matrix" not in page
     assert "<th>Known</th>" in page
     assert "most probable" in page
     shown = set(re.findall(r"</span> <strong>(.*?)</strong>; most probable", page))
     labels, _ = truth_and_probabilities(predictions)
-    expected = {", ".join(np.array(CLASSES)[row == 1]) or "none of the labels" for row in labels}
+    expected = {", ".join(np.array(CLASSES)[row == 1]) or "no label" for row in labels}
     assert shown <= expected
     assert any(", " in names for names in shown)
     assert set(re.findall(r'class="cam-name">(\w+)<', page)) <= set(CLASSES)
@@ -210,13 +210,13 @@ def test_new_images_get_a_probability_a_label_and_one_overlay(run, raw, predicti
     assert all(cv2.imread(str(tmp_path / "out" / name)).shape == (80, 60, 3) for name in table["overlay"])
 
 
-def test_the_command_trains_and_prints_an_area_a_label(data, capsys, tmp_path):
+def test_the_command_trains_and_prints_an_auroc_per_label(data, capsys, tmp_path):
     flags = ("--backbone", "test_resnet", "--epochs", "1", "--batch-size", "8", "--accelerator", "cpu")
     choice = ("--guidance", "ggcam", "--label-gaze", "own", "--out", tmp_path)
     called = call(capsys, "train", data.root, *flags, *choice, "--name", "mine")
     assert called.code == 0, called
     assert all(f"AUROC {name}" in called.out for name in CLASSES)
-    assert open_run_folder(tmp_path / "mine").settings["train"]["label_gaze"] == "own"
+    assert open_run(tmp_path / "mine").config.label_gaze == "own"
 
 
 def test_a_study_compares_what_the_runs_measured(data, capsys, caplog, tmp_path):
@@ -225,7 +225,7 @@ def test_a_study_compares_what_the_runs_measured(data, capsys, caplog, tmp_path)
     called = call(capsys, "study", data.root, *flags, *arms, "--out", tmp_path / "s")
     assert called.code == 0, called
     assert "arm ggcam-cc+lung-mask is left out" in caplog.text  # there is no mask
-    study, plan = open_study(tmp_path / "s")
+    study, plan = open_study_folder(tmp_path / "s")
     assert len(plan.runs) == 5
     summary = json.loads(study.summary.read_text())
     table = pd.read_parquet(study.table).set_index(["arm", "metric"])["value"]
@@ -239,7 +239,7 @@ def test_a_study_compares_what_the_runs_measured(data, capsys, caplog, tmp_path)
     assert "AUROC, low" in study.html_report.read_text()
 
 
-def test_a_patient_who_is_drawn_twice_brings_every_label_twice(run):
+def test_a_patient_who_is_drawn_twice_counts_every_label_twice(run):
     metrics, table = read_metrics(run), pd.read_parquet(run.case_metrics)
     times = np.random.default_rng(0).integers(0, 3, len(metrics.cases))
     repeated = table["case_id"].map(dict(zip(metrics.cases["case_id"], times, strict=True)))
@@ -251,38 +251,38 @@ def test_a_patient_who_is_drawn_twice_brings_every_label_twice(run):
 
 def test_a_study_refuses_the_original_loss_before_training(data, capsys, tmp_path):
     flags = ("--backbone", "test_resnet", "--guidance", "none,original", "--seeds", "1", "--out", tmp_path / "s")
-    assert "one class a case" in refusal(capsys, "study", data.root, *flags)
+    assert "one class per case" in refusal(capsys, "study", data.root, *flags)
     assert not (tmp_path / "s").exists()
 
 
-def test_what_a_network_learns_depends_on_the_choice_of_gaze(data, tmp_path):
+def test_training_depends_on_the_choice_of_gaze(data, tmp_path):
     histories = []
     for choice in ("own-else-all", "all", "own"):
         config = TrainConfig(**{**vars(TINY), "epochs": 1, "label_gaze": choice, "lr": 1e-12, "weight_decay": 0.0})
-        histories.append(pd.read_csv(train(data, config, tmp_path, choice).history))
+        histories.append(train(data, config, tmp_path, choice).history)
     assert len({round(float(history["train_guidance"][0]), 5) for history in histories}) == 3
     assert len({round(float(history["train_classification"][0]), 5) for history in histories}) == 1
 
 
-def test_a_network_learns_labels_that_are_there_together(tmp_path):
+def test_a_network_learns_labels_that_occur_together(tmp_path):
     """Where labels are blobs, a few epochs are enough."""
     data = prepare_multilabel(write_multilabel(tmp_path / "raw", cases=160, seed=1))
     config = TrainConfig(**{**vars(TINY), "epochs": 12, "lr": 3e-3})
     run = train(data, config, tmp_path, "learned")
-    metrics = evaluate(run.root).metrics
+    metrics = evaluate(run).metrics
     assert metrics["macro_auroc"]["value"] > 0.9
     assert metrics["gaze_agreement"]["cc"]["cam"]["value"] > metrics["gaze_agreement"]["cc"]["shuffled_gaze"]["value"]
 
 
 def test_the_original_loss_refuses_and_leaves_no_folder(data, tmp_path, capsys):
-    with pytest.raises(ConfigError, match=r"one class a case(.|\n)*--guidance"):
+    with pytest.raises(ConfigError, match=r"one class per case(.|\n)*--guidance"):
         train(data, TrainConfig(**{**vars(TINY), "guidance": "original"}), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
     message = refusal(capsys, "train", data.root, "--preset", "resnet-original", "--out", tmp_path / "runs")
-    assert "one class a case" in message
+    assert "one class per case" in message
 
 
-def test_data_of_one_label_a_case_are_refused_by_a_network_of_several(run, data, tmp_path):
+def test_data_with_one_label_per_case_do_not_match_a_network_of_several(run, data, tmp_path):
     copy = Path(shutil.copytree(data.root, tmp_path / "copy"))
     cases = pd.read_parquet(copy / "cases.parquet")
     one = cases.drop(columns=[f"label_{name}" for name in CLASSES])
@@ -292,7 +292,7 @@ def test_data_of_one_label_a_case_are_refused_by_a_network_of_several(run, data,
     assert "multi_label = true" in meta
     (copy / "dataset.toml").write_text(meta.replace("multi_label = true", "multi_label = false"))
     assert not load_prepared(copy).multi_label
-    with pytest.raises(RunFolderError, match=r"differ in their labels(.|\n)*several a case(.|\n)*one a case"):
+    with pytest.raises(RunFolderError, match=r"different labels(.|\n)*several per case(.|\n)*one per case"):
         evaluate(run.root, copy)
 
 
@@ -302,20 +302,19 @@ def test_reflacx_trains_an_epoch(tmp_path):
     for number in range(12):
         image = made.image(random.integers(0, 250, (60, 50)).astype(np.uint8))
         phase = 1 + number % 2
-        said = {"Atelectasis": 5 * (number % 3 == 0), "Pneumothorax": 5 * (number % 2)}
-        reading = made.reading(image, phase, split=("train", "validate", "test")[number % 3], **said)
+        certainty = {"Atelectasis": 5 * (number % 3 == 0), "Pneumothorax": 5 * (number % 2)}
+        reading = made.reading(image, phase, split=("train", "validate", "test")[number % 3], **certainty)
         made.look(reading, 10 + number, 20)
         made.look(reading, 30, 40, start=2.0, end=2.5)
         made.words[reading].append(("atelectasis", "2.400", "2.900"))
-        if said["Pneumothorax"]:
+        if certainty["Pneumothorax"]:
             made.draw(reading, (4, 6, 20, 30), 5, "Pneumothorax")
     source = reflacx.read(made.write(), dictation_window_s=1)
     data = prepare_source(source, tmp_path / "data", PrepareConfig(size="64x64", split="source", workers=1))
     run = train(data, TrainConfig(**{**vars(TINY), "epochs": 1, "batch_size": 4}), tmp_path, "reflacx")
-    history = pd.read_csv(run.history)
-    assert np.isfinite(history.to_numpy()).all()
-    assert history["train_guidance"][0] > 0
-    evaluation = evaluate(run.root)
+    assert np.isfinite(run.history.to_numpy()).all()
+    assert run.history["train_guidance"][0] > 0
+    evaluation = evaluate(run)
     assert evaluation.labels.shape == (4, 15)
     assert set(evaluation.metrics["pointing_game"]) == {"Pneumothorax"}
     assert evaluation.metrics["pointing_game"]["Pneumothorax"]["cases"] == 2

@@ -18,11 +18,12 @@ from ggcam.evaluation.run_metrics import leaves, measure, with_intervals
 from ggcam.gaze.fixations import concatenate
 from ggcam.gaze.maps import attention_map, fixation_histogram
 from ggcam.metrics.agreement import METRICS, GazeMaps, agreement, shuffled_agreement
-from ggcam.metrics.bootstrap_statistics import weighted_macro_auroc, weighted_mean
+from ggcam.metrics.bootstrap_statistics import weighted_mean
 from ggcam.metrics.classification import nan_to_none
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.localisation import pointing_game
 from ggcam.metrics.saliency import centre_map, nss
+from ggcam.metrics.threshold_statistics import weighted_macro_auroc
 
 GRID = (8, 6)
 BLUR = Blur(sigma_px=6.0)

@@ -1,4 +1,4 @@
-"""Weighted metrics against scikit-learn: with sample weights, and on cases repeated as often as they weigh."""
+"""Statistics of case weights, thresholds included, against scikit-learn: with weights, and on repeated cases."""
 
 import numpy as np
 import pytest
@@ -9,22 +9,24 @@ from scipy.special import softmax
 from sklearn.preprocessing import label_binarize
 
 from ggcam.metrics.bootstrap_statistics import (
-    weighted_auprc,
-    weighted_auroc,
     weighted_balanced_accuracy,
     weighted_ece,
-    weighted_macro_auprc,
-    weighted_macro_auroc_ovo,
     weighted_macro_f1,
     weighted_mcc,
     weighted_mean,
-    weighted_micro_auroc,
-    weighted_precision_recall,
     weighted_reliability,
-    weighted_sensitivity,
 )
 from ggcam.metrics.calibration import brier_per_case, top_label
 from ggcam.metrics.classification import macro_auroc_ovo
+from ggcam.metrics.threshold_statistics import (
+    weighted_auprc,
+    weighted_auroc,
+    weighted_macro_auprc,
+    weighted_macro_auroc_ovo,
+    weighted_micro_auroc,
+    weighted_precision_recall,
+    weighted_sensitivity,
+)
 
 
 def random_cases(seed, n=60):

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from ggcam.metrics.bootstrap_statistics import weighted_sensitivity
 from ggcam.metrics.curves import GRID, precision_recall_band, roc_band
 from ggcam.metrics.intervals import bootstrap_interval
+from ggcam.metrics.threshold_statistics import weighted_sensitivity
 
 
 def random_scores(n=120):

@@ -29,6 +29,7 @@ from ggcam.metrics import (
     overlap,
     saliency,
     significance,
+    threshold_statistics,
 )
 from metrics.degenerate_outcomes import ALL_NAN, EMPTY, ERROR, EXPECTED, NUMBERS, SOME_NAN
 from metrics.degenerate_worlds import CASES, GRID, World, worlds
@@ -123,7 +124,7 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     multilabel.multilabel_report: lambda w: multilabel.multilabel_report(w.probabilities, w.multilabel, "abc"),
     multilabel.auprc_per_label: lambda w: multilabel.auprc_per_label(w.probabilities, w.multilabel),
     multilabel.on_known: lambda w: w.weighted(
-        multilabel.on_known(bootstrap_statistics.weighted_auroc, w.probabilities[:, 0], w.multilabel[:, 0])
+        multilabel.on_known(threshold_statistics.weighted_auroc, w.probabilities[:, 0], w.multilabel[:, 0])
     ),
     multilabel.label_metrics: lambda w: {
         k: w.weighted(each)
@@ -131,32 +132,32 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
         if callable(each)
     },
     bootstrap_statistics.weighted_mean: lambda w: w.weighted(bootstrap_statistics.weighted_mean(w.probabilities[:, 0])),
-    bootstrap_statistics.weighted_auroc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_auroc(w.probabilities[:, 1], w.positive)
+    threshold_statistics.weighted_auroc: lambda w: w.weighted(
+        threshold_statistics.weighted_auroc(w.probabilities[:, 1], w.positive)
     ),
-    bootstrap_statistics.weighted_macro_auroc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_macro_auroc(w.probabilities, w.labels)
+    threshold_statistics.weighted_macro_auroc: lambda w: w.weighted(
+        threshold_statistics.weighted_macro_auroc(w.probabilities, w.labels)
     ),
-    bootstrap_statistics.weighted_macro_auroc_ovo: lambda w: w.weighted(
-        bootstrap_statistics.weighted_macro_auroc_ovo(w.probabilities, w.labels)
+    threshold_statistics.weighted_macro_auroc_ovo: lambda w: w.weighted(
+        threshold_statistics.weighted_macro_auroc_ovo(w.probabilities, w.labels)
     ),
-    bootstrap_statistics.weighted_micro_auroc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_micro_auroc(w.probabilities, w.labels)
+    threshold_statistics.weighted_micro_auroc: lambda w: w.weighted(
+        threshold_statistics.weighted_micro_auroc(w.probabilities, w.labels)
     ),
-    bootstrap_statistics.weighted_auprc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_auprc(w.probabilities[:, 1], w.positive)
+    threshold_statistics.weighted_auprc: lambda w: w.weighted(
+        threshold_statistics.weighted_auprc(w.probabilities[:, 1], w.positive)
     ),
-    bootstrap_statistics.weighted_macro_auprc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_macro_auprc(w.probabilities, w.labels)
+    threshold_statistics.weighted_macro_auprc: lambda w: w.weighted(
+        threshold_statistics.weighted_macro_auprc(w.probabilities, w.labels)
     ),
-    bootstrap_statistics.weighted_sensitivity: lambda w: w.weighted(
-        bootstrap_statistics.weighted_sensitivity(w.probabilities[:, 1], w.positive)
+    threshold_statistics.weighted_sensitivity: lambda w: w.weighted(
+        threshold_statistics.weighted_sensitivity(w.probabilities[:, 1], w.positive)
     ),
-    bootstrap_statistics.weighted_roc: lambda w: w.weighted(
-        bootstrap_statistics.weighted_roc(w.probabilities[:, 1], w.positive, curves.GRID)
+    threshold_statistics.weighted_roc: lambda w: w.weighted(
+        threshold_statistics.weighted_roc(w.probabilities[:, 1], w.positive, curves.GRID)
     ),
-    bootstrap_statistics.weighted_precision_recall: lambda w: w.weighted(
-        bootstrap_statistics.weighted_precision_recall(w.probabilities[:, 1], w.positive, curves.GRID)
+    threshold_statistics.weighted_precision_recall: lambda w: w.weighted(
+        threshold_statistics.weighted_precision_recall(w.probabilities[:, 1], w.positive, curves.GRID)
     ),
     bootstrap_statistics.weighted_balanced_accuracy: lambda w: w.weighted(
         bootstrap_statistics.weighted_balanced_accuracy(w.probabilities.argmax(axis=1), w.labels)
@@ -179,7 +180,7 @@ WORLDS = worlds()
 
 NOT_METRICS = {
     *("nan_to_none", "check_scores", "check_labels", "check_finite", "check_ordered"),  # check arguments or results
-    *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "centre_map"),  # parts of metrics
+    *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "divide", "centre_map"),  # parts of metrics
     *("CurveBand", "Difference", "Interval", "Faithfulness", "CaseMean"),  # results of metrics
 }
 

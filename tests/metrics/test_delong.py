@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ggcam.metrics.bootstrap_statistics import weighted_auroc
 from ggcam.metrics.classification import auroc
 from ggcam.metrics.delong import DeLong
 from ggcam.metrics.significance import paired_bootstrap_test
+from ggcam.metrics.threshold_statistics import weighted_auroc
 
 
 def random_scores(seed, n=50, models=3):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ggcam.metrics import intervals
-from ggcam.metrics.bootstrap_statistics import weighted_auroc, weighted_macro_auroc, weighted_mean
+from ggcam.metrics.bootstrap_statistics import weighted_mean
 from ggcam.metrics.classification import auroc, macro_auroc
 from ggcam.metrics.intervals import (
     Interval,
@@ -12,6 +12,7 @@ from ggcam.metrics.intervals import (
     bootstrap_intervals,
     resampled_seeds,
 )
+from ggcam.metrics.threshold_statistics import weighted_auroc, weighted_macro_auroc
 
 
 def random_cases(seed, n=60, strength=0.8):

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ggcam.metrics.bootstrap_statistics import weighted_auroc, weighted_mean
+from ggcam.metrics.bootstrap_statistics import weighted_mean
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.significance import holm, paired_bootstrap_test, seed_test
+from ggcam.metrics.threshold_statistics import weighted_auroc
 
 
 def test_the_p_value_and_the_interval_are_one_statement():
@@ -61,7 +62,8 @@ def test_a_clear_difference_has_the_smallest_p_that_the_resamples_allow():
     assert paired_bootstrap_test(worse, better, np.arange(50), resamples=999).p_value == pytest.approx(2 / 1000)
 
 
-@given(st.lists(st.floats(-1, 1).map(lambda x: round(x, 2)), min_size=2, max_size=8))
+# Multiples of 1/64, whose sums are exact: with others, rounding decides which patterns tie with the observed one.
+@given(st.lists(st.integers(-64, 64).map(lambda number: number / 64), min_size=2, max_size=8))
 @settings(max_examples=25, deadline=None)
 def test_sign_flips_are_all_tried(differences):
     d = np.array(differences)

@@ -10,16 +10,12 @@ import pandas as pd
 
 from ggcam.data.case import Frame, Region
 from ggcam.gaze.fixations import Fixations
-from ggcam.metrics.bootstrap_statistics import (
-    weighted_auroc,
-    weighted_macro_auroc,
-    weighted_mean,
-    weighted_reliability,
-)
+from ggcam.metrics.bootstrap_statistics import weighted_mean, weighted_reliability
 from ggcam.metrics.calibration import top_label
 from ggcam.metrics.classification import classification_report, nan_to_none
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.multilabel import multilabel_report
+from ggcam.metrics.threshold_statistics import weighted_auroc, weighted_macro_auroc
 from ggcam.report.cases import PredictionTable
 from ggcam.report.gallery import ClassMap, GalleryCase
 from ggcam.report.layers import map_layer, region_marks, scanpath, xray

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from ggcam.evaluation.run_metrics import class_metrics, leaves
-from ggcam.metrics.bootstrap_statistics import weighted_auroc, weighted_mean
+from ggcam.metrics.bootstrap_statistics import weighted_mean
 from ggcam.metrics.significance import holm, seed_test
+from ggcam.metrics.threshold_statistics import weighted_auroc
 from ggcam.study.metrics import RunMetrics
 from ggcam.study.plan import CONTROLS, Arm, StudyPlan, plan_study
 from ggcam.study.results import is_compared, resampled, summarise

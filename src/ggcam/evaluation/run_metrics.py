@@ -20,25 +20,27 @@ from ggcam.evaluation.cam_metrics import Blur, CaseMasks, gaze_metrics, localisa
 from ggcam.gaze.fixations import Fixations
 from ggcam.metrics.bootstrap_statistics import (
     CaseMean,
-    weighted_auprc,
-    weighted_auroc,
     weighted_balanced_accuracy,
     weighted_ece,
-    weighted_macro_auprc,
-    weighted_macro_auroc,
-    weighted_macro_auroc_ovo,
     weighted_macro_f1,
     weighted_mcc,
     weighted_mean,
-    weighted_micro_auroc,
     weighted_reliability,
-    weighted_sensitivity,
 )
 from ggcam.metrics.calibration import brier_per_case, top_label
 from ggcam.metrics.classification import auroc_per_class
 from ggcam.metrics.delong import DeLong
 from ggcam.metrics.intervals import RESAMPLES, Interval, bootstrap_intervals
 from ggcam.metrics.multilabel import label_metrics
+from ggcam.metrics.threshold_statistics import (
+    weighted_auprc,
+    weighted_auroc,
+    weighted_macro_auprc,
+    weighted_macro_auroc,
+    weighted_macro_auroc_ovo,
+    weighted_micro_auroc,
+    weighted_sensitivity,
+)
 
 INTERVAL = f"95 %, percentile bootstrap over patients, {RESAMPLES:,} resamples"
 """Kind of the intervals in metrics.json, except under auroc_delong."""

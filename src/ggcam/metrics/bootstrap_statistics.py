@@ -1,21 +1,19 @@
 """Metrics as functions of case weights, one column of weights per resample: what the bootstrap evaluates.
 
 Integer weights give the same value as repeating the cases. All columns are computed at once: a metric sorts its scores
-once, and each resample then costs O(n).
+once, and each resample then costs O(n). Metrics over all thresholds of a score are in `threshold_statistics`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from ggcam.metrics.calibration import BINS, bin_of
-from ggcam.metrics.ranking import check_ordered, check_scores, tie_ends
 
 WeightedStatistic = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, " r"]]
 """Function from case weights, one column per resample, to the statistic of each resample; NaN where undefined."""
@@ -37,7 +35,7 @@ class CaseMean:
     def __call__(self, weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
         """Return the weighted mean of each resample."""
         applies = ~np.isnan(self.values)
-        return _ratio(np.where(applies, self.values, 0.0) @ weights, applies.astype(np.float64) @ weights)
+        return divide(np.where(applies, self.values, 0.0) @ weights, applies.astype(np.float64) @ weights)
 
 
 def weighted_mean(values: Shaped[np.ndarray, " n"]) -> CaseMean:
@@ -50,221 +48,6 @@ def weighted_mean(values: Shaped[np.ndarray, " n"]) -> CaseMean:
         Statistic of case weights; NaN for a resample without applicable cases.
     """
     return CaseMean(values.astype(np.float64))
-
-
-def weighted_auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
-    """Create the AUROC, ties counting half.
-
-    Args:
-        scores: shape (n,), higher for positives.
-        positive: shape (n,), whether each case is a positive.
-
-    Returns:
-        Statistic of case weights; NaN for a resample without positives or without negatives.
-
-    Raises:
-        ValueError: a score is NaN.
-    """
-    check_ordered(scores)
-    negative_order = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
-    positives = np.flatnonzero(positive)
-    below = np.searchsorted(scores[negative_order], scores[positives], side="left")
-    up_to = np.searchsorted(scores[negative_order], scores[positives], side="right")
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        of_positives = weights[positives]
-        # Row i is the total weight of the i lowest negatives.
-        lowest = np.zeros((len(negative_order) + 1, weights.shape[1]))
-        np.cumsum(weights[negative_order], axis=0, out=lowest[1:])
-        won = np.einsum("pr,pr->r", of_positives, lowest[below]) + np.einsum("pr,pr->r", of_positives, lowest[up_to])
-        return _ratio(won / 2, of_positives.sum(axis=0) * lowest[-1])
-
-    return statistic
-
-
-def weighted_macro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Create the macro AUROC, one class against the rest.
-
-    Args:
-        probabilities: shape (n, k).
-        labels: shape (n,), class index of each case.
-
-    Returns:
-        Statistic of case weights; the mean over the classes for which all cases together define an AUROC. NaN for a
-        resample without one of these classes.
-
-    Raises:
-        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
-    """
-    check_scores(probabilities, labels)
-    return mean_of([weighted_auroc(probabilities[:, k], labels == k) for k in _classes_with_auroc(labels)])
-
-
-def weighted_macro_auroc_ovo(
-    probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
-) -> WeightedStatistic:
-    """Create the mean AUROC over all pairs of classes that have cases, each from both its columns.
-
-    Hand and Till (2001).
-
-    Args:
-        probabilities: shape (n, k).
-        labels: shape (n,), class index of each case.
-
-    Returns:
-        Statistic of case weights; NaN for a resample without one of these classes.
-
-    Raises:
-        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
-    """
-    check_scores(probabilities, labels)
-    parts: list[WeightedStatistic] = []
-    for a, b in combinations(np.unique(labels), 2):
-        either = (labels == a) | (labels == b)
-        parts += [on_cases(either, weighted_auroc(probabilities[either, c], labels[either] == c)) for c in (a, b)]
-    return mean_of(parts)
-
-
-def weighted_micro_auroc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Create the AUROC over all pairs of a case and a class, whose positives are the true classes.
-
-    Args:
-        probabilities: shape (n, k).
-        labels: shape (n,), class index of each case.
-
-    Returns:
-        Statistic of case weights; NaN where undefined.
-
-    Raises:
-        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
-    """
-    check_scores(probabilities, labels)
-    cases, classes = probabilities.shape
-    one_hot = labels[:, None] == np.arange(classes)
-    pooled = weighted_auroc(probabilities.ravel(), one_hot.ravel())
-    return on_cases(np.repeat(np.arange(cases), classes), pooled)
-
-
-def weighted_auprc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> WeightedStatistic:
-    """Create the average precision: mean over the positives of the precision at each one's score.
-
-    Args:
-        scores: shape (n,), higher for positives.
-        positive: shape (n,), whether each case is a positive.
-
-    Returns:
-        Statistic of case weights; NaN for a resample without positives.
-
-    Raises:
-        ValueError: a score is NaN.
-    """
-    sweep = _Sweep(scores, positive)
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        true, false = sweep(weights)
-        precision = _ratio(true, true + false)
-        of_positives = weights[sweep.order] * positive[sweep.order, None]
-        summed = np.einsum("nr,nr->r", np.nan_to_num(precision), of_positives)
-        return _ratio(summed, of_positives.sum(axis=0))
-
-    return statistic
-
-
-def weighted_macro_auprc(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
-    """Create the mean average precision over the classes that have cases.
-
-    Args:
-        probabilities: shape (n, k).
-        labels: shape (n,), class index of each case.
-
-    Returns:
-        Statistic of case weights; NaN for a resample without one of these classes.
-
-    Raises:
-        ValueError: a probability is not finite, or a label is not a column of `probabilities`.
-    """
-    check_scores(probabilities, labels)
-    return mean_of([weighted_auprc(probabilities[:, k], labels == k) for k in np.unique(labels)])
-
-
-def weighted_sensitivity(
-    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], specificity: float = 0.9
-) -> WeightedStatistic:
-    """Create the sensitivity at the lowest threshold with at least a given specificity, chosen anew in each resample.
-
-    Args:
-        scores: shape (n,), higher for positives.
-        positive: shape (n,), whether each case is a positive.
-        specificity: minimum specificity, 0 to 1.
-
-    Returns:
-        Statistic of case weights; NaN for a resample without positives or without negatives.
-
-    Raises:
-        ValueError: a score is NaN.
-    """
-    curve = weighted_roc(scores, positive, np.array([1.0 - specificity]))
-    return lambda weights: curve(weights)[:, 0]
-
-
-def weighted_roc(
-    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], false_positive_rate: Float[np.ndarray, " p"]
-) -> WeightedCurve:
-    """Create the ROC curve as a staircase: the best sensitivity at each false positive rate, without interpolation.
-
-    Args:
-        scores: shape (n,), higher for positives.
-        positive: shape (n,), whether each case is a positive.
-        false_positive_rate: shape (p,), 0 to 1.
-
-    Returns:
-        Curve of case weights; NaN for a resample without positives or without negatives.
-
-    Raises:
-        ValueError: a score is NaN.
-    """
-    sweep = _Sweep(scores, positive)
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
-        sensitivity = np.full((weights.shape[1], len(false_positive_rate)), np.nan)
-        for row, true, false in zip(sensitivity, *(part.T for part in sweep(weights)), strict=True):
-            if true.any() and false.any():
-                allowed = np.searchsorted(false, (false_positive_rate + 1e-12) * false[-1], side="right")
-                # At a threshold above all scores, the sensitivity is 0.
-                row[:] = np.concatenate([[0.0], true])[allowed] / true[-1]
-        return sensitivity
-
-    return statistic
-
-
-def weighted_precision_recall(
-    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], recall: Float[np.ndarray, " p"]
-) -> WeightedCurve:
-    """Create the precision-recall curve: the precision at the highest threshold that reaches each recall.
-
-    Args:
-        scores: shape (n,), higher for positives.
-        positive: shape (n,), whether each case is a positive.
-        recall: shape (p,), 0 to 1; at 0 the threshold is the highest score.
-
-    Returns:
-        Curve of case weights; NaN for a resample without positives.
-
-    Raises:
-        ValueError: a score is NaN.
-    """
-    sweep = _Sweep(scores, positive)
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
-        precision = np.full((weights.shape[1], len(recall)), np.nan)
-        for row, true, false in zip(precision, *(part.T for part in sweep(weights)), strict=True):
-            if true.any():
-                least = np.maximum((recall - 1e-12) * true[-1], np.finfo(np.float64).tiny)
-                reached = np.searchsorted(true, least, side="left")
-                row[:] = true[reached] / (true + false)[reached]
-        return precision
-
-    return statistic
 
 
 def weighted_balanced_accuracy(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> WeightedStatistic:
@@ -296,7 +79,7 @@ def weighted_macro_f1(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray
 
         def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
             has, right = _sums(weights, true), _sums(weights, true & predicted)
-            return np.where(has > 0, _ratio(2 * right, has + _sums(weights, predicted)), np.nan)
+            return np.where(has > 0, divide(2 * right, has + _sums(weights, predicted)), np.nan)
 
         return statistic
 
@@ -322,7 +105,7 @@ def weighted_mcc(predictions: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n
         true, predicted = is_true.T @ weights, is_predicted.T @ weights
         covariance = right * all_cases - (true * predicted).sum(axis=0)
         of_true, of_predicted = (all_cases**2 - (part**2).sum(axis=0) for part in (true, predicted))
-        known = _ratio(covariance, np.sqrt(of_true * of_predicted))
+        known = divide(covariance, np.sqrt(of_true * of_predicted))
         return np.where(of_true > 0, np.nan_to_num(known), np.nan)
 
     return statistic
@@ -351,7 +134,7 @@ def weighted_ece(
     gaps = (in_bin * (right - confidence)[:, None]).T
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        return _ratio(np.abs(gaps @ weights).sum(axis=0), weights.sum(axis=0))
+        return divide(np.abs(gaps @ weights).sum(axis=0), weights.sum(axis=0))
 
     return statistic
 
@@ -382,31 +165,6 @@ def weighted_reliability(
         }
         for k in np.unique(place)
     }
-
-
-class _Sweep:
-    """Weight of the positives and of the negatives at or above each score, shape (n, r) both, with scores falling.
-
-    The rows of equal scores are equal, since a threshold takes all of them or none.
-    """
-
-    def __init__(self, scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]):
-        check_ordered(scores)
-        self.order = np.argsort(-scores, kind="stable")
-        self._last = tie_ends(scores[self.order][None].astype(np.float64))[1][0]
-        self._positive = positive[self.order, None]
-
-    def __call__(self, weights: Float[np.ndarray, "n r"]) -> tuple[Float[np.ndarray, "n r"], Float[np.ndarray, "n r"]]:
-        ordered = weights[self.order]
-        true = np.cumsum(ordered * self._positive, axis=0)
-        false = np.cumsum(ordered * ~self._positive, axis=0)
-        return true[self._last], false[self._last]
-
-
-def _classes_with_auroc(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
-    """Return the labels that some cases have and others do not."""
-    present = np.unique(labels)
-    return present if len(present) > 1 else present[:0]
 
 
 def on_cases(rows: Shaped[np.ndarray, " m"], statistic: WeightedStatistic) -> WeightedStatistic:
@@ -452,7 +210,7 @@ def mean_of_defined(parts: Sequence[WeightedStatistic]) -> WeightedStatistic:
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
         values = np.array([part(weights) for part in parts]).reshape(len(parts), weights.shape[1])
         defined = np.isfinite(values)
-        return _ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0, dtype=np.float64))
+        return divide(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0, dtype=np.float64))
 
     return statistic
 
@@ -461,6 +219,14 @@ def _sums(weights: Float[np.ndarray, "n r"], chosen: Bool[np.ndarray, " n"]) -> 
     return chosen.astype(np.float64) @ weights
 
 
-def _ratio(above: Float[np.ndarray, "*s"], below: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """Divide; NaN where the divisor is 0."""
+def divide(above: Float[np.ndarray, "*s"], below: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
+    """Divide element by element.
+
+    Args:
+        above: dividends.
+        below: divisors, 0 or more.
+
+    Returns:
+        The quotients; NaN where the divisor is 0.
+    """
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)

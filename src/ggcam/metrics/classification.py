@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import softmax
 from scipy.stats import rankdata
 
-from ggcam.metrics.bootstrap_statistics import weighted_auprc
 from ggcam.metrics.ranking import check_ordered, check_scores
+from ggcam.metrics.threshold_statistics import weighted_auprc
 
 
 def auroc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]) -> float:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from ggcam.metrics.bootstrap_statistics import WeightedCurve, weighted_precision_recall, weighted_roc
+from ggcam.metrics.bootstrap_statistics import WeightedCurve
 from ggcam.metrics.intervals import Interval, bootstrap_draws
+from ggcam.metrics.threshold_statistics import weighted_precision_recall, weighted_roc
 
 GRID = np.linspace(0, 1, 101)
 """Positions at which curves are evaluated: 0, 0.01, ..., 1."""

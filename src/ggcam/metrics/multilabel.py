@@ -15,15 +15,13 @@ from ggcam.metrics.bootstrap_statistics import (
     WeightedStatistic,
     mean_of_defined,
     on_cases,
-    weighted_auprc,
-    weighted_auroc,
     weighted_ece,
     weighted_mean,
     weighted_reliability,
-    weighted_sensitivity,
 )
 from ggcam.metrics.calibration import BINS
 from ggcam.metrics.classification import auprc, auroc, known_mean, nan_to_none, precision_recall
+from ggcam.metrics.threshold_statistics import weighted_auprc, weighted_auroc, weighted_sensitivity
 
 Metric = Callable[[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]], WeightedStatistic]
 """Function from scores and positives to a statistic of case weights."""

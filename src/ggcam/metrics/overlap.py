@@ -119,7 +119,7 @@ def cell_average_precision(
 ) -> Float[np.ndarray, " n"]:
     """Compute the average precision of the CAM's cells as a detector of the truth's (Choe et al., 2020).
 
-    It is `bootstrap_statistics.weighted_auprc` over the cells of each map, for all maps at once. By chance, and for a
+    It is `threshold_statistics.weighted_auprc` over the cells of each map, for all maps at once. By chance, and for a
     constant CAM, it is about the truth's fraction of the cells.
 
     Args:

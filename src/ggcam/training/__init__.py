@@ -1,1 +1,1 @@
-"""Training: what is asked for, how it is done, and the folder it leaves."""
+"""Training: options, presets, the training loop, and opened runs."""
