@@ -27,6 +27,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "ggcam"
 html_copy_source = False
+html_show_copyright = False
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -63,6 +64,7 @@ def shorten_signature(
     """Write a dataclass's `<factory>` as a default that Sphinx can parse, and class names without their modules."""
     if signature:
         signature = re.sub(r"~[\w.]+\.", "", signature.replace("<factory>", "..."))
+        signature = re.sub(r"Annotated\[(\w+), \w+\(.*?\)\]", r"\1", signature)  # the name of a command-line option
     return signature, result
 
 

@@ -14,7 +14,7 @@ from ggcam.gaze.maps import as_density
 from ggcam.guidance import GGCAMGuidance, Guidance, OriginalGuidance
 from ggcam.guidance.functional import squared_error
 from ggcam.guidance.original import export_scalars, load_scalars
-from ggcam.models import original
+from ggcam.models import original_weights
 from ggcam.models.cam import CAMClassifier, CAMHead
 from ggcam.models.original_nets import OriginalEffNet, OriginalResNet
 from original_weights import recorded_state
@@ -23,10 +23,10 @@ from original_weights import recorded_state
 @pytest.mark.parametrize("name", ["resnet_18", "resnet_50", "effnet_S", "effnet_M"])
 def test_loss_and_gradients_equal_the_recorded_ones(golden, name):
     state = recorded_state(golden, name)
-    model = original.identify(state)[1]
+    model = original_weights.identify(state)[1]
     values = {key: torch.tensor(value) for key, value in np.load(golden / f"net_{name}.npz").items()}
     guidance = OriginalGuidance()
-    load_scalars(guidance, original.scalars_in_state(state))
+    load_scalars(guidance, original_weights.scalars_in_state(state))
     # In evaluation mode, M amplifies rounding errors too much (see the tests of the networks).
     for mode in ("train",) if name == "effnet_M" else ("eval", "train"):
         output = model.head(model.train(mode == "train").backbone(values["x"]))

@@ -9,7 +9,7 @@ from ggcam.cli import main
 from ggcam.data.case import Frame
 from ggcam.errors import ConfigError
 from ggcam.inference.export import export_original
-from ggcam.models import original
+from ggcam.models import original_weights
 from ggcam.run_folder import RunFolder, create_run_folder
 from ggcam.training.model_spec import ModelSpec
 
@@ -19,8 +19,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     description = ModelSpec("18", ("a", "b"), Frame(64, 64), net="ResCAMNet", reduction="mean")
     settings = {"data": "DATA", "train": {"guidance": "original"}}
     run = create_run_folder(tmp_path_factory.mktemp("runs"), "run", settings, description.to_dict())
-    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original.LOSS_SCALARS)}
-    torch.save(original.original_state_dict(description.build(), scalars), run.weights)
+    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original_weights.LOSS_SCALARS)}
+    torch.save(original_weights.original_state_dict(description.build(), scalars), run.weights)
     return run
 
 
@@ -32,10 +32,10 @@ def test_what_is_exported_is_loaded_with_identical_weights(run, tmp_path, capsys
     assert list(again) == list(state)
     assert all(torch.equal(again[name], value) for name, value in state.items())
     assert again["lg_k"] == 2
-    model = original.load(out)
+    model = original_weights.load(out)
     assert all(
         torch.equal(again[name], value)
-        for name, value in original.original_state_dict(model).items()
+        for name, value in original_weights.original_state_dict(model).items()
         if name[:3] != "lg_"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["OLD.pt"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ggcam.errors import ConfigError, MissingFileError, WeightsError
-from ggcam.models import original
+from ggcam.models import original, original_weights
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier, CAMHead
 from ggcam.models.original_nets import OriginalResNet
@@ -19,8 +19,8 @@ SMALL = original.NETWORKS["original-resnet-18"]
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
-    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original.LOSS_SCALARS)}
-    return original.original_state_dict(original.create_classifier(SMALL, 2), scalars)
+    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original_weights.LOSS_SCALARS)}
+    return original_weights.original_state_dict(original.create_classifier(SMALL, 2), scalars)
 
 
 def saved(tmp_path: Path, content: object) -> Path:
@@ -29,12 +29,12 @@ def saved(tmp_path: Path, content: object) -> Path:
 
 
 def test_a_weight_file_is_identified_and_loaded(tmp_path, state):
-    model = original.load(saved(tmp_path, state))
+    model = original_weights.load(saved(tmp_path, state))
     assert isinstance(model.backbone, OriginalResNet)
     assert not model.training
     assert model(torch.rand(1, 1, 32, 64)).cam.shape == (1, 2, 1, 2)
     assert (model.head.reduction, model.mean, model.std, model.scale_by) == ("mean", 0, 1, "image")
-    again = original.original_state_dict(model, original.scalars_in_state(state))
+    again = original_weights.original_state_dict(model, original_weights.scalars_in_state(state))
     assert list(again) == list(state)
     assert all(torch.equal(again[name], state[name]) for name in state)
 
@@ -43,15 +43,15 @@ def test_a_weight_file_is_identified_and_loaded(tmp_path, state):
 def test_every_network_is_identified(backbone):
     network = original.NETWORKS[backbone]
     with torch.device("meta"):
-        state = original.original_state_dict(original.create_classifier(network, 3))
-        found, _ = original.identify(state)
+        state = original_weights.original_state_dict(original.create_classifier(network, 3))
+        found, _ = original_weights.identify(state)
     assert found == original.NETWORKS["original-resnet-50" if network.type == "34" else backbone]
 
 
 def test_types_34_and_50_are_the_same_network():
     with torch.device("meta"):
         models = [original.create_classifier(original.NETWORKS[f"original-resnet-{n}"]) for n in (34, 50)]
-    names = [[(name, value.shape) for name, value in original.original_state_dict(model).items()] for model in models]
+    names = [[(name, value.shape) for name, value in original_weights.original_state_dict(model).items()] for model in models]
     assert names[0] == names[1]
 
 
@@ -88,19 +88,19 @@ def changed(state, change):
 )
 def test_incomplete_and_altered_weights_are_refused(tmp_path, state, change, message):
     with pytest.raises(WeightsError, match=message):
-        original.load(saved(tmp_path, changed(state, change)))
+        original_weights.load(saved(tmp_path, changed(state, change)))
 
 
 def test_weights_of_other_networks_are_refused(tmp_path):
     model = CAMClassifier(create_backbone("test_resnet", (64, 64)), 3)
     with pytest.raises(WeightsError, match="not the weights of an original network"):
-        original.load(saved(tmp_path, model.state_dict()))
+        original_weights.load(saved(tmp_path, model.state_dict()))
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {1: torch.zeros(1)}, torch.zeros(3)])
 def test_files_without_a_state_dict_are_refused(tmp_path, content):
     with pytest.raises(WeightsError, match=r"does not hold weights(?s:.*)state_dict\(\)"):
-        original.load(saved(tmp_path, content))
+        original_weights.load(saved(tmp_path, content))
 
 
 class Hostile:
@@ -117,7 +117,7 @@ def test_a_hostile_file_is_refused_and_does_not_run_code(tmp_path):
     (tmp_path / "b.pt").write_bytes(pickle.dumps({"a": Hostile(canary)}))
     for name in ("a.pt", "b.pt"):
         with pytest.raises(WeightsError, match="more than tensors"):
-            original.load(tmp_path / name)
+            original_weights.load(tmp_path / name)
     assert not canary.exists()
     torch.load(tmp_path / "a.pt", weights_only=False)
     assert canary.exists()  # the file would run code if it were trusted
@@ -128,9 +128,9 @@ def test_damaged_and_missing_files_are_refused(tmp_path, state):
     for content in (b"", b"no weights", whole[: len(whole) // 2]):
         (tmp_path / "NET.pt").write_bytes(content)
         with pytest.raises(WeightsError, match="damaged"):
-            original.load(tmp_path / "NET.pt")
+            original_weights.load(tmp_path / "NET.pt")
     with pytest.raises(MissingFileError, match="does not exist"):
-        original.load(tmp_path / "none.pt")
+        original_weights.load(tmp_path / "none.pt")
 
 
 def test_networks_are_found_by_their_names():
@@ -158,7 +158,7 @@ def test_create_backbone_builds_original_networks_with_and_without_weights(tmp_p
 
 def test_weights_with_another_number_of_classes_are_refused(tmp_path, state):
     with pytest.raises(WeightsError, match=r"number of classes(?s:.*)linear.bias has shape \[2\] instead of \[3\]"):
-        original.load_as(SMALL, saved(tmp_path, state), num_classes=3)
+        original_weights.load_as(SMALL, saved(tmp_path, state), num_classes=3)
 
 
 def test_a_network_with_another_head_is_not_an_original_one():

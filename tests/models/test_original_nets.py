@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ggcam.models import original
+from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.original_nets import (
     EFFNET_STAGES,
@@ -39,7 +39,7 @@ class Recording(NamedTuple):
 def recording(golden, request: pytest.FixtureRequest) -> Recording:
     state = recorded_state(golden, request.param)
     values = {key: torch.tensor(value) for key, value in np.load(golden / f"net_{request.param}.npz").items()}
-    return Recording(request.param, state, original.identify(state)[1], values)
+    return Recording(request.param, state, original_weights.identify(state)[1], values)
 
 
 def predict(model: CAMClassifier, image: torch.Tensor):
@@ -54,9 +54,9 @@ def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 def test_state_dict_has_the_names_shapes_and_order_of_the_original(recording):
     family, type = recording.name.split("_")
-    network, _ = original.identify(recording.state)
+    network, _ = original_weights.identify(recording.state)
     assert (network.family.cli_name, network.type) == (family, type)
-    ours = original.original_state_dict(recording.model, original.scalars_in_state(recording.state))
+    ours = original_weights.original_state_dict(recording.model, original_weights.scalars_in_state(recording.state))
     assert list(ours) == list(recording.state)
     assert all(torch.equal(ours[key], value) for key, value in recording.state.items())
 
@@ -99,7 +99,7 @@ def test_training_mode_reproduces_the_recorded_values(recording):
 def test_parameter_counts_equal_the_published_ones(backbone, parameters):
     with torch.device("meta"):
         model = original.create_classifier(original.NETWORKS[f"original-{backbone}"])
-    assert sum(p.numel() for p in model.parameters()) + len(original.LOSS_SCALARS) == parameters
+    assert sum(p.numel() for p in model.parameters()) + len(original_weights.LOSS_SCALARS) == parameters
 
 
 @pytest.mark.parametrize("backbone", list(original.NETWORKS))

@@ -13,7 +13,7 @@ from ggcam.cli import main
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import ConfigError, WeightsError
 from ggcam.guidance import create_guidance
-from ggcam.models import original
+from ggcam.models import original, original_weights
 from ggcam.training.config import TrainConfig
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.presets import PRESETS, preset_in
@@ -86,9 +86,9 @@ def test_a_typo_lists_the_presets(prepared, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["train", str(prepared), "--preset", "resnet-gcam"])
     assert stopped.value.code == 2
-    said = capsys.readouterr().err
-    assert "resnet-gcam" in said
-    assert all(name in said for name in PRESETS)
+    printed = capsys.readouterr().err
+    assert "resnet-gcam" in printed
+    assert all(name in printed for name in PRESETS)
 
 
 def test_a_preset_and_a_config_file_or_a_resumed_run_exclude_each_other(trained, capsys):
@@ -131,12 +131,12 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
         name == "resnet-original"
     )
     # The file is the original's, and it is the network that was evaluated.
-    ours, theirs = run.load_model(), original.load(run.folder.weights)
-    assert original.identify(original.read_state_dict(run.folder.weights))[0].type == results.split("_")[1]
+    ours, theirs = run.load_model(), original_weights.load(run.folder.weights)
+    assert original_weights.identify(original_weights.read_state_dict(run.folder.weights))[0].type == results.split("_")[1]
     image = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(ours(image), theirs(image))
     best = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=False)["state_dict"]
-    scalars = original.scalars_in_state(torch.load(run.folder.weights))
+    scalars = original_weights.scalars_in_state(torch.load(run.folder.weights))
     assert scalars["lg_sigma_dissimilarity"] == best["guidance.log_sigma_guidance"]
     assert "valid_total" in run.history
 
@@ -149,8 +149,8 @@ def test_the_other_presets_train_a_small_network(prepared, tmp_path, name):
 
 def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared, tmp_path):
     network = original.NETWORKS["original-resnet-18"]
-    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original.LOSS_SCALARS)}
-    state = original.original_state_dict(original.create_classifier(network), scalars)
+    scalars = {name: torch.tensor(float(i)) for i, name in enumerate(original_weights.LOSS_SCALARS)}
+    state = original_weights.original_state_dict(original.create_classifier(network), scalars)
     torch.save(state, tmp_path / "old.pt")
     config = TrainConfig(
         backbone="original-resnet-18",
@@ -170,7 +170,7 @@ def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared,
 def test_no_other_loss_starts_from_the_scalars_of_one_that_drowns_the_classification(tmp_path):
     model = original.create_classifier(original.NETWORKS["original-resnet-18"])
     torch.save(
-        original.original_state_dict(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt"
+        original_weights.original_state_dict(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt"
     )
     for guidance, start in (("ggcam", math.log(0.1)), ("original", -23.0)):
         module = GuidedTraining(model, create_guidance(guidance), TrainConfig(), (64, 64))
@@ -180,7 +180,7 @@ def test_no_other_loss_starts_from_the_scalars_of_one_that_drowns_the_classifica
 
 def test_weights_of_another_type_or_class_count_are_refused_before_anything_is_written(prepared, tmp_path):
     network = original.NETWORKS["original-resnet-18"]
-    torch.save(original.original_state_dict(original.create_classifier(network, 2)), tmp_path / "two.pt")
+    torch.save(original_weights.original_state_dict(original.create_classifier(network, 2)), tmp_path / "two.pt")
     for backbone, message in (
         ("original-resnet-18", r"linear.bias has shape \[2\]"),
         ("original-effnet-s", "is missing"),
@@ -200,7 +200,7 @@ def test_weights_of_another_type_or_class_count_are_refused_before_anything_is_w
         ({"pretrained": True}, "no pretrained weights"),
     ],
 )
-def test_what_the_originals_networks_cannot_do_is_said(prepared, tmp_path, options, message):
+def test_options_that_the_originals_networks_do_not_have_are_refused(prepared, tmp_path, options, message):
     config = TrainConfig(**{"backbone": "original-resnet-18", **options})
     with pytest.raises(ConfigError, match=message):
         train(load_prepared(prepared), config, tmp_path / "runs")

@@ -23,7 +23,7 @@ from ggcam.inference.probabilities import BatchPredictor
 from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.metrics.classification import macro_auroc
 from ggcam.metrics.multilabel import macro_auroc_multilabel
-from ggcam.models import original
+from ggcam.models import original, original_weights
 from ggcam.training.run import Run, open_run
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.atomic import atomic_path, atomic_write
@@ -38,7 +38,7 @@ _BATCH = 8
 
 
 def export_original(root: Path, out: Path) -> Metrics:
-    """Write the network of a run as a `NET.pt` for the original GG-CAM, or :func:`ggcam.models.original.load`.
+    """Write the network of a run as a `NET.pt` for the original GG-CAM, or :func:`ggcam.models.original_weights.load`.
 
     The scalars of the original's loss, which do not affect predictions, are copied if the run has them.
 
@@ -61,9 +61,9 @@ def export_original(root: Path, out: Path) -> Metrics:
             where=run.folder.root,
             hint=f"train one of the original's networks: --backbone {' or '.join(original.NETWORKS)}",
         )
-    scalars = original.scalars_in_state(original.read_state_dict(run.folder.weights))
+    scalars = original_weights.scalars_in_state(original_weights.read_state_dict(run.folder.weights))
     with atomic_path(out) as aside:
-        torch.save(original.original_state_dict(model, scalars), aside)
+        torch.save(original_weights.original_state_dict(model, scalars), aside)
     return {}
 
 

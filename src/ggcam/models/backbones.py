@@ -12,7 +12,7 @@ from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, MissingFileError, join_limited
-from ggcam.models import original
+from ggcam.models import original, original_weights
 from ggcam.models.depthwise import speed_up_depthwise
 from ggcam.models.original_nets import OriginalBackbone
 
@@ -119,7 +119,7 @@ def create_backbone(
         original.check_options(output_stride, pretrained, num_stages)
         if weights is None:
             return network.family.create(network.type)
-        backbone = original.load_as(network, weights).backbone
+        backbone = original_weights.load_as(network, weights).backbone
         assert isinstance(backbone, OriginalBackbone)
         return backbone
     if not timm.is_model(name):

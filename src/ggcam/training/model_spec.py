@@ -15,7 +15,7 @@ from ggcam.data.prepared import PreparedData
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.guidance import Guidance
 from ggcam.guidance.original import export_scalars
-from ggcam.models import original
+from ggcam.models import original, original_weights
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier, Reduction
 from ggcam.training.config import TrainConfig, current_names
@@ -115,7 +115,7 @@ class ModelSpec:
         if network is not None:
             original.check_options(self.output_stride, pretrained, self.num_stages)
             if weights is not None:
-                return original.load_as(network, weights, len(self.class_names))
+                return original_weights.load_as(network, weights, len(self.class_names))
             return original.create_classifier(network, len(self.class_names))
         backbone = create_backbone(
             self.type,
@@ -211,5 +211,5 @@ def net_weights(model: CAMClassifier, guidance: Guidance) -> dict[str, Tensor]:
         Parameter name -> tensor.
     """
     if original.is_original(model):
-        return original.original_state_dict(model, export_scalars(guidance))
+        return original_weights.original_state_dict(model, export_scalars(guidance))
     return model.state_dict()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError, WeightsError
-from ggcam.models import original
+from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
 from ggcam.run_folder import RunFolder, open_run_folder, read_json
 from ggcam.training.config import TrainConfig, config_from_dict
@@ -109,9 +109,9 @@ class Run:
             )
         model = self.spec.build()
         try:
-            state = original.read_state_dict(weights)
+            state = original_weights.read_state_dict(weights)
             if original.is_original(model):
-                original.load_state_dict(model, state)
+                original_weights.load_state_dict(model, state)
             else:
                 model.load_state_dict(state)
         except (WeightsError, RuntimeError) as error:

@@ -25,7 +25,7 @@ from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError
 from ggcam.guidance import Guidance, OriginalGuidance, create_guidance
 from ggcam.guidance.original import load_scalars
-from ggcam.models import original
+from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import enable_gradient_checkpointing
 from ggcam.report.training_plot import save_training_plot
@@ -236,7 +236,7 @@ def start_guidance(module: GuidedTraining, weights: Path) -> None:
         weights: the file, a NET.pt.
     """
     if isinstance(module.guidance, OriginalGuidance) and original.is_original(module.model):
-        load_scalars(module.guidance, original.scalars_in_state(original.read_state_dict(weights)))
+        load_scalars(module.guidance, original_weights.scalars_in_state(original_weights.read_state_dict(weights)))
 
 
 def is_first_process() -> bool:
