@@ -1,4 +1,4 @@
-"""The run folder before training, and what is refused when one is opened."""
+"""The run folder before training, and damaged run folders."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_an_empty_folder_may_become_a_run(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".", "/a", ".."])
-def test_what_is_no_name_is_refused(tmp_path, name):
+def test_an_invalid_name_is_refused(tmp_path, name):
     with pytest.raises(RunFolderError):
         create_run_folder(tmp_path / "in", name, SETTINGS, DESCRIPTION)
     assert list(tmp_path.iterdir()) == []

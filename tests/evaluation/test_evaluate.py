@@ -137,7 +137,7 @@ def test_the_cams_agree_with_the_peaks_of_the_table(predictions, trained):
     np.testing.assert_array_equal(peaks, own.max(axis=(1, 2)))
 
 
-def test_the_report_has_the_keys_and_figures_of_the_original(predictions, probabilities, trained):
+def test_the_report_has_the_keys_and_metrics_of_the_original(predictions, probabilities, trained):
     report = json.loads(open_run_folder(trained).classification_report.read_text())
     assert set(report) == {
         "0.0", "1.0", "2.0", "accuracy", "macro avg", "weighted avg", "ROC_AUC_ovr", "ROC_AUC_ovo", "ours",
@@ -179,7 +179,7 @@ class Recorded(PreparedData):
         return {name: np.kron(cells[int(case_id)], np.ones((2, 4), bool)) for name, cells in masks.items()}
 
 
-def test_the_anatomy_figures_from_prepared_masks_are_those_of_the_original(golden):
+def test_the_anatomy_metrics_from_prepared_masks_are_those_of_the_original(golden):
     recorded = np.load(golden / "evaluate.npz")
     regions = pd.DataFrame(columns=REGIONS.names)
     data = Recorded(

@@ -45,7 +45,7 @@ def metrics(*arguments) -> dict:
     return measure(*arguments)[0]
 
 
-def test_the_table_by_case_has_what_the_figures_are_the_means_of(data, measured):
+def test_the_table_by_case_holds_the_values_that_metrics_are_means_of(data, measured):
     _, table = measure(data, data.cases, *model_of(data), BLUR)
     assert table["case_id"].tolist() == data.cases["case_id"].tolist()
     values = dict(leaves(measured))
@@ -64,21 +64,21 @@ def own_cam(data):
     return model_of(data)[1][np.arange(len(data)), data.cases["label"]].astype(np.float64)
 
 
-def figures_in(tree, path=()):
+def metrics_in(tree, path=()):
     for name, item in tree.items():
         if isinstance(item, dict) and set(item) == {"value", "low", "high"}:
             yield (*path, name), item
         elif isinstance(item, dict):
-            yield from figures_in(item, (*path, name))
+            yield from metrics_in(item, (*path, name))
 
 
-def test_every_part_is_there_and_every_figure_lies_in_its_interval(measured):
+def test_every_part_is_there_and_every_metric_lies_in_its_interval(measured):
     assert set(measured) == {
         *("macro_auroc", "macro_auroc_ovo", "micro_auroc", "macro_auprc", "accuracy", "balanced_accuracy"),
         *("macro_f1", "mcc", "brier", "ece", "reliability", "auroc", "auroc_delong", "auprc"),
         *("sensitivity_at_90_specificity", "anatomy", "pointing_game", "overlap", "gaze_agreement", "shortcut"),
     }
-    found = dict(figures_in(measured))
+    found = dict(metrics_in(measured))
     assert len(found) > 80
     for path, each in found.items():
         if path[0] == "reliability" and measured["reliability"][path[1]]["cases"] < 3:
@@ -91,7 +91,7 @@ def test_every_part_is_there_and_every_figure_lies_in_its_interval(measured):
 
 
 def test_all_but_numbers_of_cases_have_an_interval(measured):
-    metrics = {"/".join(path) for path, _ in figures_in(measured)}
+    metrics = {"/".join(path) for path, _ in metrics_in(measured)}
     others = {path for path, _ in leaves(measured) if path.rpartition("/")[0] not in metrics}
     assert {path.rpartition("/")[2] for path in others} == {"cases", "readings"}
     game = measured["pointing_game"]["pneumonia"]
@@ -101,7 +101,7 @@ def test_all_but_numbers_of_cases_have_an_interval(measured):
     assert lead == pytest.approx(game["hit_rate"]["value"] - game["chance"]["value"])
 
 
-def test_the_figures_of_the_classes_are_those_of_their_own_functions(measured, data):
+def test_the_metrics_of_the_classes_are_those_of_their_own_functions(measured, data):
     probabilities, _ = model_of(data)
     probabilities, labels = probabilities.astype(float), data.cases["label"].to_numpy()
     alone = bootstrap_interval(
@@ -226,7 +226,7 @@ def test_the_readings_of_a_case_are_its_gaze(data):
         assert concatenate(readings).total_s == pytest.approx(twice.gaze[case_id].total_s)
 
 
-def test_the_tree_keeps_what_is_no_figure():
+def test_the_tree_keeps_other_values():
     values, patients = np.array([0.0, 1.0, 1.0]), np.arange(3)
     tree = {"a": {"b": weighted_mean(values), "share": 0.5}, "b": {}, "cases": 3}
     filled = with_intervals(tree, patients)

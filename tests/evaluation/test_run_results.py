@@ -1,4 +1,4 @@
-"""What a run folder holds, read for its page; and what is said when it is not whole."""
+"""The content of a page, read from a run folder; and error messages if the folder is incomplete."""
 
 from __future__ import annotations
 

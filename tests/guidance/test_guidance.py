@@ -52,7 +52,7 @@ def test_a_constant_map_has_correlation_0_and_a_finite_gradient():
     assert torch.isfinite(a.grad).all()
 
 
-def test_the_published_loss_equals_its_formula_written_out():
+def test_the_published_loss_equals_its_formula():
     output, labels, gaze = output_and_gaze()
     losses = losses_of("ggcam", output, labels, gaze)
     classification = nn.functional.cross_entropy(output.logits, labels).item()

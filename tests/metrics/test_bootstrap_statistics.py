@@ -135,7 +135,7 @@ def test_the_operating_point_lies_on_scikit_learn_s_curve():
         assert found == pytest.approx(true[false <= 1 - specificity + 1e-12].max())
 
 
-def test_a_constant_score_knows_nothing():
+def test_a_constant_score_is_at_chance_level():
     y = np.arange(20) < 6
     ones, score = np.ones((20, 1)), np.full(20, 0.3)
     assert weighted_auprc(score, y)(ones)[0] == pytest.approx(0.3)
@@ -145,7 +145,7 @@ def test_a_constant_score_knows_nothing():
 
 
 def test_a_precision_is_of_a_threshold_that_finds_something():
-    """The highest score is a negative's: nothing is found there, so recall 0 is judged one step further down."""
+    """The highest score is a negative's, which finds nothing: recall 0 is evaluated at the next threshold."""
     statistic = weighted_precision(np.array([0.9, 0.8, 0.1]), np.array([False, True, True]), 0.0)
     assert statistic(np.ones((3, 1)))[0] == 0.5
 

@@ -145,6 +145,6 @@ def test_the_confusion_matrix_has_the_true_class_in_the_row():
         (np.zeros((0, 2)), [], ["a", "b"], "no cases"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(logits, labels, names, message):
+def test_invalid_arguments_are_refused(logits, labels, names, message):
     with pytest.raises(ValueError, match=message):
         classification_report(logits, np.array(labels, dtype=int), names)

@@ -80,7 +80,7 @@ def test_the_order_among_equal_cells_follows_the_seed():
 
 
 @pytest.mark.parametrize(("grid", "steps"), [((13, 4), 5), (GRID, 0)])
-def test_what_cannot_be_taken_away_is_refused(grid, steps):
+def test_invalid_steps_are_refused(grid, steps):
     images = np.zeros((1, *SIZE))
     with pytest.raises(ValueError, match="cannot take"):
         deletion_insertion(images, np.zeros((1, *grid)), score, images, steps=steps)

@@ -128,7 +128,7 @@ def test_a_number_that_many_resamples_leave_undefined_has_no_interval():
     assert np.isnan([found.low, found.high]).all()
 
 
-def test_a_class_that_no_case_has_is_left_out_as_in_the_plain_figure():
+def test_a_class_that_no_case_has_is_left_out_as_in_the_plain_metric():
     scores, labels = random_cases(7)
     kept = labels != 1
     found = bootstrap_interval(weighted_macro_auroc(scores[kept], labels[kept]), np.arange(kept.sum()), resamples=100)
@@ -159,7 +159,7 @@ def test_one_class_alone_has_no_auroc_and_no_interval():
     ("arguments", "message"),
     [({"level": 1.0}, "level"), ({"resamples": 0}, "resamples"), ({"patients": np.zeros(0)}, "no cases")],
 )
-def test_what_makes_no_interval_is_refused(arguments, message):
+def test_invalid_arguments_of_an_interval_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(weighted_mean(np.ones(4)), **{"patients": np.arange(4), **arguments})
 

@@ -27,7 +27,7 @@ def random_cases(seed, n=20, grid=(7, 5), share=0.15):
     return rng.normal(size=(n, *grid)), rng.random((n, *grid)) < share
 
 
-def test_the_anatomy_figures_are_those_of_the_original(golden):
+def test_the_anatomy_metrics_are_those_of_the_original(golden):
     recorded = np.load(golden / "evaluate.npz")
     cam = one_hot(recorded["cam_argmax"], (48, 40))
     names = ["Normal", "CHF", "pneumonia"]
@@ -39,7 +39,7 @@ def test_the_anatomy_figures_are_those_of_the_original(golden):
     assert found["lung_interp_1"].chance.mean() == pytest.approx(0.23, abs=0.08)
 
 
-def test_the_anatomy_figures_look_at_the_true_class_only_and_find_it_by_name():
+def test_the_anatomy_metrics_look_at_the_true_class_only_and_find_it_by_name():
     grid = (6, 6)
     mediastinum, lung = np.zeros((4, *grid), bool), np.zeros((4, *grid), bool)
     mediastinum[:, 3, 3], lung[:, 1, 1] = True, True
@@ -162,7 +162,7 @@ def test_a_box_that_ends_on_a_cell_s_edge_does_not_touch_the_next_cell():
 @pytest.mark.parametrize(
     "region", [("line", 0.0, 0.0, 1.0, 1.0), ("box", 5.0, 0.0, 1.0, 1.0), ("box", np.nan, 0.0, 1.0, 1.0)]
 )
-def test_what_is_no_region_is_refused(region):
+def test_an_invalid_region_is_refused(region):
     with pytest.raises(ValueError, match="box or an ellipse"):
         regions_to_mask([region], (64, 48), (8, 4))
 

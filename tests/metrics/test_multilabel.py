@@ -1,4 +1,4 @@
-"""Metrics of several labels a case: each against scikit-learn on the cases of which the label is known."""
+"""Metrics of several labels per case: each against scikit-learn on the cases in which the label is known."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_the_report_equals_scikit_learns_label_by_label(scored):
     json.dumps(report, allow_nan=False)
 
 
-def test_figures_with_all_cases_equal_scikit_learns(scored):
+def test_metrics_with_all_cases_equal_scikit_learns(scored):
     logits, labels = scored
     metrics = label_metrics(expit(logits), labels, NAMES)
     assert set(metrics["auroc"]) == set(metrics["auprc"]) == {"mass", "edema"}
@@ -143,7 +143,7 @@ def test_weights_are_repetitions(scored):
         assert metrics[name](weights[:, None].astype(float))[0] == pytest.approx(expected), name
 
 
-def test_nothing_known_is_no_figure_and_no_crash():
+def test_without_known_labels_metrics_are_undefined():
     nothing = np.full((6, 2), np.nan)
     report = multilabel_report(np.zeros((6, 2)), nothing, ("a", "b"))
     assert report["accuracy"] is None
@@ -163,6 +163,6 @@ def test_nothing_known_is_no_figure_and_no_crash():
         (np.zeros((2, 2)), np.zeros((2, 2)), ("a",), "1 class names for 2 logits"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(logits, labels, names, message):
+def test_invalid_arguments_are_refused(logits, labels, names, message):
     with pytest.raises(ValueError, match=message):
         multilabel_report(logits, labels, names)

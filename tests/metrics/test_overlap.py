@@ -32,7 +32,7 @@ def iou(a, b):
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=20, deadline=None)
-def test_every_figure_equals_a_loop(seed):
+def test_every_metric_equals_a_loop(seed):
     cam, truth = random_cases(seed)
     for i in range(len(cam)):
         inside = sum(max(v, 0) for v, t in zip(cam[i].ravel(), truth[i].ravel(), strict=True) if t)
@@ -48,7 +48,7 @@ def test_every_figure_equals_a_loop(seed):
 
 @given(st.integers(0, 10_000), st.sampled_from([0.25, 2.0, 8.0]), st.sampled_from([-4.0, 0.0, 16.0]))
 @settings(max_examples=20, deadline=None)
-def test_what_the_figures_ignore(seed, scale, shift):
+def test_invariances_of_the_metrics(seed, scale, shift):
     cam, truth = random_cases(seed)
     moved = scale * cam + shift
     np.testing.assert_allclose(cell_average_precision(moved, truth), cell_average_precision(cam, truth))

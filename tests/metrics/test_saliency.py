@@ -45,7 +45,7 @@ def spread_out(values, fixations):
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=20, deadline=None)
-def test_every_figure_equals_a_loop_over_cases(seed):
+def test_every_metric_equals_a_loop_over_cases(seed):
     maps, gaze = random_maps(seed), random_gaze(seed)
     found = agreement(maps, gaze, CENTRE)
     assert tuple(found) == METRICS
@@ -108,7 +108,7 @@ def test_a_map_density_sums_to_one_and_keeps_the_order(seed):
     np.testing.assert_array_equal(density.argmax(axis=1), maps.argmax(axis=1))
 
 
-def test_a_constant_map_scores_what_knowing_nothing_scores():
+def test_a_constant_map_scores_the_chance_level():
     gaze = random_gaze(3)
     for value in (0.0, 0.1, -7.3):
         found = agreement(np.full((4, *GRID), value), gaze, np.ones(GRID))
@@ -120,7 +120,7 @@ def test_a_constant_map_scores_what_knowing_nothing_scores():
         np.testing.assert_allclose(found["sim"], similarity(uniform, gaze.density))
 
 
-def test_a_case_without_gaze_is_undefined_in_every_figure_and_leaves_the_others_alone():
+def test_a_case_without_gaze_is_undefined_in_every_metric_and_leaves_the_others_alone():
     maps, gaze = random_maps(4), random_gaze(4)
     kept = np.array([0, 2, 3])
     density, fixations = gaze.density.copy(), gaze.fixations.copy()
@@ -171,7 +171,7 @@ def test_partners_are_others_all_different_and_equally_often(cases, shuffles, se
         assert len(set(mine)) == len(mine)
 
 
-def test_the_shuffled_figures_are_the_mean_over_all_pairs_of_different_patients():
+def test_the_shuffled_metrics_are_the_mean_over_all_pairs_of_different_patients():
     maps, gaze = random_maps(6, 6), random_gaze(6, 6, np.array([0, 0, 1, 2, 3, 3]))
     found = shuffled_agreement(maps, gaze, CENTRE, shuffles=5)
     for i in range(6):
@@ -192,7 +192,7 @@ def test_a_map_of_the_gaze_itself_stands_above_its_shuffled_self_and_a_habit_doe
         assert own[name].mean() == pytest.approx(shuffled[name].mean())
 
 
-def test_one_patient_alone_has_no_shuffled_figure():
+def test_one_patient_alone_has_no_shuffled_metrics():
     found = shuffled_agreement(random_maps(8), random_gaze(8, patients=np.zeros(4, int)), CENTRE)
     assert all(np.isnan(values).all() for values in found.values())
     assert all(np.isnan(v).all() for v in shuffled_agreement(random_maps(8, 1), random_gaze(8, 1), CENTRE).values())

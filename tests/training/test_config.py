@@ -1,4 +1,4 @@
-"""The training config: from TOML and back, and what it refuses."""
+"""The training config: from TOML and back, and invalid values."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_a_config_survives_being_written_and_read(tmp_path):
     assert read_train_config(path) == (Path("DATA"), config)
 
 
-def test_what_a_file_leaves_out_has_its_default(tmp_path):
+def test_keys_that_a_file_leaves_out_have_their_defaults(tmp_path):
     assert read_train_config(written(tmp_path, "[train]\nepochs = 3\n")) == (None, TrainConfig(epochs=3))
 
 
-def test_a_whole_number_will_do_for_a_float(tmp_path):
+def test_an_integer_is_accepted_for_a_float(tmp_path):
     assert config_from_dict({"lr": 1, "augment": {"rotate_deg": 5}}).lr == 1
 
 
@@ -79,7 +79,7 @@ def test_a_whole_number_will_do_for_a_float(tmp_path):
         ("augment.shift = 1.5", "shift.*0 to 1"),
     ],
 )
-def test_a_wrong_line_is_named_with_what_would_be_right(tmp_path, line, message):
+def test_an_invalid_line_is_reported_with_what_was_expected(tmp_path, line, message):
     with pytest.raises(ConfigError, match=f"(?s){message}"):
         read_train_config(written(tmp_path, f"[train]\n{line}\n"))
 
@@ -94,12 +94,12 @@ def test_a_wrong_line_is_named_with_what_would_be_right(tmp_path, line, message)
         ("data = 5\n[train]", "data must be the path"),
     ],
 )
-def test_a_file_that_is_no_training_config_is_refused(tmp_path, text, message):
+def test_a_file_without_a_training_config_is_refused(tmp_path, text, message):
     with pytest.raises(ConfigError, match=f"(?s){message}"):
         read_train_config(written(tmp_path, text))
 
 
-def test_bytes_that_are_no_text_and_folders_and_nothing_are_refused(tmp_path):
+def test_binary_files_folders_and_missing_files_are_refused(tmp_path):
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe[train]")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_train_config(tmp_path / "bytes.toml")
@@ -117,7 +117,7 @@ def test_the_message_says_which_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["sigma_deg", "sigma_px", "batch_size", "patience", "early_stop_patience", "nodes"])
 @pytest.mark.parametrize("value", [0, -1, math.nan])
-def test_what_must_be_above_0_is(name, value):
+def test_values_that_must_be_above_0(name, value):
     # An integer field cannot hold NaN.
     if isinstance(value, float) and name not in ("sigma_deg", "sigma_px"):
         pytest.skip("an integer")
@@ -125,7 +125,7 @@ def test_what_must_be_above_0_is(name, value):
         TrainConfig(**{name: value})
 
 
-def test_what_may_be_0_may():
+def test_values_that_may_be_0():
     assert TrainConfig(guidance_weight=0, weight_decay=0, clip_norm=0, seed=0, workers=0).clip_norm == 0
 
 

@@ -1,4 +1,4 @@
-"""The learning rate over a training, and the gaze that a step sees."""
+"""The learning rate schedule, and the gaze of a training step."""
 
 from __future__ import annotations
 

@@ -195,13 +195,13 @@ def test_a_finished_run_is_left_as_it_is(trained):
         ({"strategy": "quantum"}, "not supported on this machine"),
     ],
 )
-def test_what_cannot_work_is_said_before_anything_is_written(prepared, tmp_path, options, message):
+def test_invalid_options_are_refused_before_anything_is_written(prepared, tmp_path, options, message):
     with pytest.raises(ConfigError, match=message):
         train(load_prepared(prepared), TrainConfig(**{**TINY, **options}), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_training_that_diverges_says_so(prepared, tmp_path):
+def test_a_diverging_run_raises_an_error(prepared, tmp_path):
     with pytest.raises(ConfigError, match="training diverged in epoch 0"):
         train(load_prepared(prepared), TrainConfig(**TINY, lr=1e30, clip_norm=0.0, schedule="constant"), tmp_path)
 
