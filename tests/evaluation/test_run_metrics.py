@@ -15,6 +15,7 @@ from ggcam.data.case import SHORTCUT_MARKER
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.evaluation.cam_metrics import OVERLAP, Blur, CaseMasks
 from ggcam.evaluation.run_metrics import leaves, measure, with_intervals
+from ggcam.gaze.centre_prior import centre_map
 from ggcam.gaze.fixations import concatenate
 from ggcam.gaze.maps import attention_map, fixation_histogram
 from ggcam.metrics.agreement import METRICS, GazeMaps, agreement, shuffled_agreement
@@ -22,7 +23,7 @@ from ggcam.metrics.bootstrap_statistics import weighted_mean
 from ggcam.metrics.classification import nan_to_none
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.localisation import pointing_game
-from ggcam.metrics.saliency import centre_map, nss
+from ggcam.metrics.saliency import nss
 from ggcam.metrics.threshold_statistics import weighted_macro_auroc
 
 GRID = (8, 6)

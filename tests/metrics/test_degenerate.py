@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import ggcam.metrics
+from ggcam.gaze.centre_prior import centre_map
 from ggcam.metrics import (
     agreement,
     bootstrap_statistics,
@@ -45,10 +46,10 @@ def accuracy(world: World) -> Callable:
 
 CALLS: Mapping[Any, Callable[[World], Any]] = {
     agreement.GazeMaps: lambda w: w.readings,
-    agreement.agreement: lambda w: agreement.agreement(w.cam, w.readings, saliency.centre_map(GRID)),
-    agreement.shuffled_agreement: lambda w: agreement.shuffled_agreement(w.cam, w.readings, saliency.centre_map(GRID)),
+    agreement.agreement: lambda w: agreement.agreement(w.cam, w.readings, centre_map(GRID)),
+    agreement.shuffled_agreement: lambda w: agreement.shuffled_agreement(w.cam, w.readings, centre_map(GRID)),
     agreement.reader_agreement: lambda w: agreement.reader_agreement(
-        w.readings, np.arange(len(w.labels)) // 2, saliency.centre_map(GRID)
+        w.readings, np.arange(len(w.labels)) // 2, centre_map(GRID)
     ),
     agreement.by_image: lambda w: agreement.by_image({"p": w.probabilities[:, 0]}, np.arange(len(w.labels)) // 2, 3),
     calibration.brier_per_case: lambda w: calibration.brier_per_case(w.probabilities, w.labels),
@@ -180,7 +181,7 @@ WORLDS = worlds()
 
 NOT_METRICS = {
     *("nan_to_none", "check_scores", "check_labels", "check_finite", "check_ordered"),  # check arguments or results
-    *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "divide", "centre_map"),  # parts of metrics
+    *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "divide"),  # parts of metrics
     *("CurveBand", "Difference", "Interval", "Faithfulness", "CaseMean"),  # results of metrics
 }
 

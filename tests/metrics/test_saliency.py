@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import entropy, pearsonr, zscore
 from sklearn.metrics import roc_auc_score
 
+from ggcam.gaze.centre_prior import centre_map
 from ggcam.metrics.agreement import METRICS, GazeMaps, agreement, by_image, reader_agreement, shuffled_agreement
 from ggcam.metrics.saliency import (
-    centre_map,
     correlation,
     fixation_auc,
     information_gain,

@@ -16,7 +16,7 @@ class ViewConfig:
     """The data of one run: another split, fewer training cases, or a control in place of gaze.
 
     Attributes:
-        control: what replaces the gaze: none, shuffled-gaze (of another case of the split), centre (a broad blob),
+        control: what replaces the gaze: none, shuffled-gaze (of another case of the split), centre (the centre prior),
             lung-mask (both lungs), random-map (as many fixations at random positions).
         folds: number of cross-validation folds by patient; 0 keeps the split of the data.
         fold: index of the test fold; the next fold is for validation.

@@ -17,12 +17,10 @@ from ggcam.data.prepared import PreparedData
 from ggcam.data.stratify import assign_folds, assign_strata, merge_rare
 from ggcam.data.view_config import Control, ViewConfig
 from ggcam.errors import ConfigError
+from ggcam.gaze.centre_prior import CENTRE_PRIOR_SPREAD
 
 GRID_POINTS = 32
 """Number of grid points, along the frame's longer side, at which a mask or a blob becomes fixations."""
-
-CENTRE_CONTROL_SIGMA = 0.2
-"""Standard deviation of the blob in the centre, as a fraction of each side."""
 
 
 def apply_view(data: PreparedData, config: ViewConfig) -> PreparedData:
@@ -143,7 +141,7 @@ def with_control(data: PreparedData, control: Control, seed: int) -> PreparedDat
     elif control == "random-map":
         replaced = _scatter_fixations(data, gaze, rng)
     elif control == "centre":
-        replaced = _centre_blob(data, guided["case_id"].to_numpy(), gaze)
+        replaced = _centre_prior(data, guided["case_id"].to_numpy(), gaze)
     else:
         replaced = _lung_mask(data, guided["case_id"].to_numpy(), gaze)
     if data.multi_label and control in ("centre", "lung-mask"):
@@ -173,11 +171,11 @@ def _scatter_fixations(data: PreparedData, gaze: pd.DataFrame, rng: Generator) -
     return gaze.assign(x_px=x * data.frame.width_px, y_px=y * data.frame.height_px)
 
 
-def _centre_blob(data: PreparedData, case_ids: np.ndarray, gaze: pd.DataFrame) -> pd.DataFrame:
-    """Give every case the same broad blob in the middle of the frame."""
+def _centre_prior(data: PreparedData, case_ids: np.ndarray, gaze: pd.DataFrame) -> pd.DataFrame:
+    """Give every case the centre prior."""
     x, y = _grid_points(data.frame)
     distance2 = (x / data.frame.width_px - 0.5) ** 2 + (y / data.frame.height_px - 0.5) ** 2
-    weight = np.exp(-distance2 / (2 * CENTRE_CONTROL_SIGMA**2))
+    weight = np.exp(-distance2 / (2 * CENTRE_PRIOR_SPREAD**2))
     count = len(case_ids)
     return _fixation_table(
         np.repeat(case_ids, len(x)), np.tile(x, count), np.tile(y, count), np.tile(weight, count), gaze

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from ggcam.data.case import SHORTCUT_MARKER, Region
 from ggcam.data.prepared import PreparedData
 from ggcam.gaze.batch import GazeBatch
+from ggcam.gaze.centre_prior import centre_map
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import fixation_histogram
 from ggcam.metrics.agreement import METRICS, GazeMaps, agreement, by_image, reader_agreement, shuffled_agreement
@@ -39,7 +40,6 @@ from ggcam.metrics.overlap import (
     shuffled_chance,
     size_group,
 )
-from ggcam.metrics.saliency import centre_map
 
 OVERLAP: dict[str, OverlapMetric] = {
     "energy_inside": energy_inside,

@@ -28,10 +28,6 @@ from ggcam.metrics.ranking import tie_ends
 UNIFORM_SHARE = 0.01
 """Fraction of every map's density that is spread evenly."""
 
-CENTRE_PRIOR_SPREAD = 0.25
-"""Standard deviation of the centre prior, as a fraction of each side. The prior is a baseline that predicts gaze on any
-image; `data.views.CENTRE_CONTROL_SIGMA` is another thing, the width of the training target of the control `centre`."""
-
 
 def map_density(maps: Float[np.ndarray, "n h w"], uniform_share: float = UNIFORM_SHARE) -> Float[np.ndarray, "n h w"]:
     """Turn any finite map into a density.
@@ -52,21 +48,6 @@ def map_density(maps: Float[np.ndarray, "n h w"], uniform_share: float = UNIFORM
     uniform = 1 / math.prod(maps.shape[1:])
     density = np.divide(above, total, out=np.full(maps.shape, uniform), where=total > 0)
     return (1 - uniform_share) * density + uniform_share * uniform
-
-
-def centre_map(grid: tuple[int, int], spread: float = CENTRE_PRIOR_SPREAD) -> Float[np.ndarray, "h w"]:
-    """Return the centre prior, a Gaussian in the middle of the image, as a density.
-
-    Args:
-        grid: number of rows and columns.
-        spread: standard deviation as a fraction of each side.
-
-    Returns:
-        Shape `grid`; sums to 1.
-    """
-    rows, columns = (np.exp(-(((np.arange(n) + 0.5) / n - 0.5) ** 2) / (2 * spread**2)) for n in grid)
-    centre = rows[:, None] * columns
-    return centre / centre.sum()
 
 
 def nss(maps: Float[np.ndarray, "n h w"], fixations: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
