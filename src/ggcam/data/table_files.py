@@ -164,9 +164,7 @@ def _text_encoding(path: Path, version: tuple[int, int]) -> str:  # noqa: ARG001
                 return "utf-8"
             sample = block
     encoding = _guess_encoding(sample)
-    log.warning(
-        "%s is not in UTF-8 and is read as %s; if letters look wrong, save the file in UTF-8", path, encoding
-    )
+    log.warning("%s is not in UTF-8 and is read as %s; if letters look wrong, save the file in UTF-8", path, encoding)
     return encoding
 
 

@@ -93,7 +93,14 @@ class Table:
             self.refuse(invalid, f"{column} is empty", column)
         return found
 
-    def refuse(self, invalid: Bool[np.ndarray, " n"], what: str, column: str, expected: object = None) -> None:
+    def refuse(
+        self,
+        invalid: Bool[np.ndarray, " n"],
+        what: str,
+        column: str,
+        expected: object = None,
+        hint: str | None = None,
+    ) -> None:
         """Raise an error if any record is invalid.
 
         Args:
@@ -101,6 +108,7 @@ class Table:
             what: what the problem is.
             column: column whose value the message shows.
             expected: what would be correct.
+            hint: how to fix it, in the imperative.
 
         Raises:
             TableError: a record is invalid; with file, row and value of the first one.
@@ -112,6 +120,7 @@ class Table:
                 where=f"{self.path}:{self.row[at]}",
                 expected=expected,
                 got=f"{column} = {str(self.columns[column][at])!r}",
+                hint=hint,
             )
 
     def repeats(self, *columns: str) -> Bool[np.ndarray, " n"]:

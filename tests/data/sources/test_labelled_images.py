@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ggcam.data.sources.labelled_images import (
     normalise_paths,
 )
 from ggcam.data.tables import Table
-from ggcam.errors import DataError, MissingFileError
+from ggcam.errors import ConfigError, DataError, MissingFileError, TableError
 from ggcam.gaze.fixations import Fixations
 
 IMAGES = ("ill/b.png", "ill/a 1.png", "healthy/c.png")
@@ -83,10 +84,57 @@ def test_images_become_cases_with_their_readings(root: Path):
     assert [case.image for case in source.cases] == found.files
 
 
-def test_paths_that_become_the_same_case_id_are_refused(root: Path):
-    add_image(root, "ill/a_1.png")
-    with pytest.raises(DataError, match=r"same case id ill_a_1(.|\n)*ill/a 1\.png, ill/a_1\.png(.|\n)*rename one"):
+def test_images_whose_paths_differ_only_in_the_suffix_are_refused(root: Path):
+    add_image(root, "ill/a 1.jpg")
+    with pytest.raises(DataError, match=r"same name ill/a 1(.|\n)*ill/a 1\.jpg, ill/a 1\.png(.|\n)*rename one"):
         list_labelled_images(root, None, False, Counter())
+
+
+def test_different_names_have_different_case_ids(root: Path):
+    add_image(root, "ill/a_1.png", "ill/Lunge_über.png", "ill/肺 1.png", "ill/A_1.png", f"ill/{'å' * 100}.png")
+    found = list_labelled_images(root, None, False, Counter())
+    ids = dict(zip(found.images, found.case_ids, strict=True))
+    assert len({case_id.casefold() for case_id in found.case_ids}) == len(found.images)
+    assert (ids["ill/Lunge_über.png"], ids["ill/肺 1.png"], ids["ill/b.png"]) == ("ill_Lunge_über", "ill_肺_1", "ill_b")
+    for image in ("ill/a 1.png", "ill/a_1.png"):
+        assert re.fullmatch(r"ill_a_1-[0-9a-f]{8}", ids[image])
+    assert max(len(case_id.encode()) for case_id in found.case_ids) < 200
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "None", "NA", "N/A", "null", "<NA>", ""])
+def test_a_missing_value_is_no_class_patient_or_split(root: Path, word: str):
+    rows = (f"ill/b.png,{word},p,train", f"ill/a 1.png,x,{word},{word}", f"healthy/c.png,y,{word},test")
+    write_text(root / "labels.csv", "image,label,patient_id,split", *rows)
+    with pytest.raises(TableError, match=r"a row has no label(.|\n)*labels\.csv:2(.|\n)*--skip-missing"):
+        list_labelled_images(root, None, False, Counter())
+    dropped: Counter[str] = Counter()
+    found = list_labelled_images(root, None, True, dropped)
+    assert (found.class_names, found.labels, found.splits) == (("x", "y"), (0, 1), (None, "test"))
+    assert found.patient_ids == ("ill_a_1", "healthy_c")
+    assert dropped["row without a label"] == 1
+
+
+@pytest.mark.parametrize("written", ["cp1252", "cp932", "utf-16"])
+def test_labels_in_another_text_encoding_are_read(root: Path, caplog, written: str):
+    word = "肺炎" if written == "cp932" else "Ödem"
+    rows = (f"ill/b.png,{word}", f"ill/a 1.png,{word}", "healthy/c.png,normal")
+    (root / "labels.csv").write_bytes("\n".join(("image,label", *rows)).encode(written))
+    assert set(list_labelled_images(root, None, False, Counter()).class_names) == {word, "normal"}
+    assert (written in caplog.text) == (written != "utf-16")
+
+
+@pytest.mark.parametrize(("uncertain", "label"), [("unknown", None), ("positive", 1), ("negative", 0)])
+def test_minus_one_of_chexpert_has_the_chosen_meaning(root: Path, uncertain, label):
+    rows = ("ill/b.png,-1.0,0.0", "ill/a 1.png,,1.0", "healthy/c.png,0.0,-1")
+    write_text(root / "labels.csv", "image,label_mass,label_edema", *rows)
+    found = list_labelled_images(root, None, False, Counter(), uncertain)
+    assert found.labels == ((label, 0), (None, 1), (0, label))
+    with pytest.raises(TableError, match=r"label_mass = '-1.0'(.|\n)*--uncertain unknown, positive or negative"):
+        list_labelled_images(root, None, False, Counter())
+    write_text(root / "labels.csv", "image,label", "ill/b.png,-1", "healthy/c.png,1")
+    assert list_labelled_images(root, None, False, Counter()).class_names == ("-1", "1")
+    with pytest.raises(ConfigError, match=r"--uncertain has no meaning without"):
+        list_labelled_images(root, None, False, Counter(), uncertain)
 
 
 @pytest.mark.parametrize(

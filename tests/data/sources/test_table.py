@@ -62,16 +62,19 @@ def eyelink(root, both_eyes=False):
         lines = [
             "** CONVERTED FROM x.edf",
             "MSG\t100 DISPLAY_COORDS 0 0 1919 1079",
-            "START\t100 \tLEFT\tSAMPLES\tEVENTS",
-            "99\t5.0\t5.0\t1000.0\t...",
+            "START\t100 \tLEFT\tRIGHT\tSAMPLES\tEVENTS" if both_eyes else "START\t100 \tLEFT\tSAMPLES\tEVENTS",
+            "99\t5.0\t5.0\t1000.0" + ("\t5.0\t5.0\t1000.0\t....." if both_eyes else "\t..."),
         ]
         if number:  # the first file is named as its image, and has no message
-            lines.append(f"MSG\t100 -3 !V IMGLOAD CENTER images\\{stem}.png 960 540 1920 1080")
+            ratio = min(SCREEN[0] / shape[1], SCREEN[1] / shape[0])
+            size = f"{ratio * shape[1]} {ratio * shape[0]}"
+            lines.append(f"MSG\t100 !V IMGLOAD CENTER images\\{stem}.png 960 540 {size}")
         for t, x, y in samples("screen_px", *shape):
             eye = f"{x:.1f}\t{y:.1f}\t1000.0"
             second = "\t.\t.\t0.0\t....." if both_eyes else "\t..."
             lines.append(f"{round(100 + 1000 * t)}\t{eye}{second}")
-        lines += ["EFIX L 100 200 100 1 2 3", "900\t   .\t   .\t    0.0\t...", "END\t300"]
+        lost = "\t   .\t   .\t    0.0" * (2 if both_eyes else 1)
+        lines += ["EFIX L 100 200 100 1 2 3", f"900{lost}\t...", "END\t300"]
         write_text(root / f"{stem if number == 0 else f'subject{number}'}.asc", *lines)
 
 
@@ -234,7 +237,12 @@ BROKEN = {
     "other images": (points("image,x,y", "q,1,1"), {}, TableError, "none of the images"),
     "shares for pixels": (points("image,x,y", *FRACTIONS), {}, ConfigError, "--units fraction"),
     "pixels for shares": (points("image,x,y", *PIXELS), {"units": "fraction"}, ConfigError, "--units px"),
-    "far off": (points("image,x,y", *["a,500,600"] * 20), {}, DataError, "100% of the fixations"),
+    "far off": (
+        points("image,x,y", *["a,500,600"] * 20),
+        {},
+        DataError,
+        r"20 of 20 fixations \(100%\) cannot be used: a position off the image",
+    ),
     "no screen": (points("image,x,y", "a,1,1"), {"units": "screen_px"}, ConfigError, "pass it, such as 1920x1080"),
     "no size": (points("image,x,y"), {"units": "screen_px", "screen": "wide"}, ConfigError, "WIDTHxHEIGHT"),
     "a place without a screen": (

@@ -257,7 +257,7 @@ def _check_source(source: Source) -> None:
     counts = Counter(case.case_id for case in source.cases)
     if repeated := [case_id for case_id, count in counts.items() if count > 1]:
         raise DataError("case ids are repeated", got=join_limited(repeated))
-    if invalid := [case_id for case_id in counts if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", case_id)]:
+    if invalid := [case_id for case_id in counts if not re.fullmatch(r"[\w-][\w.-]*", case_id)]:
         raise DataError(
             "case ids cannot be used as file names",
             got=join_limited(map(repr, invalid)),

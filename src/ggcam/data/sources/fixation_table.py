@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from ggcam.data.sources.coordinates import CoordinateSystem
-from ggcam.data.sources.fixation_rows import MIN_FIXATIONS, FixationRows, group_readings
+from ggcam.data.sources.coordinates import CoordinateSystem, check_units
+from ggcam.data.sources.fixation_rows import FixationRows, group_readings
+from ggcam.data.sources.gaze_tally import GazeTally
 from ggcam.data.sources.image_files import read_sizes
 from ggcam.data.sources.labelled_images import LabelledImages, normalise_paths
-from ggcam.data.tables import read_table
-from ggcam.errors import ConfigError, TableError, join_limited
+from ggcam.data.sources.time_units import SECONDS_PER_UNIT, TimeUnit, unit_in_name
+from ggcam.data.tables import column_names, read_table
+from ggcam.errors import ConfigError, DataError, TableError, join_limited
 from ggcam.gaze.fixations import Fixations
-
-TimeUnit = Literal["s", "ms", "us"]
-SECONDS_PER_UNIT: Mapping[TimeUnit, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 FIXATION_COLUMNS = ("image", "x", "y", "start_s", "duration_s", "reader", "label")
 """Columns of a table of fixations; the first three are required."""
+
+MAX_TYPICAL_S = 20.0
+"""A longer median duration of fixations is in another unit."""
 
 
 def parse_columns(text: str, known: tuple[str, ...]) -> dict[str, str]:
@@ -58,8 +60,10 @@ def read_fixation_table(
     dropped: Counter[str],
     columns: Mapping[str, str],
     coordinates: CoordinateSystem,
-    time_unit: TimeUnit = "s",
+    time_unit: TimeUnit | None = None,
     by_name: bool = False,
+    duration_unit: TimeUnit | None = None,
+    units_assumed: bool = False,
 ) -> list[dict[str, Fixations]]:
     """Read a table of fixations.
 
@@ -69,8 +73,11 @@ def read_fixation_table(
         dropped: reason -> count; updated.
         columns: name among `FIXATION_COLUMNS` -> name in the file.
         coordinates: meaning of x and y.
-        time_unit: unit of start and duration. Without durations, each fixation lasts 1 s.
+        time_unit: unit of the start; None for the one in the column's name, or seconds.
         by_name: whether images may also be named by less than their path; see :func:`match_images`.
+        duration_unit: unit of the duration; None for the one in the column's name, or that of the start. Without
+            durations, each fixation lasts 1 s.
+        units_assumed: whether the units are a default and not the user's word.
 
     Returns:
         For each image, reading id -> fixations.
@@ -79,8 +86,14 @@ def read_fixation_table(
         MissingFileError: the table does not exist.
         TableError: the table lacks a column, has an invalid value, or names none of the images.
         ConfigError: the coordinates do not look like the given units.
-        DataError: most fixations lie off their images.
+        DataError: most fixations lie off their images, none is left, or they last too long.
     """
+    if (time_unit or duration_unit) and not {columns["start_s"], columns["duration_s"]} & set(column_names(path)):
+        raise ConfigError(
+            "a unit of time has no meaning for a table without times",
+            where=f"{path}, --time-unit, --duration-unit",
+            hint="leave it out",
+        )
     table = read_table(
         path, [columns[name] for name in FIXATION_COLUMNS[:3]], [columns[name] for name in FIXATION_COLUMNS[3:]]
     )
@@ -90,29 +103,44 @@ def read_fixation_table(
     dropped["fixation on an image that is not a case"] += int((case < 0).sum())
     dropped["fixation on an image that cannot be read"] += int(unreadable.sum())
     keep = (case >= 0) & ~unreadable
+    tally = GazeTally("fixations", path, len(images.images))
+    tally.add("an image that is not a case", table.select(~keep).row, path, len(table) - int(keep.sum()))
     table, case = table.select(keep), case[keep]
 
-    def seconds(name: str, default: float) -> Float[np.ndarray, " n"] | float:
+    def seconds(name: str, default: float, unit: TimeUnit | None) -> Float[np.ndarray, " n"] | float:
         column = columns[name]
-        return table.numbers(column, allow_blank=True) * SECONDS_PER_UNIT[time_unit] if column in table else default
+        if column not in table:
+            return default
+        return table.numbers(column, allow_blank=True) * SECONDS_PER_UNIT[unit or unit_in_name(column) or "s"]
 
     def text(name: str) -> Shaped[np.ndarray, " n"]:
         return table[columns[name]] if columns[name] in table else np.full(len(table), "")
 
     x, y = (table.numbers(columns[name], allow_blank=True) for name in ("x", "y"))
-    _check_units(x, y, coordinates, path)
+    shown = sizes[np.unique(case)]
+    check_units(x, y, coordinates, path, int(shown.min()) if units_assumed and len(shown) else 0)
     x_px, y_px, px_per_degree = coordinates.to_image(x, y, sizes[case])
     reader = text("reader")
+    duration_s = seconds("duration_s", 1.0, duration_unit or unit_in_name(columns["duration_s"]) or time_unit)
+    if np.ndim(duration_s) and len(table) and np.nanmedian(duration_s) > MAX_TYPICAL_S:
+        raise DataError(
+            f"the fixations last {np.nanmedian(duration_s):g} s, in the median",
+            where=path,
+            expected=f"up to {MAX_TYPICAL_S:g} s",
+            hint="give the unit of the durations, such as --duration-unit ms (source table)",
+        )
     rows = FixationRows.build(
         case=case,
         x_px=x_px,
         y_px=y_px,
-        start_s=seconds("start_s", np.nan),
-        duration_s=seconds("duration_s", 1.0),
+        start_s=seconds("start_s", np.nan, time_unit),
+        duration_s=duration_s,
         px_per_degree=px_per_degree,
         reading_id=np.where(reader == "", "1", reader),
         label=text("label"),
     )
+    tally.add_rows(rows, sizes, table.row, path, x, y)
+    tally.check()
     return group_readings(rows, sizes, dropped, path)
 
 
@@ -141,7 +169,9 @@ def match_images(
         for short_names in (without_suffix, [path.name for path in paths], [path.stem for path in paths]):
             counts = Counter(short_names)
             index_of = {name: index for index, name in enumerate(short_names) if counts[name] == 1} | index_of
-    case = np.array([index_of.get(name, -1) for name in names.tolist()], dtype=np.int64)
+    # Systems write accents in two ways: as a letter of its own, or as a letter and a mark.
+    index_of = {unicodedata.normalize("NFC", name): index for name, index in index_of.items()}
+    case = np.array([index_of.get(unicodedata.normalize("NFC", name), -1) for name in names.tolist()], dtype=np.int64)
     if len(case) and (case < 0).all():
         raise TableError(
             "none of the images in the gaze table is a case",
@@ -169,24 +199,3 @@ def read_image_sizes(images: LabelledImages, case: Int[np.ndarray, " n"]) -> Int
     sizes = np.zeros((len(images.images), 2), dtype=np.int64)
     sizes[with_gaze] = read_sizes([images.files[index] for index in with_gaze], True, Counter(), hint="")
     return sizes
-
-
-def _check_units(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], coordinates: CoordinateSystem, where: Path
-) -> None:
-    """Refuse fractions given as pixels, and pixels given as fractions."""
-    units = coordinates.units
-    largest = np.nanmax(np.concatenate([x, y]), initial=-np.inf)
-    fractions = units.endswith("fraction")
-    if len(x) >= MIN_FIXATIONS and not fractions and 0 < largest <= 1.1:
-        raise ConfigError(
-            "the coordinates do not look like pixels: none is above 1.1",
-            where=f"{where}, --units {units}",
-            hint=f"pass --units {'screen_fraction' if units == 'screen_px' else 'fraction'}",
-        )
-    if len(x) and fractions and np.nanmedian(np.abs(np.concatenate([x, y]))) > 2:
-        raise ConfigError(
-            "the coordinates do not look like fractions: most are above 2",
-            where=f"{where}, --units {units}",
-            hint=f"pass --units {'screen_px' if units == 'screen_fraction' else 'px'}",
-        )

@@ -9,7 +9,7 @@ from ggcam.data.case import Source
 from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.data.sources.fixation_rows import count_without_gaze
 from ggcam.data.sources.fixation_table import FIXATION_COLUMNS, parse_columns, read_fixation_table
-from ggcam.data.sources.labelled_images import has_labelled_images, list_labelled_images
+from ggcam.data.sources.labelled_images import Uncertain, has_labelled_images, list_labelled_images
 from ggcam.gaze.fixations import Fixations
 
 NAME = "folder"
@@ -17,7 +17,13 @@ EXPECTED_FILES = "labels.csv with the columns image, label; or one folder of ima
 can_read = has_labelled_images
 
 
-def read(root: Path, labels: Path | None = None, fixations: Path | None = None, skip_missing: bool = False) -> Source:
+def read(
+    root: Path,
+    labels: Path | None = None,
+    fixations: Path | None = None,
+    uncertain: Uncertain | None = None,
+    skip_missing: bool = False,
+) -> Source:
     """Read images labelled by a table or by their folders, with fixations in pixels of the images.
 
     For coordinates in other units, see the source "table".
@@ -29,7 +35,8 @@ def read(root: Path, labels: Path | None = None, fixations: Path | None = None, 
         fixations: table with the columns image (path in RAW), x_px, y_px (continuous pixels from the top-left corner
             of the image), and optionally start_s, duration_s (1 if missing), reader, label. Default: fixations.csv or
             fixations.parquet in RAW, if there is one.
-        skip_missing: leave out listed images that are missing, and count them.
+        uncertain: meaning of -1 in the columns label_<class>, as in CheXpert. Default: -1 is refused.
+        skip_missing: leave out listed images that are missing or have no label, and count them.
 
     Returns:
         The cases in the order of the table, or of their paths.
@@ -40,7 +47,7 @@ def read(root: Path, labels: Path | None = None, fixations: Path | None = None, 
         DataError: there are no images, fewer than two classes, or two images with the same case id.
     """
     dropped: Counter[str] = Counter()
-    images = list_labelled_images(root, labels, skip_missing, dropped)
+    images = list_labelled_images(root, labels, skip_missing, dropped, uncertain)
     defaults = [path for path in (root / "fixations.csv", root / "fixations.parquet") if path.is_file()]
     table = fixations or next(iter(defaults), None)
     if table is None:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
 
 from ggcam.data.case import Case, Label, Source, Split
 from ggcam.data.sources.image_files import check_present, images_below, is_image
 from ggcam.data.split_words import read_splits
-from ggcam.data.tables import Table, column_names, read_table
-from ggcam.errors import DataError, MissingFileError, join_limited
+from ggcam.data.tables import MISSING, Table, column_names, read_table
+from ggcam.errors import ConfigError, DataError, MissingFileError, join_limited
 from ggcam.gaze.fixations import Fixations
 
 LABEL_PREFIX = "label_"
 """Prefix of the columns of a multi-label table: one per class, with 1, 0 or nothing (unknown)."""
+
+Uncertain = Literal["unknown", "positive", "negative"]
+"""Meaning of the label -1, with which CheXpert marks an uncertain mention."""
+
+MAX_ID_BYTES = 180
+"""Longer case ids are shortened, since file names have at most 255 bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +37,8 @@ class LabelledImages:
     Attributes:
         root: the folder.
         images: path of each image relative to the folder, with '/'.
-        case_ids: made from the paths: without suffix, with '_' for '/' and other characters not allowed in file names.
+        case_ids: made from the paths: without suffix, with '_' for '/' and other characters than letters, digits, '.',
+            '_' and '-'; where two would be the same, both end in a hash of the path.
         patient_ids: the case id for an image without a known patient.
         labels: label of each image, as in :class:`Case`.
         splits: split of each image; None if unknown.
@@ -68,7 +78,9 @@ class LabelledImages:
         return Source(name, self.class_names, cases, dict(+dropped))
 
 
-def list_labelled_images(root: Path, labels: Path | None, skip_missing: bool, dropped: Counter[str]) -> LabelledImages:
+def list_labelled_images(
+    root: Path, labels: Path | None, skip_missing: bool, dropped: Counter[str], uncertain: Uncertain | None = None
+) -> LabelledImages:
     """List the images of a folder with their labels.
 
     The class names are the distinct labels, sorted; as numbers if all are whole numbers. Images with several labels
@@ -80,8 +92,9 @@ def list_labelled_images(root: Path, labels: Path | None, skip_missing: bool, dr
         labels: table with the columns image (path relative to `root`) and label (or `label_<class>`), and optionally
             patient_id and split (train, valid, test or empty). None stands for `root/labels.csv`; without such a
             table, each folder in `root` is a class.
-        skip_missing: leave out listed images that are missing, and count them.
+        skip_missing: leave out listed images that are missing or have no label, and count them.
         dropped: reason -> count; updated.
+        uncertain: meaning of -1 in the columns `label_<class>`; None refuses it.
 
     Returns:
         The images in the order of the table, or of their paths.
@@ -89,7 +102,8 @@ def list_labelled_images(root: Path, labels: Path | None, skip_missing: bool, dr
     Raises:
         MissingFileError: the folder, the given table, or listed images do not exist.
         TableError: the table lacks a column, or has an invalid value.
-        DataError: there are no images, fewer than two classes, or two images with the same case id.
+        DataError: there are no images, fewer than two classes, or two images whose paths differ only in the suffix.
+        ConfigError: `uncertain` is given, but no column `label_<class>`.
     """
     if not root.is_dir():
         raise MissingFileError("the folder does not exist", where=root)
@@ -99,9 +113,13 @@ def list_labelled_images(root: Path, labels: Path | None, skip_missing: bool, dr
         table = _rows_of_table(root, path, label_columns, skip_missing, dropped)
     else:
         label_columns, table = [], _rows_of_class_folders(root, dropped)
+    if uncertain and not label_columns:
+        raise ConfigError(
+            "--uncertain has no meaning without columns label_<class>", where=labels or root, hint="leave it out"
+        )
     if label_columns:
         class_names = tuple(name.removeprefix(LABEL_PREFIX) for name in label_columns)
-        found: tuple[Label, ...] = _multi_labels(table, label_columns)
+        found: tuple[Label, ...] = _multi_labels(table, label_columns, uncertain)
     else:
         class_names = _class_names(table["label"], labels or root)
         found = tuple(class_names.index(label) for label in table["label"].tolist())
@@ -154,8 +172,16 @@ def _rows_of_table(
 ) -> Table:
     """Read the distinct rows whose image exists."""
     table = normalise_paths(read_table(path, ["image", *(label_columns or ["label"])], ["patient_id", "split"]))
-    for column in ("image",) if label_columns else ("image", "label"):
-        table.refuse(table[column] == "", f"a row has no {column}", column)
+    missing = {name: np.where(np.isin(values, MISSING), "", values) for name, values in table.columns.items()}
+    table.refuse(missing["image"] == "", "a row has no image", "image")
+    if not label_columns:
+        without_label = missing["label"] == ""
+        if not skip_missing:
+            hint = "write its label, remove the row, or leave such rows out with --skip-missing"
+            table.refuse(without_label, "a row has no label", "label", hint=hint)
+        dropped["row without a label"] += int(without_label.sum())
+        table, missing = table.select(~without_label), {name: each[~without_label] for name, each in missing.items()}
+    table = replace(table, columns=missing)
     paths = [PurePosixPath(image) for image in table["image"].tolist()]
     outside = np.array([each.is_absolute() or ".." in each.parts for each in paths], dtype=bool)
     table.refuse(outside, "an image is outside the folder", "image", f"a path relative to {root}")
@@ -202,25 +228,43 @@ def _class_names(labels: np.ndarray, where: Path) -> tuple[str, ...]:
 
 
 def _case_ids(images: np.ndarray) -> list[str]:
-    image_by_id: dict[str, str] = {}
-    for image in images.tolist():
-        case_id = re.sub(r"[^A-Za-z0-9._-]", "_", PurePosixPath(image).with_suffix("").as_posix())
-        if case_id in image_by_id:
+    """Make a case id of each path, which keeps the letters of all alphabets."""
+    names = [PurePosixPath(image).with_suffix("").as_posix() for image in images.tolist()]
+    image_by_name: dict[str, str] = {}
+    for name, image in zip(names, images.tolist(), strict=True):
+        if other := image_by_name.get(name):
             raise DataError(
-                f"two images have the same case id {case_id}",
-                where=f"{image_by_id[case_id]}, {image}",
-                hint="rename one, so that they differ in letters, digits, '.', '_' or '-' before the suffix",
+                f"two images have the same name {name}",
+                where=f"{other}, {image}",
+                hint="rename one, so that they differ before the suffix",
             )
-        image_by_id[case_id] = image
-    return list(image_by_id)
+        image_by_name[name] = image
+    ids = [re.sub(r"[^\w.-]", "_", unicodedata.normalize("NFC", name)).lstrip(".") or "_" for name in names]
+    # File systems may ignore case.
+    counts = Counter(case_id.casefold() for case_id in ids)
+    return [
+        case_id
+        if counts[case_id.casefold()] == 1 and len(case_id.encode()) <= MAX_ID_BYTES
+        else f"{_shortened(case_id)}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        for case_id, name in zip(ids, names, strict=True)
+    ]
 
 
-def _multi_labels(table: Table, columns: list[str]) -> tuple[tuple[int | None, ...], ...]:
+def _shortened(case_id: str) -> str:
+    return case_id.encode()[:MAX_ID_BYTES].decode(errors="ignore")
+
+
+def _multi_labels(table: Table, columns: list[str], uncertain: Uncertain | None) -> tuple[tuple[int | None, ...], ...]:
     if len(columns) < 2:
         raise DataError("multi-label data need at least two columns", where=table.path, got=join_limited(columns))
     values = []
     for column in columns:
         numbers = table.numbers(column, allow_blank=True)
-        table.refuse(~(np.isin(numbers, (0, 1)) | np.isnan(numbers)), f"{column} is not 1, 0 or empty", column)
+        if uncertain:
+            meaning = {"unknown": np.nan, "positive": 1.0, "negative": 0.0}[uncertain]
+            numbers = np.where(numbers == -1, meaning, numbers)
+        valid = np.isin(numbers, (0, 1)) | np.isnan(numbers)
+        hint = "say what -1 means: --uncertain unknown, positive or negative" if (numbers[~valid] == -1).all() else None
+        table.refuse(~valid, f"{column} is not 1, 0 or empty", column, hint=hint)
         values.append([None if np.isnan(number) else int(number) for number in numbers.tolist()])
     return tuple(zip(*values, strict=True))

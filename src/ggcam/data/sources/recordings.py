@@ -1,248 +1,241 @@
-"""Raw recordings of eye trackers as samples over time: EyeLink, Gazepoint, Tobii, or a generic table."""
+"""Recordings of eye trackers to the fixations of each image, in pixels of the image."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Int
 
-from ggcam.data.sources.coordinates import Units
-from ggcam.data.sources.fixation_table import SECONDS_PER_UNIT, TimeUnit
-from ggcam.data.tables import Table, column_names, read_table
-from ggcam.errors import DataError, MissingFileError, TableError, join_limited
+from ggcam.data.sources.coordinates import CoordinateSystem, ImageRect, Origin, Units, check_units
+from ggcam.data.sources.fixation_rows import FixationRows, group_readings
+from ggcam.data.sources.fixation_table import match_images, read_image_sizes
+from ggcam.data.sources.gaze_tally import GazeTally, Reason
+from ggcam.data.sources.labelled_images import LabelledImages
+from ggcam.data.sources.trackers import Recording
+from ggcam.errors import ConfigError
+from ggcam.gaze.events import FixationDetection, detect_fixations
+from ggcam.gaze.fixations import Fixations, inside_image
 
-Tracker = Literal["auto", "eyelink", "gazepoint", "tobii", "generic"]
-
-SUFFIXES = (".asc", ".csv", ".tsv", ".gz", ".parquet")
-SAMPLE_COLUMNS = ("t", "x", "y", "image", "reader")
-"""Columns of a generic table of samples; the first three are required."""
+STRETCHED = "image whose shape on the screen, by the recording, is not its own"
+MAX_STRETCH = 0.02
+"""Larger differences between the two aspect ratios are counted."""
 
 
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """Samples of one reader on one image.
+@dataclass(frozen=True)
+class ReaderSetup:
+    """What the user says about the recordings; None stands for what they say themselves.
 
     Attributes:
-        path: the file.
-        image: name of the image in the file; the file's own name without suffix if it names none.
-        reader: name of the reader in the file; "1" if it names none.
-        time_s: shape (n,), ascending.
-        x: shape (n,), to the right, in `units`; NaN where the tracker lost the eye.
-        y: shape (n,), downwards, in `units`; NaN where the tracker lost the eye.
-        units: units of the positions; None if the file does not tell.
-        screen_px: width and height of the screen; None if the file does not tell.
+        units: units of the positions.
+        origin: where the positions are 0.
+        screen_px: width and height of the screen.
+        screen_mm: the same in millimetres.
+        image_rect: edges of the image on the screen.
+        px_per_degree: pixels per degree of visual angle; NaN if unknown.
+        detection: how samples become fixations.
     """
 
-    path: Path
-    image: str
-    reader: str
-    time_s: Float[np.ndarray, " n"]
-    x: Float[np.ndarray, " n"]
-    y: Float[np.ndarray, " n"]
-    units: Units | None = None
-    screen_px: tuple[int, int] | None = None
+    units: Units | None
+    origin: Origin | None
+    screen_px: tuple[int, int] | None
+    screen_mm: tuple[float, float] | None
+    image_rect: ImageRect | None
+    px_per_degree: float
+    detection: FixationDetection
+
+    def coordinates_of(self, recording: Recording, image_rect: ImageRect | None) -> CoordinateSystem:
+        """Return the meaning of the positions of a recording.
+
+        Args:
+            recording: the recording.
+            image_rect: where its image was on the screen, by the recording; None if unknown.
+
+        Returns:
+            What the recording says, and what the user adds.
+
+        Raises:
+            ConfigError: the two contradict each other, or the meaning is incomplete.
+        """
+        for option, given, stated in (
+            ("units", self.units, recording.units),
+            ("origin", self.origin, recording.origin),
+        ):
+            if given and stated and recording.units_from_file and given != stated:
+                raise ConfigError(
+                    f"--{option} {given} contradicts the recording",
+                    where=recording.path,
+                    expected=stated,
+                    hint=f"leave out --{option}",
+                )
+        units = self.units or recording.units or "px"
+        on_screen = units.startswith("screen")
+        return CoordinateSystem(
+            units,
+            self.screen_px or recording.screen_px,
+            self.image_rect or (image_rect if on_screen else None),
+            self.px_per_degree,
+            self.origin or recording.origin or "top-left",
+            self.screen_mm,
+        )
 
 
-def read_recordings(path: Path, tracker: Tracker, columns: Mapping[str, str], time_unit: TimeUnit) -> list[Recording]:
-    """Read one recording, or all recordings in a folder at any depth.
+def readings_from_recordings(
+    recordings: Sequence[Recording],
+    images: LabelledImages,
+    setup: ReaderSetup,
+    dropped: Counter[str],
+    where: Path,
+) -> list[dict[str, Fixations]]:
+    """Find the fixations of each recording, in pixels of its image.
 
     Args:
-        path: the file or the folder.
-        tracker: eye tracker that made them; "auto" recognises it from the suffix (.asc) and the columns.
-        columns: column names of a generic table: name among `SAMPLE_COLUMNS` -> name in the file.
-        time_unit: time unit of a generic table.
+        recordings: samples or fixations.
+        images: the images.
+        setup: what the user says about the recordings.
+        dropped: reason -> count; updated.
+        where: the recording or the folder of recordings, for messages.
 
     Returns:
-        One recording per image and reader.
+        For each image, reading id -> fixations.
 
     Raises:
-        MissingFileError: the file does not exist, or the folder has no recordings.
-        TableError: a file lacks a column, or has an invalid value.
-        DataError: an EyeLink file has no samples.
+        TableError: no recording is of one of the images.
+        ConfigError: an option contradicts the recordings, or has no meaning for them.
+        DataError: most of the gaze cannot be used.
     """
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and not file.name.startswith("."))
-    else:
-        files = [path]
-    if not files or not files[0].is_file():
-        raise MissingFileError(
-            "there is no recording", where=path, expected=f"files ending in {join_limited(SUFFIXES)}"
-        )
-    recordings: list[Recording] = []
-    for file in files:
-        made_by = _recognise_tracker(file) if tracker == "auto" else tracker
-        if made_by == "eyelink":
-            recordings += _read_eyelink(file)
-        elif made_by == "gazepoint":
-            recordings += _read_gazepoint(file)
-        elif made_by == "tobii":
-            recordings += _read_tobii(file)
+    names = np.array([recording.image for recording in recordings], dtype=np.str_)
+    cases = match_images(names, images, where, by_name=True)
+    sizes = read_image_sizes(images, cases)
+    at_own_size = _files_at_own_size(recordings, cases, sizes, setup)
+    unit = "samples" if any(recording.content == "samples" for recording in recordings) else "fixations"
+    tally = GazeTally(unit, where, len(sizes))
+    rows: list[FixationRows] = []
+    systems: set[tuple[bool, Units]] = set()
+    reading_ids = _reading_ids(recordings, cases)
+    for case, recording, reading_id in zip(cases.tolist(), recordings, reading_ids, strict=True):
+        n_rows = len(recording.time_s)
+        if case < 0 or not sizes[case, 0]:
+            dropped[f"{recording.content[:-1]} on an image that is not a case or cannot be read"] += n_rows
+            tally.add("an image that is not a case", recording.row, recording.path, n_rows)
+            continue
+        height, width = sizes[case].tolist()
+        rect = _displayed_rect(recording, width, height, recording.path in at_own_size)
+        coordinates = setup.coordinates_of(recording, rect)
+        systems.add((coordinates.on_screen, coordinates.units))
+        if rect and not setup.image_rect:
+            stretch = (rect[2] - rect[0]) / width * height / (rect[3] - rect[1])
+            dropped[STRETCHED] += abs(stretch - 1) > MAX_STRETCH
+        assumed = setup.units is None and recording.units is None
+        check_units(recording.x, recording.y, coordinates, recording.path, min(width, height) if assumed else 0)
+        x_px, y_px, degrees = coordinates.to_image(recording.x, recording.y, np.broadcast_to(sizes[case], (n_rows, 2)))
+        px_per_degree = float(degrees[0, 0]), float(degrees[0, 1])
+        onset_s = recording.time_s[0] if recording.onset_s is None else recording.onset_s
+        if recording.duration_s is not None:
+            found = FixationRows.build(
+                np.full(n_rows, case), x_px, y_px, recording.time_s - onset_s, recording.duration_s, degrees, reading_id
+            )
+            tally.add_rows(found, sizes, recording.row, recording.path, recording.x, recording.y)
         else:
-            recordings += _read_generic(file, columns, time_unit)
-    return recordings
+            fixations = detect_fixations(recording.time_s, x_px, y_px, px_per_degree, setup.detection)
+            _count_samples(tally, recording, x_px, y_px, (height, width), fixations)
+            dropped["sample without gaze (the tracker lost the eye)"] += int(np.isnan(x_px + y_px).sum())
+            if fixations.inside(height, width).any():
+                tally.with_gaze.add(case)
+            fixations = replace(fixations, start_s=fixations.start_s - onset_s)
+            found = FixationRows.from_fixations(case, reading_id, fixations)
+        rows.append(found)
+    _refuse_unused(setup, systems, where)
+    tally.check()
+    return group_readings(FixationRows.concatenate(rows), sizes, dropped, where)
 
 
-def _recognise_tracker(path: Path) -> Tracker:
-    if path.suffix == ".asc":
-        return "eyelink"
-    names = column_names(path)
-    if "BPOGX" in names:
-        return "gazepoint"
-    return "tobii" if _find_column(names, "gazepointx") else "generic"
+def _count_samples(
+    tally: GazeTally,
+    recording: Recording,
+    x_px: np.ndarray,
+    y_px: np.ndarray,
+    size: tuple[int, int],
+    fixations: Fixations,
+) -> None:
+    """Count the samples of a recording by what becomes of them."""
+    lost = np.isnan(x_px + y_px)
+    off = ~lost & ~inside_image(x_px, y_px, *size)
+    first = np.searchsorted(recording.time_s, fixations.start_s - 1e-9)
+    last = np.searchsorted(recording.time_s, fixations.start_s + fixations.duration_s - 1e-9)
+    steps = np.zeros(len(lost) + 1, dtype=np.int64)
+    np.add.at(steps, first, 1)
+    np.add.at(steps, last, -1)
+    moving = ~lost & ~off & (steps.cumsum()[:-1] == 0)
+    used = ~(lost | off | moving)
+    which: tuple[tuple[Reason | None, np.ndarray], ...] = (
+        ("no position", lost),
+        ("a position off the image", off),
+        ("no fixation around it", moving),
+        (None, used),
+    )
+    for reason, mask in which:
+        tally.add(reason, recording.row[mask], recording.path, int(mask.sum()), recording.x[mask], recording.y[mask])
 
 
-def _split_by_image_and_reader(
-    path: Path,
-    image: Shaped[np.ndarray, " n"],
-    reader: Shaped[np.ndarray, " n"],
-    samples: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]],
-    units: Units | None,
-) -> Iterator[Recording]:
-    """One recording per image and reader, in the order of their first samples; each sorted by time."""
-    stem = path.name.split(".")[0]
-    images, readers = np.where(image == "", stem, image), np.where(reader == "", "1", reader)
-    keys = list(zip(images.tolist(), readers.tolist(), strict=True))
-    index_of = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-    index = np.array([index_of[key] for key in keys], dtype=np.int64)
-    for (image_name, reader_name), which in index_of.items():
-        rows = np.flatnonzero(index == which)
-        rows = rows[np.argsort(samples[0][rows], kind="stable")]
-        time_s, x, y = (column[rows] for column in samples)
-        yield Recording(path, image_name, reader_name, time_s, x, y, units)
+def _displayed_rect(recording: Recording, width: int, height: int, at_own_size: bool) -> ImageRect | None:
+    """Where the image was on the screen, by the recording."""
+    placement = recording.placement
+    if placement is None:
+        return None
+    return placement.own_size_rect(width, height) if placement.rect is None and at_own_size else placement.rect
 
 
-def _text(table: Table, column: str | None) -> Shaped[np.ndarray, " n"]:
-    """Return a column, or empty text if the table does not have it."""
-    return table[column] if column is not None and column in table else np.full(len(table), "")
+def _files_at_own_size(
+    recordings: Sequence[Recording],
+    cases: Int[np.ndarray, " n"],
+    sizes: Int[np.ndarray, "images 2"],
+    setup: ReaderSetup,
+) -> set[Path]:
+    """Find the files that tell where images were but not how large, and whose gaze lies on images of their own size.
 
-
-# --- a generic table
-
-
-def _read_generic(path: Path, columns: Mapping[str, str], time_unit: TimeUnit) -> Iterator[Recording]:
-    required, optional = SAMPLE_COLUMNS[:3], SAMPLE_COLUMNS[3:]
-    table = read_table(path, [columns[name] for name in required], [columns[name] for name in optional])
-    image, reader = (_text(table, columns[name]) for name in optional)
-    t = table.numbers(columns["t"]) * SECONDS_PER_UNIT[time_unit]
-    x, y = (table.numbers(columns[name], allow_blank=True) for name in ("x", "y"))
-    return _split_by_image_and_reader(path, image, reader, (t, x, y), None)
-
-
-# --- Gazepoint
-
-
-def _read_gazepoint(path: Path) -> Iterator[Recording]:
-    """Gazepoint Analysis: best point of gaze in fractions of the screen, valid if BPOGV is 1, on image MEDIA_NAME."""
-    time = next((name for name in column_names(path) if re.fullmatch(r"TIME(\(.*\))?|Time \(in secs\)", name)), "TIME")
-    table = read_table(path, [time, "BPOGX", "BPOGY", "BPOGV"], ["MEDIA_NAME"])
-    valid = table.numbers("BPOGV", allow_blank=True) == 1
-    x, y = (np.where(valid, table.numbers(name, allow_blank=True), np.nan) for name in ("BPOGX", "BPOGY"))
-    image, reader = _text(table, "MEDIA_NAME"), np.full(len(table), "")
-    return _split_by_image_and_reader(path, image, reader, (table.numbers(time), x, y), "screen_fraction")
-
-
-# --- Tobii
-
-
-def _read_tobii(path: Path) -> Iterator[Recording]:
-    """Tobii Pro Lab and Studio: gaze point in pixels of the screen, blank if lost or if the row is not a sample."""
-    names = column_names(path)
-    time, x, y = (_require_column(path, names, prefix) for prefix in ("recordingtimestamp", "gazepointx", "gazepointy"))
-    image_prefixes = ("presentedmedianame", "presentedstimulusname", "medianame")
-    image = next(filter(None, (_find_column(names, prefix) for prefix in image_prefixes)), None)
-    reader, sensor = _find_column(names, "participantname"), _find_column(names, "sensor")
-    table = read_table(path, [time, x, y], [name for name in (image, reader, sensor) if name])
-    keep = np.ones(len(table), dtype=bool)
-    if sensor:  # rows of events have another sensor or none; Studio does not have this column
-        keep &= table[sensor] == "Eye Tracker"
-    if image:  # blank between two images, when none is shown
-        keep &= table[image] != ""
-    table = table.select(keep)
-    microseconds = re.search(r"\[(u|\u00b5|\u03bc)s\]", time) is not None
-    time_s = table.numbers(time) * SECONDS_PER_UNIT["us" if microseconds else "ms"]
-    samples = time_s, _decimal(table, x), _decimal(table, y)
-    return _split_by_image_and_reader(path, _text(table, image), _text(table, reader), samples, "screen_px")
-
-
-def _find_column(names: list[str], prefix: str) -> str | None:
-    """Return the first name whose letters, in lower case, start with the prefix; its units are ignored."""
-    return next((name for name in names if re.sub(r"[^a-z]", "", name.lower()).startswith(prefix)), None)
-
-
-def _require_column(path: Path, names: list[str], prefix: str) -> str:
-    found = _find_column(names, prefix)
-    if found is None:
-        raise TableError(f"the table has no column like {prefix}", where=path, got=join_limited(names, 12))
-    return found
-
-
-def _decimal(table: Table, column: str) -> Float[np.ndarray, " n"]:
-    """Numbers with a decimal point, or with a decimal comma as on many European systems."""
-    text = np.char.replace(table[column], ",", ".")
-    return Table(table.path, {column: text}, table.row).numbers(column, allow_blank=True)
-
-
-# --- EyeLink
-
-_SAMPLE = re.compile(r"\d+(\.\d+)?\s")
-_SCREEN = re.compile(r"(?:DISPLAY_COORDS|GAZE_COORDS|SCREEN_COORDS)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)\s+([\d.]+)")
-_IMAGE = re.compile(r"!V IMGLOAD\s+(?:CENTER|FILL|TOP_LEFT)\s+(\S+)")
-
-
-def _read_eyelink(path: Path) -> list[Recording]:
-    """EyeLink .asc (edf2asc): samples in pixels of the screen; "." is lost; the mean of both eyes if both are tracked.
-
-    An image starts with `MSG <time> !V IMGLOAD CENTER <file> ...`, as Experiment Builder and Data Viewer write it.
-    Samples before the first image are ignored; without such messages, all belong to the image with the file's name.
+    EyeLink's Data Viewer draws an image without a size at its own size, but experiments often show it as large as it
+    fits. The gaze decides: at its own size most of it must lie on the image.
     """
-    screen: tuple[int, int] | None = None
-    parts: list[tuple[str, list[tuple[float, float, float]]]] = [("", [])]
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        if _SAMPLE.match(line):
-            parts[-1][1].append(_parse_sample(line, f"{path}:{number}"))
-        elif found := _IMAGE.search(line):
-            parts.append((PurePosixPath(found[1].replace("\\", "/")).name, []))
-        elif found := _SCREEN.search(line):
-            left, top, right, bottom = map(float, found.groups())
-            screen = round(right - left) + 1, round(bottom - top) + 1
-    if not any(samples for _, samples in parts):
-        raise DataError("the file has no samples", where=path, expected="an .asc file written by edf2asc")
-    times = [sample[0] for _, samples in parts for sample in samples]
-    if (np.diff(times) < 0).any():
-        raise TableError("the samples are not in order of time", where=path)
-    named = [part for part in parts if part[0]] or [(path.stem, parts[0][1])]
-    return [
-        Recording(path, image, "1", *np.array(samples, dtype=np.float64).T, units="screen_px", screen_px=screen)
-        for image, samples in named
-        if samples
-    ]
+    inside: Counter[Path] = Counter()
+    total: Counter[Path] = Counter()
+    for case, recording in zip(cases.tolist(), recordings, strict=True):
+        if case < 0 or not sizes[case, 0] or setup.image_rect or recording.placement is None:
+            continue
+        height, width = sizes[case].tolist()
+        rect = None if recording.placement.rect else recording.placement.own_size_rect(width, height)
+        if rect:
+            left, top, right, bottom = rect
+            on_image = inside_image(recording.x - left, recording.y - top, round(bottom - top), round(right - left))
+            inside[recording.path] += int(on_image.sum())
+            total[recording.path] += int(np.isfinite(recording.x + recording.y).sum())
+    return {path for path, count in total.items() if inside[path] > count / 2}
 
 
-def _parse_sample(line: str, where: str) -> tuple[float, float, float]:
-    """Time in seconds, x and y."""
-    words = line.split()
-    used = words[: 7 if _is_binocular(words) else 3]
-    numbers = [np.nan if word == "." else _parse_number(word, where) for word in used]
-    if len(numbers) < 3:
-        raise TableError("a sample has fewer than three values", where=where, got=repr(line))
-    eyes = [numbers[1:3], numbers[4:6]] if len(numbers) == 7 else [numbers[1:3]]
-    tracked = [eye for eye in eyes if not np.isnan(eye).any()]
-    x, y = np.mean(tracked, axis=0) if tracked else (np.nan, np.nan)
-    return numbers[0] / 1000, float(x), float(y)
+def _reading_ids(recordings: Sequence[Recording], cases: Int[np.ndarray, " n"]) -> list[str]:
+    """Name the readings of each image, so that no two recordings are joined."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for index, (case, recording) in enumerate(zip(cases.tolist(), recordings, strict=True)):
+        groups.setdefault((case, recording.reader), []).append(index)
+    names = [recording.reader for recording in recordings]
+    for (_, reader), members in groups.items():
+        sessions = [recordings[index].session for index in members]
+        distinct = all(sessions) and len(set(sessions)) == len(sessions)
+        for number, index in enumerate(members if len(members) > 1 else (), start=1):
+            names[index] = f"{reader} {sessions[number - 1] if distinct else number}"
+    return names
 
 
-def _is_binocular(words: list[str]) -> bool:
-    """Whether a line has the time and three values per eye; flags such as "..." may follow."""
-    return len([word for word in words if not re.fullmatch(r"[.A-Z]{2,}", word)]) >= 7
-
-
-def _parse_number(word: str, where: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        raise TableError("a sample has a value that is not a number", where=where, got=repr(word)) from None
+def _refuse_unused(setup: ReaderSetup, systems: set[tuple[bool, Units]], where: Path) -> None:
+    """Refuse options about the screen if no recording refers to it."""
+    on_screen = any(on for on, _ in systems)
+    unused = {
+        "--screen": setup.screen_px and systems and not on_screen,
+        "--screen-mm": setup.screen_mm and systems and not any(units == "screen_mm" for _, units in systems),
+    }
+    for option, is_unused in unused.items():
+        if is_unused:
+            raise ConfigError(f"{option} has no meaning for these recordings", where=where, hint="leave it out")
