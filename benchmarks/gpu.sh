@@ -25,7 +25,7 @@ if [ -z "$python" ]; then
 fi
 
 export PYTHONPATH=$PWD/src:$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
-if ! "$python" -c "$installed" beartype isal pydicom tyro; then
+if ! "$python" -c "$installed" beartype cattrs pydicom tyro; then
     if ! compgen -G "$wheels/*.whl" >/dev/null; then
         if ! "$python" -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then
             echo "There is no GPU that PyTorch can use on this machine, so nothing was run."

@@ -16,8 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn, cast
 
-from isal import igzip, isal_zlib
-
 from ggcam.errors import MissingFileError, TableError
 from ggcam.utils.sniff import sniff_wrong_content
 
@@ -34,7 +32,6 @@ _DAMAGED: tuple[type[Exception], ...] = (
     EOFError,
     gzip.BadGzipFile,
     zlib.error,
-    cast(type[Exception], isal_zlib.error),
     lzma.LZMAError,
 )
 _DECODERS = (*_DAMAGED, OSError)
@@ -69,7 +66,7 @@ def open_unpacked(path: Path, max_bytes: int = MAX_UNPACKED_BYTES) -> Iterator[i
             with path.open("rb") as file:
                 yield file
         else:
-            opened = {"gzip": igzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind](path, "rb")
+            opened = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind](path, "rb")
             with opened:
                 yield io.BufferedReader(_Limited(path, cast(io.BufferedIOBase, opened), max_bytes), _BLOCK)
     except _DECODERS as error:
