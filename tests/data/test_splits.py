@@ -30,7 +30,7 @@ def test_split_files_may_use_synonyms(tmp_path: Path):
         (b"id,split\na,train\na,test\n", r"repeated\n  where: .*split.csv:3"),
         (b"id,split\n,train\n", r"empty\n  where: .*split.csv:2"),
         (b"id,split\na\n", "cannot be read"),
-        (b"id,split\n\xff\xfe,train\n", "cannot be read"),
+        (b"PK\x03\x04id,split\n", "ZIP archive or a spreadsheet"),
     ],
 )
 def test_invalid_split_files_are_refused_with_the_row(tmp_path: Path, content: bytes, message: str):

@@ -16,6 +16,9 @@ SECONDS_PER_UNIT: Mapping[TimeUnit, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, 
 POSSIBLE_RATES_HZ = (5.0, 5000.0)
 """Sampling rates of eye trackers. The range is a factor of 1000, so that only one unit of time fits."""
 
+LARGEST_TIME = 1e20
+"""Times since 1970 are below this in every unit."""
+
 _WORDS: Mapping[str, TimeUnit] = {"s": "s", "sec": "s", "secs": "s", "seconds": "s", "ms": "ms", "us": "us", "ns": "ns"}
 
 
@@ -44,7 +47,7 @@ def unit_by_rate(time: Float[np.ndarray, " n"], default: TimeUnit) -> TimeUnit:
         The unit.
     """
     # Trackers that round their times repeat some of them, so the rate is that of all steps of one recording.
-    steps = np.diff(time)
+    steps = np.diff(time[np.abs(time) < LARGEST_TIME])
     typical = np.median(steps[steps > 0]) if (steps > 0).any() else 0.0
     forward = steps[(steps >= 0) & (steps <= 3 * typical)]
     interval = float(forward.mean()) if typical and len(forward) else 0.0

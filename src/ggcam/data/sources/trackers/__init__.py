@@ -131,16 +131,18 @@ def _refuse_unused(options: ReadOptions, used: set[str], path: Path) -> None:
 
 
 def _without_pairs(recordings: list[Recording], prefer: Content, dropped: Counter[str]) -> list[Recording]:
-    """Leave out a reader's samples where there are the fixations made of them, or the reverse."""
+    """Keep one of a reader's samples, the fixations in the same file, and a table of fixations beside it."""
 
     def key(recording: Recording) -> tuple[Path, str, str, str]:
         return recording.path.parent, Path(recording.image).stem, recording.reader, recording.session
 
-    preferred = {key(recording) for recording in recordings if recording.content == prefer}
-    kept = [each for each in recordings if each.content == prefer or key(each) not in preferred]
-    other = "fixations" if prefer == "samples" else "samples"
-    n_rows = {id(each): len(each.time_s) for each in recordings}
-    dropped[f"{other[:-1]} of a recording whose {prefer} are read"] += sum(n_rows.values()) - sum(
-        n_rows[id(each)] for each in kept
-    )
+    def rank(recording: Recording) -> int:
+        return int(recording.has_both and prefer == "fixations") if recording.content == prefer else 2
+
+    best: dict[tuple[Path, str, str, str], int] = {}
+    for recording in recordings:
+        best[key(recording)] = min(rank(recording), best.get(key(recording), 2))
+    kept = [recording for recording in recordings if rank(recording) == best[key(recording)]]
+    n_rows = sum(len(each.time_s) for each in recordings) - sum(len(each.time_s) for each in kept)
+    dropped[f"sample or fixation of a recording whose {prefer} are read"] += n_rows
     return kept

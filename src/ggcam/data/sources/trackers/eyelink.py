@@ -26,7 +26,7 @@ _MAX_LINE = 2**16
 
 _SAMPLE = re.compile(r"\d+(\.\d+)?\s")
 _MESSAGE = re.compile(r"MSG\s+(\d+(?:\.\d+)?)\s+(?:(-?\d+)\s+)?(.*)")
-_SCREEN = re.compile(r"\b(?:DISPLAY_COORDS|GAZE_COORDS|SCREEN_COORDS)\b[\s=:]*(.*)")
+_SCREEN = re.compile(r"(?:DISPLAY_COORDS|GAZE_COORDS|SCREEN_COORDS)\b[\s=:]*(.*)")
 
 
 def recognises(path: Path, start: str) -> bool:
@@ -100,7 +100,7 @@ class _Parser:
             self.sample_lines.append(number)
         elif found := _MESSAGE.match(line):
             time_ms = float(found[1]) - float(found[2] or 0)
-            if screen := _SCREEN.search(found[3]):
+            if screen := _SCREEN.match(found[3]):
                 self._set_screen(screen[1], where)
             self.displays.add_message(time_ms / 1000, found[3].strip())
         elif line.startswith("EFIX"):
@@ -140,8 +140,9 @@ class _Parser:
 
     def _set_screen(self, text: str, where: str) -> None:
         """Take the corners of the screen; some experiments have 0 in its middle and y upwards."""
-        numbers = [float(word) for word in re.findall(r"-?\d+(?:\.\d+)?", text)]
-        usable = len(numbers) >= 4 and max(map(abs, numbers[:4])) < 1e5
+        words = re.split(r"[\s,]+", text.strip("()[] \t"))[:4]
+        numbers = [float(word) for word in words if re.fullmatch(r"-?\d+(\.\d+)?", word)]
+        usable = len(numbers) == 4 and max(map(abs, numbers)) < 1e5
         left, top, right, bottom = numbers[:4] if usable else (0.0, 0.0, 0.0, 0.0)
         if right <= left or bottom == top:
             raise TableError(
@@ -204,6 +205,7 @@ def _recording(
         row=row,
         duration_s=duration_s,
         onset_s=display.on_s if np.isfinite(display.on_s) else None,
+        has_both=len(parsed.samples) > 0,
         session=display.trial,
         units="screen_px",
         units_from_file=True,

@@ -63,7 +63,8 @@ def _read_fixations(path: Path, options: ReadOptions) -> list[Recording]:
     numbers = {"time_s": "FPOGS", "x": "FPOGX", "y": "FPOGY", "duration_s": "FPOGD"}
     numbers |= {name.lower(): name for name in ("FPOGV", "FPOGID") if name in column_names(path)}
     rows = read_rows(path, numbers, {"image": "MEDIA_NAME"}, options.max_bytes)
-    if "fpogid" in numbers and not _is_table_of_fixations(path):
+    has_samples = "fpogid" in numbers and not _is_table_of_fixations(path)
+    if has_samples:
         # Of the rows of one fixation the last valid one has its whole duration.
         rows = rows.select(rows.numbers["fpogv"] == 1) if "fpogv" in numbers else rows
         image = rows.codes.get("image", np.zeros(len(rows), dtype=np.int32))
@@ -74,13 +75,15 @@ def _read_fixations(path: Path, options: ReadOptions) -> list[Recording]:
         lost = rows.numbers["fpogv"] != 1
         for axis in ("x", "y"):
             rows.numbers[axis] = np.where(lost, np.nan, rows.numbers[axis])
-    return _recordings(rows)
+    return _recordings(rows, has_samples)
 
 
-def _recordings(rows: Rows) -> list[Recording]:
+def _recordings(rows: Rows, has_both: bool = False) -> list[Recording]:
     """Group rows by image. The reader is the user, whose name comes before `_all_gaze` or `_fixations`."""
     user = re.sub(r"(^|[_ -]+)(all[_ ]?gaze|fixations?)$", "", own_name(rows.path), flags=re.IGNORECASE)
     by = [name for name in ("image",) if name in rows.codes]
     fixations = "duration_s" in rows.numbers
-    found = rows.recordings(by, units="screen_fraction", units_from_file=True, onset_s=0.0 if fixations else None)
+    found = rows.recordings(
+        by, units="screen_fraction", units_from_file=True, onset_s=0.0 if fixations else None, has_both=has_both
+    )
     return [replace(each, reader=user if user and user != each.image else "1") for each in found]

@@ -86,6 +86,7 @@ class Recording:
         row: shape (n,), row or line in the file.
         duration_s: shape (n,), duration of each fixation; None for samples.
         onset_s: time at which the image appeared; None if unknown.
+        has_both: whether the file has samples as well as fixations.
         session: which recording or trial of this reader it is, if the file has several.
         units: units of the positions; None if the file does not tell.
         units_from_file: whether the file states the units, so that no option can change them.
@@ -103,6 +104,7 @@ class Recording:
     row: Int[np.ndarray, " n"]
     duration_s: Float[np.ndarray, " n"] | None = None
     onset_s: float | None = None
+    has_both: bool = False
     session: str = ""
     units: Units | None = None
     units_from_file: bool = False

@@ -64,6 +64,7 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
         "image": find_column(names, *_MEDIA),
         "reader": find_column(names, "participantname"),
         "session": find_column(names, "recordingname"),
+        "sensor": find_column(names, "sensor"),
         "kind": find_column(names, "eyemovementtype", "gazeeventtype"),
     }
     texts = {name: column for name, column in texts.items() if column}
@@ -82,7 +83,7 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
         numbers |= {"index": index} if (index := find_column(names, "eyemovementtypeindex", "fixationindex")) else {}
     elif not eyes:
         require_column(path, names, "gazepointx")
-    rows = read_rows(path, numbers, texts, options.max_bytes, _is_sample(find_column(names, "sensor"), texts))
+    rows = read_rows(path, numbers, texts, options.max_bytes, _is_sample(texts))
     if not len(rows):
         raise TableError(
             "no row of the table is a sample",
@@ -97,7 +98,11 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
         starts = _first_rows(rows, of_fixations)
         one_row_each = len(starts) > 1 and len(starts) == int(of_fixations.sum())
         if not eyes or options.prefer == "fixations" or one_row_each:
-            return list(_recordings(_as_fixations(rows, starts, duration, options), fixation[2]))
+            return list(
+                _recordings(
+                    _as_fixations(rows, starts, duration, options), fixation[2], bool(eyes) and not one_row_each
+                )
+            )
         for name in ("fixation_x", "fixation_y", "duration_s"):
             del rows.numbers[name]
     if eyes is None:
@@ -109,13 +114,13 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
     return list(_recordings(rows, eyes[2]))
 
 
-def _is_sample(sensor: str | None, texts: Mapping[str, str]) -> Callable[[Table], np.ndarray]:
+def _is_sample(texts: Mapping[str, str]) -> Callable[[Table], np.ndarray]:
     """Return a function that finds the rows of the eye tracker during an image."""
 
     def keep(table: Table) -> np.ndarray:
         found = np.ones(len(table), dtype=bool)
-        if sensor and sensor in table:  # rows of events have another sensor or none; Studio does not have this column
-            found &= table[sensor] == "Eye Tracker"
+        if "sensor" in texts:  # rows of events have another sensor or none; Studio does not have this column
+            found &= table[texts["sensor"]] == "Eye Tracker"
         if "image" in texts:  # blank between two images, when none is shown
             found &= table[texts["image"]] != ""
         return found
@@ -141,10 +146,10 @@ def _as_fixations(rows: Rows, starts: np.ndarray, duration: str, options: ReadOp
     return found
 
 
-def _recordings(rows: Rows, unit: str) -> Iterator[Recording]:
+def _recordings(rows: Rows, unit: str, has_both: bool = False) -> Iterator[Recording]:
     """Group the rows, and add what the table says about the screen, the image on it, and the units."""
     by = [name for name in _BY if name in rows.codes]
-    for found in rows.recordings(by):
+    for found in rows.recordings(by, has_both=has_both):
         here = rows.select(np.isin(rows.row, found.row))
 
         def first(name: str, here: Rows = here) -> float:
