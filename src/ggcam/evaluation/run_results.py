@@ -33,7 +33,7 @@ def read_results(run: Run) -> RunResults:
         Content of the page.
 
     Raises:
-        MissingFileError: the run has not been evaluated, or by an earlier version.
+        MissingFileError: the run has not been evaluated, or was evaluated by an earlier version of ggcam.
         RunFolderError: a file of the evaluation is damaged.
     """
     folder = run.folder
@@ -41,7 +41,7 @@ def read_results(run: Run) -> RunResults:
     report = _read_with_keys(folder.classification_report, run, "ours")
     if not folder.case_metrics.is_file() or "ece" not in measured:
         raise MissingFileError(
-            "the run has not been evaluated, or by an earlier version",
+            "the run has not been evaluated, or was evaluated by an earlier version of ggcam",
             where=folder.case_metrics,
             hint=f"evaluate the run again: ggcam evaluate {folder.root}",
         )
