@@ -93,7 +93,7 @@ class _Limited(io.RawIOBase):
                 "the compressed file is too large",
                 where=self.path,
                 expected=f"at most {self.max_bytes / 2**30:g} GiB after decompression",
-                hint="decompress the file first if you trust it",
+                hint="if you trust the file, decompress it, or allow more with --max-unpacked-gb (source table)",
             )
         buffer[: len(content)] = content
         return len(content)

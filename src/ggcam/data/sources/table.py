@@ -56,7 +56,7 @@ def read(
     velocity_deg_per_s: float | None = None,
     dispersion_deg: float | None = None,
     minimum_fixation_s: float | None = None,
-    max_unpacked_gb: float = 1.0,
+    max_unpacked_gb: float = 0.25,
     uncertain: Uncertain | None = None,
     skip_missing: bool = False,
 ) -> Source:

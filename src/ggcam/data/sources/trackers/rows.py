@@ -71,12 +71,15 @@ class Rows:
         """
         check_positions(self.path, self.row, self.numbers["x"], self.numbers["y"])
         self.refuse(~(np.abs(self.numbers["time_s"]) <= MAX_TIME_S), "a time is empty or impossible", "time_s")
-        keys = np.stack([self.codes[name] for name in by], axis=1) if by else np.zeros((len(self), 0), dtype=np.int64)
-        distinct, first, index = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        for which in np.argsort(first, kind="stable"):
-            rows = np.flatnonzero(index.reshape(-1) == which)
-            rows = rows[np.argsort(self.numbers["time_s"][rows], kind="stable")]
-            named = {name: self.texts[name][code] for name, code in zip(by, distinct[which].tolist(), strict=True)}
+        key = np.zeros(len(self), dtype=np.int64)
+        for name in by:
+            key = key * len(self.texts[name]) + self.codes[name]
+        distinct, first = np.unique(key, return_index=True)
+        for which in np.argsort(first, kind="stable").tolist():
+            rows = np.flatnonzero(key == distinct[which])
+            if (np.diff(self.numbers["time_s"][rows]) < 0).any():
+                rows = rows[np.argsort(self.numbers["time_s"][rows], kind="stable")]
+            named = {name: self.texts[name][self.codes[name][first[which]]] for name in by}
             time_s, duration_s = self.numbers["time_s"][rows], self.numbers.get("duration_s")
             yield Recording(
                 path=self.path,
@@ -122,13 +125,12 @@ def read_rows(
             name: _encode(table[column], codes_of[name]) for name, column in texts.items() if column and column in table
         }
         parts.append(Rows(path, table.row, found, codes, {}))
-    return Rows(
-        path,
-        np.concatenate([part.row for part in parts]),
-        {name: np.concatenate([part.numbers[name] for part in parts]) for name in numbers},
-        {name: np.concatenate([part.codes[name] for part in parts]) for name in parts[0].codes},
-        {name: list(codes_of[name]) for name in parts[0].codes},
-    )
+    names = list(parts[0].codes)
+    row = np.concatenate([part.row for part in parts])
+    # A part gives up each column once it is joined, so that only one column is in memory twice.
+    joined = {name: np.concatenate([part.numbers.pop(name) for part in parts]) for name in numbers}
+    codes = {name: np.concatenate([part.codes.pop(name) for part in parts]) for name in names}
+    return Rows(path, row, joined, codes, {name: list(codes_of[name]) for name in names})
 
 
 def check_positions(
