@@ -1,45 +1,53 @@
-"""Fast depthwise convolutions have the values and gradients of the plain ones."""
+"""Fast dilated depthwise convolutions have the values and gradients of the plain ones."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-from itertools import product
 
 import jaxtyping
 import pytest
 import torch
-from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from ggcam.models.backbones import create_backbone
-from ggcam.models.depthwise import DepthwiseConv2d, DepthwiseConv2dSame, speed_up_depthwise
+from ggcam.models.depthwise import DilatedDepthwiseConv2d, speed_up_dilated_depthwise
 
-GEOMETRIES = [
-    {"stride": stride, "dilation": dilation, "padding": padding, "kernel_size": kernel}
-    for stride, dilation, (kernel, padding) in product((1, 2), (1, 2, 3), ((3, 1), (3, 2), (3, 3), (5, 4), (2, 1)))
+FAST = [{"kernel_size": 3, "dilation": 2, "padding": 2}, {"kernel_size": 5, "dilation": 3, "padding": 6}]
+PLAIN = [
+    {"kernel_size": 3},
+    {"kernel_size": 3, "stride": 2, "dilation": 2, "padding": 2},
+    {"kernel_size": 3, "dilation": 2, "padding": 1},
+    {"kernel_size": 2, "dilation": 2, "padding": 2},
+    {"kernel_size": 3, "dilation": 2, "padding": 2, "padding_mode": "reflect"},
 ]
 
 
-@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+@pytest.mark.parametrize("geometry", PLAIN, ids=str)
+def test_other_convolutions_are_left_alone(geometry):
+    layer = nn.Conv2d(6, 12, groups=6, **geometry)
+    dense = nn.Conv2d(6, 12, 3, dilation=2, padding=2)
+    speed_up_dilated_depthwise(nn.ModuleList([layer, dense]))
+    assert type(layer) is type(dense) is nn.Conv2d
+
+
+@pytest.mark.parametrize("geometry", FAST, ids=str)
 def test_values_and_gradients_equal_those_of_the_plain_convolution(geometry):
     plain = nn.Conv2d(6, 12, groups=6, **geometry)
     fast = copy.deepcopy(plain)
-    speed_up_depthwise(fast)
-    assert type(fast) is DepthwiseConv2d
+    speed_up_dilated_depthwise(fast)
+    assert type(fast) is DilatedDepthwiseConv2d
     found, expected = (_values_and_gradients(layer, torch.float32) for layer in (fast, plain))
     for value, expected_value in zip(found, expected, strict=True):
         torch.testing.assert_close(value, expected_value)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
-@pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2, "padding": 2}, {}], ids=str)
-@pytest.mark.parametrize("kind", [nn.Conv2d, Conv2dSame])
-def test_under_autocast_values_and_gradients_differ_only_by_rounding(kind, options, dtype):
-    plain = kind(6, 6, 3, groups=6, **options)
+def test_under_autocast_values_and_gradients_differ_only_by_rounding(dtype):
+    plain = nn.Conv2d(6, 6, 3, groups=6, dilation=2, padding=2)
     fast = copy.deepcopy(plain)
-    speed_up_depthwise(fast)
-    assert type(fast) is {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}[kind]
+    speed_up_dilated_depthwise(fast)
+    assert type(fast) is DilatedDepthwiseConv2d
     with torch.autocast("cpu", torch.bfloat16):
         found, expected = (_values_and_gradients(layer, dtype) for layer in (fast, plain))
     for value, expected_value in zip(found, expected, strict=True):
@@ -47,12 +55,11 @@ def test_under_autocast_values_and_gradients_differ_only_by_rounding(kind, optio
         torch.testing.assert_close(value.float(), expected_value.float(), rtol=0.05, atol=0.05)
 
 
-@pytest.mark.parametrize("options", [{"stride": 2}, {"dilation": 2, "padding": 2}], ids=str)
-def test_fast_convolutions_can_be_compiled_traced_exported_and_pickled(options, monkeypatch):
+def test_fast_convolutions_can_be_compiled_traced_exported_and_pickled(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # shape checks cannot be compiled
-    plain = nn.Conv2d(6, 6, 3, groups=6, **options)
+    plain = nn.Conv2d(6, 6, 3, groups=6, dilation=2, padding=2)
     fast = copy.deepcopy(plain)
-    speed_up_depthwise(fast)
+    speed_up_dilated_depthwise(fast)
     image = torch.rand(2, 6, 11, 9)
     compiled = torch.compile(fast, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(image), plain(image))
@@ -72,15 +79,16 @@ def _values_and_gradients(layer: nn.Conv2d, dtype: torch.dtype) -> list[torch.Te
 
 
 def test_output_of_a_dilated_convolution_stays_channels_last():
-    layer = DepthwiseConv2d(6, 6, 3, padding=2, dilation=2, groups=6)
+    layer = DilatedDepthwiseConv2d(6, 6, 3, padding=2, dilation=2, groups=6)
     output = layer(torch.rand(2, 6, 8, 6).contiguous(memory_format=torch.channels_last))
     assert output.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_timm_networks_use_fast_convolutions_under_the_same_names():
-    backbone = create_backbone("tf_mobilenetv3_small_minimal_100", (64, 64))
-    kinds = {type(module) for module in backbone.modules() if isinstance(module, nn.Conv2d) and module.groups > 1}
-    assert kinds == {DepthwiseConv2d, DepthwiseConv2dSame}
+def test_timm_networks_with_an_output_stride_use_fast_convolutions_under_the_same_names():
+    backbone = create_backbone("tf_efficientnet_lite0", (64, 64), output_stride=16)
+    dilated = [module for module in backbone.modules() if isinstance(module, nn.Conv2d) and max(module.dilation) > 1]
+    assert dilated
+    assert {type(module) for module in dilated} == {DilatedDepthwiseConv2d}
     assert "trunk.blocks.0.0.conv_dw.weight" in backbone.state_dict()
     copied = copy.deepcopy(backbone)
     assert copied.trunk.blocks[0][0].conv_dw is not backbone.trunk.blocks[0][0].conv_dw

@@ -51,7 +51,9 @@ def test_every_network_is_identified(backbone):
 def test_types_34_and_50_are_the_same_network():
     with torch.device("meta"):
         models = [original.create_classifier(original.NETWORKS[f"original-resnet-{n}"]) for n in (34, 50)]
-    names = [[(name, value.shape) for name, value in original_weights.original_state_dict(model).items()] for model in models]
+    names = [
+        [(name, value.shape) for name, value in original_weights.original_state_dict(model).items()] for model in models
+    ]
     assert names[0] == names[1]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, MissingFileError, join_limited
 from ggcam.models import original, original_weights
-from ggcam.models.depthwise import speed_up_depthwise
+from ggcam.models.depthwise import speed_up_dilated_depthwise
 from ggcam.models.original_nets import OriginalBackbone
 
 
@@ -31,7 +31,7 @@ class TimmBackbone(nn.Module):
 
     def __init__(self, trunk: nn.Module, num_stages: int | None = None):
         super().__init__()
-        speed_up_depthwise(trunk)
+        speed_up_dilated_depthwise(trunk)
         for module in trunk.modules():
             if isinstance(module, nn.SiLU):
                 module.inplace = False  # the gradient needs the input, which autograd would copy first if in place

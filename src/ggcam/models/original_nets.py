@@ -12,8 +12,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ggcam.models.depthwise import DepthwiseConv2d
-
 
 class OriginalBackbone(nn.Module, ABC):
     """An original network without its CAM layer, which maps images (b, 1 or 3, H, W) to features (b, c, H/32, W/32).
@@ -259,8 +257,7 @@ class _SqueezeExcitation(nn.Module):
 
 
 def _conv(channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    kind = nn.Conv2d if groups == 1 else DepthwiseConv2d
-    convolution = kind(channels, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+    convolution = nn.Conv2d(channels, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     return convolution, nn.BatchNorm2d(out)
 
 
