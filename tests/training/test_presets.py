@@ -132,7 +132,9 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
     )
     # The file is the original's, and it is the network that was evaluated.
     ours, theirs = run.load_model(), original_weights.load(run.folder.weights)
-    assert original_weights.identify(original_weights.read_state_dict(run.folder.weights))[0].type == results.split("_")[1]
+    assert (
+        original_weights.identify(original_weights.read_state_dict(run.folder.weights))[0].type == results.split("_")[1]
+    )
     image = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(ours(image), theirs(image))
     best = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=False)["state_dict"]
@@ -170,7 +172,8 @@ def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared,
 def test_no_other_loss_starts_from_the_scalars_of_one_that_drowns_the_classification(tmp_path):
     model = original.create_classifier(original.NETWORKS["original-resnet-18"])
     torch.save(
-        original_weights.original_state_dict(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}), tmp_path / "old.pt"
+        original_weights.original_state_dict(model, {"lg_sigma_dissimilarity": torch.tensor(-23.0)}),
+        tmp_path / "old.pt",
     )
     for guidance, start in (("ggcam", math.log(0.1)), ("original", -23.0)):
         module = GuidedTraining(model, create_guidance(guidance), TrainConfig(), (64, 64))
