@@ -98,6 +98,13 @@ REFUSED: dict[str, tuple[str, list[str], dict[str, Any], type[GGCamError], str]]
         TableError,
         r"a time is empty or impossible(.|\n)*a\.csv:3",
     ),
+    "no column y": (
+        "a.tsv",
+        changed(changed(TOBII, "Gaze point Y", "Gaze Y"), "Eye movement type\t", "Kind\t"),
+        {},
+        TableError,
+        "no columns x and y of the gaze",
+    ),
     "no row of the tracker": (
         "a.tsv",
         changed(TOBII, "Eye Tracker", "Mouse"),

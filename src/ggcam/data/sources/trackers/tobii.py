@@ -14,7 +14,7 @@ from ggcam.data.sources.time_units import SECONDS_PER_UNIT, unit_by_rate, unit_i
 from ggcam.data.sources.trackers.recording import Placement, ReadOptions, Recording
 from ggcam.data.sources.trackers.rows import Rows, find_column, read_rows, require_column
 from ggcam.data.tables import Table, column_names
-from ggcam.errors import TableError
+from ggcam.errors import TableError, join_limited
 
 USES = frozenset({"time_unit", "duration_unit"})
 """Options of :class:`ReadOptions` that this format has a use for."""
@@ -81,8 +81,13 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
     if fixation and duration and "kind" in texts:
         numbers |= {"fixation_x": fixation[0], "fixation_y": fixation[1], "duration_s": duration}
         numbers |= {"index": index} if (index := find_column(names, "eyemovementtypeindex", "fixationindex")) else {}
-    elif not eyes:
-        require_column(path, names, "gazepointx")
+    elif eyes is None:
+        raise TableError(
+            "the table has no columns x and y of the gaze in one unit",
+            where=path,
+            expected="Gaze point X and Gaze point Y; or Fixation point X and Y, Gaze event duration, Eye movement type",
+            got=join_limited(names, 12),
+        )
     rows = read_rows(path, numbers, texts, options.max_bytes, _is_sample(texts))
     if not len(rows):
         raise TableError(
@@ -105,13 +110,11 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
             )
         for name in ("fixation_x", "fixation_y", "duration_s"):
             del rows.numbers[name]
-    if eyes is None:
-        raise AssertionError("a table without samples has fixations")
     if "x2" in rows.numbers:
         for axis in ("x", "y"):
             left, right = rows.numbers[axis], rows.numbers[f"{axis}2"]
             rows.numbers[axis] = np.where(np.isnan(left), right, np.where(np.isnan(right), left, (left + right) / 2))
-    return list(_recordings(rows, eyes[2]))
+    return list(_recordings(rows, eyes[2] if eyes else ""))
 
 
 def _is_sample(texts: Mapping[str, str]) -> Callable[[Table], np.ndarray]:
