@@ -206,7 +206,7 @@ def check_units(
         )
 
 
-MIN_VALUES, MANY_VALUES = 6, 20
+MIN_VALUES, MANY_VALUES = 6, 40
 """Fewer coordinates do not show that they are no fractions; or are fractions, or have another origin."""
 
 MAX_NEGATIVE = 0.25

@@ -80,6 +80,13 @@ def read_recordings(path: Path, tracker: Tracker, options: ReadOptions, dropped:
         names = join_limited((file.name for file in refused), limit=3)
         dropped[f"file in {path.name} that is not a recording ({names})"] += len(refused)
     _refuse_unused(options, used, path)
+    if not sum(len(recording.time_s) for recording in recordings):
+        raise DataError(
+            "there is no gaze in the recordings",
+            where=path,
+            expected=f"{options.prefer} while an image is shown",
+            got=f"none in {len(files) - len(refused):,} files of {', '.join(sorted(used))}",
+        )
     return _without_pairs(recordings, options.prefer, dropped)
 
 

@@ -65,7 +65,9 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
         "reader": find_column(names, "participantname"),
         "session": find_column(names, "recordingname"),
         "sensor": find_column(names, "sensor"),
-        "kind": find_column(names, "eyemovementtype", "gazeeventtype"),
+        "kind": find_column(
+            [name for name in names if "index" not in name.lower()], "eyemovementtype", "gazeeventtype"
+        ),
     }
     texts = {name: column for name, column in texts.items() if column}
     geometry = {name: column for name, prefixes in _GEOMETRY.items() if (column := find_column(names, *prefixes))}
