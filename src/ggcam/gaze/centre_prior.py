@@ -22,9 +22,9 @@ def centre_map(grid: tuple[int, int], spread: float = CENTRE_PRIOR_SPREAD) -> Fl
 
     Example:
         >>> centre_map((3, 3)).round(2)
-        array([[0.08, 0.12, 0.08],
-               [0.12, 0.21, 0.12],
-               [0.08, 0.12, 0.08]])
+        array([[0.05, 0.12, 0.05],
+               [0.12, 0.3 , 0.12],
+               [0.05, 0.12, 0.05]])
     """
     rows, columns = (np.exp(-(((np.arange(n) + 0.5) / n - 0.5) ** 2) / (2 * spread**2)) for n in grid)
     centre = rows[:, None] * columns
