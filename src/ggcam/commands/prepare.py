@@ -16,7 +16,6 @@ from ggcam.commands.source_options import SourceOptions, accepted_options, docum
 from ggcam.commands.terminal import print_table, show_progress
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.errors import ConfigError
-from ggcam.utils.aliases import canonical_name
 
 if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry
@@ -89,7 +88,7 @@ def run_prepare(arguments: Sequence[str], registry: ConstructorRegistry | None =
 
     from ggcam.data.sources import READERS, command_line_name, find_read_function
 
-    name, rest = _split_source(arguments, READERS)
+    name, rest = _split_source(arguments)
     named = [] if name == "auto" else [find_read_function(name)]
     program = "ggcam prepare" if rest == list(arguments) else f"ggcam prepare {command_line_name(name)}"
     if "--help" not in rest and "-h" not in rest:
@@ -102,12 +101,14 @@ def run_prepare(arguments: Sequence[str], registry: ConstructorRegistry | None =
     tyro.cli(command, prog=program, description=_description(name), args=rest, registry=registry)
 
 
-def _split_source(arguments: Sequence[str], known: Mapping[str, object]) -> tuple[str, list[str]]:
+def _split_source(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Return the source that the arguments name ("auto" if none), and the arguments without its name in front."""
+    from ggcam.data.sources import find_reader
+
     first = next(iter(arguments), "")
     options = [word.partition("=")[2] for word in arguments if word.startswith("--source=")]
     options += [value for word, value in pairwise(arguments) if word == "--source"]
-    if canonical_name(first).replace("-", "_") not in known:
+    if find_reader(first) is None:
         return options[-1] if options else "auto", list(arguments)
     if options:
         raise ConfigError("the source is named twice", where=f"{first}, --source {options[-1]}")
@@ -116,10 +117,10 @@ def _split_source(arguments: Sequence[str], known: Mapping[str, object]) -> tupl
 
 def _description(name: str) -> str:
     """Return the text above the options in the help."""
-    from ggcam.data.sources import READERS, command_line_name
+    from ggcam.data.sources import READERS, command_line_name, find_reader
 
     head = (inspect.getdoc(prepare) or "").partition("\n\nArgs:")[0]
-    reader = READERS.get(canonical_name(name).replace("-", "_"))
+    reader = find_reader(name)
     if reader:
         return f"{head}\n\n{command_line_name(name)}: {reader.summary}\nExpected files: {reader.expected_files}."
     sources = "\n".join(f"  {command_line_name(key):10} {each.summary}" for key, each in READERS.items())

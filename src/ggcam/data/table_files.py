@@ -28,12 +28,7 @@ COMPRESSED: dict[bytes, str] = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK = 2**20
 _SEPARATORS = ",\t;"
-_DAMAGED: tuple[type[Exception], ...] = (
-    EOFError,
-    gzip.BadGzipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
+_DAMAGED: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 _DECODERS = (*_DAMAGED, OSError)
 
 log = logging.getLogger(__name__)
@@ -58,9 +53,7 @@ def open_unpacked(path: Path, max_bytes: int = MAX_UNPACKED_BYTES) -> Iterator[i
         raise MissingFileError("the table does not exist", where=path)
     if instead := sniff_wrong_content(path, allowed=(*COMPRESSED, *_UTF_16)):
         raise TableError("not a table", where=path, got=instead.what, hint=instead.hint)
-    with path.open("rb") as file:
-        head = file.read(8)
-    kind = next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), None)
+    kind = compression(path)
     try:
         if kind is None:
             with path.open("rb") as file:
@@ -71,6 +64,20 @@ def open_unpacked(path: Path, max_bytes: int = MAX_UNPACKED_BYTES) -> Iterator[i
                 yield io.BufferedReader(_Limited(path, cast(io.BufferedIOBase, opened), max_bytes), _BLOCK)
     except _DECODERS as error:
         raise_unreadable(path, error)
+
+
+def compression(path: Path) -> str | None:
+    """Recognise the compression of a file by its first bytes.
+
+    Args:
+        path: the file.
+
+    Returns:
+        "gzip", "bzip2" or "xz"; None if the file is not compressed.
+    """
+    with path.open("rb") as file:
+        head = file.read(8)
+    return next((kind for magic, kind in COMPRESSED.items() if head.startswith(magic)), None)
 
 
 class _Limited(io.RawIOBase):
@@ -147,6 +154,9 @@ def _text_encoding(path: Path, version: tuple[int, int]) -> str:  # noqa: ARG001
         block = carried = b""
         for content in itertools.chain([start], iter(lambda: file.read(_BLOCK), b"")):
             block = carried + content
+            if block.isascii():  # which most large tables are; far faster than decoding
+                carried = b""
+                continue
             try:
                 block.decode("utf-8")
                 carried = b""

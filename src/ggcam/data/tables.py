@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int, Shaped
 
 from ggcam.data.table_files import (
-    COMPRESSED,
     MAX_UNPACKED_BYTES,
+    compression,
     open_unpacked,
     raise_unreadable,
     read_header,
@@ -195,7 +195,7 @@ def read_blocks(
         TableError: a required column is missing, a column exists twice, or the file is not a table.
     """
     names, separator = _requested_names(path, required, optional)
-    if is_parquet(path) or (path.stat().st_size < _SMALL_BYTES and not _is_compressed(path)):
+    if is_parquet(path) or (path.stat().st_size < _SMALL_BYTES and compression(path) is None):
         yield read_table(path, required, optional, max_bytes)
         return
     options = pacsv.ReadOptions(use_threads=False, block_size=2**23, encoding=text_encoding(path))
@@ -326,11 +326,6 @@ def _parse_options(separator: str) -> pacsv.ParseOptions:
 
 def _as_text(names: Mapping[str, str]) -> pacsv.ConvertOptions:
     return pacsv.ConvertOptions(include_columns=list(names), column_types=dict.fromkeys(names, pa.string()))
-
-
-def _is_compressed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8).startswith(tuple(COMPRESSED))
 
 
 def _text(column: pa.ChunkedArray) -> Shaped[np.ndarray, " n"]:

@@ -96,6 +96,18 @@ def detect(root: Path) -> str:
     raise DataError("the format of the folder is unknown", where=root, expected=f"one of{files}")
 
 
+def find_reader(name: str) -> Reader | None:
+    """Return the reader of a format.
+
+    Args:
+        name: name of the format, with hyphens or underscores, or an alias of it.
+
+    Returns:
+        The reader; None if there is no such format.
+    """
+    return READERS.get(canonical_name(name).replace("-", "_"))
+
+
 def find_read_function(source: str | ReadFunction) -> ReadFunction:
     """Return the function that reads a source.
 
@@ -110,13 +122,13 @@ def find_read_function(source: str | ReadFunction) -> ReadFunction:
         ConfigError: the source is unknown, or the user's function cannot be imported or is not a function.
     """
     if isinstance(source, str) and not is_reference(source):
-        name = canonical_name(source).replace("-", "_")
-        if name not in READERS:
+        reader = find_reader(source)
+        if reader is None:
             known = ", ".join(["auto", *map(command_line_name, READERS)])
             raise ConfigError(
                 "unknown source", where="--source", expected=f"{known}, or my_module:read for your own", got=source
             )
-        return READERS[name].read
+        return reader.read
     function: ReadFunction = import_object(source, "--source") if isinstance(source, str) else source
     if not callable(function):
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -95,6 +96,26 @@ class GazeTally:
             at = "" if x is None or y is None else f" (x = {x[index]:g}, y = {y[index]:g})"
             examples.append(f"{path.name}:{number}{at}")
 
+    def add_by_reason(
+        self,
+        reasons: Mapping[Reason | None, Bool[np.ndarray, " n"]],
+        row: Int[np.ndarray, " n"],
+        path: Path,
+        x: Float[np.ndarray, " n"],
+        y: Float[np.ndarray, " n"],
+    ) -> None:
+        """Count rows that are dropped for several reasons.
+
+        Args:
+            reasons: reason -> which rows are dropped for it; None for those that are used.
+            row: row of each in the file.
+            path: the file.
+            x: recorded positions.
+            y: recorded positions.
+        """
+        for reason, mask in reasons.items():
+            self.add(reason, row[mask], path, int(mask.sum()), x[mask], y[mask])
+
     def add_rows(
         self,
         rows: FixationRows,
@@ -118,14 +139,13 @@ class GazeTally:
         off = ~unknown & ~inside_image(rows.x_px, rows.y_px, sizes[rows.case, 0], sizes[rows.case, 1])
         short = ~unknown & ~off & ~(rows.duration_s > 0)
         used = ~(unknown | off | short)
-        which: tuple[tuple[Reason | None, Bool[np.ndarray, " n"]], ...] = (
-            ("no position", unknown),
-            ("a position off the image", off),
-            ("no duration", short),
-            (None, used),
-        )
-        for reason, mask in which:
-            self.add(reason, row[mask], path, int(mask.sum()), x[mask], y[mask])
+        reasons: dict[Reason | None, Bool[np.ndarray, " n"]] = {
+            "no position": unknown,
+            "a position off the image": off,
+            "no duration": short,
+            None: used,
+        }
+        self.add_by_reason(reasons, row, path, x, y)
         self.with_gaze.update(np.unique(rows.case[used]).tolist())
 
     def check(self) -> None:

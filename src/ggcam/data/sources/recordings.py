@@ -171,14 +171,13 @@ def _count_samples(
     np.add.at(steps, last, -1)
     moving = ~lost & ~off & (steps.cumsum()[:-1] == 0)
     used = ~(lost | off | moving)
-    which: tuple[tuple[Reason | None, np.ndarray], ...] = (
-        ("no position", lost),
-        ("a position off the image", off),
-        ("no fixation around it", moving),
-        (None, used),
-    )
-    for reason, mask in which:
-        tally.add(reason, recording.row[mask], recording.path, int(mask.sum()), recording.x[mask], recording.y[mask])
+    reasons: dict[Reason | None, np.ndarray] = {
+        "no position": lost,
+        "a position off the image": off,
+        "no fixation around it": moving,
+        None: used,
+    }
+    tally.add_by_reason(reasons, recording.row, recording.path, recording.x, recording.y)
 
 
 def _displayed_rect(recording: Recording, width: int, height: int, at_own_size: bool) -> ImageRect | None:

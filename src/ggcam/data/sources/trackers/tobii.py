@@ -155,7 +155,7 @@ def _recordings(rows: Rows, unit: str, has_both: bool = False) -> Iterator[Recor
     """Group the rows, and add what the table says about the screen, the image on it, and the units."""
     by = [name for name in _BY if name in rows.codes]
     for found in rows.recordings(by, has_both=has_both):
-        here = rows.select(np.isin(rows.row, found.row))
+        here = rows.select(np.sort(np.searchsorted(rows.row, found.row)))
 
         def first(name: str, here: Rows = here) -> float:
             values = here.numbers.get(name, np.empty(0))
