@@ -20,13 +20,15 @@ from ggcam.study import folder
 from ggcam.study.cluster import run_on_ray
 from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.local import run_locally
-from ggcam.study.plan import CONTROLS, StudyPlan, plan_study
+from ggcam.study.plan import CONTROLS, PlannedRun, StudyPlan, plan_study
 from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task, run_one
 from ggcam.study.study import execute_plan, open_study, run_study
 from ggcam.study.validation import validate_plan
 from ggcam.training.config import TrainConfig
-from study.on_start import CRASHED, broken, crash_once, killed
+from study.failing_guidance import CRASHED
+
+BROKEN, KILLED, CRASHES_ONCE = (f"study.failing_guidance:{name}" for name in ("Broken", "Killed", "CrashesOnce"))
 
 BASE = TrainConfig(backbone="test_resnet", batch_size=16, epochs=1)
 PLAN = plan_study(BASE, ["none", "ggcam-cc"], 2)
@@ -236,8 +238,7 @@ def test_the_lung_mask_is_left_out_where_there_is_none(data, caplog, monkeypatch
     assert "arm ggcam+lung-mask is left out" in caplog.text
 
 
-def task(prepared: Path, study: Path, **changes: object) -> Task:
-    run = PLAN.runs[0]
+def task(prepared: Path, study: Path, run: PlannedRun = PLAN.runs[0], **changes: object) -> Task:
     return Task(prepared, study, replace(run, config=replace(run.config, **changes)), threads=1)
 
 
@@ -248,16 +249,16 @@ def test_a_failing_run_says_why_and_leaves_nothing_half(prepared, tmp_path):
     missing = run_one(task(tmp_path / "nothing", tmp_path))
     assert missing.error is not None
     assert "does not exist" in missing.error
-    fault = run_one(replace(task(prepared, tmp_path), on_start=broken))
+    fault = run_one(task(prepared, tmp_path, guidance=BROKEN))
     assert fault.error is not None
-    assert fault.error.startswith("ZeroDivisionError: a fault (on_start.py:")
+    assert fault.error.startswith("ZeroDivisionError: a fault (failing_guidance.py:")
     assert not list(tmp_path.rglob("*.*"))
 
 
 def test_a_killed_process_fails_its_run_alone(prepared, tmp_path):
     runs = [
-        replace(task(prepared, tmp_path), run=run, on_start=on)
-        for run, on in zip(PLAN.runs[:2], (killed, broken), strict=True)
+        task(prepared, tmp_path, run, guidance=guidance)
+        for run, guidance in zip(PLAN.runs[:2], (KILLED, BROKEN), strict=True)
     ]
     errors = {outcome.name: outcome.error for outcome in run_locally(runs, workers=2)}
     assert "ended with exit code 9" in str(errors["none-seed0"])
@@ -300,7 +301,7 @@ def test_a_ray_cluster_repeats_the_run_of_a_lost_worker(prepared, tmp_path, monk
             cluster.add_node(num_cpus=1)
         with pytest.raises(ConfigError, match=r"(?s)no machine of the cluster has the resources.*1 cores and 1 GPUs"):
             list(run_on_ray([task(prepared, tmp_path)], cluster.address, gpus_per_run=1))
-        runs = [task(prepared, tmp_path), replace(task(prepared, tmp_path), run=PLAN.runs[1], on_start=crash_once)]
+        runs = [task(prepared, tmp_path), task(prepared, tmp_path, PLAN.runs[1], guidance=CRASHES_ONCE)]
         found = {outcome.name: outcome.error for outcome in run_on_ray(runs, cluster.address)}
     finally:
         cluster.shutdown()

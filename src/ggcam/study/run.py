@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,14 +28,12 @@ class Task:
         run: the run of the plan.
         threads: number of threads of its computations, and maximum number of processes that decode images. Default:
             chosen by torch.
-        on_start: called first; a function that other processes can import.
     """
 
     data: Path
     study: Path
     run: PlannedRun
     threads: int | None = None
-    on_start: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,6 @@ def run_one(task: Task) -> Outcome:
 
 
 def _train_and_evaluate(task: Task) -> float | None:
-    if task.on_start is not None:
-        task.on_start()
     import torch
 
     from ggcam.data.prepared import load_prepared

@@ -147,7 +147,6 @@ def execute_plan(
     execute: Executor,
     threads: int | None = None,
     on_run: OnRun = lambda *_: None,
-    on_start: Callable[[], None] | None = None,
 ) -> int:
     """Execute the runs of a plan that are not finished, and write errors.json.
 
@@ -158,7 +157,6 @@ def execute_plan(
         execute: executes the runs.
         threads: number of threads of each run.
         on_run: called when a run ends.
-        on_start: called first in each run; a function that other processes can import.
 
     Returns:
         The number of runs that were finished before.
@@ -168,7 +166,7 @@ def execute_plan(
     """
     with locked_study(out, plan, data) as study:
         missing = [run for run in plan.runs if not study.finished(run)]
-        tasks = [Task(data.root.resolve(), study.root.resolve(), run, threads, on_start) for run in missing]
+        tasks = [Task(data.root.resolve(), study.root.resolve(), run, threads) for run in missing]
         failed: dict[str, str] = {}
         write_json(study.errors, failed)
         for done, outcome in enumerate(execute(tasks) if tasks else (), start=1):
