@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,39 +58,8 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
     Raises:
         TableError: the table lacks a column, has an invalid value, or has no row of the eye tracker.
     """
-    names = column_names(path)
-    time = require_column(path, names, "recordingtimestamp", "eyetrackertimestamp")
-    texts = {
-        "image": find_column(names, *_MEDIA),
-        "reader": find_column(names, "participantname"),
-        "session": find_column(names, "recordingname"),
-        "sensor": find_column(names, "sensor"),
-        "kind": find_column(
-            [name for name in names if "index" not in name.lower()], "eyemovementtype", "gazeeventtype"
-        ),
-    }
-    texts = {name: column for name, column in texts.items() if column}
-    geometry = {name: column for name, prefixes in _GEOMETRY.items() if (column := find_column(names, *prefixes))}
-    placed = {"left", "top", "width", "height"} <= set(geometry)
-    eyes = _position(names, "gazepoint", placed) or _position(names, "gazepointleft", placed)
-    other_eye = None if _position(names, "gazepoint", placed) else _position(names, "gazepointright", placed)
-    fixation, duration = _position(names, "fixationpoint", placed), find_column(names, "gazeeventduration")
-    numbers = {"time_s": time, **geometry}
-    if eyes:
-        numbers |= {"x": eyes[0], "y": eyes[1]}
-        if other_eye and other_eye[2] == eyes[2]:
-            numbers |= {"x2": other_eye[0], "y2": other_eye[1]}
-    if fixation and duration and "kind" in texts:
-        numbers |= {"fixation_x": fixation[0], "fixation_y": fixation[1], "duration_s": duration}
-        numbers |= {"index": index} if (index := find_column(names, "eyemovementtypeindex", "fixationindex")) else {}
-    elif eyes is None:
-        raise TableError(
-            "the table has no columns x and y of the gaze in one unit",
-            where=path,
-            expected="Gaze point X and Gaze point Y; or Fixation point X and Y, Gaze event duration, Eye movement type",
-            got=join_limited(names, 12),
-        )
-    rows = read_rows(path, numbers, texts, options.max_bytes, _is_sample(texts))
+    columns = _find_columns(path)
+    rows = read_rows(path, columns.numbers, columns.texts, options.max_bytes, _is_sample(columns.texts))
     if not len(rows):
         raise TableError(
             "no row of the table is a sample",
@@ -98,25 +67,72 @@ def read(path: Path, options: ReadOptions) -> list[Recording]:
             expected="rows whose sensor is 'Eye Tracker' and that name the image",
             hint="export the samples of the eye tracker together with the presented media",
         )
+    time = columns.numbers["time_s"]
     unit = options.time_unit or unit_in_name(time) or unit_by_rate(rows.numbers["time_s"], "ms")
     rows.numbers["time_s"] = rows.numbers["time_s"] * SECONDS_PER_UNIT[unit]
-    if fixation and duration and "kind" in texts:
+    if columns.fixation_unit is not None:
         of_fixations = rows.equals("kind", "Fixation", "fixation")
         starts = _first_rows(rows, of_fixations)
         one_row_each = len(starts) > 1 and len(starts) == int(of_fixations.sum())
-        if not eyes or options.prefer == "fixations" or one_row_each:
-            return list(
-                _recordings(
-                    _as_fixations(rows, starts, duration, options), fixation[2], bool(eyes) and not one_row_each
-                )
-            )
+        if columns.gaze_unit is None or options.prefer == "fixations" or one_row_each:
+            fixations = _as_fixations(rows, starts, columns.numbers["duration_s"], options)
+            has_both = columns.gaze_unit is not None and not one_row_each
+            return list(_recordings(fixations, columns.fixation_unit, has_both))
         for name in ("fixation_x", "fixation_y", "duration_s"):
             del rows.numbers[name]
     if "x2" in rows.numbers:
         for axis in ("x", "y"):
             left, right = rows.numbers[axis], rows.numbers[f"{axis}2"]
             rows.numbers[axis] = np.where(np.isnan(left), right, np.where(np.isnan(right), left, (left + right) / 2))
-    return list(_recordings(rows, eyes[2] if eyes else ""))
+    return list(_recordings(rows, columns.gaze_unit or ""))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of a table by their meaning, and the units of the positions; None where there is no position."""
+
+    numbers: dict[str, str]
+    texts: dict[str, str]
+    gaze_unit: str | None
+    fixation_unit: str | None
+
+
+def _find_columns(path: Path) -> _Columns:
+    """Find the columns of samples and of fixations; a table needs one of the two."""
+    names = column_names(path)
+    time = require_column(path, names, "recordingtimestamp", "eyetrackertimestamp")
+    without_index = [name for name in names if "index" not in name.lower()]
+    found = {
+        "image": find_column(names, *_MEDIA),
+        "reader": find_column(names, "participantname"),
+        "session": find_column(names, "recordingname"),
+        "sensor": find_column(names, "sensor"),
+        "kind": find_column(without_index, "eyemovementtype", "gazeeventtype"),
+    }
+    texts = {name: column for name, column in found.items() if column}
+    geometry = {name: column for name, prefixes in _GEOMETRY.items() if (column := find_column(names, *prefixes))}
+    placed = {"left", "top", "width", "height"} <= set(geometry)
+    numbers = {"time_s": time, **geometry}
+    mean = _position(names, "gazepoint", placed)
+    eyes = mean or _position(names, "gazepointleft", placed)
+    if eyes:
+        numbers |= {"x": eyes[0], "y": eyes[1]}
+        other_eye = None if mean else _position(names, "gazepointright", placed)
+        if other_eye and other_eye[2] == eyes[2]:
+            numbers |= {"x2": other_eye[0], "y2": other_eye[1]}
+    fixation, duration = _position(names, "fixationpoint", placed), find_column(names, "gazeeventduration")
+    if fixation and duration and "kind" in texts:
+        numbers |= {"fixation_x": fixation[0], "fixation_y": fixation[1], "duration_s": duration}
+        numbers |= {"index": index} if (index := find_column(names, "eyemovementtypeindex", "fixationindex")) else {}
+        return _Columns(numbers, texts, eyes[2] if eyes else None, fixation[2])
+    if eyes is None:
+        raise TableError(
+            "the table has no columns x and y of the gaze in one unit",
+            where=path,
+            expected="Gaze point X and Gaze point Y; or Fixation point X and Y, Gaze event duration, Eye movement type",
+            got=join_limited(names, 12),
+        )
+    return _Columns(numbers, texts, eyes[2], None)
 
 
 def _is_sample(texts: Mapping[str, str]) -> Callable[[Table], np.ndarray]:
