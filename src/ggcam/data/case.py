@@ -1,13 +1,14 @@
-"""A case: one image of a patient with its label, gaze and regions; and the geometry that maps it to a frame."""
+"""A case: one image of a patient with its label, gaze, regions and masks; and the geometry that maps it to a frame."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Bool
 
 from ggcam.errors import ConfigError, DataError
 from ggcam.gaze.fixations import Fixations, concatenate
@@ -37,6 +38,10 @@ ANATOMY_REGIONS = frozenset(
 
 SHORTCUT_MARKER = "shortcut marker"
 """Name of the region of the marker in simulated images; it is not a finding either."""
+
+
+ImageKind = Literal["chest", "other"]
+"""What the images of a data set show: frontal chest X-rays, or anything else."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,29 @@ class Region:
         return Region(self.name, self.kind, float(x.min()), float(y.min()), float(x.max()), float(y.max()))
 
 
+@runtime_checkable
+class RegionMask(Protocol):
+    """A region of any shape, whose pixels are read when they are needed; see :mod:`ggcam.data.region_masks`.
+
+    It must be picklable, and its `repr` must tell different masks apart.
+    """
+
+    def read(self, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"]:
+        """Draw the mask.
+
+        Args:
+            height_px: height of the raw image in pixels.
+            width_px: width of the raw image in pixels.
+
+        Returns:
+            True inside; of the raw image's size.
+
+        Raises:
+            ImageError: the mask cannot be read, or belongs to an image of another size.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Frame:
     """The size of the prepared images.
@@ -261,6 +289,7 @@ class Case:
         readings: reading id -> fixations, in pixels of the raw image.
         masks: anatomical masks of the raw image's size, nonzero inside.
         regions: boxes and ellipses, in pixels of the raw image.
+        region_masks: name of a finding -> its region as a mask, for regions that are not boxes or ellipses.
         split: split given by the source; None if it gives none.
         flags: short remarks kept with the case, such as "no_finding_dwell".
         raw_size: height and width in pixels of the image that the positions refer to; an image of another size is
@@ -274,6 +303,7 @@ class Case:
     readings: Mapping[str, Fixations] = field(default_factory=dict)
     masks: Mapping[MaskName, Path] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
+    region_masks: Mapping[str, RegionMask] = field(default_factory=dict)
     split: Split | None = None
     flags: tuple[str, ...] = ()
     raw_size: tuple[int, int] | None = None
@@ -308,12 +338,14 @@ class Source:
         class_names: name of each class, in the order of the labels.
         cases: the cases, all single-label or all multi-label, in an order that depends only on the files.
         dropped: reason -> number of records, fixations or regions that were left out. Everything left out is counted.
+        kind: what the images show, which decides the checks of `ggcam inspect`; None if the format does not tell.
     """
 
     name: str
     class_names: tuple[str, ...]
     cases: tuple[Case, ...]
     dropped: Mapping[str, int] = field(default_factory=dict)
+    kind: ImageKind | None = None
 
     @property
     def multi_label(self) -> bool:
