@@ -6,12 +6,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
-from typing import TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import connection, parent_process
+from typing import Generic, TypeVar
 
 from ggcam.errors import ConfigError
+from ggcam.utils.limits import Limits
+from ggcam.utils.worker_process import WorkerError, call_in_worker
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
@@ -23,25 +25,88 @@ _QUEUED_PER_WORKER = 4
 """Tasks submitted ahead, so that no worker waits and the queue stays short."""
 
 
+@dataclass(frozen=True)
+class Guard(Generic[Task, Outcome]):
+    """How tasks that read files from elsewhere are kept from stopping the others.
+
+    Attributes:
+        limits: returns the time and memory that a task may use.
+        failed: returns the outcome of a task whose worker crashed or exceeded a limit.
+        label: returns what a task is about, such as a file, for warnings of other packages.
+    """
+
+    limits: Callable[[Task], Limits]
+    failed: Callable[[Task, WorkerError], Outcome]
+    label: Callable[[Task], object]
+
+
 def parallel_map(
-    work: Callable[[Task], Outcome], tasks: Sequence[Task], workers: int = 0
+    work: Callable[[Task], Outcome], tasks: Sequence[Task], workers: int = 0, guard: Guard[Task, Outcome] | None = None
 ) -> Generator[Outcome, None, None]:
     """Apply a function to each task, in several processes if there are enough tasks.
 
     Args:
-        work: function to apply; importable by other processes, so no lambda or nested function.
+        work: function to apply; importable by other processes, so no lambda, nested function or function of a script.
         tasks: its arguments.
-        workers: maximum number of processes; 0 for one per core. A few tasks run in the calling process.
+        workers: maximum number of processes; 0 for one per core.
+        guard: for tasks that may crash or hang; they are always done in worker processes. Without it, a few tasks run
+            in the calling process.
 
     Yields:
         The outcome of each task as soon as it is available, in any order.
 
     Raises:
-        ConfigError: no worker could start, or a worker was killed, most likely because memory ran out.
+        ConfigError: no worker could start; or, without a guard, a worker was killed, most likely because memory ran
+            out.
         Exception: any exception that `work` raises.
     """
     workers = min(workers or cpu_count(), -(-len(tasks) // MIN_TASKS_PER_WORKER))
-    yield from _run_in_pool(work, tasks, workers) if workers > 1 else map(work, tasks)
+    if guard is None and workers <= 1:
+        yield from map(work, tasks)
+        return
+
+    def call(task: Task) -> Outcome:
+        try:
+            if guard is None:
+                return call_in_worker(work, task)
+            return call_in_worker(work, task, guard.limits(task), guard.label(task))
+        except WorkerError as error:
+            if guard is None or error.reason == "not started":
+                raise _worker_lost(error, workers) from None
+            return guard.failed(task, error)
+
+    yield from _in_threads(call, tasks, workers)
+
+
+def _in_threads(call: Callable[[Task], Outcome], tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
+    """Call a function in threads, each of which waits for a worker process."""
+    pool = ThreadPoolExecutor(workers)
+    pending: set[Future[Outcome]] = set()
+    try:
+        for number, task in enumerate(tasks, start=1):
+            pending.add(pool.submit(call, task))
+            while len(pending) >= (_QUEUED_PER_WORKER * workers if number < len(tasks) else 1):
+                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _worker_lost(error: WorkerError, workers: int) -> ConfigError:
+    if error.reason == "not started":
+        return ConfigError(
+            "no worker process could start",
+            where="--workers",
+            got=f"{workers} workers, {error.detail}",
+            hint="free some memory, or use fewer workers",
+        )
+    return ConfigError(
+        "a worker process was killed, most likely because memory ran out",
+        where="--workers",
+        got=workers,
+        hint="run the same command again with fewer --workers",
+    )
 
 
 def cpu_count() -> int:
@@ -62,43 +127,8 @@ def thread_count() -> int:
     return min(8, cpu_count())
 
 
-def _run_in_pool(work: Callable[[Task], Outcome], tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
-    # Not joblib: 400 tiny tasks on 2 new processes take 0.33 s here and 0.42 s with joblib's loky (medians of five),
-    # and 96 DICOM cases take 8.1 s here and 8.6 s there. Spawned, not forked: a fork inherits the locks of threads
-    # (OpenCV's, torch's) that do not exist in it.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=init_worker)
-    pending: set[Future[Outcome]] = set()
-    started = False
-    try:
-        for number, task in enumerate(tasks, start=1):
-            pending.add(pool.submit(work, task))
-            while len(pending) >= (_QUEUED_PER_WORKER * workers if number < len(tasks) else 1):
-                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    outcome = future.result()
-                    started = True
-                    yield outcome
-    except BrokenProcessPool:
-        if not started:
-            raise ConfigError(
-                "no worker process could start",
-                where="--workers",
-                got=workers,
-                hint='in a script, put the call under `if __name__ == "__main__":`, because each worker imports the '
-                "script; otherwise free some memory, or use fewer workers",
-            ) from None
-        raise ConfigError(
-            "a worker process was killed, most likely because memory ran out",
-            where="--workers",
-            got=workers,
-            hint="run the same command again with fewer --workers",
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def init_worker() -> None:
-    """Prepare a worker process: one OpenCV thread, Ctrl-C left to the parent, and an exit when the parent ends."""
+    """Prepare a process of multiprocessing: one OpenCV thread, Ctrl-C left to the parent, an exit when it ends."""
     import cv2
 
     cv2.setNumThreads(1)

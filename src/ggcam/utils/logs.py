@@ -1,0 +1,97 @@
+"""Log records: brought from worker processes with the name of the file, and printed once with a count."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class _Record(NamedTuple):
+    logger: str
+    level: int
+    template: str
+    values: tuple[object, ...]
+
+
+class LogRecords(list[_Record]):
+    """Records of one task, in a form that can be sent to another process."""
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Collect the records of this process, warnings and above, while the context lasts."""
+        handler = _Collector(self)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+
+    def emit(self, where: object) -> None:
+        """Log the records in this process.
+
+        Args:
+            where: the file that the task was about. Put in front of the messages of other packages, which do not name
+                it.
+        """
+        for name, level, template, values in self:
+            logger = logging.getLogger(name)
+            if name.partition(".")[0] == "ggcam":
+                logger.log(level, template, *values)
+            else:
+                logger.log(level, "%s: " + (template if values else template.replace("%", "%%")), where, *values)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, records: LogRecords):
+        super().__init__(logging.WARNING)
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record.args, tuple):
+            values = tuple(value if isinstance(value, (int, float)) else str(value) for value in record.args)
+            self._records.append(_Record(record.name, record.levelno, str(record.msg), values))
+        else:
+            self._records.append(_Record(record.name, record.levelno, record.getMessage(), ()))
+
+
+class RepeatCounter(logging.Filter):
+    """Passes the first record of each kind and counts the others, which differ only in the values filled in.
+
+    Example:
+        >>> import logging
+        >>> counter, log = RepeatCounter(), logging.getLogger("ggcam.example")
+        >>> [counter.filter(log.makeRecord("x", 30, "", 0, "%s is dark", (name,), None)) for name in "abc"]
+        [True, False, False]
+        >>> counter.summary()
+        ['2 more like this: a is dark']
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._first: dict[tuple[str, str], str] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to print a record.
+
+        Args:
+            record: the record.
+
+        Returns:
+            True for the first of its kind, and for records without values to fill in.
+        """
+        if not record.args:
+            return True
+        kind = (record.name, str(record.msg))
+        self._counts[kind] += 1
+        self._first.setdefault(kind, record.getMessage())
+        return self._counts[kind] == 1
+
+    def summary(self) -> list[str]:
+        """Return a line for each kind that was repeated, with the number of records that were not printed."""
+        return [
+            f"{count - 1:,} more like this: {self._first[kind]}" for kind, count in self._counts.items() if count > 1
+        ]
