@@ -47,7 +47,7 @@ def write_bare(path: Path, dataset: Dataset, implicit: bool) -> Path:
 
 def lut(first: int, bits: int, values: list[int]) -> Dataset:
     item = Dataset()
-    item.add_new("LUTDescriptor", "US" if first >= 0 else "SS", [len(values), first, bits])
+    item.add_new("LUTDescriptor", "US" if first >= 0 else "SS", [len(values) % 2**16, first, bits])
     item.add_new("LUTData", "OW", np.array(values, "<u2").tobytes())
     return item
 

@@ -266,8 +266,8 @@ def test_odd_sides_are_read(tmp_path):
         ({"Rows": 0}, "0x64"),
         ({"Rows": 60000, "Columns": 60000}, "60000x60000"),
         ({"Rows": 640}, "cannot be decoded"),
-        ({"SamplesPerPixel": 3}, "cannot be decoded"),
-        ({"WindowCenter": None, "PixelRepresentation": None}, "cannot be decoded"),
+        ({"SamplesPerPixel": 3}, "samples per pixel contradicts the photometric interpretation MONOCHROME2"),
+        ({"WindowCenter": None, "PixelRepresentation": None}, "no PixelRepresentation"),
     ],
 )
 def test_an_unsupported_file_is_refused_with_path_and_reason(tmp_path, attributes, message):
