@@ -19,7 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ggcam.data.dicom_attributes import read_number
 from ggcam.data.dicom_display import WHITE, display_grey
-from ggcam.data.images import check_size
+from ggcam.data.image_limits import check_size
 from ggcam.errors import ImageError
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 from PIL import Image, ImageFile
 
+from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame, MaskName
-from ggcam.errors import ImageError
+from ggcam.data.image_limits import check_size, max_pixels, size_error
+from ggcam.data.raster import read_raster
+from ggcam.errors import GGCamError, ImageError
 from ggcam.utils.safe_pickle import load_array
 from ggcam.utils.sniff import sniff_wrong_content
 
@@ -23,10 +26,6 @@ Grey = Shaped[np.ndarray, "h w"]
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
 """Suffixes, in lower case, of image files in a folder. The format of a file is recognised by its content."""
 
-MIN_SIDE_PX = 8
-MAX_PIXELS = 150_000_000
-"""Smallest side and largest number of pixels of an image. Others are refused: not an X-ray, or too large for memory."""
-
 _ARRAY_STARTS = {
     **{b"\x80" + bytes([protocol]): "pickle" for protocol in range(2, 6)},
     b"PK\x03\x04": "pt",
@@ -34,16 +33,14 @@ _ARRAY_STARTS = {
 """First bytes -> kind of the files that contain arrays: pickles of each protocol, and zip archives of tensors."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
-_SIXTEEN_BIT_GREY = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-"""Modes of 16-bit grey images in Pillow; releases before 10.3 open 16-bit PNG files as "I"."""
 
 
 def read_image(path: Path) -> Grey:
     """Read an image of any supported format, which is recognised by the content of the file.
 
     PNG, JPEG and TIFF: 8-bit grey is returned as uint8 and 16-bit grey as uint16, with unchanged values; 1-bit grey as
-    0 and 255. Colour is converted to grey (0.299 R + 0.587 G + 0.114 B) with its own number of bits. Alpha channels and
-    EXIF rotations are ignored.
+    0 and 255. TIFF files in which the smallest value is white are inverted. Colour is converted to grey (0.299 R +
+    0.587 G + 0.114 B) with its own number of bits. Alpha channels and EXIF rotations are ignored.
 
     DICOM: uint16, 0 black and 65535 white in the display window; see :func:`ggcam.data.dicom.read_dicom`.
 
@@ -62,11 +59,13 @@ def read_image(path: Path) -> Grey:
     return to_grey(read_pixels(path))
 
 
-def read_pixels(path: Path) -> Shaped[np.ndarray, "h w"]:
+def read_pixels(path: Path, used_bits: int = ALL_BITS) -> Shaped[np.ndarray, "h w"]:
     """Read an image like :func:`read_image`, but return arrays with their own values, as float32.
 
     Args:
         path: image file.
+        used_bits: bits that the values of 16-bit PNG and TIFF files of the data set use; their largest value becomes
+            65535, white. A file whose values use more is scaled by its own bits.
 
     Returns:
         Shape (height, width), uint8, uint16 or float32.
@@ -74,23 +73,40 @@ def read_pixels(path: Path) -> Shaped[np.ndarray, "h w"]:
     Raises:
         ImageError: as for :func:`read_image`.
     """
+    return read_pixels_and_bits(path, used_bits)[0]
+
+
+def read_pixels_and_bits(path: Path, used_bits: int = ALL_BITS) -> tuple[Shaped[np.ndarray, "h w"], int | None]:
+    """Read an image like :func:`read_pixels`, and count the bits that its values use.
+
+    Args:
+        path: image file.
+        used_bits: as for :func:`read_pixels`.
+
+    Returns:
+        The pixels; and for 16-bit PNG and TIFF files the number of bits that the values use, for other files None.
+
+    Raises:
+        ImageError: as for :func:`read_image`.
+    """
     with _image_errors(path):
         kind = _kind(path)
         if kind == "pickle":
-            return _check_values(load_array(path), path)
+            return _check_values(load_array(path), path), None
         if kind == "pt":
             from ggcam.data.original.pt_files import read_original_pixels
 
-            return _check_values(read_original_pixels(path), path)
+            return _check_values(read_original_pixels(path), path), None
         if kind == "dicom":
             from ggcam.data.dicom import read_dicom
 
-            return read_dicom(path)
-        with Image.open(path, formats=_FORMATS) as image:
+            return read_dicom(path), None
+        with _open(path) as image:
             check_size(image.height, image.width, path)
             if getattr(image, "n_frames", 1) > 1:
                 raise ImageError("the file contains several images", where=path, expected="a single image")
-            return _grey(image, path)
+            raster = read_raster(image, path)
+        return raster.scaled(used_bits), raster.used_bits
 
 
 def read_mask(path: Path, name: MaskName) -> Bool[np.ndarray, "h w"]:
@@ -135,7 +151,7 @@ def image_size(path: Path) -> tuple[int, int]:
             from ggcam.data.dicom import read_size
 
             return check_size(*read_size(path), path)
-        with Image.open(path, formats=_FORMATS) as image:
+        with _open(path) as image:
             return check_size(image.height, image.width, path)
 
 
@@ -221,36 +237,14 @@ def _fit(image: Grey, frame: Frame, interpolation: int) -> Shaped[np.ndarray, "f
     return framed
 
 
-def _grey(image: ImageFile.ImageFile, path: Path) -> Grey:
-    if image.format == "TIFF":
-        # For damaged files, Pillow's libtiff writes to the terminal; OpenCV's can be silenced.
-        return _grey_by_opencv(path)
-    sixteen_bit_colour = image.mode in ("LA", "RGB", "RGBA") and any("16" in str(tile.args) for tile in image.tile)
-    image.load()
-    if sixteen_bit_colour:
-        # Pillow keeps only the upper 8 bits. It has just validated the file, so libpng has nothing to write about.
-        return _grey_by_opencv(path)
-    if image.mode in ("1", "L", "LA", "La"):
-        return np.array(image.convert("L"))
-    if image.mode in _SIXTEEN_BIT_GREY:
-        return np.asarray(image).astype(np.uint16)
-    return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2GRAY)
-
-
-def _grey_by_opencv(path: Path) -> Grey:
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+def _open(path: Path) -> ImageFile.ImageFile:
+    """Open an image without decoding it. Pillow's own limit of pixels is raised if ours is above it."""
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels())
     try:
-        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-    if pixels is None:
-        raise ValueError("the pixels are damaged or truncated")
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError("unsupported pixel type", where=path, expected="8 or 16 bits, unsigned", got=pixels.dtype)
-    if pixels.ndim == 2:
-        return pixels
-    return pixels[..., 0] if pixels.shape[2] < 3 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
+        return Image.open(path, formats=_FORMATS)
+    except Image.DecompressionBombError:
+        raise size_error(path, "more pixels") from None
 
 
 def _kind(path: Path) -> str:
@@ -281,30 +275,6 @@ def _check_values(values: np.ndarray, path: Path) -> Float32[np.ndarray, "h w"]:
     return values.astype(np.float32)
 
 
-def check_size(height_px: int, width_px: int, path: Path) -> tuple[int, int]:
-    """Check that an image is neither too small nor too large.
-
-    Args:
-        height_px: height in pixels.
-        width_px: width in pixels.
-        path: image file, for the message.
-
-    Returns:
-        Height and width.
-
-    Raises:
-        ImageError: a side is below `MIN_SIDE_PX`, or the image has more than `MAX_PIXELS` pixels.
-    """
-    if min(height_px, width_px) < MIN_SIDE_PX or height_px * width_px > MAX_PIXELS:
-        raise ImageError(
-            "unsupported image size",
-            where=path,
-            expected=f"sides of at least {MIN_SIDE_PX} pixels, and at most {MAX_PIXELS:,} pixels in total",
-            got=f"{height_px}x{width_px} pixels",
-        )
-    return height_px, width_px
-
-
 @contextmanager
 def _image_errors(path: Path) -> Iterator[None]:
     """Convert any exception of a decoder to an ImageError with the path and the reason, and suppress its warnings.
@@ -315,8 +285,10 @@ def _image_errors(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except ImageError:
+    except GGCamError:
         raise
+    except MemoryError:
+        raise ImageError("decoding the image needs more memory than there is, or than is allowed", where=path) from None
     except FileNotFoundError:
         raise ImageError("the image file does not exist", where=path) from None
     except IsADirectoryError:
@@ -331,4 +303,4 @@ def _image_errors(path: Path) -> Iterator[None]:
             hint=instead and instead.hint,
         ) from None
     except Exception as error:
-        raise ImageError("the image cannot be decoded", where=path, got=f"{error or type(error).__name__}") from error
+        raise ImageError("the image cannot be decoded", where=path, got="damaged or truncated content") from error
