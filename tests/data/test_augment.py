@@ -7,6 +7,7 @@ from ggcam.data.augment import (
     Augmentation,
     _inverse,
     augment_images,
+    augment_maps,
     augment_points,
     draw_augmentations,
     scale_factor,
@@ -78,3 +79,18 @@ def test_inverse_and_scale_factor_equal_those_of_linear_algebra(entries):
     torch.testing.assert_close(_inverse(matrix), torch.linalg.inv(matrix), atol=1e-4, rtol=1e-5)
     augmentation = Augmentation(matrix, torch.zeros(1, 2), torch.ones(1), torch.zeros(1))
     torch.testing.assert_close(scale_factor(augmentation), torch.linalg.det(matrix).sqrt(), equal_nan=True)
+
+
+@given(st.integers(0, 1000), st.floats(20, 70), st.floats(20, 40))
+@settings(max_examples=25)
+def test_maps_and_points_move_together(seed, x, y):
+    frame, config = (64, 96), AugmentConfig(rotate_deg=10, shift=0.1, zoom=0.1)
+    drawn = draw_augmentations(config, torch.tensor([0]), frame, seed, 0)
+    rows, columns = torch.meshgrid(torch.arange(16) + 0.5, torch.arange(24) + 0.5, indexing="ij")
+    maps = torch.exp(-((columns * 4 - x) ** 2 + (rows * 4 - y) ** 2) / (2 * 6**2))[None, None]
+    moved = augment_maps(maps, drawn, frame)[0, 0]
+    expected = augment_points(torch.tensor([[[x, y]]]), drawn, frame)[0, 0]
+    inside = (expected > 20).all() and expected[0] < 76 and expected[1] < 44
+    if inside:
+        centre = torch.stack([(columns * moved).sum(), (rows * moved).sum()]) / moved.sum() * 4
+        torch.testing.assert_close(centre, expected, atol=0.5, rtol=0)

@@ -64,18 +64,30 @@ def test_the_blur_is_in_degrees_of_each_fixation_or_in_pixels_of_the_frame():
     known = torch.tensor([[[10.0, 20.0], [30.0, 40.0], [math.nan, math.nan]]])
     fallback = max(FRAME) / FALLBACK_IMAGE_SIDE_DEG
     data = batch(known)
-    sigma = module(sigma_deg=0.5).build_gaze(data, data.points_px).sigma_px
+    sigma = module(sigma_deg=0.5).build_attention(data).sigma_px
     expected = 0.5 * torch.tensor([[[10.0, 20.0], [30.0, 40.0], [fallback, fallback]]])
     torch.testing.assert_close(sigma, expected)
-    assert (module(sigma_px=3.0).build_gaze(data, data.points_px).sigma_px == 3.0).all()
+    assert (module(sigma_px=3.0).build_attention(data).sigma_px == 3.0).all()
 
 
 def test_a_change_that_enlarges_the_image_enlarges_the_blur():
     data = batch(torch.ones(1, 3, 2))
     turned = 2 * torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
     change = Augmentation(turned, torch.zeros(1, 2), torch.ones(1), torch.zeros(1))
-    gaze = module(sigma_px=3.0).build_gaze(data, data.points_px, change)
+    gaze = module(sigma_px=3.0).build_attention(data._replace(augmentation=change))
     torch.testing.assert_close(gaze.sigma_px, torch.full((1, 3, 2), 6.0))
+
+
+def test_an_augmentation_moves_regions_and_cases_without_gaze_are_guided_by_them():
+    data = batch(torch.ones(1, 3, 2))
+    maps = torch.zeros(1, 1, 16, 24)
+    maps[0, 0, 4:8, 4:8] = 1
+    shifted = Augmentation(torch.eye(2)[None], torch.tensor([[16.0, 8.0]]), torch.ones(1), torch.zeros(1))
+    data = data._replace(
+        duration_s=torch.zeros(1, 3), region_maps=maps, region_label=torch.tensor([[-1]]), augmentation=shifted
+    )
+    density = module().build_attention(data).density((16, 24))
+    torch.testing.assert_close(density, maps[:, 0].roll((2, 4), (1, 2)) / 16)
 
 
 def test_the_augmentation_of_a_training_batch_is_drawn_before_it_is_copied_to_the_device():

@@ -1,7 +1,8 @@
-"""Augmentation of a batch on its device: one affine map per case for both the image and the fixation points."""
+"""Augmentation of a batch on its device: one affine map per case for the image, its fixations and its regions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,19 +73,28 @@ def augment_images(images: Shaped[Tensor, "b i H W"], augmentation: Augmentation
         Floats from 0 to 1 of the same shape; areas from outside the frame are black.
     """
     scale = 1.0 if images.is_floating_point() else float(torch.iinfo(images.dtype).max)
-    height, width = images.shape[-2:]
-    half = _centre((height, width), augmentation.matrix)
-    # grid_sample needs the origin of each new pixel, in units of half a side about the centre.
-    inverse = _inverse(augmentation.matrix)
-    back = inverse * (half[None, None, :] / half[None, :, None])
-    origin = -(inverse @ augmentation.shift_px[..., None])[..., 0] / half
-    grid = functional.affine_grid(
-        torch.cat([back, origin[..., None]], -1), [len(images), 1, height, width], align_corners=False
-    )
+    grid = _sampling_grid(augmentation, images.shape[-2:], images.shape[-2:])
     moved = functional.grid_sample(images.float() / scale, grid, align_corners=False)
     gain, offset = augmentation.gain[:, None, None, None], augmentation.offset[:, None, None, None]
     inside = moved > 0  # keeps the padding black
     return torch.where(inside, (moved - 0.5) * gain + 0.5 + offset, 0).clamp(0, 1)
+
+
+def augment_maps(
+    maps: Float[Tensor, "b r h w"], augmentation: Augmentation, frame: tuple[int, int]
+) -> Float[Tensor, "b r h w"]:
+    """Apply an augmentation to maps of the images, such as marked regions; their values stay the same.
+
+    Args:
+        maps: (b, r, h, w), of any resolution.
+        augmentation: parameters of each image.
+        frame: height and width of the images in pixels.
+
+    Returns:
+        Maps of the same shape; areas from outside the frame are 0.
+    """
+    grid = _sampling_grid(augmentation, frame, maps.shape[-2:])
+    return functional.grid_sample(maps, grid, align_corners=False)
 
 
 def augment_points(
@@ -106,6 +116,17 @@ def augment_points(
 
 # The functions below build no tensor from Python numbers on a GPU and call no linear algebra library there: either
 # would make the host wait until the GPU has finished all queued work.
+
+
+def _sampling_grid(augmentation: Augmentation, frame: Sequence[int], size: Sequence[int]) -> Float[Tensor, "b h w 2"]:
+    """Return where in the old image each cell of the new one comes from, as `grid_sample` needs it."""
+    half = _centre((frame[0], frame[1]), augmentation.matrix)
+    # grid_sample needs the origin of each new pixel, in units of half a side about the centre.
+    inverse = _inverse(augmentation.matrix)
+    back = inverse * (half[None, None, :] / half[None, :, None])
+    origin = -(inverse @ augmentation.shift_px[..., None])[..., 0] / half
+    theta = torch.cat([back, origin[..., None]], -1)
+    return functional.affine_grid(theta, [len(theta), 1, *size], align_corners=False)
 
 
 def scale_factor(augmentation: Augmentation) -> Float[Tensor, " b"]:

@@ -28,6 +28,9 @@ class Sample(NamedTuple):
         px_per_degree: (n, 2), pixels per degree of visual angle along x and y; NaN where unknown.
         point_label: (n,), index of the class that each fixation belongs to; -1 for no class.
         row: row of the case in :attr:`PreparedDataset.cases`.
+        region_maps: (r, h, w), maps of the case's regions, see :mod:`ggcam.data.region_maps`; None in data that are
+            not guided by regions.
+        region_label: (r,), index of the class that each region belongs to; -1 for no class.
     """
 
     image: Shaped[Tensor, "1 H W"]
@@ -37,6 +40,8 @@ class Sample(NamedTuple):
     px_per_degree: Float[Tensor, "n 2"]
     point_label: Int[Tensor, " n"]
     row: int
+    region_maps: Float[Tensor, "r h w"] | None = None
+    region_label: Int[Tensor, " r"] | None = None
 
 
 class Batch(NamedTuple):
@@ -53,6 +58,9 @@ class Batch(NamedTuple):
         present: (m, 2), in multi-label data the index of the case and of the class of each label that is 1; found
             here because on a GPU the host would have to wait for their number.
         augmentation: parameters drawn for a training batch before it is copied to the device; None for none.
+        region_maps: (b, r, h, w), maps of the regions of each case; all zero where padded. None in data that are not
+            guided by regions.
+        region_label: (b, r), index of the class that each region belongs to; -1 for no class, or where padded.
     """
 
     image: Shaped[Tensor, "b 1 H W"]
@@ -64,6 +72,8 @@ class Batch(NamedTuple):
     point_label: Int[Tensor, "b p"]
     present: Int[Tensor, "m 2"] | None = None
     augmentation: Augmentation | None = None
+    region_maps: Float[Tensor, "b r h w"] | None = None
+    region_label: Int[Tensor, "b r"] | None = None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -82,15 +92,17 @@ def collate(samples: Sequence[Sample]) -> Batch:
         >>> batch.row
         tensor([0, 1])
     """
-    longest = max(1, *(len(sample.duration_s) for sample in samples))
 
     def padded(parts: Sequence[Tensor], value: float) -> Tensor:
+        longest = max(1, *map(len, parts))
         filled = parts[0].new_full((len(parts), longest, *parts[0].shape[1:]), value)
         for row, part in zip(filled, parts, strict=True):
             row[: len(part)] = part
         return filled
 
     label = torch.stack([sample.label for sample in samples])
+    region_maps = [sample.region_maps for sample in samples if sample.region_maps is not None]
+    region_label = [sample.region_label for sample in samples if sample.region_label is not None]
     return Batch(
         # In a worker process this stacks the images directly in the memory that it shares with the main process.
         image=default_collate([sample.image for sample in samples]),
@@ -101,4 +113,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
         row=torch.tensor([sample.row for sample in samples]),
         point_label=padded([sample.point_label for sample in samples], -1),
         present=torch.nonzero(label == 1) if label.ndim == 2 else None,
+        region_maps=padded(region_maps, 0) if region_maps else None,
+        region_label=padded(region_label, -1) if region_label else None,
     )

@@ -14,6 +14,7 @@ from ggcam.data.batches import Batch, collate
 from ggcam.data.case import Split
 from ggcam.data.dataset import Cache, PreparedDataset
 from ggcam.data.prepared import PreparedData
+from ggcam.data.view_config import RegionShape
 from ggcam.errors import ConfigError
 from ggcam.utils.parallel import thread_count
 
@@ -79,14 +80,22 @@ class PreparedDataModule(lightning.LightningDataModule):
         seed: seed of the order of the training cases.
         cache: see :class:`ggcam.data.dataset.PreparedDataset`.
         workers: number of processes that decode images which are not in memory; None for one per core, at most 8.
+        region_shape: how the attention spreads in a box or an ellipse.
     """
 
     def __init__(
-        self, data: PreparedData, batch_size: int, seed: int = 0, cache: Cache = "auto", workers: int | None = None
+        self,
+        data: PreparedData,
+        batch_size: int,
+        seed: int = 0,
+        cache: Cache = "auto",
+        workers: int | None = None,
+        region_shape: RegionShape = "filled",
     ):
         super().__init__()
         self.data, self.batch_size, self.seed = data, batch_size, seed
         self.cache: Cache = cache
+        self.region_shape: RegionShape = region_shape
         self.workers = thread_count() if workers is None else workers
         self._datasets: dict[Split, PreparedDataset] = {}
 
@@ -100,7 +109,7 @@ class PreparedDataModule(lightning.LightningDataModule):
             The dataset, the same object each time.
         """
         if split not in self._datasets:
-            self._datasets[split] = PreparedDataset(self.data, split, self.cache)
+            self._datasets[split] = PreparedDataset(self.data, split, self.cache, region_shape=self.region_shape)
         return self._datasets[split]
 
     def loader(self, split: Split, shuffle: bool = False) -> DataLoader[Batch]:

@@ -13,10 +13,12 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate, get_worker_info
 
+from ggcam.data.attention import RegionMaps, uses_gaze
 from ggcam.data.batches import FILLER_ROW, Batch, Sample, collate
 from ggcam.data.case import Split
 from ggcam.data.pixel_cache import pixel_cache
 from ggcam.data.prepared import PreparedData
+from ggcam.data.view_config import RegionShape
 from ggcam.utils.parallel import thread_count
 
 Cache = Literal["auto", "memory", "disk", "none"]
@@ -37,7 +39,9 @@ class PreparedDataset(Dataset[Sample]):
             by size, "disk" keeps the decoded images in a file, see :mod:`ggcam.data.pixel_cache`.
         transform: function applied to each sample as it is read; None for no change. It must not change the sample's
             tensors in place, because the cache shares them. It returns a sample (`sample._replace(image=...)`), or
-            whatever your own `collate_fn` accepts. A transform that moves the image moves `points_px` as well.
+            whatever your own `collate_fn` accepts. A transform that moves the image moves `points_px` and `region_maps`
+            as well.
+        region_shape: how the attention spreads in a box or an ellipse, in data that are guided by regions.
 
     Raises:
         PreparedFolderError: the file of the cache "disk" cannot be written.
@@ -64,6 +68,7 @@ class PreparedDataset(Dataset[Sample]):
         split: Split,
         cache: Cache = "auto",
         transform: Callable[[Sample], Any] | None = None,
+        region_shape: RegionShape = "filled",
     ):
         self.cases: pd.DataFrame = data.cases.loc[data.cases["split"] == split].reset_index(drop=True)
         self.frame = data.frame.shape
@@ -73,6 +78,8 @@ class PreparedDataset(Dataset[Sample]):
         labels = torch.tensor(data.labels_of(self.cases))
         self._labels = labels.float() if data.multi_label else labels
         self._gaze, self._point_labels = _gaze_by_case(data, self._case_ids)
+        guided_by_regions = data.attention != "gaze"
+        self._regions = RegionMaps(data, self._case_ids, region_shape) if guided_by_regions else None
         in_memory = cache == "memory" or (
             cache == "auto" and len(self) * self.frame[0] * self.frame[1] <= AUTO_CACHE_BYTES
         )
@@ -108,18 +115,24 @@ class PreparedDataset(Dataset[Sample]):
         known = range(len(self))
         positions = [known[0 if row is None else row] for row in rows]
         samples = [
-            Sample(
-                image=image,
-                label=self._labels[position],
-                points_px=self._gaze[position][:, :2],
-                duration_s=self._gaze[position][:, 2],
-                px_per_degree=self._gaze[position][:, 3:],
-                point_label=self._point_labels[position],
-                row=FILLER_ROW if row is None else position,
-            )
+            self._sample(position, FILLER_ROW if row is None else position, image)
             for row, position, image in zip(rows, positions, self._read(positions), strict=True)
         ]
         return samples if self.transform is None else [self.transform(sample) for sample in samples]
+
+    def _sample(self, position: int, row: int, image: Shaped[Tensor, "1 H W"]) -> Sample:
+        regions = (None, None) if self._regions is None else self._regions.draw(position)
+        return Sample(
+            image=image,
+            label=self._labels[position],
+            points_px=self._gaze[position][:, :2],
+            duration_s=self._gaze[position][:, 2],
+            px_per_degree=self._gaze[position][:, 3:],
+            point_label=self._point_labels[position],
+            row=row,
+            region_maps=regions[0],
+            region_label=regions[1],
+        )
 
     def batch(self, rows: Sequence[int | None]) -> Batch:
         """Read several cases as one batch.
@@ -155,7 +168,7 @@ def _gaze_by_case(
     data: PreparedData, case_ids: list[str]
 ) -> tuple[Sequence[Float[Tensor, "n 5"]], Sequence[Int[Tensor, " n"]]]:
     """Fixations of each case: x, y, duration and px per degree along x and y; and the class of each fixation."""
-    table = data.fixations
+    table = data.fixations if uses_gaze(data.attention) else data.fixations.iloc[:0]
     position = {case_id: i for i, case_id in enumerate(case_ids)}
     owner = np.array([position.get(case_id, np.nan) for case_id in table["case_id"]])  # NaN: in another split
     in_split = ~np.isnan(owner)

@@ -7,21 +7,31 @@ from typing import Literal
 
 from ggcam.errors import ConfigError
 
-Control = Literal["none", "shuffled-gaze", "centre", "lung-mask", "random-map"]
-"""What replaces the gaze in training and validation; evaluation always uses the real gaze."""
+Control = Literal["none", "shuffled-gaze", "shuffled-in-class", "centre", "lung-mask", "random-map"]
+"""What replaces the attention in training and validation; evaluation always uses the real gaze and regions."""
+
+AttentionKind = Literal["auto", "gaze", "regions", "boxes", "masks", "gaze-else-regions"]
+"""What guides the CAMs: fixations, or marked regions of findings."""
+
+RegionShape = Literal["filled", "gaussian"]
+"""How the attention spreads in a box or an ellipse: evenly, or as a Gaussian whose standard deviation is a quarter of
+each side."""
 
 
 @dataclass(frozen=True)
 class ViewConfig:
-    """The data of one run: another split, fewer training cases, or a control in place of gaze.
+    """The data of one run: another split, fewer training cases, what guides it, or a control in place of that.
 
     Attributes:
-        control: what replaces the gaze: none, shuffled-gaze (of another case of the split), centre (the centre prior),
-            lung-mask (both lungs), random-map (as many fixations at random positions).
+        control: what replaces the attention: none, shuffled-gaze (gaze or regions of another case of the split),
+            shuffled-in-class (of another case of the same class), centre (the centre prior), lung-mask (both lungs),
+            random-map (as many fixations, or regions of the same size, at random positions).
         folds: number of cross-validation folds by patient; 0 keeps the split of the data.
         fold: index of the test fold; the next fold is for validation.
         train_cases: maximum number of training cases; a larger choice contains the smaller ones. Default: all.
         view_seed: random seed of the folds, of the choice of training cases, and of the control.
+        attention: what guides the CAMs: gaze, regions (boxes, ellipses and masks of findings), boxes (with ellipses),
+            masks, gaze-else-regions (for each case and label), or auto (gaze if the data have any, else regions).
     """
 
     control: Control = "none"
@@ -29,6 +39,7 @@ class ViewConfig:
     fold: int = 0
     train_cases: int | None = None
     view_seed: int = 0
+    attention: AttentionKind = "auto"
 
     def __post_init__(self) -> None:
         if self.folds and self.folds < 3:

@@ -1,4 +1,4 @@
-"""Views of a prepared folder for one run: another split, fewer training cases, or a control in place of gaze.
+"""Views of a prepared folder for one run: another split, fewer training cases, or a control in place of attention.
 
 A view writes nothing, so all runs of a study share the images of the folder.
 """
@@ -12,8 +12,10 @@ import pandas as pd
 from jaxtyping import Bool, Int, Shaped
 from numpy.random import Generator
 
+from ggcam.data.attention import attended_cases, finding_regions, resolve_attention, uses_gaze
 from ggcam.data.case import Frame
 from ggcam.data.prepared import PreparedData
+from ggcam.data.region_controls import rotate_within, scatter_regions, shuffle_regions
 from ggcam.data.stratify import assign_folds, assign_strata, merge_rare
 from ggcam.data.view_config import Control, ViewConfig
 from ggcam.errors import ConfigError
@@ -34,8 +36,10 @@ def apply_view(data: PreparedData, config: ViewConfig) -> PreparedData:
         The selected data; `data` itself for the default options.
 
     Raises:
-        ConfigError: a class has fewer patients than there are folds, or the data do not support the control.
+        ConfigError: a class has fewer patients than there are folds, or the data do not support the attention or
+            the control.
     """
+    data = replace(data, attention=kind) if (kind := resolve_attention(data, config.attention)) != "gaze" else data
     if config.folds:
         data = with_folds(data, config.folds, config.fold, config.view_seed)
     if config.train_cases is not None:
@@ -113,55 +117,72 @@ def _select_cases(data: PreparedData, keep: Bool[np.ndarray, " cases"]) -> Prepa
 
 
 def with_control(data: PreparedData, control: Control, seed: int) -> PreparedData:
-    """Replace the gaze of the training and validation cases by a control.
+    """Replace the attention of the training and validation cases by a control.
 
-    Everything else stays the same, including which cases are guided. What a guidance gains with a control cannot be due
-    to where readers looked on *this* image. Where fixations have labels, those of the control have the same labels of
-    the case; shuffled gaze keeps the labels of the other case.
+    Everything else stays the same, including which cases are guided; only a case without another one of its class is
+    not guided under "shuffled-in-class". What a guidance gains with a control cannot be due to where readers looked on
+    *this* image, or to what they marked. Where fixations have labels, those of the control have the same labels of the
+    case; shuffled gaze keeps the labels of the other case, shuffled regions keep those of the case.
 
     Args:
         data: the prepared folder.
-        control: what replaces the gaze.
+        control: what replaces the attention.
         seed: random seed of the control.
 
     Returns:
-        The data with other fixations in training and validation.
+        The data with other fixations or regions in training and validation.
 
     Raises:
-        ConfigError: a guided case has no lung mask (for "lung-mask"), or only one case of a split has gaze (for
-            "shuffled-gaze").
+        ConfigError: a guided case has no lung mask (for "lung-mask"), or only one case of a split has attention
+            (for "shuffled-gaze").
     """
     rng = np.random.default_rng(seed)
-    not_test = data.cases["split"] != "test"
-    guided = data.cases.loc[not_test & data.cases["has_gaze"], ["case_id", "split"]]
+    cases = data.cases.assign(attended=attended_cases(data) & (data.cases["split"] != "test"))
+    guided = cases.loc[cases["attended"], ["case_id", "split"]]
     is_replaced = data.fixations["case_id"].isin(guided["case_id"])
     gaze = data.fixations.loc[is_replaced]
-    if control == "shuffled-gaze":
-        replaced = _shuffle_gaze(data, guided, gaze, rng)
+    if control in ("centre", "lung-mask"):
+        draw = _centre_prior if control == "centre" else _lung_mask
+        replaced = draw(data, guided["case_id"].to_numpy(), gaze)
+        if data.multi_label:
+            replaced = replaced.drop(columns="label").merge(_guided_labels(data, gaze), on="case_id")
+        has_gaze = cases["has_gaze"] | cases["attended"]
+        data = replace(data, cases=data.cases.assign(has_gaze=has_gaze), attention="gaze")
     elif control == "random-map":
         replaced = _scatter_fixations(data, gaze, rng)
-    elif control == "centre":
-        replaced = _centre_prior(data, guided["case_id"].to_numpy(), gaze)
+        data = replace(data, regions=scatter_regions(data, rng))
     else:
-        replaced = _lung_mask(data, guided["case_id"].to_numpy(), gaze)
-    if data.multi_label and control in ("centre", "lung-mask"):
-        labels = gaze[["case_id", "label"]].drop_duplicates()
-        replaced = replaced.drop(columns="label").merge(labels, on="case_id")
+        within_class = control == "shuffled-in-class"
+        replaced = _shuffle_gaze(data, gaze, within_class, rng)
+        data = replace(data, regions=shuffle_regions(data, within_class, rng))
     return replace(data, fixations=pd.concat([data.fixations[~is_replaced], replaced], ignore_index=True))
 
 
-def _shuffle_gaze(data: PreparedData, guided: pd.DataFrame, gaze: pd.DataFrame, rng: Generator) -> pd.DataFrame:
-    """Give every case the whole gaze of another case of its split."""
-    new_owner: dict[str, str] = {}
-    for split, cases in guided.groupby("split"):
-        if len(cases) < 2:
-            raise ConfigError(
-                "gaze cannot be shuffled among fewer than two cases",
-                where=f"{data.root}, split {split}",
-                got="a single case with gaze",
-            )
-        ids = cases["case_id"].to_numpy()[rng.permutation(len(cases))]
-        new_owner |= dict(zip(ids, np.roll(ids, 1), strict=True))  # one cycle, so no case keeps its own gaze
+def _guided_labels(data: PreparedData, gaze: pd.DataFrame) -> pd.DataFrame:
+    """Return the labels whose CAMs are guided in each case: a table of case_id and label, None for all labels."""
+    regions = finding_regions(data, data.attention)
+    names = [data.class_names[number] if number >= 0 else None for number in regions["class"]]
+    of_regions = pd.DataFrame({"case_id": regions["case_id"], "label": names}, dtype=object)
+    if not uses_gaze(data.attention):
+        return of_regions.drop_duplicates()
+    of_gaze = gaze.loc[:, ["case_id", "label"]]
+    return pd.concat([of_gaze, of_regions.loc[~of_regions["case_id"].isin(of_gaze["case_id"])]]).drop_duplicates()
+
+
+def _shuffle_gaze(data: PreparedData, gaze: pd.DataFrame, within_class: bool, rng: Generator) -> pd.DataFrame:
+    """Give every case the whole gaze of another case of its split, or of its split and class."""
+    if not uses_gaze(data.attention) or gaze.empty:
+        return gaze
+    cases = data.cases.loc[data.cases["case_id"].isin(gaze["case_id"])]
+    group = cases["split"].to_numpy(np.str_)
+    if within_class:
+        group = np.char.add(group, assign_strata(data.labels_of(cases)).astype(np.str_))
+    new_owner = dict(rotate_within(cases["case_id"].to_numpy(np.str_), group, rng))
+    if not within_class and len(new_owner) < len(cases):
+        raise ConfigError(
+            "gaze cannot be shuffled among fewer than two cases", where=data.root, got="a single case with gaze"
+        )
+    gaze = gaze.loc[gaze["case_id"].isin(list(new_owner))]
     return gaze.assign(case_id=[new_owner[case_id] for case_id in gaze["case_id"]])
 
 

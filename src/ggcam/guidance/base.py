@@ -1,4 +1,4 @@
-"""The interface that every way for gaze to enter training has."""
+"""The interface that every way for human attention to enter training has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ggcam.gaze.batch import GazeBatch
+from ggcam.gaze.regions import Attention
 from ggcam.guidance.pairs import Labels, Pairs
 from ggcam.models.cam import CAMClassifier, CAMOutput
 
@@ -19,8 +19,8 @@ class Losses(NamedTuple):
     Attributes:
         total: the loss to minimise.
         classification: the classifier's own loss, detached.
-        guidance: mean dissimilarity of CAM and gaze over all cases, detached. A case without gaze counts as 0, one with
-            several labels as the mean over those of its labels that have gaze.
+        guidance: mean dissimilarity of CAM and attention over all cases, detached. A case without attention counts as
+            0, one with several labels as the mean over those of its labels that have attention.
     """
 
     total: Float[Tensor, ""]
@@ -64,7 +64,7 @@ class Guidance(nn.Module):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"] | None:
-        """Compute how far the CAM of each case is from its gaze.
+        """Compute how far the CAM of each case is from its attention map.
 
         With several labels per case, a case comes once for each label that it has (see :class:`Pairs`), and the batch
         may be empty.
@@ -72,11 +72,11 @@ class Guidance(nn.Module):
         Args:
             output: output of the model.
             labels: class index of each case.
-            density: gaze maps on the grid of the CAM, each summing to 1; all zero for a case without gaze, whose
+            density: attention maps on the grid of the CAM, each summing to 1; all zero for a case without any, whose
                 dissimilarity is ignored but must be finite.
 
         Returns:
-            A value per case; None for a method that does not use gaze.
+            A value per case; None for a method that does not use attention.
         """
         return None
 
@@ -96,16 +96,16 @@ class Guidance(nn.Module):
         self,
         output: CAMOutput,
         labels: Labels,
-        gaze: GazeBatch,
+        attention: Attention,
         classification: Float[Tensor, ""],
         present: Int[Tensor, "m 2"] | None = None,
     ) -> Losses:
-        """Compute the losses of a batch. Every guided case counts the same, however many others have gaze.
+        """Compute the losses of a batch. Every guided case counts the same, however many others have attention.
 
         Args:
             output: output of the model.
             labels: class index of each case; or (b, k), 1, 0 or NaN (unknown) for each class.
-            gaze: gaze of each case.
+            attention: gaze or regions of each case.
             classification: the classifier's own loss.
             present: with several labels, the index of the case and of the class of each label that is 1, as in
                 :class:`ggcam.data.batches.Batch`; None finds them, which makes the host wait for a GPU.
@@ -118,9 +118,9 @@ class Guidance(nn.Module):
         """
         if labels.ndim == 2:
             self.check_multilabel()
-        pairs = Pairs.from_batch(output, labels, gaze, present)
+        pairs = Pairs.from_batch(output, labels, attention, present)
         height, width = output.cam.shape[-2:]
-        density = pairs.gaze.density((height, width))
+        density = pairs.attention.density((height, width))
         per_pair = self.dissimilarity(pairs.output, pairs.label, density)
         if per_pair is None:
             return Losses(classification, classification.detach(), torch.zeros_like(classification))

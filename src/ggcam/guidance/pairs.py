@@ -1,4 +1,4 @@
-"""Which CAM is compared with which gaze: one pair per case, or one per label that a case has."""
+"""Which CAM is compared with which attention: one pair per case, or one per label that a case has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ggcam.gaze.batch import GazeBatch
+from ggcam.gaze.regions import Attention
 from ggcam.models.cam import CAMOutput
 
 Labels = Int[Tensor, " b"] | Float[Tensor, "b k"]
@@ -21,28 +21,28 @@ class Pairs(NamedTuple):
     Attributes:
         output: output of the model for the case of each pair.
         label: (m,), class index of each pair.
-        gaze: gaze that guides the CAM of each pair.
+        attention: what guides the CAM of each pair.
         case: (m,), index of each pair's case in the batch.
     """
 
     output: CAMOutput
     label: Int[Tensor, " m"]
-    gaze: GazeBatch
+    attention: Attention
     case: Int[Tensor, " m"]
 
     @classmethod
     def from_batch(
-        cls, output: CAMOutput, labels: Labels, gaze: GazeBatch, present: Int[Tensor, "m 2"] | None = None
+        cls, output: CAMOutput, labels: Labels, attention: Attention, present: Int[Tensor, "m 2"] | None = None
     ) -> Pairs:
-        """Pair each case with its class and its whole gaze; or, with several labels, with each label that it has.
+        """Pair each case with its class and its whole attention; or, with several labels, with each label that it has.
 
-        With several labels `gaze.label_gaze` decides which of a case's points guide which label's CAM. A case without
-        any label is in no pair.
+        With several labels `attention.for_labels` decides what of a case's attention guides which label's CAM. A case
+        without any label is in no pair.
 
         Args:
             output: output of the model.
             labels: class index of each case, or (b, k), 1, 0 or NaN (unknown) for each class.
-            gaze: gaze of each case.
+            attention: attention of each case.
             present: index of the case and of the class of each label that is 1; None finds them, which makes the host
                 wait for a GPU.
 
@@ -50,9 +50,9 @@ class Pairs(NamedTuple):
             The pairs.
         """
         if labels.ndim == 1:
-            return cls(output, labels, gaze, torch.arange(len(labels), device=labels.device))
+            return cls(output, labels, attention, torch.arange(len(labels), device=labels.device))
         case, label = (torch.nonzero(labels == 1) if present is None else present).unbind(1)
-        return cls(CAMOutput(*(part[case] for part in output)), label, gaze.for_labels(case, label), case)
+        return cls(CAMOutput(*(part[case] for part in output)), label, attention.for_labels(case, label), case)
 
     def mean(self, values: Float[Tensor, " m"], counts: Bool[Tensor, " m"], cases: int) -> Float[Tensor, ""]:
         """Average over the pairs of each case, and then over all cases.

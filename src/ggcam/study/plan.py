@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -11,17 +10,24 @@ from typing import Any, get_args
 
 from ggcam.data.view_config import Control, ViewConfig
 from ggcam.errors import ConfigError, GGCamError, RunFolderError, join_limited
+from ggcam.result_schemas import StudyFile
 from ggcam.run_folder import plain
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.utils import toml
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.atomic import atomic_write
+from ggcam.utils.documents import read_toml
+from ggcam.utils.foreign_paths import is_file_name
+from ggcam.utils.structure import structure
 
 UNGUIDED = "none"
 """The guidance that uses no gaze; it is the baseline that other arms are compared with."""
 
 CONTROLS: tuple[Control, ...] = tuple(name for name in get_args(Control) if name != "none")
 """Controls: what can replace the gaze."""
+
+MAX_FOLDS = 1000
+"""Maximum number of folds of a cross-validation."""
 
 VARIED_FIELDS = ("guidance", "seed", "view")
 """Fields of the training config that differ between the runs of a study; the others are shared."""
@@ -112,6 +118,8 @@ class StudyPlan:
         for what, where, values in (("arm", "--guidance", self.arms), ("seed", "--seeds", self.seeds)):
             if not values:
                 raise ConfigError(f"a study needs at least one {what}", where=where)
+        if not 0 <= self.folds <= MAX_FOLDS:
+            raise ConfigError("invalid number of folds", where="--folds", expected=f"0 to {MAX_FOLDS}", got=self.folds)
 
     @property
     def runs(self) -> tuple[PlannedRun, ...]:
@@ -120,7 +128,7 @@ class StudyPlan:
         return tuple(self._run(*each) for each in every)
 
     def _run(self, seed: int, fold: int, train_cases: int | None, arm: Arm) -> PlannedRun:
-        view = ViewConfig(arm.control, self.folds, fold, train_cases, view_seed=seed)
+        view = ViewConfig(control=arm.control, folds=self.folds, fold=fold, train_cases=train_cases, view_seed=seed)
         return PlannedRun(arm, replace(self.base, guidance=arm.guidance, seed=seed, view=view))
 
     @property
@@ -232,21 +240,22 @@ def read_plan(path: Path) -> tuple[StudyPlan, dict[str, str]]:
     Raises:
         RunFolderError: the file is missing or damaged.
     """
+    if not path.is_file():
+        raise RunFolderError("the folder is not a study", where=path.parent, expected="a file study.toml in it")
+    table = structure(read_toml(path, RunFolderError), StudyFile, path, error=RunFolderError)
+    planned = table["plan"]
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        plan = table["plan"]
-        arms = tuple(Arm(str(arm["guidance"]), arm["control"]) for arm in plan["arms"])
+        arms = tuple(Arm(arm["guidance"], arm["control"]) for arm in planned["arms"])
         base = config_from_dict(table["train"], where=path)
-        found = StudyPlan(base, arms, tuple(plan["seeds"]), int(plan["folds"]), tuple(plan["train_cases"]))
-        return found, {"root": str(table["data"]["root"]), "sha256": str(table["data"]["sha256"])}
-    except FileNotFoundError:
+        found = StudyPlan(base, arms, tuple(planned["seeds"]), planned["folds"], tuple(planned["train_cases"]))
+        names = [run.name for run in found.runs]
+    except GGCamError as error:
+        raise RunFolderError("the study's plan is damaged", where=path, got=str(error)) from None
+    if invalid := [name for name in names if not is_file_name(name)]:
         raise RunFolderError(
-            "the folder is not a study", where=path.parent, expected="a file study.toml in it"
-        ) from None
-    except (ValueError, KeyError, TypeError, GGCamError) as error:
-        raise RunFolderError(
-            "the study's plan is damaged", where=path, got=f"{type(error).__name__}: {error}"[:300]
-        ) from error
+            "the study's plan is damaged", where=path, expected="runs whose names are file names", got=invalid[0]
+        )
+    return found, {"root": table["data"]["root"], "sha256": table["data"]["sha256"]}
 
 
 def check_same(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:

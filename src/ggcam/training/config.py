@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ggcam.data.augment_config import AugmentConfig
-from ggcam.data.view_config import ViewConfig
+from ggcam.data.view_config import RegionShape, ViewConfig
 from ggcam.errors import ConfigError, MissingFileError
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.structure import structure
@@ -41,6 +41,8 @@ class TrainConfig:
         sigma_px: the same in pixels of the prepared frame; overrides sigma_deg. Default: sigma_deg.
         label_gaze: with several labels per case, which fixations guide the CAM of a label: own (those that name the
             label), all (every fixation of the case), or own-else-all (own if there are any, otherwise all).
+        region_shape: how the attention spreads in a box or an ellipse: filled (evenly), or gaussian (a standard
+            deviation of a quarter of each side).
         backbone: name of any timm network, or of one of the original GG-CAM's: original-resnet-18, -34, -50, -101,
             -152, original-effnet-s, -m, -l, -xl.
         reduction: how the CAM combines channels: sum, or mean as in GG-CAM. Default: mean for the original's networks,
@@ -92,6 +94,7 @@ class TrainConfig:
     sigma_deg: float = 1.0
     sigma_px: float | None = None
     label_gaze: Literal["own-else-all", "all", "own"] = "own-else-all"
+    region_shape: RegionShape = "filled"
     backbone: str = "resnet18"
     reduction: Literal["sum", "mean"] | None = None
     output_stride: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
@@ -16,11 +16,19 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.optim import create_optimizer_v2  # pyright: ignore[reportPrivateImportUsage]  (public all the same)
 from torch import Tensor
 
-from ggcam.data.augment import Augmentation, augment_images, augment_points, draw_augmentations, scale_factor
+from ggcam.data.augment import (
+    Augmentation,
+    augment_images,
+    augment_maps,
+    augment_points,
+    draw_augmentations,
+    scale_factor,
+)
 from ggcam.data.batches import Batch
-from ggcam.errors import ConfigError
+from ggcam.errors import DivergenceError
 from ggcam.gaze.batch import GazeBatch
 from ggcam.gaze.maps import sigma_in_px
+from ggcam.gaze.regions import Attention, GazeElseRegions, RegionBatch
 from ggcam.guidance import Guidance, Losses
 from ggcam.models.cam import CAMClassifier, CAMOutput
 from ggcam.models.checkpointing import frozen_running_statistics
@@ -93,14 +101,11 @@ class GuidedTraining(lightning.LightningModule):
         Returns:
             The losses.
         """
-        image, points, augmentation = batch.image, batch.points_px, batch.augmentation
-        if augmentation is not None:
-            image = augment_images(image, augmentation)
-            points = augment_points(points, augmentation, self.frame)
-        gaze = self.build_gaze(batch, points, augmentation)
+        image = batch.image if batch.augmentation is None else augment_images(batch.image, batch.augmentation)
+        attention = self.build_attention(batch)
         output = self._training_network(_channels_last(image))
         classification = classification_loss(output.logits, batch.label)
-        return self.guidance(output, batch.label, gaze, classification, batch.present)
+        return self.guidance(output, batch.label, attention, classification, batch.present)
 
     @cached_property
     def _training_network(self) -> Callable[[Tensor], CAMOutput]:
@@ -112,33 +117,37 @@ class GuidedTraining(lightning.LightningModule):
         with frozen_running_statistics(self.model) if self.config.checkpointing else nullcontext():
             super().backward(loss, *args, **kwargs)
 
-    def build_gaze(
-        self, batch: Batch, points_px: Float[Tensor, "b p 2"], augmentation: Augmentation | None = None
-    ) -> GazeBatch:
-        """Build the gaze of a batch.
+    def build_attention(self, batch: Batch) -> Attention:
+        """Build what guides the CAMs of a batch, moved by the augmentation drawn for it.
 
         Args:
             batch: the batch.
-            points_px: its fixation points, after augmentation.
-            augmentation: parameters of the augmentation; one that enlarges the image enlarges the blur as well.
 
         Returns:
-            The gaze.
+            The gaze; in data that are guided by regions, the gaze where there is any and otherwise the regions. An
+            augmentation that enlarges the image enlarges the blur as well.
         """
+        points, augmentation = batch.points_px, batch.augmentation
         if self.config.sigma_px is not None:
-            sigma_px = torch.full_like(points_px, self.config.sigma_px)
+            sigma_px = torch.full_like(points, self.config.sigma_px)
         else:
             sigma_px = sigma_in_px(batch.px_per_degree, self.config.sigma_deg, self.frame)
         if augmentation is not None:
+            points = augment_points(points, augmentation, self.frame)
             sigma_px = sigma_px * scale_factor(augmentation)[:, None, None]
-        return GazeBatch(points_px, batch.duration_s, sigma_px, self.frame, batch.point_label, self.config.label_gaze)
+        gaze = GazeBatch(points, batch.duration_s, sigma_px, self.frame, batch.point_label, self.config.label_gaze)
+        maps, label = batch.region_maps, batch.region_label
+        if maps is None or label is None:
+            return gaze
+        maps = maps if augmentation is None else augment_maps(maps, augmentation, self.frame)
+        return GazeElseRegions(gaze, RegionBatch(maps, label))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect the outputs and losses that the metrics of the whole split need."""
         output = self.model(_channels_last(batch.image))
         per_case = loss_per_case(output.logits, batch.label)
-        gaze = self.build_gaze(batch, batch.points_px)
-        losses = self.guidance(output, batch.label, gaze, per_case.mean(), batch.present)
+        attention = self.build_attention(batch)
+        losses = self.guidance(output, batch.label, attention, per_case.mean(), batch.present)
         guidance = losses.guidance.expand_as(per_case)
         self._outputs.append((batch.row, batch.label, torch.column_stack([output.logits, per_case, guidance])))
 
@@ -151,29 +160,35 @@ class GuidedTraining(lightning.LightningModule):
         order = torch.argsort(row)[(row < 0).sum() :]
         label, values = label[order].cpu().numpy(), values[order].double().cpu().numpy()
         logits, per_case, guidance = values[:, :-2], values[:, -2], values[:, -1]
-        if not np.isfinite(logits).all():
-            raise ConfigError(
-                f"training diverged in epoch {self.current_epoch}: the outputs of the network are not finite",
-                where="--lr, --guidance-weight, --clip-norm",
-                got=f"lr={self.config.lr}, clip_norm={self.config.clip_norm}",
-                hint="lower the learning rate, or clip the gradient (--clip-norm 1)",
-            )
         known = count_known_entries(label)
         classification = float(np.average(per_case, weights=known)) if known.any() else 0.0
         parts = (
             torch.tensor(part, dtype=torch.float32, device=self.device) for part in (classification, guidance.mean())
         )
+        total = self.guidance.combine(*parts)
+        self._check_finite({"outputs of the network": logits, "losses": np.append(values, total.item())})
         auroc, accuracy = macro_auroc_and_accuracy(logits, label)
         self.log_dict(
             {
-                # A tiny validation split may have one class only, or too few known labels: no ranking, chance level.
-                "valid/macro_auroc": 0.5 if np.isnan(auroc) else auroc,
+                "valid/macro_auroc": auroc,  # NaN where the validation split has no class both with and without cases
                 "valid/accuracy": accuracy,
-                "valid/total": self.guidance.combine(*parts),
+                "valid/total": total,
                 "valid/classification": classification,
                 "valid/guidance": float(guidance.mean()),
             }
         )
+
+    def _check_finite(self, values: Mapping[str, Float[np.ndarray, ...]]) -> None:
+        """Raise a DivergenceError if any of the named values are not finite."""
+        for name, found in values.items():
+            if not np.isfinite(found).all():
+                clip_norm = self.config.clip_norm
+                raise DivergenceError(
+                    f"training diverged in epoch {self.current_epoch + 1}: the {name} are not finite",
+                    where="--lr, --guidance-weight, --clip-norm",
+                    got=f"lr={self.config.lr}, guidance_weight={self.config.guidance_weight}, clip_norm={clip_norm}",
+                    hint="train again with a lower learning rate" + ("" if clip_norm else ", or with --clip-norm 1"),
+                )
 
     def _gather(self, part: Tensor) -> Tensor:
         gathered = self.all_gather(part)

@@ -1,0 +1,130 @@
+"""Which attention of a prepared folder guides a run: gaze, or the marked regions of findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ggcam.data.case import Region, is_finding
+from ggcam.data.prepared import PreparedData
+from ggcam.data.region_maps import CELL_PX, draw_region
+from ggcam.data.schema import REGIONS
+from ggcam.data.view_config import AttentionKind, RegionShape
+from ggcam.errors import ConfigError
+
+REGION_KINDS = {"regions": ("box", "ellipse", "mask"), "boxes": ("box", "ellipse"), "masks": ("mask",)}
+"""Kind of attention -> kinds of regions that belong to it."""
+
+
+def resolve_attention(data: PreparedData, kind: AttentionKind) -> AttentionKind:
+    """Choose the attention of a run where its options leave it open.
+
+    Args:
+        data: the prepared folder.
+        kind: kind of attention; "auto" is gaze if any case has gaze, else regions if any case has a finding's region.
+
+    Returns:
+        The kind, never "auto".
+
+    Raises:
+        ConfigError: regions are asked for, and no case has any of that kind.
+    """
+    if kind == "auto":
+        has_gaze = bool(data.cases["has_gaze"].to_numpy().any())
+        return "gaze" if has_gaze or finding_regions(data, "regions").empty else "regions"
+    if kind in REGION_KINDS and finding_regions(data, kind).empty:
+        raise ConfigError(
+            "the data have no such attention",
+            where=f"--attention {kind}",
+            expected=f"regions of findings of the kind {' or '.join(REGION_KINDS[kind])} in {data.root}",
+            got="none",
+        )
+    return kind
+
+
+def uses_gaze(kind: AttentionKind) -> bool:
+    """Return whether fixations guide the CAMs under a kind of attention."""
+    return kind in ("auto", "gaze", "gaze-else-regions")
+
+
+def finding_regions(data: PreparedData, kind: AttentionKind) -> pd.DataFrame:
+    """Select the regions that guide CAMs.
+
+    Regions of anatomical structures and of simulated markers do not. A region whose name is a class (upper or lower
+    case) belongs to that class and guides no other; one with another name guides every label of its case.
+
+    Args:
+        data: the prepared folder.
+        kind: kind of attention.
+
+    Returns:
+        Rows of `data.regions` with a further column "class": index of the class, -1 for none. In single-label data,
+        regions of another class than the case's are left out.
+    """
+    regions = data.regions
+    labels = None if data.multi_label else dict(zip(data.cases["case_id"], data.cases["label"], strict=True))
+    allowed = REGION_KINDS.get(kind, () if kind == "gaze" else REGION_KINDS["regions"])
+    chosen = regions["kind"].isin(allowed).to_numpy() & np.array([is_finding(name) for name in regions["name"]], bool)
+    regions = regions.loc[chosen]
+    index = {name.lower(): number for number, name in enumerate(data.class_names)}
+    number = np.array([index.get(name.lower(), -1) for name in regions["name"]], dtype=np.int64)
+    if labels is not None:
+        own = np.array([labels.get(case_id, -1) for case_id in regions["case_id"]])
+        regions = regions.loc[(number == -1) | (number == own)]
+        number = np.full(len(regions), -1)
+    return regions.assign(**{"class": number})
+
+
+def attended_cases(data: PreparedData) -> Bool[np.ndarray, " cases"]:
+    """Return which cases have attention of the kind that guides the run, `data.attention`.
+
+    Args:
+        data: the prepared folder, or a view of it.
+
+    Returns:
+        One value per row of `data.cases`.
+    """
+    has = data.cases["case_id"].isin(finding_regions(data, data.attention)["case_id"]).to_numpy()
+    return has | data.cases["has_gaze"].to_numpy() if uses_gaze(data.attention) else has
+
+
+class RegionMaps:
+    """Draws the regions that guide each case: one map per class that the case has regions of.
+
+    Args:
+        data: the prepared folder, or a view of it.
+        case_ids: ids of the cases, in the order of their positions.
+        shape: how the attention spreads in a box or an ellipse.
+    """
+
+    def __init__(self, data: PreparedData, case_ids: Sequence[str], shape: RegionShape):
+        self._frame = data.frame.shape
+        self._shape: RegionShape = shape
+        regions = finding_regions(data, data.attention)
+        position = {case_id: number for number, case_id in enumerate(case_ids)}
+        self._regions: dict[int, dict[int, list[Region]]] = {}
+        for case_id, *values, label in zip(*(regions[name] for name in (*REGIONS.names, "class")), strict=True):
+            if case_id in position:
+                self._regions.setdefault(position[case_id], {}).setdefault(label, []).append(Region(*values))
+
+    def draw(self, position: int) -> tuple[Float[Tensor, "r h w"], Int[Tensor, " r"]]:
+        """Draw the regions of a case. Regions of one class add up.
+
+        Args:
+            position: position of the case.
+
+        Returns:
+            Maps with cells of `CELL_PX` pixels, and the index of the class of each; -1 for no class. Both are empty for
+            a case without regions.
+        """
+        by_class = self._regions.get(position, {})
+        maps = torch.zeros(len(by_class), *(side // CELL_PX for side in self._frame))
+        for drawn, regions in zip(maps, by_class.values(), strict=True):
+            for region in regions:
+                drawn += torch.from_numpy(draw_region(region, self._frame, self._shape))
+        return maps, torch.tensor(list(by_class), dtype=torch.long)
