@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import platform
 import secrets
+import shutil
 import string
 import time
-import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.errors import RunFolderError
 from ggcam.utils import toml
 from ggcam.utils.atomic import atomic_write
+from ggcam.utils.documents import read_json, read_toml
+from ggcam.utils.foreign_paths import check_no_links_out, is_file_name
 from ggcam.utils.parallel import cpu_count
 from ggcam.utils.versions import versions
+
+_PARTIAL = ".partial"
+"""End of the name of a run folder that is being created."""
+
+_ABANDONED_S = 600.0
+"""Age from which such a folder has been left by a killed process."""
 
 PROBABILITY, LOGIT = "probability_", "logit_"
 """Prefixes of the columns of predictions.parquet that hold the probability and the logit of each class."""
@@ -75,7 +86,7 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of `last.ckpt` and `best.ckpt`."""
+        """Folder of `last.ckpt`, `previous.ckpt` and `best.ckpt`."""
         return self.root / "checkpoints"
 
     @property
@@ -87,6 +98,11 @@ class RunFolder:
     def history(self) -> Path:
         """Table of losses, validation metrics and learning rate, one row per epoch."""
         return self.root / "history.csv"
+
+    @property
+    def divergence(self) -> Path:
+        """Why the training has no result, as text; only in a run whose training diverged."""
+        return self.root / "divergence.txt"
 
     @property
     def metrics(self) -> Path:
@@ -139,7 +155,7 @@ class RunFolder:
         found = sorted(path for path in self.root.glob("params_*_.txt") if path.name != "params_NetLearn_.txt")
         if not found:
             raise RunFolderError("the description of the network is missing", where=self.root / "params_<Net>_.txt")
-        return read_json(found[0])
+        return read_json(found[0], RunFolderError)
 
 
 def create_run_folder(
@@ -161,24 +177,44 @@ def create_run_folder(
     Raises:
         RunFolderError: the name is not valid or already taken.
     """
-    root = parent / (name or random_code())
     if name is not None and (name in ("", "..") or Path(name).name != name):
         raise RunFolderError("not a valid folder name", where="--name", got=repr(name))
+    root = parent / (name or random_code())
+    taken = RunFolderError(
+        "the run's name is already taken",
+        where=root,
+        hint="choose another --name, or continue an unfinished run with --resume",
+    )
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise RunFolderError(
-            "the run's name is already taken",
-            where=root,
-            hint="choose another --name, or continue an unfinished run with --resume",
-        )
+        raise taken
     net, kind = str(model_settings["net"]), str(model_settings["type"]).replace("/", "_")
     run = RunFolder(root, root / f"{model_settings.get('results', net)}_{kind}_{random_code()}")
-    run.results.mkdir(parents=True)
-    run.checkpoints.mkdir()
     content = plain({"results": run.results.name, **settings})
-    write_json(root / "params_NetLearn_.txt", content["train"])
-    write_json(root / f"params_{net}_.txt", plain(model_settings))
-    atomic_write(run.config, toml.dumps(content))  # last: where it exists, the others do
+    _remove_abandoned(parent)
+    # Written aside and renamed, so that a run folder is whole or does not exist.
+    partial = parent / f".{root.name}.{random_code()}{_PARTIAL}"
+    try:
+        (partial / run.results.name).mkdir(parents=True)
+        (partial / run.checkpoints.name).mkdir()
+        write_json(partial / "params_NetLearn_.txt", content["train"])
+        write_json(partial / f"params_{net}_.txt", plain(model_settings))
+        atomic_write(partial / run.config.name, toml.dumps(content))
+        os.replace(partial, root)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # another process was faster
+            raise taken from None
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return run
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what processes have left that were killed while they created a run folder, which takes milliseconds."""
+    for path in parent.glob(f".*{_PARTIAL}"):
+        with suppress(OSError):
+            if path.is_dir() and not path.is_symlink() and time.time() - path.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(path)
 
 
 def open_run_folder(root: Path) -> RunFolder:
@@ -191,11 +227,23 @@ def open_run_folder(root: Path) -> RunFolder:
         Paths of its files.
 
     Raises:
-        RunFolderError: the folder does not exist, is not a run folder, or its config.toml is damaged.
+        RunFolderError: the folder does not exist, is not a run folder, its config.toml is damaged, or something in it
+            leads out of it.
     """
     if not root.is_dir():
         raise RunFolderError("the run folder does not exist", where=root, expected="a folder that `ggcam train` wrote")
-    return RunFolder(root, root / str(_read_settings(root)["results"]))
+    results = str(_read_settings(root)["results"])
+    if not is_file_name(results):
+        raise RunFolderError(
+            "the results folder of the run must be inside the run folder",
+            where=root / "config.toml",
+            expected="results: the name of a folder",
+            got=repr(results),
+        )
+    run = RunFolder(root, root / results)
+    for folder in (root, run.results, run.checkpoints, root / "logs"):
+        check_no_links_out(folder, root, RunFolderError)
+    return run
 
 
 def random_code() -> str:
@@ -232,43 +280,26 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         path: the file.
         content: what it holds.
     """
-    atomic_write(path, json.dumps(content, indent=2) + "\n")
+    atomic_write(path, format_json(content))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a run.
+def format_json(content: Mapping[str, Any]) -> str:
+    """Format the content of a JSON file.
 
     Args:
-        path: the file.
+        content: what it holds.
 
     Returns:
-        Its content.
-
-    Raises:
-        MissingFileError: the file does not exist.
-        RunFolderError: the file is damaged.
+        JSON text.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingFileError("a file of the run is missing", where=path, hint="evaluate the run again") from None
-    except ValueError as error:
-        raise RunFolderError(f"a file of the run is damaged: {error}", where=path) from error
-    if not isinstance(content, dict):
-        raise RunFolderError(
-            "a file of the run is damaged", where=path, expected="a JSON object", got=type(content).__name__
-        )
-    return content
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _read_settings(root: Path) -> dict[str, Any]:
     path = root / "config.toml"
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError("not a run folder", where=root, expected="a folder with a config.toml") from None
-    except ValueError as error:
-        raise RunFolderError(f"the run's config.toml cannot be read: {error}", where=path) from error
+    if not path.is_file():
+        raise RunFolderError("not a run folder", where=root, expected="a folder with a config.toml")
+    settings = read_toml(path, RunFolderError)
     types = {"data": str, "results": str, "train": dict}
     missing = [name for name, kind in types.items() if not isinstance(settings.get(name), kind)]
     if missing:

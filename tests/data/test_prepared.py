@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +17,7 @@ from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import load_prepared
 from ggcam.data.schema import CASES, FIXATIONS, REGIONS
 from ggcam.data.summary import summary_table
-from ggcam.errors import GGCamError
+from ggcam.errors import GGCamError, ImageError
 from small_source import CLASS_NAMES, small_source
 
 
@@ -94,6 +96,14 @@ def rewrite(change: Callable[[str], str]) -> Callable[[Path], object]:
     return lambda root: (root / "dataset.toml").write_text(change((root / "dataset.toml").read_text()))
 
 
+def invalid_text(root: Path) -> None:
+    """Write a name of a region that is not UTF-8, as only a damaged or hostile file has it."""
+    table = pq.read_table(root / "regions.parquet")
+    names = pa.array([b"\xff\xfe"] * len(table), pa.binary()).view(pa.string())
+    at = table.column_names.index("name")
+    pq.write_table(table.set_column(at, pa.field("name", pa.string(), False), names), root / "regions.parquet")
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
@@ -104,12 +114,24 @@ def rewrite(change: Callable[[str], str]) -> Callable[[Path], object]:
         (rewrite(lambda text: text.replace("schema_version = 1", "schema_version = 99")), r"version = 1\n  got: 99"),
         (
             rewrite(lambda text: text.replace("height_px = 64", "height_px = 50")),
-            "class_names or frame is missing or invalid",
+            r"invalid frame\n.*dataset.toml\n  got: 50x64",
         ),
         (
             rewrite(lambda text: text.replace("class_names", "klass_names")),
-            "class_names or frame is missing or invalid",
+            r"the key class_names is missing\n.*dataset.toml\n  expected: a list",
         ),
+        (
+            rewrite(lambda text: text.replace("_px = 64", "_px = 64000")),
+            r"invalid frame(.|\n)*64000x64000 is too large",
+        ),
+        (rewrite(lambda text: text.replace("width_px = 64", "width_px = 64.5")), r"key frame.width_px(.|\n)*integer"),
+        (
+            rewrite(lambda text: text.replace('"Normal"', f'"{"n" * 200_000}"')),
+            r"names of the classes.*\n.*\n.*200 letters",
+        ),
+        (rewrite(lambda text: text.replace('"Pneumonia"', '"Normal"')), r"names of the classes(.|\n)*2 of them different"),
+        (rewrite(lambda text: text + "x = " + "[" * 100_000), "damaged(.|\n)*nested brackets"),
+        (lambda root: (root / "dataset.toml").write_bytes(b"a = '\xe9'"), r"damaged\n.*\n  expected: text in UTF-8"),
         (lambda root: (root / "fixations.parquet").unlink(), r"missing\n.*fixations.parquet"),
         (lambda root: (root / "cases.parquet").write_text("id,label"), r"not a Parquet table\n.*cases.parquet"),
         (lambda root: (root / "images" / "case_0003.png").unlink(), r"1 of 12 images(.|\n)*images/case_0003.png"),
@@ -126,12 +148,31 @@ def rewrite(change: Callable[[str], str]) -> Callable[[Path], object]:
             put("fixations.parquet", "case_id", "nobody", 7),
             r"missing from cases(.|\n)*fixations.parquet:7",
         ),
-        (put("fixations.parquet", "x_px", float("inf")), r"x_px is not finite\n.*:2"),
-        (put("fixations.parquet", "duration_s", -0.5), r"duration_s is negative(.|\n)*-0.5"),
+        (put("fixations.parquet", "x_px", float("inf")), r"x_px is not a position\n.*:2"),
+        (put("fixations.parquet", "y_px", 1e308), r"y_px is not a position\n.*:2\n.*\n  got: 1e\+308"),
+        (put("fixations.parquet", "duration_s", -0.5), r"duration_s is not a duration(.|\n)*-0.5"),
+        (put("fixations.parquet", "duration_s", float("inf")), r"duration_s is not a duration(.|\n)*inf"),
+        (put("fixations.parquet", "start_s", float("inf")), r"start_s is not a time\n.*:2"),
+        (put("fixations.parquet", "px_per_degree_x", 0.0), r"px_per_degree_x is not a resolution\n.*:2"),
+        (put("fixations.parquet", "px_per_degree_y", -1.0), r"px_per_degree_y is not a resolution(.|\n)*-1.0"),
+        (put("cases.parquet", "raw_height_px", 0), r"raw_height_px is not a size\n.*:2\n.*\n  got: 0"),
+        (put("cases.parquet", "raw_width_px", -1), r"raw_width_px is not a size\n.*:2"),
+        (put("cases.parquet", "scale_x", 0.0), r"scale_x is not a scale\n.*:2"),
+        (put("cases.parquet", "scale_y", float("nan")), r"scale_y has another type, or nulls"),
+        (put("cases.parquet", "shift_x_px", float("inf")), r"shift_x_px is not a position\n.*:2"),
+        (
+            lambda root: (root / "masks" / "case_0001.png").unlink(),
+            r"1 of \d+ masks are missing(.|\n)*masks/case_0001.png",
+        ),
+        (lambda root: shutil.rmtree(root / "masks"), "masks are missing"),
+        (put("cases.parquet", "masks", "../case_0001.png"), r"unexpected path of masks"),
+        (invalid_text, r"damaged, or not a Parquet table\n  where: .*regions.parquet"),
         (
             edit("fixations.parquet", lambda table: table.head(0)),
             r"has_gaze is true(.|\n)*cases.parquet:1 and 8 more",
         ),
+        (put("regions.parquet", "x1_px", float("inf")), r"x1_px is not a position\n.*regions.parquet:2"),
+        (put("regions.parquet", "y1_px", -1e6), r"y0_px is above y1_px\n.*regions.parquet:2"),
         (put("regions.parquet", "kind", "star"), r"unknown kind(.|\n)*box, ellipse\n  got: 'star'"),
         (put("regions.parquet", "case_id", "nobody"), r"missing from cases.parquet\n  where: .*regions.parquet:2"),
     ],
@@ -154,3 +195,31 @@ def test_an_image_of_another_size_is_refused(root: Path, whole: Path, tmp_path: 
     rewrite(lambda text: text.replace("height_px = 64", "height_px = 96"))(root)
     with pytest.raises(GGCamError, match=r"96x64\n  got: an array of shape \(64, 64\)"):
         load_prepared(root).read_image("case_0001")
+
+
+def test_masks_of_an_earlier_version_are_those_that_are_there(root: Path):
+    table = pq.read_table(root / "cases.parquet")
+    assert table.column("masks").null_count == 4
+    pq.write_table(table.drop_columns("masks"), root / "cases.parquet")
+    (root / "masks" / "case_0001.png").unlink()
+    data = load_prepared(root)
+    assert data.read_masks("case_0001") == {}
+    assert sum(bool(data.read_masks(case_id)) for case_id in data.cases["case_id"]) == 7
+
+
+def test_masks_that_disappear_after_loading_are_an_error(root: Path):
+    data = load_prepared(root)
+    (root / "masks" / "case_0001.png").unlink()
+    with pytest.raises(ImageError, match=r"missing or damaged(.|\n)*case_0001.png"):
+        data.read_masks("case_0001")
+
+
+@pytest.mark.parametrize("height", [1, 63, 65, 2**31 - 1])
+def test_an_image_whose_header_names_another_height_is_refused_before_it_is_decoded(root: Path, height: int):
+    path = root / "images" / "case_0000.png"
+    content = bytearray(path.read_bytes())
+    content[20:24] = height.to_bytes(4, "big")
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match="missing or damaged"):
+        load_prepared(root).read_image("case_0000")

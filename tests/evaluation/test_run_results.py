@@ -12,8 +12,9 @@ import pytest
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.evaluation.run_results import read_results
-from ggcam.report.cases import CaseReader, read_cams, read_predictions
+from ggcam.report.cases import CaseReader
 from ggcam.report.gallery import MAX_CASES
+from ggcam.report.run_files import read_cams, read_predictions
 from ggcam.report.run_page import render_run_report
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.run import open_run

@@ -91,10 +91,39 @@ def test_a_study_can_be_extended_but_not_changed(tmp_path):
             check_same(path, other, data)
 
 
-@pytest.mark.parametrize("text", ["", "data = ", "[train]\nepochs = 0\n", "[plan]\narms = []\n"])
-def test_a_damaged_plan_is_refused(tmp_path, text):
-    (tmp_path / "study.toml").write_text(text)
-    with pytest.raises(RunFolderError, match="the study's plan is damaged"):
+WHOLE = """[data]
+root = "DATA"
+sha256 = "0"
+[plan]
+arms = [{ guidance = "none", control = "none" }]
+seeds = [0]
+folds = 0
+train_cases = []
+[train]
+epochs = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (WHOLE, "", "key data is missing"),
+        (WHOLE, "data = ", r"is damaged\n  where: .*study.toml.*\n  expected: valid TOML"),
+        (WHOLE, "a = " + "[" * 100_000, "nested brackets"),
+        ("seeds = [0]", "seeds = 0", r"invalid value for key plan.seeds\n.*\n  expected: a list\n  got: 0"),
+        ("seeds = [0]", "seeds = [true]", r"invalid value for key plan.seeds.0\n.*\n  expected: an integer"),
+        ("seeds = [0]", "seeds = []", "plan is damaged(.|\n)*at least one seed"),
+        ("folds = 0", "folds = 1000000000000", "plan is damaged(.|\n)*number of folds"),
+        ('control = "none"', 'control = "other"', "invalid value for key plan.arms.0.control(.|\n)*one of 'none'"),
+        ('guidance = "none"', 'guidance = "../../x"', "plan is damaged(.|\n)*names are file names"),
+        ("epochs = 1", "epochs = 0", "plan is damaged(.|\n)*epochs is out of range"),
+    ],
+)
+def test_a_damaged_plan_is_refused(tmp_path, before, after, message):
+    (tmp_path / "study.toml").write_text(WHOLE)
+    assert len(read_plan(tmp_path / "study.toml")[0].runs) == 1
+    (tmp_path / "study.toml").write_text(WHOLE.replace(before, after))
+    with pytest.raises(RunFolderError, match=message):
         read_plan(tmp_path / "study.toml")
     with pytest.raises(RunFolderError, match="the folder is not a study"):
         read_plan(tmp_path / "nothing" / "study.toml")

@@ -44,6 +44,11 @@ ImageKind = Literal["chest", "other"]
 """What the images of a data set show: frontal chest X-rays, or anything else."""
 
 
+def is_finding(name: str) -> bool:
+    """Return whether a region of this name marks a finding, not an anatomical structure or a simulated marker."""
+    return name.lower() not in ANATOMY_REGIONS and name != SHORTCUT_MARKER
+
+
 @dataclass(frozen=True)
 class Affine:
     """A map between the continuous pixel coordinates of two images (origin at the top-left corner).
@@ -143,7 +148,7 @@ class Region:
     @property
     def is_finding(self) -> bool:
         """Whether the region marks a finding, not an anatomical structure or a simulated marker."""
-        return self.name.lower() not in ANATOMY_REGIONS and self.name != SHORTCUT_MARKER
+        return is_finding(self.name)
 
     def transformed(self, affine: Affine) -> Region:
         """Map the region to another image's coordinates.
@@ -191,7 +196,8 @@ class Frame:
         width_px: width in pixels, divisible by 32.
 
     Raises:
-        ConfigError: a side is not divisible by 32; the message names the nearest size that is.
+        ConfigError: a side is not divisible by 32 (the message names the nearest size that is), or the frame has more
+            than `max_pixels` pixels.
     """
 
     height_px: int = 1536
@@ -200,7 +206,16 @@ class Frame:
     multiple = 32
     """Divisor of both sides: the largest stride of a backbone."""
 
+    max_pixels = 2**26
+    """Maximum number of pixels: 8192x8192."""
+
     def __post_init__(self) -> None:
+        if self.height_px * self.width_px > self.max_pixels:
+            raise ConfigError(
+                f"{self.height_px}x{self.width_px} is too large",
+                where="--size HEIGHTxWIDTH",
+                expected=f"at most {self.max_pixels:,} pixels",
+            )
         for side in (self.height_px, self.width_px):
             if side < self.multiple or side % self.multiple:
                 raise ConfigError(

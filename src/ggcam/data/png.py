@@ -7,12 +7,14 @@ the files are smaller.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Shaped
 
+from ggcam.data.case import Frame
 from ggcam.errors import PreparedFolderError
 
 _OPTIONS = [
@@ -20,6 +22,11 @@ _OPTIONS = [
     *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
 ]
+
+MAX_PIXELS = Frame.max_pixels
+"""Maximum number of pixels of an image."""
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def write_png(path: Path, pixels: Shaped[np.ndarray, "h w"]) -> None:
@@ -45,16 +52,26 @@ def write_png(path: Path, pixels: Shaped[np.ndarray, "h w"]) -> None:
 
 
 def read_png(path: Path) -> np.ndarray | None:
-    """Read any PNG file.
+    """Read a PNG file.
 
     Args:
         path: PNG file.
 
     Returns:
-        uint8 or uint16, as OpenCV returns it; None if the file is missing or not an image.
+        uint8 or uint16, as OpenCV returns it; None if the file is missing, damaged, not an image, or has more than
+        `MAX_PIXELS` pixels.
     """
     try:
         file = np.fromfile(path, np.uint8)
     except OSError:
         return None
-    return cv2.imdecode(file, cv2.IMREAD_UNCHANGED) if file.size else None
+    header = file[:24].tobytes()
+    if len(header) < 24 or not header.startswith(_SIGNATURE):
+        return None
+    width, height = struct.unpack(">II", header[16:])
+    if width * height > MAX_PIXELS:  # OpenCV would reserve the memory before it finds that the pixels are missing
+        return None
+    try:
+        return cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None

@@ -6,10 +6,9 @@ All positions are continuous pixels of the frame, with the origin at its top-lef
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float
 
+from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import MASK_BITS, Frame, MaskName, Region
 from ggcam.data.framing import FramingName
+from ggcam.data.parquet_files import read_parquet
 from ggcam.data.png import read_png
-from ggcam.data.prepared_checks import check_cases, check_fixations, check_regions
+from ggcam.data.prepared_checks import check_cases, check_class_names, check_fixations, check_regions
+from ggcam.data.prepared_schema import PreparedMeta
 from ggcam.data.schema import (
     FIXATIONS,
+    MASK_COLUMN,
     REGIONS,
     SCHEMA_VERSION,
     Labels,
@@ -35,10 +38,15 @@ from ggcam.data.schema import (
     mask_name,
     partial_folder,
 )
-from ggcam.errors import ConfigError, ImageError, MissingFileError, PreparedFolderError, TableError, join_limited
+from ggcam.data.view_config import AttentionKind
+from ggcam.errors import ConfigError, ImageError, PreparedFolderError
 from ggcam.gaze.fixations import Fixations
 from ggcam.utils import toml
 from ggcam.utils.aliases import canonical_name
+from ggcam.utils.documents import read_toml
+from ggcam.utils.structure import structure
+
+_AGAIN = "prepare the data again with --overwrite"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +61,7 @@ class PreparedData:
         fixations: table of the fixations; columns of `FIXATIONS`.
         regions: table of the boxes and ellipses; columns of `REGIONS`.
         meta: content of dataset.toml.
+        attention: what guides the CAMs of a run on these data, never "auto"; see :func:`ggcam.data.views.apply_view`.
 
     Example:
         >>> import ggcam
@@ -70,6 +79,7 @@ class PreparedData:
     fixations: pd.DataFrame
     regions: pd.DataFrame
     meta: Mapping[str, Any]
+    attention: AttentionKind = "gaze"
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -79,6 +89,11 @@ class PreparedData:
         """How raw images were brought into the frame; folders of an earlier version only record the preset."""
         by_preset = "strided" if canonical_name(self.meta.get("preset", "")) == "original" else "fitted"
         return self.meta.get("framing", by_preset)
+
+    @property
+    def used_bits(self) -> int:
+        """Bits that the values of the raw 16-bit PNG and TIFF files use; folders of an earlier version used all."""
+        return int(self.meta.get("used_bits", ALL_BITS))
 
     @property
     def multi_label(self) -> bool:
@@ -152,13 +167,20 @@ class PreparedData:
             Name -> mask, true inside, of the frame's size; empty where the source has no masks.
 
         Raises:
-            ImageError: the file is damaged, or has another size than the frame.
+            ImageError: the file is missing or damaged, or has another size than the frame.
         """
         path = self.root / mask_name(case_id)
-        if not path.is_file():
+        if case_id not in self._with_masks if self._with_masks is not None else not path.is_file():
             return {}
         bits = self._read(path)
         return {name: inside for name, bit in MASK_BITS.items() if (inside := (bits & bit) > 0).any()}
+
+    @cached_property
+    def _with_masks(self) -> frozenset[str] | None:
+        """Ids of the cases that have masks; None in folders of earlier versions, whose tables do not tell."""
+        if MASK_COLUMN not in self.cases:
+            return None
+        return frozenset(self.cases.loc[self.cases[MASK_COLUMN].notna(), "case_id"])
 
     def _read(self, path: Path) -> np.ndarray:
         image = read_png(path)
@@ -168,7 +190,7 @@ class PreparedData:
                 where=path,
                 expected=f"one channel of {self.frame}",
                 got="no image" if image is None else f"an array of shape {image.shape}",
-                hint="prepare the data again with --overwrite",
+                hint=_AGAIN,
             )
         return image
 
@@ -208,29 +230,31 @@ def load_prepared(root: Path | str) -> PreparedData:
     """
     root = Path(root)
     meta = _read_meta(root)
+    class_names, path = tuple(meta["class_names"]), root / "dataset.toml"
+    check_class_names(class_names, path)
     try:
-        class_names = tuple(str(name) for name in meta["class_names"])
-        frame = Frame(int(meta["frame"]["height_px"]), int(meta["frame"]["width_px"]))
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise PreparedFolderError(
-            "class_names or frame is missing or invalid in dataset.toml",
-            where=root / "dataset.toml",
-            got=error,
-            hint="prepare the data again",
-        ) from None
-    schema = cases_schema(class_names, bool(meta.get("multi_label", False)))
-    cases = _read_table(root / "cases.parquet", schema)
-    fixations, regions = (
-        _read_table(root / "fixations.parquet", FIXATIONS),
-        _read_table(root / "regions.parquet", REGIONS),
-    )
+        frame = Frame(**meta["frame"])
+    except ConfigError as error:
+        raise PreparedFolderError("invalid frame", where=path, got=error.what, hint=_AGAIN) from None
+    schema = cases_schema(class_names, meta.get("multi_label", False))
+    cases = read_parquet(root / "cases.parquet", partial(_existing_columns, schema), hint=_AGAIN)
+    fixations = read_parquet(root / "fixations.parquet", FIXATIONS, hint=_AGAIN)
+    regions = read_parquet(root / "regions.parquet", REGIONS, hint=_AGAIN)
     check_cases(root / "cases.parquet", cases, class_names)
     check_fixations(root / "fixations.parquet", fixations, cases)
     check_regions(root / "regions.parquet", regions, cases)
-    return PreparedData(root, class_names, frame, cases.to_pandas(), fixations.to_pandas(), regions.to_pandas(), meta)
+    cases, fixations, regions = (
+        table.replace_schema_metadata(None).to_pandas() for table in (cases, fixations, regions)
+    )
+    return PreparedData(root, class_names, frame, cases, fixations, regions, meta)
 
 
-def _read_meta(root: Path) -> dict[str, Any]:
+def _existing_columns(schema: pa.Schema, names: list[str]) -> pa.Schema:
+    """Leave out the column of masks, which folders of earlier versions do not have."""
+    return schema if MASK_COLUMN in names else schema.remove(schema.get_field_index(MASK_COLUMN))
+
+
+def _read_meta(root: Path) -> PreparedMeta:
     path = root / "dataset.toml"
     if not path.is_file():
         if partial_folder(root).is_dir() or root.name.endswith(".partial"):
@@ -246,12 +270,7 @@ def _read_meta(root: Path) -> dict[str, Any]:
         else:
             what, hint = "the prepared folder does not exist", "create it with `ggcam prepare RAW DATA`"
         raise PreparedFolderError(what, where=root, hint=hint)
-    try:
-        meta = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PreparedFolderError(
-            "dataset.toml is damaged", where=path, got=error, hint="prepare the data again"
-        ) from None
+    meta = read_toml(path, PreparedFolderError, _AGAIN)
     if meta.get("schema_version") != SCHEMA_VERSION:
         raise PreparedFolderError(
             "the prepared folder was written by another version",
@@ -260,34 +279,4 @@ def _read_meta(root: Path) -> dict[str, Any]:
             got=meta.get("schema_version", "none"),
             hint="prepare the data again with this version of ggcam",
         )
-    return meta
-
-
-def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    if not path.is_file():
-        raise MissingFileError("a table of the prepared folder is missing", where=path, hint="prepare the data again")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise TableError("not a Parquet table", where=path, got=str(error).splitlines()[0]) from None
-    if missing := [name for name in schema.names if name not in table.column_names]:
-        raise TableError(
-            "columns are missing",
-            where=path,
-            expected=join_limited(schema.names, 20),
-            got=f"no {join_limited(missing)}",
-        )
-    for field in schema:
-        column = table.column(field.name)
-        try:
-            kind_fits = column.cast(field.type) is not None
-        except pa.ArrowException:
-            kind_fits = False
-        if not kind_fits or (column.null_count and not field.nullable):
-            raise TableError(
-                f"column {field.name} has another type, or nulls",
-                where=path,
-                expected=f"{field.type}{'' if field.nullable else ', no nulls'}",
-                got=f"{column.type}, {column.null_count} nulls",
-            )
-    return table.select(schema.names).cast(schema)
+    return structure(meta, PreparedMeta, path, error=PreparedFolderError, hint=_AGAIN)

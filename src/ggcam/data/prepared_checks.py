@@ -9,7 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from ggcam.data.case import SPLITS
+from ggcam.data.schema import MASK_COLUMN
 from ggcam.errors import PreparedFolderError, TableError, join_limited
+
+MAX_NAME = 200
+"""Maximum number of letters in the name of a class."""
+
+_LARGEST = 1e7
+_POSITION = f"a number from {-_LARGEST:g} to {_LARGEST:g}"
 
 
 def check_cases(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None:
@@ -34,7 +41,26 @@ def check_cases(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None
     _check_labels(path, cases, class_names)
     misplaced = np.array([image != f"images/{case_id}.png" for case_id, image in zip(ids, images, strict=True)])
     _raise_if_any(path, misplaced, images, "unexpected image path", "images/<case_id>.png")
-    _check_files(path.parent, images)
+    _check_sizes(path, cases)
+    _check_files(path.parent, "images", images)
+    if MASK_COLUMN in cases.column_names:
+        listed = [name for name in cases.column(MASK_COLUMN).to_pylist() if name is not None]
+        own = {f"masks/{case_id}.png" for case_id in ids}
+        if strange := [name for name in listed if name not in own]:
+            raise TableError("unexpected path of masks", where=path, expected="masks/<case_id>.png", got=strange[0])
+        _check_files(path.parent, "masks", listed)
+
+
+def _check_sizes(path: Path, cases: pa.Table) -> None:
+    for name in ("raw_height_px", "raw_width_px"):
+        (values,) = _columns(cases, name)
+        _raise_if_any(path, values < 1, values, f"{name} is not a size", "1 or more")
+    for name in ("scale_x", "scale_y"):
+        (values,) = _columns(cases, name)
+        _raise_if_any(path, ~_plausible(values) | (values == 0), values, f"{name} is not a scale", "a number except 0")
+    for name in ("shift_x_px", "shift_y_px"):
+        (values,) = _columns(cases, name)
+        _raise_if_any(path, ~_plausible(values), values, f"{name} is not a position", _POSITION)
 
 
 def _check_labels(path: Path, cases: pa.Table, class_names: Sequence[str]) -> None:
@@ -47,12 +73,12 @@ def _check_labels(path: Path, cases: pa.Table, class_names: Sequence[str]) -> No
         _raise_if_any(path, ~(np.isin(values, (0, 1)) | np.isnan(values)), values, f"{name} is not 0, 1 or null")
 
 
-def _check_files(root: Path, images: np.ndarray) -> None:
+def _check_files(root: Path, folder: str, names: Sequence[str] | np.ndarray) -> None:
     # One listing instead of one query per case, which is slow on network disks.
-    existing = {f"images/{file.name}" for file in (root / "images").iterdir()} if (root / "images").is_dir() else set()
-    if missing := [name for name in images if name not in existing]:
+    existing = {f"{folder}/{file.name}" for file in (root / folder).iterdir()} if (root / folder).is_dir() else set()
+    if missing := [name for name in names if name not in existing]:
         raise PreparedFolderError(
-            f"{len(missing):,} of {len(images):,} images are missing",
+            f"{len(missing):,} of {len(names):,} {folder} are missing",
             where=root,
             got=f"no {join_limited(missing)}",
             hint="prepare the data again with --overwrite",
@@ -73,9 +99,16 @@ def check_fixations(path: Path, fixations: pa.Table, cases: pa.Table) -> None:
     ids, x_px, y_px, duration_s = _columns(fixations, "case_id", "x_px", "y_px", "duration_s")
     case_ids, has_gaze = _columns(cases, "case_id", "has_gaze")
     _raise_if_any(path, _not_in(ids, case_ids), ids, "case_id is missing from cases.parquet")
-    _raise_if_any(path, ~np.isfinite(x_px), x_px, "x_px is not finite")
-    _raise_if_any(path, ~np.isfinite(y_px), y_px, "y_px is not finite")
-    _raise_if_any(path, ~(duration_s >= 0), duration_s, "duration_s is negative or unknown")
+    for name, values in (("x_px", x_px), ("y_px", y_px)):
+        _raise_if_any(path, ~_plausible(values), values, f"{name} is not a position", _POSITION)
+    invalid = ~((duration_s >= 0) & _plausible(duration_s))
+    _raise_if_any(path, invalid, duration_s, "duration_s is not a duration", "a number of seconds, 0 or more")
+    (start_s,) = _columns(fixations, "start_s")
+    _raise_if_any(path, np.isinf(start_s), start_s, "start_s is not a time", "a finite number, or NaN if unknown")
+    for name in ("px_per_degree_x", "px_per_degree_y"):
+        (values,) = _columns(fixations, name)
+        invalid = ~(np.isnan(values) | ((values > 0) & _plausible(values)))
+        _raise_if_any(path, invalid, values, f"{name} is not a resolution", "a number above 0, or NaN if unknown")
     without = has_gaze & _not_in(case_ids, ids)
     _raise_if_any(
         path.with_name("cases.parquet"),
@@ -99,6 +132,36 @@ def check_regions(path: Path, regions: pa.Table, cases: pa.Table) -> None:
     ids, kinds = _columns(regions, "case_id", "kind")
     _raise_if_any(path, _not_in(ids, _columns(cases, "case_id")[0]), ids, "case_id is missing from cases.parquet")
     _raise_if_any(path, _not_in(kinds, ("box", "ellipse")), kinds, "unknown kind of region", "box, ellipse")
+    for axis in ("x", "y"):
+        low, high = _columns(regions, f"{axis}0_px", f"{axis}1_px")
+        for name, values in ((f"{axis}0_px", low), (f"{axis}1_px", high)):
+            _raise_if_any(path, ~_plausible(values), values, f"{name} is not a position", _POSITION)
+        _raise_if_any(path, low > high, low, f"{axis}0_px is above {axis}1_px")
+
+
+def check_class_names(class_names: Sequence[str], where: object) -> None:
+    """Check the names of classes.
+
+    Args:
+        class_names: the names.
+        where: their origin, for messages.
+
+    Raises:
+        PreparedFolderError: there are no classes, or a name is empty, repeated or too long.
+    """
+    longest = max(map(len, class_names), default=0)
+    if not class_names or "" in class_names or longest > MAX_NAME or len(set(class_names)) < len(class_names):
+        raise PreparedFolderError(
+            "the names of the classes are invalid",
+            where=where,
+            expected=f"different names of 1 to {MAX_NAME} letters",
+            got=f"{len(class_names):,} names, {len(set(class_names)):,} of them different, up to {longest:,} letters",
+        )
+
+
+def _plausible(values: np.ndarray) -> np.ndarray:
+    """Return which numbers are finite and so small that sums and squares of them are, in single precision, too."""
+    return np.abs(values) <= _LARGEST
 
 
 def _columns(table: pa.Table, *names: str) -> list[np.ndarray]:

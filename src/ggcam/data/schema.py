@@ -31,7 +31,12 @@ _IMAGE = _schema(
     shift_y_px=pa.float64(),
     has_gaze=pa.bool_(),
     flags=pa.string(),
+    masks=pa.string(),
+    nullable=("masks",),
 )
+
+MASK_COLUMN = "masks"
+"""Column of cases.parquet with the path of a case's masks; null for a case without masks."""
 
 
 def label_column(class_name: str) -> str:
@@ -62,7 +67,8 @@ def cases_schema(class_names: Sequence[str], multi_label: bool) -> pa.Schema:
     """Return the columns of cases.parquet, which has one row per case.
 
     The label is a class index in `label`; in multi-label data 1, 0 or null (unknown) in `label_<class name>`.
-    `scale_*` and `shift_*` map the raw image to the frame; `flags` are joined by ';'.
+    `scale_*` and `shift_*` map the raw image to the frame; `flags` are joined by ';'. `masks` is null for a case that
+    has none.
 
     Args:
         class_names: names of the classes, in the order of the labels.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +18,7 @@ from jaxtyping import Float
 from ggcam.data.case import Split
 from ggcam.data.data_module import SeededBatches
 from ggcam.data.dataset import PreparedDataset
+from ggcam.data.parquet_files import write_parquet
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.schema import Labels, label_columns
 from ggcam.data.views import apply_view
@@ -28,10 +32,11 @@ from ggcam.inference.probabilities import BatchPredictor, Prediction, find_devic
 from ggcam.metrics.classification import classification_report, nan_to_none
 from ggcam.metrics.localisation import peak_cell
 from ggcam.metrics.multilabel import multilabel_report
+from ggcam.report.run_files import EVALUATION_ID
 from ggcam.report.run_page import write_run_report
-from ggcam.run_folder import LOGIT, PROBABILITY, RunFolder, write_json
+from ggcam.run_folder import LOGIT, PROBABILITY, RunFolder, format_json
 from ggcam.training.run import Run, open_run
-from ggcam.utils.atomic import atomic_path, atomic_write
+from ggcam.utils.atomic import atomic_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,17 +99,37 @@ class Evaluation:
             Paths of the run folder.
         """
         folder, case_ids = self.run.folder, self.cases["case_id"]
-        write_json(folder.classification_report, self.report)
+        evaluation = self._identifier()
         outputs = outputs_table(self.probabilities, self.labels, case_ids.tolist())
-        atomic_write(folder.results_csv, outputs.to_csv())
-        write_json(folder.metrics, self.metrics)
-        for table, path in ((self.predictions, folder.predictions), (self.case_metrics, folder.case_metrics)):
-            with atomic_path(path) as partial:
-                table.to_parquet(partial, index=False)
-        with atomic_path(folder.cams) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, case_id=case_ids.to_numpy(np.str_), cam=self.cam.astype(np.float16))
+        with ExitStack() as files:  # all files are written before the first one replaces that of an earlier evaluation
+
+            def new(path: Path) -> Path:
+                return files.enter_context(atomic_path(path))
+
+            metrics = format_json({**self.metrics, EVALUATION_ID: evaluation})
+            new(folder.metrics).write_text(metrics, encoding="utf-8")
+            ours = {**self.report["ours"], EVALUATION_ID: evaluation}
+            report = format_json({**self.report, "ours": ours})
+            new(folder.classification_report).write_text(report, encoding="utf-8")
+            new(folder.results_csv).write_text(outputs.to_csv(), encoding="utf-8")
+            for table, path in ((self.predictions, folder.predictions), (self.case_metrics, folder.case_metrics)):
+                write_parquet(new(path), table, {EVALUATION_ID: evaluation})
+            with new(folder.cams).open("wb") as file:
+                np.savez_compressed(
+                    file,
+                    case_id=case_ids.to_numpy(np.str_),
+                    cam=self.cam.astype(np.float16),
+                    evaluation=np.array(evaluation),  # EVALUATION_ID
+                )
         write_run_report(read_results(self.run), folder.html_report)
         return folder
+
+    def _identifier(self) -> str:
+        """Return a digest of the results, by which the files of one evaluation are recognised."""
+        digest = hashlib.sha256(json.dumps(self.metrics).encode())
+        for array in (self.logits, self.probabilities, self.cam):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
 
 
 def evaluate(

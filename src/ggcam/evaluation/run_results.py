@@ -9,14 +9,16 @@ from typing import Any
 import pandas as pd
 
 from ggcam.data.prepared import PreparedData
-from ggcam.errors import DataError, MissingFileError, RunFolderError
-from ggcam.report.cases import CaseReader, PredictionTable, read_cams, read_case_metrics, read_predictions
+from ggcam.errors import DataError, RunFolderError, join_limited
+from ggcam.report.cases import CaseReader, PredictionTable
 from ggcam.report.data_card import data_card
 from ggcam.report.gallery import gallery_cases
 from ggcam.report.run_charts import run_charts
+from ggcam.report.run_files import evaluate_again, read_evaluation
 from ggcam.report.run_page import RunResults
-from ggcam.run_folder import RunFolder, read_json
+from ggcam.run_folder import RunFolder
 from ggcam.training.run import Run
+from ggcam.utils.documents import read_text
 from ggcam.utils.versions import versions
 
 PACKAGES = ("ggcam", "torch", "timm", "lightning", "numpy")
@@ -37,32 +39,32 @@ def read_results(run: Run) -> RunResults:
         RunFolderError: a file of the evaluation is damaged.
     """
     folder = run.folder
-    measured = _read_with_keys(folder.metrics, run, "data", "split", "patients")
-    report = _read_with_keys(folder.classification_report, run, "ours")
-    if not folder.case_metrics.is_file() or "ece" not in measured:
-        raise MissingFileError(
-            "the run has not been evaluated, or was evaluated by an earlier version of ggcam",
-            where=folder.case_metrics,
-            hint=f"evaluate the run again: ggcam evaluate {folder.root}",
+    files = read_evaluation(folder)
+    measured, predicted = files.metrics, PredictionTable.from_table(files.predictions)
+    if predicted.class_names != run.class_names:
+        raise RunFolderError(
+            "the predictions have other classes than the network",
+            where=folder.predictions,
+            expected=join_limited(run.class_names),
+            got=join_limited(predicted.class_names),
+            hint=evaluate_again(folder),
         )
-    table, cams = read_predictions(folder), read_cams(folder)
-    predicted = _parse_predictions(folder, table)
     data, missing = _data_or_reason(run, Path(measured["data"]), predicted)
     gallery = ()
     if data is not None:
-        reader = CaseReader(data, cams, run.config.sigma_px, run.config.sigma_deg)
-        gallery = gallery_cases(reader, data, predicted, read_case_metrics(folder))
+        reader = CaseReader(data, files.cams, run.config.sigma_px, run.config.sigma_deg)
+        gallery = gallery_cases(reader, data, predicted, files.case_metrics)
     return RunResults(
         run_id=run.name,
         metrics=measured,
-        report=report,
+        report=files.report,
         summary=_summary(run, measured, data),
         charts=run_charts(predicted, _history_or_none(run), measured),
         gallery=gallery,
-        evaluated_cases=len(table),
+        evaluated_cases=len(files.predictions),
         data_card=data_card(data) if data is not None else None,
         missing=missing,
-        config=folder.config.read_text(encoding="utf-8"),
+        config=read_text(folder.config, RunFolderError),
         versions=versions(*PACKAGES),
         training_facts=_read_summary(folder),
     )
@@ -89,18 +91,6 @@ def _summary(run: Run, measured: Mapping[str, Any], data: PreparedData | None) -
     return facts
 
 
-def _parse_predictions(folder: RunFolder, table: pd.DataFrame) -> PredictionTable:
-    try:
-        return PredictionTable.from_table(table)
-    except (KeyError, ValueError, IndexError) as error:
-        raise RunFolderError(
-            "the run's predictions are damaged",
-            where=folder.predictions,
-            got=error,
-            hint=f"evaluate the run again: ggcam evaluate {folder.root}",
-        ) from error
-
-
 def _data_or_reason(run: Run, root: Path, predicted: PredictionTable) -> tuple[PreparedData | None, str]:
     """Return the data that the run was evaluated on, or the reason why they cannot be shown."""
     try:
@@ -122,17 +112,7 @@ def _history_or_none(run: Run) -> pd.DataFrame | None:
 
 def _read_summary(folder: RunFolder) -> dict[str, str]:
     """Return time, machine and versions of the training, if its summary exists."""
-    lines = folder.summary.read_text(encoding="utf-8").splitlines() if folder.summary.is_file() else []
+    if not folder.summary.is_file():
+        return {}
+    lines = read_text(folder.summary, RunFolderError).splitlines()
     return {name: value for name, _, value in (line.partition(": ") for line in lines) if value}
-
-
-def _read_with_keys(path: Path, run: Run, *keys: str) -> dict[str, Any]:
-    content = read_json(path)
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise RunFolderError(
-            f"a file of the run lacks {', '.join(missing)}",
-            where=path,
-            hint=f"evaluate the run again: ggcam evaluate {run.folder.root}",
-        )
-    return content

@@ -1,12 +1,9 @@
-"""The evaluated cases of a run: their predictions and metrics, and what is needed to draw each one."""
+"""The evaluated cases of a run: their predictions, and what is needed to draw each one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -15,15 +12,12 @@ from jaxtyping import Bool, Float, Shaped
 from ggcam.data.case import SHORTCUT_MARKER, Region
 from ggcam.data.prepared import PreparedData
 from ggcam.data.schema import label_matrix
-from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
-from ggcam.run_folder import PROBABILITY, RunFolder, predicted_classes
+from ggcam.run_folder import PROBABILITY, predicted_classes
 
 FINE_CELLS = 64
 """Cells of a displayed gaze map along the longer side."""
-
-Content = TypeVar("Content")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +107,7 @@ class CaseReader:
 
     Args:
         data: prepared folder that the cases belong to.
-        cams: CAMs of the run, see :func:`read_cams`.
+        cams: CAMs of the run, see :func:`ggcam.report.run_files.read_cams`.
         sigma_px: standard deviation of the gaze map's Gaussian in pixels of the frame; None to use `sigma_deg`.
         sigma_deg: standard deviation in degrees of visual angle.
     """
@@ -142,7 +136,7 @@ class CaseReader:
             image=self._data.read_image(case_id),
             findings=tuple(region for region in regions if region.is_finding),
             gaze=gaze,
-            cam=cam,
+            cam=cam.astype(np.float32),
             fine_gaze=fine_gaze,
             readings=self._data.readings.get(case_id, ()),
             markers=tuple(region for region in regions if region.name == SHORTCUT_MARKER),
@@ -151,76 +145,3 @@ class CaseReader:
     def _gaze_map(self, case_id: str, grid: tuple[int, ...]) -> np.ndarray:
         size = self._data.frame.shape
         return attention_map(self._data.gaze[case_id], (grid[0], grid[1]), size, self._sigma_px, self._sigma_deg)
-
-
-def read_predictions(run: RunFolder) -> pd.DataFrame:
-    """Read predictions.parquet, one row per evaluated case.
-
-    Args:
-        run: an evaluated run.
-
-    Returns:
-        The table.
-
-    Raises:
-        MissingFileError: the run has not been evaluated.
-        RunFolderError: the file is damaged.
-    """
-    return _read(run.predictions, run, lambda path: _read_table(path, "case_id", "patient_id", "predicted"))
-
-
-def read_case_metrics(run: RunFolder) -> pd.DataFrame:
-    """Read case_metrics.parquet: the metrics of each case, or of each case and label that it has.
-
-    Args:
-        run: an evaluated run.
-
-    Returns:
-        The table, with the columns "case_id", "label" (multi-label data) and one per metric.
-
-    Raises:
-        MissingFileError: the run has not been evaluated.
-        RunFolderError: the file is damaged.
-    """
-    return _read(run.case_metrics, run, lambda path: _read_table(path, "case_id"))
-
-
-def read_cams(run: RunFolder) -> dict[str, Float[np.ndarray, "k h w"]]:
-    """Read the CAMs of the evaluated cases.
-
-    Args:
-        run: an evaluated run.
-
-    Returns:
-        Case id -> CAM of each class, float32.
-
-    Raises:
-        MissingFileError: the run has not been evaluated.
-        RunFolderError: the file is damaged.
-    """
-
-    def read(path: Path) -> dict[str, Float[np.ndarray, "k h w"]]:
-        with np.load(path) as arrays:
-            return dict(zip(arrays["case_id"].tolist(), arrays["cam"].astype(np.float32), strict=True))
-
-    return _read(run.cams, run, read)
-
-
-def _read_table(path: Path, *columns: str) -> pd.DataFrame:
-    table = pd.read_parquet(path)
-    table[list(columns)]
-    return table
-
-
-def _read(path: Path, run: RunFolder, read: Callable[[Path], Content]) -> Content:
-    if not path.is_file():
-        raise MissingFileError("the run has not been evaluated", where=path, hint=f"run ggcam evaluate {run.root}")
-    try:
-        return read(path)
-    except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
-        raise RunFolderError(
-            "a file of the evaluation is damaged",
-            where=path,
-            got=error,
-            hint=f"evaluate the run again: ggcam evaluate {run.root}",
-        ) from error

@@ -17,8 +17,9 @@ from ggcam.data.sources import egd_cxr
 from ggcam.errors import DataError
 from ggcam.evaluation.evaluate import Evaluation, evaluate
 from ggcam.inference.predict import predict
-from ggcam.report.cases import CaseReader, read_cams, read_predictions
+from ggcam.report.cases import CaseReader
 from ggcam.report.plots import ComparisonCase, save_comparison
+from ggcam.report.run_files import read_cams, read_predictions
 from ggcam.run_folder import PROBABILITY
 from ggcam.simulation.config import SimulationConfig
 from ggcam.simulation.simulator import simulate

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from ggcam.data.schema import labels_in
-from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.errors import RunFolderError
 from ggcam.evaluation.run_metrics import classification_metrics, leaves, scored_pairs
 from ggcam.metrics.bootstrap_statistics import WeightedStatistic, on_cases, weighted_mean
-from ggcam.run_folder import PROBABILITY, RunFolder, predicted_classes, read_json
+from ggcam.report.run_files import EVALUATION_ID, evaluate_again, read_case_metrics, read_predictions
+from ggcam.report.run_files import read_metrics as read_run_metrics
+from ggcam.run_folder import PROBABILITY, RunFolder, predicted_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,21 +44,20 @@ def read_metrics(run: RunFolder) -> RunMetrics:
         MissingFileError: the run has not been evaluated.
         RunFolderError: a file of the evaluation is damaged.
     """
-    again = f"ggcam evaluate {run.root}"
-    try:
-        predictions, per_row = pd.read_parquet(run.predictions), pd.read_parquet(run.case_metrics)
-        names = predicted_classes(predictions)
-        probabilities = predictions[[PROBABILITY + name for name in names]].to_numpy(np.float64)
-        labels = labels_in(predictions, names)
-        of_classes = dict(leaves(classification_metrics(probabilities, labels, names)))
-        cases = pd.DataFrame({name: predictions[name] for name in ("case_id", "patient_id")})
-        case, _ = scored_pairs(labels)
-        if cases["case_id"].iloc[case].tolist() != per_row["case_id"].tolist():
-            raise ValueError("predictions.parquet and case_metrics.parquet have different cases")
-    except FileNotFoundError as error:
-        raise MissingFileError("the run has not been evaluated", where=error.filename, hint=again) from None
-    except (ValueError, OSError, KeyError) as error:
-        raise RunFolderError("the predictions of the run are damaged", where=run.root, got=error, hint=again) from error
+    predictions, per_row = read_predictions(run), read_case_metrics(run)
+    names = predicted_classes(predictions)
+    probabilities = predictions[[PROBABILITY + name for name in names]].to_numpy(np.float64)
+    labels = labels_in(predictions, names)
+    of_classes = dict(leaves(classification_metrics(probabilities, labels, names)))
+    cases = pd.DataFrame({name: predictions[name] for name in ("case_id", "patient_id")})
+    case, _ = scored_pairs(labels)
+    ids = {each.attrs[EVALUATION_ID] for each in (predictions, per_row)}
+    if cases["case_id"].iloc[case].tolist() != per_row["case_id"].tolist() or len(ids) > 1:
+        raise RunFolderError(
+            f"{run.case_metrics.name} is of another evaluation than {run.predictions.name}",
+            where=run.root,
+            hint=evaluate_again(run),
+        )
     columns = per_row.drop(columns=["case_id", "label"], errors="ignore").astype(np.float64)
     means = {str(name): on_cases(case, weighted_mean(column.to_numpy())) for name, column in columns.items()}
     return RunMetrics(cases, of_classes | means)
@@ -76,8 +77,8 @@ def metric_rows(run: RunFolder) -> list[dict[str, Any]]:
         RunFolderError: metrics.json is damaged.
     """
     found: dict[str, dict[str, Any]] = {}
-    for path, number in leaves(read_json(run.metrics)):
-        if isinstance(number, str):
+    for path, number in leaves(read_run_metrics(run)):
+        if not isinstance(number, int | float | None):
             continue
         parent, _, name = path.rpartition("/")
         metric, column = (parent, name) if name in ("value", "low", "high") else (path, "value")

@@ -14,9 +14,10 @@ from ggcam.evaluation.run_results import PACKAGES
 from ggcam.metrics.classification import nan_to_none
 from ggcam.report.data_card import DataCard, data_card
 from ggcam.report.study_page import StudyResults, StudyRun, write_study_report
-from ggcam.run_folder import read_json
 from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.plan import read_plan
+from ggcam.study.result_files import read_errors, read_summary, read_table
+from ggcam.utils.documents import read_text
 from ggcam.utils.versions import versions
 
 
@@ -57,17 +58,17 @@ def read_study(root: Path) -> StudyResults:
     for path in (study.summary, study.table):
         if not path.is_file():
             raise MissingFileError("the study has no results", where=path, hint="run the same `ggcam study` again")
-    summary = read_json(study.summary)
+    summary = read_summary(study)
     card, missing = _card_or_reason(Path(read_plan(study.plan)[1]["root"]))
     return StudyResults(
         name=root.resolve().name,
         summary=summary,
         controls=frozenset(arm.name for arm in plan.arms if arm.control != "none"),
         runs=_runs(study),
-        failed=read_json(study.errors) if study.errors.is_file() else {},
+        failed=read_errors(study),
         data_card=card,
         missing=missing,
-        plan=study.plan.read_text(encoding="utf-8"),
+        plan=read_text(study.plan, RunFolderError),
         versions=versions(*PACKAGES),
     )
 
@@ -80,16 +81,10 @@ def _card_or_reason(data: Path) -> tuple[DataCard | None, str]:
 
 
 def _runs(study: StudyFolder) -> tuple[StudyRun, ...]:
-    try:
-        table = pd.read_parquet(study.table)
-        return tuple(
-            StudyRun(str(name), f"runs/{name}/report.html", _metric(of_run, "macro_auroc"), _metric(of_run, "accuracy"))
-            for name, of_run in table.groupby("run", sort=False)
-        )
-    except (ValueError, OSError, KeyError) as error:
-        raise RunFolderError(
-            "the study's table is damaged", where=study.table, got=error, hint="run the same `ggcam study` again"
-        ) from error
+    return tuple(
+        StudyRun(str(name), f"runs/{name}/report.html", _metric(of_run, "macro_auroc"), _metric(of_run, "accuracy"))
+        for name, of_run in read_table(study).groupby("run", sort=False)
+    )
 
 
 def _metric(of_run: pd.DataFrame, metric: str) -> dict[str, Any]:

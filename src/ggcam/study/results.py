@@ -12,15 +12,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from ggcam.data.parquet_files import write_parquet
 from ggcam.errors import RunFolderError
 from ggcam.metrics.bootstrap_statistics import WeightedStatistic, on_cases
 from ggcam.metrics.classification import nan_to_none
 from ggcam.metrics.intervals import RESAMPLES, Interval, bootstrap_draws, resampled_seeds
 from ggcam.metrics.significance import Difference, holm, seed_test
-from ggcam.run_folder import write_json
+from ggcam.run_folder import format_json
 from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.metrics import RunMetrics, metric_rows, read_metrics
 from ggcam.study.plan import Arm, PlannedRun, StudyPlan
+from ggcam.utils.atomic import atomic_path
 
 EXPLAINED = {
     "metrics": "the metric of an arm is the mean over its runs (seeds and folds)",
@@ -77,11 +79,13 @@ def write_results(root: Path) -> dict[str, Any]:
     finished = [run for run in plan.runs if study.finished(run)]
     if not finished:
         raise RunFolderError("no run of the study is finished", where=root, hint="run the same `ggcam study` again")
-    run_table(study, finished).to_parquet(study.table, index=False)
+    table = run_table(study, finished)
     metrics = resampled({(run.arm, run.pair): read_metrics(study.open(run)) for run in finished})
     missing = [run.name for run in plan.runs if run not in finished]
     summary = nan_to_none({**summarise(plan, metrics), "missing_runs": missing})
-    write_json(study.summary, summary)
+    with atomic_path(study.table) as table_path, atomic_path(study.summary) as summary_path:
+        write_parquet(table_path, table)
+        summary_path.write_text(format_json(summary), encoding="utf-8")
     return summary
 
 

@@ -12,12 +12,13 @@ import pandas as pd
 
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import ConfigError
-from ggcam.run_folder import read_json, write_json
+from ggcam.run_folder import write_json
 from ggcam.study.cluster import run_on_ray
 from ggcam.study.folder import StudyFolder, locked_study, open_study_folder
 from ggcam.study.local import run_locally
 from ggcam.study.page import write_study_page
 from ggcam.study.plan import StudyPlan
+from ggcam.study.result_files import read_errors, read_summary, read_table
 from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task
 from ggcam.study.validation import validate_plan
@@ -89,8 +90,8 @@ def run_study(
         out: study folder to create or to continue.
         workers: number of runs at a time on this machine.
         threads: number of threads of each run. Default: an equal share of the cores, or 1 on a cluster.
-        ray: address of a Ray cluster to run on, or "auto" for the cluster that this machine belongs to. Default: this
-            machine.
+        ray: address of a Ray cluster to run on, "auto" for the cluster that this machine belongs to, or "local" to
+            start one on this machine. Default: processes on this machine, without Ray.
         gpus_per_run: number of GPUs per run on a cluster, or a fraction of one. Default: 1 if the cluster has GPUs.
         on_plan: called with the plan after it has been checked, before the first run.
         on_run: called when a run ends; see :data:`OnRun`.
@@ -190,14 +191,14 @@ def _check_options(workers: int, threads: int | None, ray: str | None, gpus_per_
 
 
 def _read_result(folder: StudyFolder, plan: StudyPlan, reused: int) -> StudyResult:
-    failed = read_json(folder.errors) if folder.errors.is_file() else {}
+    failed = read_errors(folder)
     if not folder.summary.is_file():
         return StudyResult(folder, plan, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), (), failed, reused)
-    summary = read_json(folder.summary)
+    summary = read_summary(folder)
     return StudyResult(
         folder,
         plan,
-        pd.read_parquet(folder.table),
+        read_table(folder),
         _table(summary["arms"]),
         _table(summary["differences"]),
         tuple(summary["notes"]),
@@ -208,7 +209,7 @@ def _read_result(folder: StudyFolder, plan: StudyPlan, reused: int) -> StudyResu
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return rows of summary.json as a table, undefined numbers as NaN."""
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(list(rows))
     text = {"arm", "baseline", "metric", "by_seed"}
     types = {name: "float64" for name in table.columns if name not in text}
     return table.astype(types | {name: "Int64" for name in ("train_cases", "runs") if name in table.columns})

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ggcam.data.prepared import PreparedData, load_prepared
-from ggcam.errors import MissingFileError, PreparedFolderError, RunFolderError, WeightsError
+from ggcam.errors import PreparedFolderError, RunFolderError, WeightsError
 from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
-from ggcam.run_folder import RunFolder, open_run_folder, read_json
+from ggcam.report.run_files import read_history, read_metrics
+from ggcam.result_schemas import RunMetrics
+from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.training.model_spec import ModelSpec
+from ggcam.utils.documents import read_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,23 +52,23 @@ class Run:
             MissingFileError: the run has not finished an epoch.
             RunFolderError: the file is damaged.
         """
-        path = self.folder.history
-        try:
-            return pd.read_csv(path)
-        except FileNotFoundError:
-            raise MissingFileError("the run has not finished an epoch", where=path) from None
-        except ValueError as error:
-            raise RunFolderError("the run's history is damaged", where=path, got=error) from error
+        return read_history(self.folder)
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> RunMetrics:
         """Content of metrics.json, as the last evaluation left it.
 
         Raises:
             MissingFileError: the run has not been evaluated.
             RunFolderError: the file is damaged.
         """
-        return read_json(self.folder.metrics)
+        return read_metrics(self.folder)
+
+    @property
+    def divergence(self) -> str | None:
+        """Why the run has no trained network, if its training diverged; None otherwise."""
+        path = self.folder.divergence
+        return read_text(path, RunFolderError).strip() if path.is_file() else None
 
     def data(self, root: Path | str | None = None) -> PreparedData:
         """Load the prepared folder that the run was trained on.
@@ -102,10 +104,12 @@ class Run:
         """
         weights = self.folder.weights
         if not weights.is_file():
+            reason = self.divergence
             raise RunFolderError(
-                "the run has no trained network yet",
+                "the run has no trained network" + (" yet" if reason is None else ""),
                 where=weights,
-                hint=f"finish it: ggcam train --resume {self.folder.root}",
+                got=None if reason is None else "\n    ".join(reason.splitlines()),
+                hint=f"finish it: ggcam train --resume {self.folder.root}" if reason is None else None,
             )
         model = self.spec.build()
         try:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ggcam.data.case import Affine, Case, Frame, Split
 from ggcam.data.framing import Framing
-from ggcam.data.schema import FIXATIONS, REGIONS, image_name, label_columns
+from ggcam.data.schema import FIXATIONS, MASK_COLUMN, REGIONS, image_name, label_columns, mask_name
 from ggcam.gaze.fixations import Fixations, concatenate
 
 
@@ -89,6 +89,7 @@ def _case_row(case: Case, size: tuple[int, int], affine: Affine) -> dict[str, ob
         "raw_width_px": size[1],
         **vars(affine),
         "flags": ";".join(case.flags),
+        MASK_COLUMN: mask_name(case.case_id) if case.masks else None,
     }
 
 
