@@ -121,7 +121,7 @@ def test_an_interrupted_command_says_so_without_a_traceback(capsys, monkeypatch,
     monkeypatch.setattr(simulator, "simulate", interrupted)
     called = call(capsys, "simulate", tmp_path / "raw")
     assert called.code == 130
-    assert called.err == "ggcam: interrupted\n"
+    assert called.err == "ggcam: interrupted; run the same command again\n"
 
 
 def test_a_folder_that_cannot_be_written_is_named(capsys, tmp_path):

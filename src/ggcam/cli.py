@@ -24,11 +24,13 @@ from ggcam.commands.prepare import prepare, run_prepare
 from ggcam.commands.report import report
 from ggcam.commands.simulate import simulate
 from ggcam.commands.study import study
+from ggcam.commands.system_errors import describe_system_error
 from ggcam.commands.train import train
 from ggcam.commands.train_options import OPTION_GROUPS
 from ggcam.errors import ConfigError, GGCamError
 from ggcam.training.presets import preset_in
 from ggcam.utils.aliases import canonical_arguments
+from ggcam.utils.signals import Terminated, sigterm_raises
 
 DESCRIPTION = (
     "Gaze-guided class activation mapping: image classifiers that look where radiologists looked. For research use; "
@@ -50,7 +52,10 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. The exit code is 0 on success, 2 on a user's mistake, and 1 on a fault of the program.
+    """Run a command.
+
+    The exit code is 0 on success, 2 on a user's mistake, 1 on a fault of the program, 130 after Ctrl-C and 143 after
+    SIGTERM.
 
     Args:
         arguments: the words after `ggcam`. Default: those of this process.
@@ -61,23 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = canonical_arguments(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        _run(given)
+        with sigterm_raises():
+            _run(given)
     except GGCamError as error:
         print(f"ggcam: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        if error.filename is None:
+    except (KeyboardInterrupt, Terminated) as error:
+        hint = next(iter(getattr(error, "__notes__", ())), "run the same command again")
+        print(f"ggcam: interrupted; {hint}", file=sys.stderr)
+        sys.exit(130 if isinstance(error, KeyboardInterrupt) else error.code)
+    except Exception as error:
+        message = describe_system_error(error)
+        if message is None:
             _fault()
-        print(f"ggcam: {error.strerror}\n  where: {error.filename}", file=sys.stderr)
+        print(f"ggcam: {message}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("ggcam: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except Exception:
-        _fault()
 
 
 def _run(arguments: Sequence[str]) -> None:

@@ -48,6 +48,10 @@ class ConfigError(GGCamError):
     """An invalid option, or an invalid combination of options."""
 
 
+class DivergenceError(ConfigError):
+    """Training diverged: an output of the network or a loss is not finite."""
+
+
 class DataError(GGCamError):
     """Data on disk do not follow their format."""
 
@@ -74,6 +78,10 @@ class PreparedFolderError(DataError):
 
 class RunFolderError(DataError):
     """A run folder is missing, incomplete, or does not fit the request."""
+
+
+class BusyError(GGCamError):
+    """Another command is writing to the same folder or file."""
 
 
 def join_limited(items: Iterable[object], limit: int = 5) -> str:

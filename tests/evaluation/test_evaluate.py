@@ -61,6 +61,7 @@ def test_every_file_of_the_run_folder_is_there_and_not_empty(trained):
         "history.csv",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
+        "checkpoints/previous.ckpt",
         f"{net}/classification_report.json",
         f"{net}/classification_results.csv",
         f"{net}/NET.pt",

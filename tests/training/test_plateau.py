@@ -49,7 +49,7 @@ def test_it_drops_when_torchs_own_would_and_survives_an_interruption(values, mod
 
 
 def final_state(run) -> dict:
-    return torch.load(run.folder.last_checkpoint, weights_only=False)
+    return torch.load(run.folder.last_checkpoint, weights_only=True)
 
 
 def test_a_drop_brings_back_the_best_epochs_weights_and_optimizer(prepared, tmp_path, monkeypatch):
@@ -60,7 +60,7 @@ def test_a_drop_brings_back_the_best_epochs_weights_and_optimizer(prepared, tmp_
     def spy(self, trainer, module):
         before = {name: value.clone() for name, value in module.state_dict().items()}
         drop(self, trainer, module)
-        best = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=False)
+        best = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
         after, state = module.state_dict(), trainer.optimizers[0].state_dict()
         assert best["epoch"] < trainer.current_epoch
         assert any(not torch.equal(before[name], value) for name, value in after.items())

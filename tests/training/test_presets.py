@@ -63,7 +63,7 @@ def test_a_preset_is_found_wherever_it_stands_and_no_other_word_is_taken_for_one
 def test_other_flags_override_a_preset_even_with_a_value_that_is_the_default(prepared, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("ggcam.training.train.train", lambda data, config, *_, **__: asked.append(config))
-    monkeypatch.setattr("ggcam.training.train.is_first_process", lambda: False)
+    monkeypatch.setattr("ggcam.training.trainer.is_first_process", lambda: False)
     default = TrainConfig()
     main(
         [
@@ -137,7 +137,7 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
     )
     image = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(ours(image), theirs(image))
-    best = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=False)["state_dict"]
+    best = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=True)["state_dict"]
     scalars = original_weights.scalars_in_state(torch.load(run.folder.weights))
     assert scalars["lg_sigma_dissimilarity"] == best["guidance.log_sigma_guidance"]
     assert "valid_total" in run.history

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +18,7 @@ from ggcam.commands.terminal import duration, time_left
 from ggcam.errors import ConfigError
 from ggcam.training.config import TrainConfig, check_user_named, read_train_config
 from ggcam.training.presets import Preset
+from ggcam.utils.signals import Terminated
 from ggcam.utils.user_code import is_reference
 
 ORIGINAL_WARNING = (
@@ -54,10 +58,11 @@ def train(
     """
     from ggcam.data.prepared import load_prepared
     from ggcam.inference.probabilities import find_device
+    from ggcam.run_folder import random_code
     from ggcam.training.run import open_run
-    from ggcam.training.train import is_first_process
     from ggcam.training.train import resume as resume_training
     from ggcam.training.train import train as start_training
+    from ggcam.training.trainer import is_first_process
 
     bar = sys.stderr.isatty()
     find_device(device)  # a wrong device must be reported before the training
@@ -70,7 +75,8 @@ def train(
                 "a resumed run has its own data and config", where="--resume", hint="pass no other option"
             )
         epochs = open_run(resume).config.epochs
-        run = resume_training(resume, own_guidance, on_epoch=EpochPrinter(epochs), progress_bar=bar)
+        with _note_resume(resume, own_guidance):
+            run = resume_training(resume, own_guidance, on_epoch=EpochPrinter(epochs), progress_bar=bar)
     else:
         if config_file is not None:
             if preset or not only_guidance:
@@ -83,9 +89,23 @@ def train(
         if config.guidance == "original" and is_first_process():
             logging.getLogger(__name__).warning(ORIGINAL_WARNING)
         prepared, printer = load_prepared(data), EpochPrinter(config.epochs)
-        run = start_training(prepared, config, out, name, on_epoch=printer, progress_bar=bar)
+        name = random_code() if name is None else name
+        with _note_resume(out / name, own_guidance):
+            run = start_training(prepared, config, out, name, on_epoch=printer, progress_bar=bar)
     if is_first_process():
         evaluate_and_print(run.folder.root, device=device)
+
+
+@contextmanager
+def _note_resume(run: Path, own_guidance: str | None) -> Iterator[None]:
+    """Add the command that continues a run to the exception that interrupts it."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as error:
+        if (run / "config.toml").is_file():
+            words = ["ggcam", "train", "--resume", str(run), *(["--guidance", own_guidance] if own_guidance else [])]
+            error.add_note(f"resume with: {shlex.join(words)}")
+        raise
 
 
 class EpochPrinter:
@@ -111,10 +131,11 @@ class EpochPrinter:
         self._seconds.append(row["seconds"])
         done = len(self._seconds)  # of a resumed run, the epochs since then
         left = time_left(sum(self._seconds), done, done + self._epochs - epoch - 1)
+        auroc = row["valid_macro_auroc"]
         print(
             f"epoch {epoch + 1} of {self._epochs}: loss {row['train_total']:.4f} (classification "
             f"{row['train_classification']:.4f}, guidance {row['train_guidance']:.4f}); validation loss "
-            f"{row['valid_classification']:.4f}, macro AUROC {row['valid_macro_auroc']:.4f}, accuracy "
+            f"{row['valid_classification']:.4f}, macro AUROC {'-' if math.isnan(auroc) else f'{auroc:.4f}'}, accuracy "
             f"{row['valid_accuracy']:.4f}; learning rate {row['learning_rate']:.2e}; {duration(row['seconds'])}{left}",
             flush=True,
         )

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
-from pathlib import Path
 from typing import Any, Literal
 
 import lightning
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 
-BEST = "best.ckpt"
-"""Name of the best epoch's checkpoint."""
+from ggcam.training.checkpoints import Checkpoints, best_state
 
 FACTOR = 0.1
 """Factor by which the learning rate drops."""
@@ -64,10 +60,8 @@ class Plateau(lightning.Callback):
             return
         if self._reload_best:
             checkpoints = trainer.checkpoint_callback
-            assert isinstance(checkpoints, ModelCheckpoint)
-            assert checkpoints.dirpath is not None
-            # On the CPU first, so that the device need not hold a second network.
-            best = torch.load(Path(checkpoints.dirpath) / BEST, map_location="cpu", weights_only=False)
+            assert isinstance(checkpoints, Checkpoints)
+            best = best_state(checkpoints.folder)  # on the CPU, so that the device need not hold a second network
             module.load_state_dict(best["state_dict"])
             optimizer.load_state_dict(best["optimizer_states"][0])
         for group, rate in zip(optimizer.param_groups, rates, strict=True):

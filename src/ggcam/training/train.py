@@ -5,24 +5,21 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import lightning
 import pandas as pd
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
 
 from ggcam.data.data_module import PreparedDataModule
 from ggcam.data.prepared import PreparedData
 from ggcam.data.views import apply_view
-from ggcam.errors import ConfigError
+from ggcam.errors import DivergenceError
 from ggcam.guidance import Guidance, OriginalGuidance, create_guidance
 from ggcam.guidance.original import load_scalars
 from ggcam.models import original, original_weights
@@ -30,13 +27,18 @@ from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import enable_gradient_checkpointing
 from ggcam.report.training_plot import save_training_plot
 from ggcam.run_folder import RunFolder, create_run_folder, write_summary
+from ggcam.training.checkpoints import Checkpoints, best_state, find_checkpoint, has_checkpoint
 from ggcam.training.config import TrainConfig, check_user_named
+from ggcam.training.data_checks import check_training_data, with_defined_monitor
 from ggcam.training.history import History
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.model_spec import ModelSpec, net_weights
-from ggcam.training.plateau import BEST, Plateau
+from ggcam.training.plateau import Plateau
 from ggcam.training.run import Run, open_run
-from ggcam.utils.atomic import atomic_path
+from ggcam.training.trainer import create_trainer, fit, is_first_process, quiet_lightning
+from ggcam.utils.atomic import atomic_write
+from ggcam.utils.locks import locked_folder
+from ggcam.utils.safe_pickle import pt_bytes
 from ggcam.utils.seeding import local_seed
 
 log = logging.getLogger(__name__)
@@ -71,8 +73,10 @@ def train(
         The finished run, not yet evaluated.
 
     Raises:
-        ConfigError: an option cannot work with these data or on this machine, or training diverged.
+        ConfigError: an option cannot work with these data or on this machine.
+        DivergenceError: an output of the network or a loss is not finite. The run folder keeps the epochs before.
         RunFolderError: the name is already taken.
+        KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM interrupts the training; `resume` continues the run.
         WeightsError: `config.weights` does not hold the weights of the requested network of the original's.
 
     Example:
@@ -85,9 +89,12 @@ def train(
     if data.multi_label:
         guidance.check_multilabel()
     data = apply_view(data, config.view)
-    _check_cases(data, config.guidance)
-    with _quiet_lightning():
-        _create_trainer(**_device_options(config), logger=False, enable_checkpointing=False, enable_model_summary=False)
+    warned = check_training_data(data, config, guidance)
+    for warning in warned if is_first_process() else ():
+        log.warning(warning)
+    config = with_defined_monitor(config, data)
+    with quiet_lightning():
+        create_trainer(config, logger=False, enable_checkpointing=False, enable_model_summary=False)
     spec = ModelSpec.from_config(config, data)
     model = _build_model(spec, config)
     # Only now: an option that cannot work must not leave a folder behind.
@@ -96,7 +103,8 @@ def train(
         folder = create_run_folder(Path(out), name, settings, spec.to_dict())
     else:
         folder = RunFolder(Path(out), Path(out))  # the other processes write nothing
-    return _train(Run(folder, spec, config), model, guidance, data, on_epoch, progress_bar)
+    with _locked(folder):
+        return _train(Run(folder, spec, config), model, guidance, data, on_epoch, progress_bar)
 
 
 def resume(
@@ -121,29 +129,32 @@ def resume(
         The finished run.
 
     Raises:
-        RunFolderError: the folder is not a run folder, is damaged, or its data have other classes or another frame now.
+        RunFolderError: the folder is not a run folder, is damaged, or its data have other classes or another frame now;
+            or it has checkpoints, and none of them can be used.
+        BusyError: another process is training the run.
         PreparedFolderError: its data do not exist any more.
         ConfigError: the run's guidance is a class of your own and `guidance` does not name it.
     """
     run = open_run(root)
-    if run.folder.weights.is_file():
-        return run
-    check_user_named(run.config.guidance, guidance, where=run.folder.config)
-    data = apply_view(run.data(), run.config.view)
-    run.spec.check_match(data)
-    model = _build_model(run.spec, run.config, begun=run.folder.last_checkpoint.is_file())
-    method = create_guidance(run.config.guidance, run.config.guidance_weight)
-    return _train(run, model, method, data, on_epoch, progress_bar)
+    with _locked(run.folder):
+        if run.folder.weights.is_file():
+            return run
+        check_user_named(run.config.guidance, guidance, where=run.folder.config)
+        data = apply_view(run.data(), run.config.view)
+        run.spec.check_match(data)
+        begun = has_checkpoint(run.folder.checkpoints)
+        if not begun and run.folder.history.is_file():
+            log.warning("there is no checkpoint, so training starts again: %s", run.folder.checkpoints)
+        model = _build_model(run.spec, run.config, begun)
+        method = create_guidance(run.config.guidance, run.config.guidance_weight)
+        return _train(run, model, method, data, on_epoch, progress_bar)
 
 
-def _check_cases(data: PreparedData, guidance: str) -> None:
-    for split in ("train", "valid"):
-        if split not in set(data.cases["split"]):
-            raise ConfigError(
-                f"there are no {split} cases", where=data.root, hint="prepare the data with another split"
-            )
-    if guidance != "none" and not data.cases.loc[data.cases["split"] == "train", "has_gaze"].any():
-        log.warning("no training case has gaze, so guidance %s has no effect: %s", guidance, data.root)
+@contextmanager
+def _locked(folder: RunFolder) -> Iterator[None]:
+    """Hold the lock of a run in the process that writes its files."""
+    with locked_folder(folder.root) if is_first_process() else nullcontext():
+        yield
 
 
 def _build_model(spec: ModelSpec, config: TrainConfig, begun: bool = False) -> CAMClassifier:
@@ -165,34 +176,30 @@ def _train(
 ) -> Run:
     folder, config = run.folder, run.config
     module = GuidedTraining(model.to(memory_format=torch.channels_last), guidance, config, data.frame.shape)
-    begun = folder.last_checkpoint if folder.last_checkpoint.is_file() else None
-    if config.weights is not None and begun is None:
+    checkpoint = find_checkpoint(folder.checkpoints, module)
+    if config.weights is not None and checkpoint is None:
         start_guidance(module, config.weights)
-    best = ModelCheckpoint(
-        folder.checkpoints,
-        filename=Path(BEST).stem,
-        monitor=config.monitored,
-        mode=config.monitor_mode,
-        enable_version_counter=False,
-    )
-    # A callback of its own, because Lightning's `save_last` skips every epoch that is not the best so far.
-    last = ModelCheckpoint(folder.checkpoints, filename=folder.last_checkpoint.stem, enable_version_counter=False)
     history = History(folder.history, on_epoch)
-    callbacks: list[lightning.Callback] = [history, best, last]  # `last` saves the state of `best`, too
+    callbacks: list[lightning.Callback] = [
+        history,
+        Checkpoints(folder.checkpoints, config.monitored, config.monitor_mode),
+    ]
     if config.early_stop_patience is not None:
-        callbacks.append(EarlyStopping(config.monitored, mode=config.monitor_mode, patience=config.early_stop_patience))
+        callbacks.append(
+            _EarlyStopping(config.monitored, mode=config.monitor_mode, patience=config.early_stop_patience)
+        )
     if config.max_hours is not None:
-        callbacks.append(Timer(timedelta(hours=config.max_hours), interval="epoch", verbose=False))
+        callbacks.append(_TimeLimit(config.max_hours))
     if config.schedule == "plateau":
         callbacks.append(
             Plateau(config.monitored, config.monitor_mode, config.patience, config.min_lr, config.reload_best)
         )
-    with warnings.catch_warnings(), _quiet_lightning():
+    with warnings.catch_warnings(), quiet_lightning():
         # Lightning recommends more worker processes, which images in memory do not need, and finer logging.
         warnings.filterwarnings("ignore", module="lightning")
-        trainer = _create_trainer(
+        trainer = create_trainer(
+            config,
             max_epochs=config.epochs,
-            **_device_options(config),
             gradient_clip_val=config.clip_norm or None,
             callbacks=callbacks,
             logger=[CSVLogger(folder.root, "logs"), TensorBoardLogger(folder.root, "logs", version="tensorboard")],
@@ -202,8 +209,8 @@ def _train(
             enable_progress_bar=progress_bar,
         )
         batches = PreparedDataModule(data, config.batch_size, config.seed, config.cache, config.workers)
-        with local_seed(config.seed):
-            trainer.fit(module, batches, ckpt_path=begun, weights_only=False)
+        with local_seed(config.seed), _noted_divergence(folder):
+            fit(trainer, module, batches, checkpoint)
     if trainer.is_global_zero:
         write_summary(folder, sum(row["seconds"] for row in history.rows), str(trainer.strategy.root_device))
         metric = config.monitored.replace("/", "_")
@@ -213,19 +220,17 @@ def _train(
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's warnings, but neither its announcements at every start nor a second copy of each line."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    before = [(logger, logger.level, logger.handlers) for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-        logger.handlers = []
+def _noted_divergence(folder: RunFolder) -> Iterator[None]:
+    """Note in the run folder that the training diverged; its checkpoints stay as the epochs before left them."""
+    writes = is_first_process()
+    if writes:
+        folder.divergence.unlink(missing_ok=True)
     try:
         yield
-    finally:
-        for logger, level, handlers in before:
-            logger.setLevel(level)
-            logger.handlers = handlers
+    except DivergenceError as error:
+        if writes:
+            atomic_write(folder.divergence, f"{error}\n")
+        raise
 
 
 def start_guidance(module: GuidedTraining, weights: Path) -> None:
@@ -239,55 +244,32 @@ def start_guidance(module: GuidedTraining, weights: Path) -> None:
         load_scalars(module.guidance, original_weights.scalars_in_state(original_weights.read_state_dict(weights)))
 
 
-def is_first_process() -> bool:
-    """Return whether this process writes files and prints: in a distributed run, one of them does."""
-    return getattr(rank_zero_only, "rank", 0) == 0
+class _EarlyStopping(EarlyStopping):
+    """Early stopping that also holds for a run that was interrupted after its last epoch."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop at once if patience had run out before the checkpoint was written."""
+        super().on_train_start(trainer, pl_module)
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
-def _device_options(config: TrainConfig) -> dict[str, Any]:
-    """Return the arguments of Lightning's trainer that say where, and how precisely, to compute."""
-    return {
-        "accelerator": config.accelerator,
-        "devices": config.devices,
-        "num_nodes": config.nodes,
-        "strategy": config.strategy,
-        "precision": _precision(config),
-    }
+class _TimeLimit(Timer):
+    """Time limit of a run, which says when it has ended the training."""
 
+    def __init__(self, max_hours: float):
+        super().__init__(timedelta(hours=max_hours), interval="epoch", verbose=False)
+        self._max_hours = max_hours
 
-def _create_trainer(**options: Any) -> lightning.Trainer:
-    """Create Lightning's trainer. If it refuses, the cause is the choice of devices, strategy or precision."""
-    try:
-        return lightning.Trainer(**options)
-    except (MisconfigurationException, ValueError) as error:
-        raise ConfigError(
-            f"this configuration is not supported on this machine: {str(error).splitlines()[0]}",
-            where="--accelerator, --devices, --nodes, --strategy, --precision",
-        ) from error
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log a warning if the training ended before its last epoch because the time was up."""
+        super().on_train_end(trainer, pl_module)
+        remaining, epochs = self.time_remaining(), trainer.max_epochs or 0
+        if is_first_process() and remaining is not None and remaining <= 0 and trainer.current_epoch < epochs:
+            done = f"{trainer.current_epoch} of {epochs} epochs"
+            log.warning("the time limit of %g hours ended the training after %s", self._max_hours, done)
 
 
 def _save_best(folder: RunFolder, module: GuidedTraining) -> None:
     """Write `NET.pt` from the best checkpoint; if it exists, training has finished."""
-    state = torch.load(folder.checkpoints / BEST, map_location="cpu", weights_only=False)["state_dict"]
-    module.cpu().load_state_dict(state)
-    with atomic_path(folder.weights) as partial:
-        torch.save(net_weights(module.model, module.guidance), partial)
-
-
-def _precision(config: TrainConfig) -> Any:
-    if config.precision == "auto":
-        return "bf16-mixed" if bf16_is_faster(config.accelerator) else "32-true"
-    return {"bf16": "bf16-mixed", "32": "32-true"}[config.precision]
-
-
-def bf16_is_faster(accelerator: str = "auto") -> bool:
-    """Return whether the device computes bfloat16 faster than float32, rather than emulating it.
-
-    Args:
-        accelerator: auto, cpu, gpu, or another name that Lightning knows.
-    """
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if accelerator in ("auto", "cpu"):
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return False
+    module.cpu().load_state_dict(best_state(folder.checkpoints)["state_dict"])
+    atomic_write(folder.weights, pt_bytes(net_weights(module.model, module.guidance)))

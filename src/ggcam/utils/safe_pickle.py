@@ -8,6 +8,7 @@ weights does the same for tensors.
 from __future__ import annotations
 
 import builtins
+import io
 import pickle
 import re
 from collections.abc import Callable, Mapping
@@ -74,21 +75,7 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
     """
     import torch
 
-    try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        forbidden = re.search(r"GLOBAL (\S+)|(?:find|call) (\S+)", str(error))
-        raise ImageError(
-            "the file contains more than tensors",
-            where=path,
-            expected="a dictionary of tensors",
-            got=next(filter(None, forbidden.groups())) if forbidden else _first_line(error),
-            hint=_NOTHING_RAN,
-        ) from None
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # torch raises a dozen types for a damaged file, OSError among them
-        raise ImageError("the .pt file is truncated or damaged", where=path, got=_first_line(error)) from None
+    found = load_pt(path, ImageError, "tensors", mmap=True)
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         got = {key: type(value).__name__ for key, value in found.items()} if isinstance(found, dict) else type(found)
         raise ImageError("the .pt file does not hold a dictionary of tensors", where=path, got=got)
@@ -96,6 +83,61 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
         return {str(name): tensor.detach().numpy() for name, tensor in found.items()}
     except (TypeError, RuntimeError) as error:
         raise ImageError("a tensor is not of plain numbers", where=path, got=_first_line(error)) from None
+
+
+def load_pt(path: Path, error_type: type[DataError], expected: str, *, mmap: bool = False) -> Any:
+    """Read a `.pt` file of tensors, built-in containers, strings and numbers.
+
+    Args:
+        path: the file.
+        error_type: error to raise.
+        expected: what the file should contain, for messages.
+        mmap: whether to map the tensors into memory, so that what is not accessed is not read.
+
+    Returns:
+        Content of the file, on the CPU.
+
+    Raises:
+        DataError: an `error_type`: the file contains anything else, named in the message; or is truncated or damaged.
+        FileNotFoundError: the file does not exist.
+    """
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:
+        forbidden = re.search(r"GLOBAL (\S+)|(?:find|call) (\S+)", str(error))
+        if forbidden is None:
+            raise error_type("the file is truncated or damaged", where=path, got=_first_line(error)) from None
+        raise error_type(
+            f"the file contains more than {expected}",
+            where=path,
+            expected=expected,
+            got=next(filter(None, forbidden.groups())),
+            hint=_NOTHING_RAN,
+        ) from None
+    except (FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:  # torch raises a dozen types for a damaged file, OSError among them
+        raise error_type("the file is truncated or damaged", where=path, got=_first_line(error)) from None
+
+
+def pt_bytes(content: object) -> memoryview:
+    """Return the content of a `.pt` file, to be written by :func:`ggcam.utils.atomic.atomic_write`.
+
+    Where the disk is full, writing these bytes raises an OSError, and `torch.save` to a path an error of its own.
+
+    Args:
+        content: tensors in built-in containers.
+
+    Returns:
+        The bytes.
+    """
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getbuffer()
 
 
 class _ForbiddenError(Exception):

@@ -1,0 +1,132 @@
+"""Lightning's trainer: devices and precision, signals, and what it prints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from ggcam.errors import ConfigError, RunFolderError
+from ggcam.training.checkpoints import CheckpointFiles, Checkpoints
+from ggcam.training.config import TrainConfig
+from ggcam.utils.signals import Terminated
+
+
+def create_trainer(config: TrainConfig, **options: Any) -> lightning.Trainer:
+    """Create Lightning's trainer. If it refuses, the cause is the choice of devices, strategy or precision.
+
+    Args:
+        config: options of the training.
+        options: further arguments of the trainer.
+
+    Returns:
+        The trainer.
+
+    Raises:
+        ConfigError: the configuration is not supported on this machine.
+    """
+    try:
+        return lightning.Trainer(**_device_options(config), plugins=[CheckpointFiles()], **options)
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(
+            f"this configuration is not supported on this machine: {str(error).splitlines()[0]}",
+            where="--accelerator, --devices, --nodes, --strategy, --precision",
+        ) from error
+
+
+def fit(
+    trainer: lightning.Trainer,
+    module: lightning.LightningModule,
+    data: lightning.LightningDataModule,
+    checkpoint: Path | None,
+) -> None:
+    """Train a module. An interruption by a signal is raised; Lightning would end the process as if all were well.
+
+    Args:
+        trainer: the trainer.
+        module: the module to train.
+        data: its batches.
+        checkpoint: checkpoint to continue from; None starts with the first epoch.
+
+    Raises:
+        RunFolderError: the state of the training cannot be restored from the checkpoint.
+        KeyboardInterrupt: Ctrl-C.
+        Terminated: SIGTERM.
+    """
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except (SIGTERMException, Terminated):
+        raise Terminated from None
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into exit code 1
+            raise KeyboardInterrupt from None
+        raise
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        checkpoints = trainer.checkpoint_callback
+        if checkpoint is None or not isinstance(checkpoints, Checkpoints) or checkpoints.started:
+            raise
+        raise RunFolderError(
+            "the state of the training cannot be restored from the checkpoint",
+            where=checkpoint,
+            got=f"{type(error).__name__}: {error}"[:300],
+            hint="delete the checkpoint, and resume the run from an earlier one",
+        ) from error
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's warnings, but neither its announcements at every start nor a second copy of each line."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    before = [(logger, logger.level, logger.handlers) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+        logger.handlers = []
+    try:
+        yield
+    finally:
+        for logger, level, handlers in before:
+            logger.setLevel(level)
+            logger.handlers = handlers
+
+
+def is_first_process() -> bool:
+    """Return whether this process writes files and prints: in a distributed run, one of them does."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _device_options(config: TrainConfig) -> dict[str, Any]:
+    """Return the arguments of Lightning's trainer that say where, and how precisely, to compute."""
+    return {
+        "accelerator": config.accelerator,
+        "devices": config.devices,
+        "num_nodes": config.nodes,
+        "strategy": config.strategy,
+        "precision": _precision(config),
+    }
+
+
+def _precision(config: TrainConfig) -> Any:
+    if config.precision == "auto":
+        return "bf16-mixed" if bf16_is_faster(config.accelerator) else "32-true"
+    return {"bf16": "bf16-mixed", "32": "32-true"}[config.precision]
+
+
+def bf16_is_faster(accelerator: str = "auto") -> bool:
+    """Return whether the device computes bfloat16 faster than float32, rather than emulating it.
+
+    Args:
+        accelerator: auto, cpu, gpu, or another name that Lightning knows.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator in ("auto", "cpu"):
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
