@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ggcam.utils.telemetry import disable_telemetry
+
 if TYPE_CHECKING:
     from ggcam.data.batches import Batch, Sample, collate
     from ggcam.data.case import Case, Region, Source
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from ggcam.training.train import train
 
     __version__: str
+
+disable_telemetry()
 
 __all__ = [
     "GUIDANCES",

@@ -58,8 +58,8 @@ def study(
         out: study folder to create or to continue.
         workers: number of runs at a time on this machine.
         threads: number of threads of each run. Default: an equal share of the cores, or 1 on a cluster.
-        ray: address of a Ray cluster to run on, or auto for the cluster that this machine belongs to. Default: this
-            machine.
+        ray: address of a Ray cluster to run on, auto for the cluster that this machine belongs to, or local to start
+            one on this machine. Default: processes on this machine, without Ray.
         gpus_per_run: number of GPUs per run on a cluster; 0.25 for four runs per GPU. Default: 1 if the cluster has
             GPUs.
     """

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ggcam.inference.onnx import INPUT, OUTPUTS, check_packages, read_metadata
 from ggcam.models.cam import CAMClassifier
+from ggcam.utils.telemetry import import_onnxruntime, import_openvino
 
 EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
@@ -124,8 +125,7 @@ class OnnxRuntimeEngine(OnnxEngine):
     package = "onnxruntime"
 
     def _load(self, content: bytes) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
@@ -142,9 +142,7 @@ class OpenVinoEngine(OnnxEngine):
     package = "openvino"
 
     def _load(self, content: bytes) -> None:
-        import openvino
-
-        core = openvino.Core()
+        core = import_openvino().Core()
         # By default OpenVINO uses bfloat16 where the CPU supports it, and results would depend on the CPU.
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         self._compiled = core.compile_model(core.read_model(content), "CPU", settings)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ggcam.inference.onnx import INPUT, check_packages
+from ggcam.utils.telemetry import import_onnxruntime
 
 QUANTISED = ("Conv", "MatMul", "Gemm")
 """Operations that are quantised: they take most of the time. The CAM head (an Einsum) stays in float32."""
@@ -35,6 +36,8 @@ def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b 1 H W"]]) ->
     """
     check_packages("onnx", "onnxruntime", where="--format onnx-int8")
     import onnx
+
+    import_onnxruntime()
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

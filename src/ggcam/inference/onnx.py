@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, WeightsError, join_limited
 from ggcam.models.cam import CAMClassifier
+from ggcam.utils.telemetry import import_onnxruntime
 
 Pixels = Literal["uint8", "uint16"]
 """Type of the images that a file takes; the largest value of the type is white."""
@@ -156,10 +157,8 @@ def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "
     Raises:
         ConfigError: the outputs differ by more than :data:`TOLERANCE`, or torch disagrees with itself on every image.
     """
-    import onnxruntime
-
     image = _test_images(torch.iinfo(example.dtype).max, *example.shape[2:]).to(example.dtype)
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
     found = session.run(list(OUTPUTS), {INPUT: image.numpy()})
     with torch.inference_mode():
         reference, other_layout = model(image), deepcopy(model).to(memory_format=torch.channels_last)(image)

@@ -1,12 +1,19 @@
 """Execute runs on a Ray cluster, one task per run: the run of a lost machine is repeated on another one.
 
 All machines need ggcam, and the prepared folder and the study folder at the same paths, for example on a shared disk.
+
+With the address "local" the cluster is this machine: it starts with the study, ends with it, and cannot be reached from
+other machines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 from ggcam.errors import ConfigError
@@ -15,13 +22,25 @@ from ggcam.study.run import Outcome, Task, run_one
 RETRIES = 5
 """How often a run is repeated after its machine or process was lost."""
 
+LOCAL = "local"
+"""The address that starts a cluster on this machine."""
+
+_LOOPBACK = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # one machine only, on any system: Ray listens on the loopback address
+    "RAY_AUTH_MODE": "token",  # other users of this machine cannot connect either
+}
+
+_NO_HTTP = {"http_proxy": "http://127.0.0.1:9", "no_proxy": "localhost,127.0.0.1"}
+"""Lead Ray's HTTP requests to a closed port: it asks three clouds whether it is there, usage statistics or not."""
+
 
 def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None = None) -> Iterator[Outcome]:
     """Execute runs on a Ray cluster.
 
     Args:
         tasks: the runs; each reserves as many cores as it has threads, or 1 if that is not set.
-        address: address of the cluster, or "auto" for the cluster that this machine belongs to.
+        address: address of the cluster, "auto" for the cluster that this machine belongs to, or :data:`LOCAL` to start
+            one on this machine.
         gpus_per_run: number of GPUs per run, or a fraction of one. Default: 1 if the cluster has GPUs.
 
     Yields:
@@ -29,11 +48,16 @@ def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None =
 
     Raises:
         ConfigError: Ray is not installed, the cluster cannot be reached, or none of its machines has the cores and
-            GPUs of a run.
+            GPUs of a run; a local cluster could be reached from other machines.
     """
-    ray = _ray()
+    ray = _local_ray() if address == LOCAL else _import_ray()
+    options = {"log_to_driver": False, "logging_level": "ERROR", "ignore_reinit_error": True}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+        if address == LOCAL:
+            with _environment(_NO_HTTP):
+                ray.init(address=LOCAL, include_dashboard=False, **options)
+        else:
+            ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(
             "cannot connect to a Ray cluster",
@@ -42,6 +66,8 @@ def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None =
             hint="start a cluster with ray start --head",
         ) from error
     try:
+        if address == LOCAL:
+            _check_loopback(ray)
         yield from _run_tasks(ray, tasks, gpus_per_run)
     finally:
         ray.shutdown()
@@ -81,7 +107,43 @@ def _check_room(machines: Sequence[dict[str, float]], threads: int, gpus: float)
         )
 
 
-def _ray() -> Any:
+def _local_ray() -> Any:
+    """Import Ray, configured for a cluster that only this process can connect to."""
+    # Not restored afterwards: Ray keeps the first token that it reads.
+    os.environ.update(_LOOPBACK)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    return _import_ray()
+
+
+def _check_loopback(ray: Any) -> None:
+    """Check that the cluster listens on the loopback address; Ray reads its configuration when it is imported."""
+    address = ray.util.get_node_ip_address()
+    if not ip_address(address).is_loopback:
+        raise ConfigError(
+            "a local Ray cluster could be reached from other machines",
+            where="--ray local",
+            expected="the loopback address",
+            got=address,
+            hint="do not import ray before the study, or use --workers",
+        )
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables inside the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _import_ray() -> Any:
     try:
         import ray
         import ray.exceptions

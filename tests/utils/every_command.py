@@ -1,0 +1,41 @@
+"""Run every command on a few simulated cases in the current folder. Run by test_telemetry.py, and by hand:
+
+    python tests/utils/every_command.py --complete
+
+With `--complete` also what takes long: exporting in 8-bit integers, a study on a local Ray cluster, and the demo.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ggcam.cli import main
+
+TRAIN = ["--backbone", "test_resnet", "--epochs", "1", "--batch-size", "8", "--workers", "0"]
+STUDY = ["study", "DATA", "--guidance", "none", "--seeds", "1", "--backbone", "test_resnet", "--epochs", "1"]
+
+COMMANDS = [
+    ["simulate", "raw", "--cases", "24", "--size", "64x64", "--workers", "1"],
+    ["prepare", "raw", "DATA", "--size", "64x64", "--split-file", "raw/split.csv", "--workers", "1"],
+    ["inspect", "DATA"],
+    ["train", "DATA", *TRAIN, "--name", "mine"],
+    ["evaluate", "run/mine"],
+    ["predict", "run/mine", "raw/files", "--out", "torch", "--engine", "torch"],
+    ["export", "run/mine", "--format", "onnx", "--out", "mine.onnx"],
+    ["predict", "mine.onnx", "raw/files", "--out", "onnxruntime", "--engine", "onnxruntime"],
+    ["predict", "mine.onnx", "raw/files", "--out", "openvino", "--engine", "openvino"],
+    ["report", "run/mine"],
+    STUDY,
+    ["report", "study"],
+]
+
+LONG_COMMANDS = [
+    ["export", "run/mine", "--format", "onnx-int8", "--out", "mine-int8.onnx"],
+    [*STUDY, "--out", "ray_study", "--ray", "local"],
+    ["demo", "--out", "demo"],
+]
+
+if __name__ == "__main__":
+    for command in COMMANDS + LONG_COMMANDS * ("--complete" in sys.argv):
+        sys.stdout.write(f"ggcam {' '.join(command)}\n")
+        main(command)
