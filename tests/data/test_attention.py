@@ -43,7 +43,7 @@ def boxed(data: PreparedData) -> PreparedData:
     for number, case in enumerate(data.cases.itertuples()):
         own, other = data.class_names[case.label], data.class_names[(case.label + 1) % 3]
         rows += [
-            box(case.case_id, own.upper(), x=number % 40),
+            box(case.case_id, own.upper(), x=number / 2),
             box(case.case_id, other),
             box(case.case_id, "left lung"),
         ]
@@ -54,7 +54,7 @@ def boxed(data: PreparedData) -> PreparedData:
 def multi_label(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     data = prepare_multilabel(write_multilabel(tmp_path_factory.mktemp("multi") / "raw", cases=40))
     rows = [
-        box(case_id, name, x=4.0 + 2 * (number % 15))
+        box(case_id, name, x=4 + number / 2)
         for number, case_id in enumerate(data.cases["case_id"])
         for name, present in zip(data.class_names, data.label_matrix[number], strict=True)
         if present == 1
@@ -132,7 +132,7 @@ def test_shuffled_regions_are_those_of_other_cases_and_the_test_cases_keep_their
     merged = before.merge(after, on=keys)
     is_test = merged["case_id"].isin(data.cases.loc[data.cases["split"] == "test", "case_id"])
     assert (merged["x0_px_x"] == merged["x0_px_y"])[is_test].all()
-    assert (merged["x0_px_x"] != merged["x0_px_y"])[~is_test].mean() > 0.8  # a few cases have equal boxes
+    assert (merged["x0_px_x"] != merged["x0_px_y"])[~is_test].all()
 
 
 def test_regions_of_a_class_stay_in_it(multi_label):

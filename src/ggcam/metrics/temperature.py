@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize_scalar
-from scipy.special import log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 
 from ggcam.metrics.multilabel import check_labels
 from ggcam.metrics.ranking import check_scores
@@ -66,6 +66,23 @@ def fit_label_temperatures(
 
     known = np.isfinite(labels)
     return np.array([fit(logits[on, k].astype(np.float64), labels[on, k] == 1) for k, on in enumerate(known.T)])
+
+
+def scaled_probabilities(
+    logits: Float[np.ndarray, "n k"], temperature: Float[np.ndarray, " k"] | float = 1.0, multi_label: bool = False
+) -> Float[np.ndarray, "n k"]:
+    """Compute probabilities from logits.
+
+    Args:
+        logits: shape (n, k).
+        temperature: what logits are divided by, above 0: one number, or one per label of multi-label data.
+        multi_label: whether a case may have several labels, or none.
+
+    Returns:
+        Shape (n, k), of the type of the logits: their softmax (rows sum to 1), or their sigmoid if multi-label.
+    """
+    scaled = (logits / np.asarray(temperature)).astype(logits.dtype)
+    return expit(scaled) if multi_label else softmax(scaled, axis=1)
 
 
 def nll_per_case(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
