@@ -156,9 +156,9 @@ def test_what_a_library_prints_does_not_reach_the_terminal(capfd):
 
 
 def test_workers_are_kept_and_started_ahead(no_idle):
-    start_workers(2, process_id)
+    start_workers(2, "json", "logging.config")
     assert len(worker_process._idle) == 2
-    start_workers(2, process_id)
+    start_workers(2, "json", "logging.config")
     assert len(worker_process._idle) == 2
     with ThreadPoolExecutor(2) as pool:
         found = {pid for _ in range(5) for pid in pool.map(process_id_slowly, range(2))}

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Float32
 
 from ggcam.data.case import Frame
-from ggcam.data.framing import Fitted, Framing
-from ggcam.data.images import is_original_file, to_grey, to_uint8
+from ggcam.data.framing import Framing
 from ggcam.errors import ConfigError, ImageError
 from ggcam.inference.engines import EngineName
-from ggcam.inference.image_input import ImageInput, read_image_input, reduce_for_overlay
+from ggcam.inference.image_input import ImageInput, LoadedImage, load_image
 from ggcam.inference.network import Network, open_network
 from ggcam.inference.result import PredictionResult
 from ggcam.utils.parallel import thread_count
@@ -133,7 +132,8 @@ class Predictor:
     ) -> Iterator[list[tuple[AnyInput, PredictionResult | ImageError]]]:
         """Predict many images batch by batch, without stopping at unreadable ones.
 
-        The images of the next batch are read in threads meanwhile, so memory use does not grow with their number.
+        Files are decoded in worker processes, so one that crashes or blocks its decoder is an unreadable file. The
+        images of the next batch are decoded meanwhile, so memory use does not grow with their number.
 
         Args:
             images: files and arrays, as for calling the predictor.
@@ -151,49 +151,36 @@ class Predictor:
         if not len(images):
             return
         chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-        with ThreadPoolExecutor(thread_count()) as pool:
+        pool = ThreadPoolExecutor(thread_count())
+        try:
             ahead = [pool.submit(load, image) for image in chunks[0]]
             for chunk, following in zip(chunks, [*chunks[1:], []], strict=True):
                 current, ahead = ahead, [pool.submit(load, image) for image in following]
                 yield list(zip(chunk, self._predict([future.result() for future in current]), strict=True))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def _predict(self, loaded: Sequence[_LoadedImage | ImageError]) -> list[PredictionResult | ImageError]:
-        readable = [image for image in loaded if isinstance(image, _LoadedImage)]
+    def _predict(self, loaded: Sequence[LoadedImage | ImageError]) -> list[PredictionResult | ImageError]:
+        readable = [image for image in loaded if isinstance(image, LoadedImage)]
         if not readable:
             return [image for image in loaded if isinstance(image, ImageError)]
         batch = self._network.predict_batch(torch.from_numpy(np.stack([image.framed for image in readable])[:, None]))
         predictions = zip(batch.probabilities.tolist(), batch.cam, strict=True)
         return [
-            image if isinstance(image, ImageError) else image.result(self.class_names, *next(predictions))
+            image if isinstance(image, ImageError) else _result(image, self.class_names, *next(predictions))
             for image in loaded
         ]
 
 
-@dataclass(frozen=True, eq=False)
-class _LoadedImage:
-    """An image at the size of its overlay (`shown`) and as the network takes it (`framed`)."""
-
-    image: Path | np.ndarray
-    image_size: tuple[int, int]
-    framing: Framing
-    framed: UInt8[np.ndarray, "frame_h frame_w"]
-    shown: Shaped[np.ndarray, "h w"]
-
-    def result(
-        self, class_names: Sequence[str], probabilities: Sequence[float], cam: Float32[np.ndarray, "k y x"]
-    ) -> PredictionResult:
-        named = dict(zip(class_names, probabilities, strict=True)), dict(zip(class_names, cam, strict=True))
-        return PredictionResult(self.image, self.image_size, *named, self.framing, self.shown)
-
-
-def _load(image: ImageInput, framing: Framing) -> _LoadedImage | ImageError:
-    source = image if isinstance(image, np.ndarray) else Path(image)
+def _load(image: ImageInput, framing: Framing) -> LoadedImage | ImageError:
     try:
-        pixels = read_image_input(source)
-        if isinstance(source, Path) and not isinstance(framing, Fitted) and is_original_file(source):
-            framing = Fitted(framing.frame)  # a file of the original GG-CAM holds the image in its frame already
+        return load_image(image, framing)
     except ImageError as error:
         return error
-    grey = to_grey(pixels)
-    height, width = grey.shape
-    return _LoadedImage(source, (height, width), framing, to_uint8(framing.image(pixels)), reduce_for_overlay(grey))
+
+
+def _result(
+    image: LoadedImage, class_names: Sequence[str], probabilities: Sequence[float], cam: Float32[np.ndarray, "k y x"]
+) -> PredictionResult:
+    named = dict(zip(class_names, probabilities, strict=True)), dict(zip(class_names, cam, strict=True))
+    return PredictionResult(image.image, image.image_size, *named, image.framing, image.shown)

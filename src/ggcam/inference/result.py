@@ -13,9 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from ggcam.data.framing import Framing
-from ggcam.data.images import to_grey
 from ggcam.errors import ConfigError
-from ggcam.inference.image_input import read_image_input, reduce_for_overlay
+from ggcam.inference.image_input import load_shown
 from ggcam.report.overlay import cam_overlay, save_png
 from ggcam.utils.atomic import atomic_write
 
@@ -69,7 +68,7 @@ class PredictionResult:
         name = self.predicted if class_name is None else class_name
         if name not in self.cam_grid:
             raise ConfigError("no such class", expected=", ".join(self.cam_grid), got=name)
-        shown = reduce_for_overlay(to_grey(read_image_input(self.image))) if self.shown is None else self.shown
+        shown = load_shown(self.image, self.framing) if self.shown is None else self.shown
         cam, inside = self._resample(name, shown.shape)
         return cam_overlay(shown, np.where(inside, cam, cam.min()))
 

@@ -61,7 +61,9 @@ def parallel_map(
         Exception: any exception that `work` raises.
     """
     workers = min(workers or cpu_count(), -(-len(tasks) // MIN_TASKS_PER_WORKER))
-    if guard is None and workers <= 1:
+    if not tasks:
+        return
+    if not tasks or (guard is None and workers <= 1):
         yield from map(work, tasks)
         return
 

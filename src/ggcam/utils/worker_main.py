@@ -14,6 +14,8 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Sequence
+from importlib import import_module
 from typing import IO, Literal, NamedTuple
 
 from ggcam.utils.limits import Limits
@@ -60,13 +62,14 @@ def main() -> None:
             send(answers, Answer("raised", RuntimeError(f"{error}: {answer.content!r}"), answer.records))
 
 
-def is_loaded(work: object) -> bool:
-    """Return True: a task that only makes a worker import the module of its argument.
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules, so that a later task does not wait for it.
 
     Args:
-        work: a function.
+        names: full names of the modules.
     """
-    return work is not None
+    for name in names:
+        import_module(name)
 
 
 def _answer(message: Message, answers: IO[bytes]) -> Answer:

@@ -12,12 +12,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Literal, TypeVar
 
 from ggcam.utils.limits import Limits
-from ggcam.utils.worker_main import STARTED, Answer, is_loaded
+from ggcam.utils.worker_main import STARTED, Answer, import_modules
 from ggcam.utils.worker_messages import receive, send
 
 Task = TypeVar("Task")
@@ -71,21 +71,25 @@ def call_in_worker(
         return _call_once(work, task, limits, label)
 
 
-def start_workers(count: int, work: Callable[..., object]) -> None:
+def start_workers(count: int, *modules: str) -> None:
     """Start workers in the background, so that a later call does not wait for them.
 
     Args:
-        count: number of workers that are wanted, those that wait already included.
-        work: the function that they will be called for, whose module they import meanwhile.
+        count: number of workers that are wanted, idle ones included.
+        modules: what the workers import meanwhile.
     """
     for _ in range(min(count, MAX_IDLE) - len(_idle)):
         worker = _Worker()
-        worker.prepare(work)
+        worker.prepare(modules)
         _idle.put(worker)
 
 
 def _call_once(work: Callable[[Task], Outcome], task: Task, limits: Limits | None, label: object) -> Outcome:
-    worker = _idle.take() or _Worker()
+    worker = _idle.take()
+    if worker is not None and worker.environment != _environment():
+        worker.kill()
+        worker = None
+    worker = worker or _Worker()
     try:
         answer = worker.call(work, task, limits)
     except BaseException:  # KeyboardInterrupt, too: its answer would be taken for that of the next task
@@ -106,6 +110,7 @@ class _Worker:
     """A worker process and the pipes to it."""
 
     def __init__(self) -> None:
+        self.environment = _environment()
         paths = [path for path in sys.path if path]  # "" is the current folder, whose files must not run
         code = "import sys; sys.path[:] = sys.argv[1:]; from ggcam.utils.worker_main import main; main()"
         self._process = subprocess.Popen(
@@ -122,10 +127,10 @@ class _Worker:
         self._answered = False
         self._overran = False
 
-    def prepare(self, work: Callable[..., object]) -> None:
-        """Let the worker import a function's module; does not wait for it."""
+    def prepare(self, modules: Sequence[str]) -> None:
+        """Let the worker import modules; does not wait for it."""
         with suppress(BrokenPipeError):  # reported by the first call
-            send(self._tasks, (is_loaded, work, None))
+            send(self._tasks, (import_modules, modules, None))
             self._unread += 1
 
     def call(self, work: Callable[[Task], Outcome], task: Task, limits: Limits | None) -> Answer:
@@ -185,6 +190,11 @@ class _Worker:
             return WorkerError("overran")
         by_system = code in (-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM))
         return WorkerError("killed" if by_system or not started else "crashed", _in_words(code))
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables that set limits; a worker keeps those with which it was started."""
+    return {name: value for name, value in os.environ.items() if name.startswith("GGCAM_")}
 
 
 def _in_words(code: int) -> str:

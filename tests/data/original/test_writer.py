@@ -160,7 +160,7 @@ def test_tasks_and_outcomes_can_be_sent_to_other_processes(source, data, pt, tmp
     def send(value: object) -> object:
         return pickle.loads(pickle.dumps(value))
 
-    def map_through_pickle(work: object, tasks: list, workers: int) -> list:
+    def map_through_pickle(work: object, tasks: list, workers: int, guard: object) -> list:
         assert workers == 2
         return [send(send(work)(send(task))) for task in tasks]
 
@@ -169,21 +169,14 @@ def test_tasks_and_outcomes_can_be_sent_to_other_processes(source, data, pt, tmp
     assert contents(tmp_path / "pt") == contents(pt)
 
 
-def test_an_interrupted_call_leaves_no_folder_and_is_continued_by_the_next(source, data, pt, tmp_path, monkeypatch):
-    written: list[str] = []
-    write_case = writer.write_case
-
-    def interrupt_at_the_eighth(task: writer.OriginalTask) -> object:
-        written.append(task.case_id)
-        if len(written) == 8:
+def test_an_interrupted_call_leaves_no_folder_and_is_continued_by_the_next(source, data, pt, tmp_path):
+    def interrupt_after_seven(done: int, total: int) -> None:
+        if done == 7:
             raise KeyboardInterrupt(signal.SIGINT)
-        return write_case(task)
 
-    monkeypatch.setattr(writer, "write_case", interrupt_at_the_eighth)
     with pytest.raises(KeyboardInterrupt):
-        write_original_folders(source, data, tmp_path / "pt", workers=1)
+        write_original_folders(source, data, tmp_path / "pt", workers=1, progress=interrupt_after_seven)
     assert not (tmp_path / "pt").exists()
-    monkeypatch.setattr(writer, "write_case", write_case)
     other = replace(source, cases=source.cases[1:])
     with pytest.raises(GGCamError, match=r"an interrupted job with other settings or other cases(.|\n)*cases was"):
         write_original_folders(other, data, tmp_path / "pt", workers=1)

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ggcam.data.case import Source
+from ggcam.data.prepare import pipeline
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import load_prepared
@@ -36,6 +38,7 @@ from pathlib import Path
 import sys
 from small_source import small_source
 from ggcam.data.prepare.pipeline import prepare_source
+from ggcam.data.prepare import pipeline
 from ggcam.data.prepare.config import PrepareConfig
 if __name__ == "__main__":
     root = Path(sys.argv[1])
@@ -64,6 +67,10 @@ def test_a_job_killed_halfway_is_finished_by_a_second_call_to_the_same_bytes(tmp
     prepare_source(source, tmp_path / "uninterrupted", SMALL)
     assert contents(out) == contents(tmp_path / "uninterrupted")
     assert not partial_folder(out).exists()
+
+
+def map_here(work: Callable, tasks: Sequence, *_: object) -> Iterator:
+    return map(work, tasks)
 
 
 class Killed(BaseException):
@@ -107,6 +114,7 @@ def test_killed_at_any_change_to_the_disk_a_second_call_finishes_the_job(tmp_pat
             other = contents(prepare_source(source, out, replace(config, seed=9)).root)
         survived = True
         with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr(pipeline, "parallel_map", map_here)  # so that images are written in this process
             Reaper(monkeypatch, fatal)
             try:
                 prepare_source(source, out, config)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ggcam.data.case import Case, Frame, Source, Split
+from ggcam.data.decoding import decoding_guard
 from ggcam.data.original.preprocessing import BLURS_PX, GAZE_MAP_FLAG, folder_name, process
 from ggcam.data.original.pt_files import SPLIT_FOLDERS, write_original
 from ggcam.data.prepare.images import ImageOutcome, PixelFiles
@@ -21,7 +22,7 @@ from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import ImageError, PreparedFolderError, join_limited
 from ggcam.gaze.fixations import Fixations
-from ggcam.utils.parallel import parallel_map
+from ggcam.utils.parallel import Guard, parallel_map
 from ggcam.utils.versions import versions
 
 log = logging.getLogger(__name__)
@@ -175,7 +176,10 @@ def _write_cases(
     if progress:
         progress(total - len(tasks), total)
     broken: list[ImageError] = []
-    for count, outcome in enumerate(parallel_map(write_case, tasks, workers), start=total - len(tasks) + 1):
+    guard: Guard[OriginalTask, ImageOutcome] = decoding_guard(
+        lambda task: task.files.paths, lambda task, error: ImageOutcome(task.case_id, error=error), slowness=10
+    )
+    for count, outcome in enumerate(parallel_map(write_case, tasks, workers, guard), start=total - len(tasks) + 1):
         if outcome.error:
             broken.append(outcome.error)
         else:
