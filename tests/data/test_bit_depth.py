@@ -12,7 +12,7 @@ from ggcam.data.bit_depth import (
     describe_disagreement,
     scale_to_all_bits,
     used_bits,
-    warn_if_others_use_other_bits,
+    warn_if_bits_differ,
 )
 
 
@@ -46,7 +46,7 @@ def test_values_are_scaled_as_by_hand(bits: int, min_is_white: bool, value: int)
 )
 def test_a_file_of_other_bits_is_named(caplog: pytest.LogCaptureFixture, own: int | None, expected: int, text: str):
     with caplog.at_level(logging.WARNING):
-        warn_if_others_use_other_bits(Path("x.png"), own, expected)
+        warn_if_bits_differ(Path("x.png"), own, expected)
     assert bool(caplog.records) == bool(text)
     assert text in caplog.text
     assert not text or "x.png: " in caplog.text

@@ -58,6 +58,8 @@ def prepare(
             data = run(found, out, config, progress)
     head, *rows = summary_table(data)
     print_table(head, rows)
+    if data.used_bits < 16:
+        print(f"the values of 16-bit images use {data.used_bits} bits: {2**data.used_bits - 1:,} is white")
     dropped: Mapping[str, int] = data.meta["dropped"]
     if dropped:
         print_table(["left out or flagged", "count"], [[name, f"{n:,}"] for name, n in dropped.items()])

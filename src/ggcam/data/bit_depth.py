@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt16
@@ -59,11 +58,11 @@ def scale_to_all_bits(
     return WHITE - pixels if min_is_white else pixels
 
 
-def warn_if_others_use_other_bits(path: Path, own: int | None, expected: int) -> None:
+def warn_if_bits_differ(image: object, own: int | None, expected: int) -> None:
     """Log a warning if a file uses more bits than those that a network was trained on, or so few that it is dark.
 
     Args:
-        path: image file.
+        image: the file, or words for an array.
         own: bits that its values use; None for other files than 16-bit PNG and TIFF.
         expected: bits that the values of the training images use.
     """
@@ -73,13 +72,12 @@ def warn_if_others_use_other_bits(path: Path, own: int | None, expected: int) ->
         log.warning(
             "%s: the values use %d bits, but those of the training images %d; all %d bits are used, so that the "
             "brightness differs",
-            *(path, own, expected, own),
+            *(image, own, expected, own),
         )
     elif own <= expected - DARK_BITS:
         log.warning(
-            "%s: the values use %d of %d bits, so that the image is dark; if its white is smaller, scale the values to "
-            "all bits of the file",
-            *(path, own, expected),
+            "%s: the values use %d of %d bits, so that the image is dark; if it should not be, scale them to 16 bits",
+            *(image, own, expected),
         )
 
 

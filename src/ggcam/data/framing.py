@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Affine, Frame
 from ggcam.data.images import resize_mask, resize_to_frame, to_grey
 from ggcam.data.original import preprocessing
@@ -18,9 +19,15 @@ FramingName = Literal["fitted", "strided"]
 
 @dataclass(frozen=True)
 class Fitted:
-    """Scale the whole image to the largest size that fits the frame, keep the aspect ratio, and centre it."""
+    """Scale the whole image to the largest size that fits the frame, keep the aspect ratio, and centre it.
+
+    Attributes:
+        frame: size of the result.
+        used_bits: bits that the values of 16-bit PNG and TIFF files use; their largest value is white.
+    """
 
     frame: Frame
+    used_bits: int = ALL_BITS
     name: ClassVar[FramingName] = "fitted"
     description: ClassVar[str] = (
         "the whole image, scaled to the largest size that fits by area averaging, aspect ratio kept, centred; the "
@@ -76,9 +83,15 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Strided:
-    """Take every second pixel of the image, centred on a canvas: see :mod:`ggcam.data.original.preprocessing`."""
+    """Take every second pixel of the image, centred on a canvas: see :mod:`ggcam.data.original.preprocessing`.
+
+    Attributes:
+        frame: size of the result.
+        used_bits: all bits of 16-bit files, since the largest value of each image is white.
+    """
 
     frame: Frame
+    used_bits: int = ALL_BITS
     name: ClassVar[FramingName] = "strided"
     description: ClassVar[str] = (
         "the image centred on a black canvas of twice the size, cropped where it is larger; every 2nd pixel of that; "

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 from PIL import Image, ImageFile
 
+from ggcam.data import raster
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame, MaskName
 from ggcam.data.image_limits import check_size, max_pixels, size_error
-from ggcam.data.raster import read_raster
 from ggcam.errors import GGCamError, ImageError
 from ggcam.utils.safe_pickle import load_array
 from ggcam.utils.sniff import sniff_wrong_content
@@ -105,8 +105,8 @@ def read_pixels_and_bits(path: Path, used_bits: int = ALL_BITS) -> tuple[Shaped[
             check_size(image.height, image.width, path)
             if getattr(image, "n_frames", 1) > 1:
                 raise ImageError("the file contains several images", where=path, expected="a single image")
-            raster = read_raster(image, path)
-        return raster.scaled(used_bits), raster.used_bits
+            stored = raster.read_raster(image, path)
+        return stored.scaled(used_bits), stored.used_bits
 
 
 def read_mask(path: Path, name: MaskName) -> Bool[np.ndarray, "h w"]:
@@ -153,6 +153,25 @@ def image_size(path: Path) -> tuple[int, int]:
             return check_size(*read_size(path), path)
         with _open(path) as image:
             return check_size(image.height, image.width, path)
+
+
+def has_sixteen_bits(path: Path) -> bool:
+    """Return whether a file is a PNG or TIFF file of 16 bits per pixel and channel, from its header.
+
+    Args:
+        path: image file.
+
+    Returns:
+        True for 16-bit grey and colour.
+
+    Raises:
+        ImageError: as for :func:`read_image`, as far as the header shows it.
+    """
+    with _image_errors(path):
+        if _kind(path):
+            return False
+        with _open(path) as image:
+            return raster.has_sixteen_bits(image)
 
 
 def is_original_file(path: Path) -> bool:

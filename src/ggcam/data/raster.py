@@ -50,6 +50,18 @@ class Raster:
         return self.pixels if own is None else scale_to_all_bits(self.pixels, max(bits, own), self.min_is_white)
 
 
+def has_sixteen_bits(image: ImageFile.ImageFile) -> bool:
+    """Return whether an opened file has 16 bits per pixel and channel, from its header.
+
+    Args:
+        image: the file, opened with Pillow.
+
+    Returns:
+        True for 16-bit grey and colour.
+    """
+    return image.mode in _SIXTEEN_BIT_GREY or _has_sixteen_bit_colour(image)
+
+
 def read_raster(image: ImageFile.ImageFile, path: Path) -> Raster:
     """Read the pixels of an opened file. Colour is converted to grey with its own number of bits.
 
@@ -71,7 +83,7 @@ def read_raster(image: ImageFile.ImageFile, path: Path) -> Raster:
         # OpenCV inverts pixels of 1 and 8 bits itself.
         is_inverse = tags.get(_PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE and pixels.dtype == np.uint16
         return Raster(pixels, is_inverse)
-    sixteen_bit_colour = image.mode in ("LA", "RGB", "RGBA") and any("16" in str(tile.args) for tile in image.tile)
+    sixteen_bit_colour = _has_sixteen_bit_colour(image)  # loading empties the list of tiles
     image.load()
     if sixteen_bit_colour:
         # Pillow keeps only the upper 8 bits. It has just validated the file, so libpng has nothing to write about.
@@ -81,6 +93,10 @@ def read_raster(image: ImageFile.ImageFile, path: Path) -> Raster:
     if image.mode in _SIXTEEN_BIT_GREY:
         return Raster(np.asarray(image).astype(np.uint16))
     return Raster(cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2GRAY))
+
+
+def _has_sixteen_bit_colour(image: ImageFile.ImageFile) -> bool:
+    return image.mode in ("LA", "RGB", "RGBA") and any("16" in str(tile.args) for tile in image.tile)
 
 
 def _read_with_opencv(path: Path) -> Shaped[np.ndarray, "h w"]:

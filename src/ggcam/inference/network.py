@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
 from ggcam.data.framing import FRAMINGS, Framing
 from ggcam.errors import ConfigError, WeightsError
@@ -65,8 +66,10 @@ def open_network(
         return _open_file(path, engine, device)
     run = open_run(path)
     name, chosen = _choose_engine(run, engine, device, expected_images)
-    framing = FRAMINGS[run.spec.framing](run.spec.frame)
-    return Network(run.class_names, framing, BatchPredictor(chosen, run.spec.multi_label), name)
+    framing = FRAMINGS[run.spec.framing](run.spec.frame, run.spec.used_bits)
+    return Network(
+        run.class_names, framing, BatchPredictor(chosen, run.spec.multi_label, run.calibration.temperature), name
+    )
 
 
 def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
@@ -74,8 +77,11 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
     try:
         content = path.read_bytes()
         metadata = read_metadata(content)
-        framing = FRAMINGS[metadata.get("framing", "fitted")](Frame(*metadata["size"]))
+        framing = FRAMINGS[metadata.get("framing", "fitted")](
+            Frame(*metadata["size"]), int(metadata.get("used_bits", ALL_BITS))
+        )
         names, multi_label = tuple(metadata["class_names"]), bool(metadata["multi_label"])
+        temperature = [float(each) for each in metadata.get("temperature", [1.0] * len(names))]
     except (WeightsError, KeyError, TypeError) as error:
         what = error.what if isinstance(error, WeightsError) else f"its metadata lack {error}"
         raise WeightsError(
@@ -93,7 +99,7 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
         )
     _check_cpu(engine, device)
     name = (_fastest_installed() or "onnxruntime") if engine == "auto" else engine
-    return Network(names, framing, BatchPredictor(ONNX_ENGINES[name](content), multi_label), name)
+    return Network(names, framing, BatchPredictor(ONNX_ENGINES[name](content), multi_label, temperature), name)
 
 
 def _choose_engine(run: Run, name: EngineName, device: str | None, expected_images: int) -> tuple[str, Engine]:

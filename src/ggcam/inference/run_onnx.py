@@ -77,25 +77,29 @@ def read_cached_onnx(run: Run) -> bytes | None:
     except WeightsError:
         return None
     same_version = metadata.get("version_ggcam") == versions("ggcam")["ggcam"]
-    return content if same_version and metadata.get("weights_sha256") == _weights_sha256(folder) else None
+    same_temperature = metadata.get("temperature") == list(run.calibration.temperature)
+    same_weights = metadata.get("weights_sha256") == _weights_sha256(folder)
+    return content if same_version and same_temperature and same_weights else None
 
 
 def _convert(run: Run) -> bytes:
-    spec = run.spec
+    spec, model = run.spec, run.load_model()  # first, because it says what an unfinished run lacks
     metadata: dict[str, Any] = {
         "class_names": list(spec.class_names),
         "multi_label": spec.multi_label,
         "network": f"{spec.net} {spec.type}",
         "image": "grey; 0 is black, the largest value of the type is white; DICOM files: over their display window",
         "framing": spec.framing,
+        "used_bits": spec.used_bits,
         "fit": FRAMINGS[spec.framing].description,
-        "logits": "probabilities are their sigmoid" if spec.multi_label else "probabilities are their softmax",
+        "logits": f"probabilities are the {'sigmoid' if spec.multi_label else 'softmax'} of logits / temperature",
+        "temperature": list(run.calibration.temperature),
         "cam": "evidence for each class in each cell of a grid over the image; its mean is the logit minus the bias",
         "weights_sha256": _weights_sha256(run.folder),
         "use": "for research use; not a medical device",
         **{f"version_{name}": version for name, version in versions("ggcam", "torch").items()},
     }
-    return to_onnx(run.load_model(), spec.frame.shape, metadata)
+    return to_onnx(model, spec.frame.shape, metadata)
 
 
 def _weights_sha256(folder: RunFolder) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
 from ggcam.data.framing import FRAMINGS, FramingName
 from ggcam.data.prepared import PreparedData
@@ -35,6 +36,7 @@ class ModelSpec:
         multi_label: whether an image may belong to several classes, or to none.
         num_stages: requested number of stages of the backbone; None is all.
         framing: how raw images are fitted into the frame.
+        used_bits: bits that the values of raw 16-bit PNG and TIFF files use.
     """
 
     type: str
@@ -46,6 +48,7 @@ class ModelSpec:
     multi_label: bool = False
     num_stages: int | None = None
     framing: FramingName = "fitted"
+    used_bits: int = ALL_BITS
 
     @classmethod
     def from_config(cls, config: TrainConfig, data: PreparedData) -> ModelSpec:
@@ -83,6 +86,7 @@ class ModelSpec:
             multi_label=data.multi_label,
             num_stages=config.num_stages,
             framing=data.framing,
+            used_bits=data.used_bits,
         )
 
     @property
@@ -190,6 +194,7 @@ class ModelSpec:
                 multi_label=values.get("multi_label", False),  # earlier versions knew one label per case
                 num_stages=values.get("num_stages"),  # and whole networks
                 framing=FRAMINGS[values.get("framing", "fitted")].name,
+                used_bits=int(values.get("used_bits", ALL_BITS)),
             )
         except (KeyError, TypeError) as error:
             raise RunFolderError(

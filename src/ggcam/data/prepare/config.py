@@ -29,6 +29,8 @@ class PrepareConfig:
         split_fractions: fractions of the train, valid and test split.
         subset_fraction: fraction of each split to keep, with --split position.
         bits: bits per pixel of the images. Default: 8, or 16 with --preset original.
+        used_bits: bits that the values of 16-bit PNG and TIFF files use, 8 to 16; their largest value is white.
+            Default: found from the files.
         workers: number of processes; 0 for one per core.
         skip_missing: leave out cases whose image or mask is missing or damaged, and count them.
         overwrite: replace an existing prepared folder once the new one is complete.
@@ -42,6 +44,7 @@ class PrepareConfig:
     split_fractions: tuple[float, float, float] = FRACTIONS
     subset_fraction: float = 1.0
     bits: Literal[8, 16] | None = None
+    used_bits: int | None = None
     workers: int = 0
     skip_missing: bool = False
     overwrite: bool = False
@@ -49,6 +52,14 @@ class PrepareConfig:
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise ConfigError("workers must be 0 (one per core) or more", where="--workers", got=self.workers)
+        if self.used_bits is not None and not 8 <= self.used_bits <= 16:
+            raise ConfigError("invalid number of bits", where="--used-bits", expected="8 to 16", got=self.used_bits)
+        if self.used_bits and self.preset == "original":
+            raise ConfigError(
+                "--used-bits has no meaning with --preset original",
+                where="--used-bits",
+                hint="leave it out: the largest value of each image is white",
+            )
         if self.split_file and self.split in ("source", "position"):
             raise ConfigError(
                 "--split-file and --split exclude each other",

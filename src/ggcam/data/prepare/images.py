@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import MASK_BITS, Case, MaskName
+from ggcam.data.decoding import decoding_guard
 from ggcam.data.framing import Framing
-from ggcam.data.images import read_mask, read_pixels, to_uint8
+from ggcam.data.grey_levels import GreyLevels
+from ggcam.data.images import read_mask, read_pixels_and_bits, to_grey, to_uint8
 from ggcam.data.png import write_png
 from ggcam.errors import ImageError
+from ggcam.utils.parallel import Guard
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,11 @@ class PixelFiles:
         """
         return cls(case.image, dict(case.masks), case.raw_size)
 
+    @property
+    def paths(self) -> list[Path]:
+        """All files; the image is the first."""
+        return [self.image, *self.masks.values()]
+
     def read(self) -> tuple[Shaped[np.ndarray, "h w"], dict[MaskName, Bool[np.ndarray, "h w"]]]:
         """Read the image with :func:`ggcam.data.images.read_pixels`, and the masks.
 
@@ -51,7 +60,22 @@ class PixelFiles:
         Raises:
             ImageError: a file is missing or damaged, or has another size than expected.
         """
-        image = read_pixels(self.image)
+        image, _ = self.read_image()
+        return image, self.read_masks(image.shape)
+
+    def read_image(self, used_bits: int = ALL_BITS) -> tuple[Shaped[np.ndarray, "h w"], int | None]:
+        """Read the image with :func:`ggcam.data.images.read_pixels_and_bits`.
+
+        Args:
+            used_bits: bits that the values of the data set's 16-bit files use.
+
+        Returns:
+            Pixels of the image, and the bits that its own values use.
+
+        Raises:
+            ImageError: the file is missing or damaged, or has another size than expected.
+        """
+        image, own_bits = read_pixels_and_bits(self.image, used_bits)
         if self.raw_size is not None and image.shape != self.raw_size:
             raise ImageError(
                 "the image has another size than its gaze refers to",
@@ -59,16 +83,30 @@ class PixelFiles:
                 expected=self.raw_size,
                 got=image.shape,
             )
+        return image, own_bits
+
+    def read_masks(self, size: tuple[int, ...]) -> dict[MaskName, Bool[np.ndarray, "h w"]]:
+        """Read the masks.
+
+        Args:
+            size: height and width of the image.
+
+        Returns:
+            Name -> mask, true inside.
+
+        Raises:
+            ImageError: a file is missing or damaged, or has another size.
+        """
         masks: dict[MaskName, np.ndarray] = {name: read_mask(path, name) for name, path in self.masks.items()}
         for name, mask in masks.items():
-            if mask.shape != image.shape:
+            if mask.shape != size:
                 raise ImageError(
                     "the mask has another size than its image",
                     where=self.masks[name],
-                    expected=image.shape,
+                    expected=size,
                     got=mask.shape,
                 )
-        return image, masks
+        return masks
 
 
 @dataclass(frozen=True)
@@ -99,12 +137,22 @@ class ImageOutcome:
     Attributes:
         case_id: id of the case.
         size: height and width of the raw image in pixels; None if it cannot be read.
+        used_bits: bits that the values of a 16-bit PNG or TIFF file use; None for other files.
+        levels: grey levels of the raw image; None if it was not prepared from pixels.
         error: reason why the image cannot be read; None if it was prepared.
     """
 
     case_id: str
     size: tuple[int, int] | None = None
+    used_bits: int | None = None
+    levels: GreyLevels | None = None
     error: ImageError | None = None
+
+
+PREPARE_GUARD: Guard[ImageTask, ImageOutcome] = decoding_guard(
+    lambda task: task.files.paths, lambda task, error: ImageOutcome(task.case_id, error=error)
+)
+"""An image that crashes or blocks its decoder is an unreadable image."""
 
 
 def prepare_image(task: ImageTask) -> ImageOutcome:
@@ -120,7 +168,8 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
         PreparedFolderError: a prepared file cannot be written.
     """
     try:
-        image, masks = task.files.read()
+        image, used_bits = task.files.read_image(task.framing.used_bits)
+        masks = task.files.read_masks(image.shape)
     except ImageError as error:
         return ImageOutcome(task.case_id, error=error)
     framed = task.framing.image(image)
@@ -131,4 +180,5 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
         bits = [task.framing.mask(mask) * np.uint8(MASK_BITS[name]) for name, mask in masks.items()]
         write_png(task.mask_png, np.bitwise_or.reduce(bits))
     height, width = image.shape
-    return ImageOutcome(task.case_id, size=(height, width))
+    levels = GreyLevels.from_image(to_uint8(to_grey(image)))
+    return ImageOutcome(task.case_id, (height, width), used_bits, levels)

@@ -18,13 +18,18 @@ VERSIONED_PACKAGES = ("ggcam", "numpy", "opencv-python-headless", "pillow", "pya
 
 
 def describe_job(
-    source: Source, config: PrepareConfig, split_record: Mapping[str, object], splits: Mapping[str, Split]
+    source: Source,
+    config: PrepareConfig,
+    used_bits: int,
+    split_record: Mapping[str, object],
+    splits: Mapping[str, Split],
 ) -> dict[str, str]:
     """Describe a preparation.
 
     Args:
         source: cases to prepare.
         config: settings.
+        used_bits: bits that the values of 16-bit files use.
         split_record: how the split was made.
         splits: case id -> split.
 
@@ -37,6 +42,7 @@ def describe_job(
         "preset": config.preset,
         "size": str(Frame.parse(config.size)),
         "bits": str(config.image_bits),
+        "used bits": str(used_bits),
         "split": _in_words(split_record),
         "source": source.name,
         "classes": ", ".join(source.class_names),

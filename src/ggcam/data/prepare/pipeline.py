@@ -5,24 +5,28 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ggcam.data.bit_depth import describe_disagreement
 from ggcam.data.case import OFF_IMAGE, Case, Frame, Label, Source, Split
 from ggcam.data.framing import Fitted, Framing, FramingName, Strided
+from ggcam.data.grey_levels import MARKS, find_marks
 from ggcam.data.original.preprocessing import check_raw, is_processed
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.images import ImageOutcome, ImageTask, PixelFiles, prepare_image
+from ggcam.data.prepare.images import PREPARE_GUARD, ImageOutcome, ImageTask, PixelFiles, prepare_image
 from ggcam.data.prepare.job import VERSIONED_PACKAGES, describe_job
 from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepare.tables import make_tables
+from ggcam.data.prepare.used_bits import find_used_bits
 from ggcam.data.prepared import PreparedData, load_prepared, write_tables
 from ggcam.data.schema import SCHEMA_VERSION, cases_schema, image_name, label_matrix, mask_name
 from ggcam.data.splits import assign_splits
 from ggcam.data.summary import count_cases
 from ggcam.errors import DataError, ImageError, join_limited
+from ggcam.utils.locks import locked_target
 from ggcam.utils.parallel import parallel_map
 from ggcam.utils.versions import versions
 
@@ -103,6 +107,7 @@ def prepare_source(
         ConfigError: the settings are invalid, such as more splits than patients.
         DataError: invalid ids or labels, or damaged images that may not be skipped.
         PreparedFolderError: `out` exists, or there is no disk space left.
+        BusyError: another process is preparing `out`.
     """
     config = config or PrepareConfig()
     out = Path(out).resolve()
@@ -115,8 +120,24 @@ def prepare_source(
         source.cases, config.split_by, config.split_fractions, config.seed, config.subset_fraction
     )
     source = _select_split_cases(source, splits)
-    framing = Strided(frame) if config.preset == "original" else Fitted(frame)
-    staging = StagingFolder(out, describe_job(source, config, split_record, splits), config.overwrite)
+    framing = _choose_framing(source.cases, frame, config)
+    job = describe_job(source, config, framing.used_bits, split_record, splits)
+    with locked_target(out):
+        return _prepare(source, out, config, framing, job, splits, split_record, progress)
+
+
+def _prepare(
+    source: Source,
+    out: Path,
+    config: PrepareConfig,
+    framing: Framing,
+    job: Mapping[str, object],
+    splits: Mapping[str, Split],
+    split_record: Mapping[str, object],
+    progress: Progress | None,
+) -> PreparedData:
+    """Fill the staging folder and rename it; no other process does so meanwhile."""
+    staging = StagingFolder(out, job, config.overwrite)
     if staging.published:
         staging.clear()
         return load_prepared(out)
@@ -128,9 +149,11 @@ def prepare_source(
     if not kept:
         raise DataError("no image can be read, so no case is left", got=unreadable[0].error)
     schema = cases_schema(source.class_names, source.multi_label)
+    kept, marked = _mark(kept, staging.outcomes, framing)
     tables, off_image = make_tables(kept, splits, staging.done, framing, schema)
     cropped = sum(framing.crops(*staging.done[case.case_id]) for case in kept)
     dropped = Counter(source.dropped) + Counter({OFF_IMAGE: off_image, UNREADABLE: len(unreadable), CROPPED: cropped})
+    dropped += marked
     cases = tables["cases.parquet"]
     meta = {
         "schema_version": SCHEMA_VERSION,
@@ -140,7 +163,8 @@ def prepare_source(
         "preset": config.preset,
         "framing": _framing_name(kept, staging.done, framing),
         "bits": config.image_bits,
-        "frame": {"height_px": frame.height_px, "width_px": frame.width_px},
+        "used_bits": framing.used_bits,
+        "frame": {"height_px": framing.frame.height_px, "width_px": framing.frame.width_px},
         "split": split_record,
         "counts": count_cases(
             cases["split"].to_numpy(),
@@ -187,6 +211,29 @@ def load_if_same(source: Source, out: Path, config: PrepareConfig) -> PreparedDa
     return data if same else None
 
 
+def _choose_framing(cases: Sequence[Case], frame: Frame, config: PrepareConfig) -> Framing:
+    if config.preset == "original":
+        return Strided(frame)
+    return Fitted(frame, config.used_bits or find_used_bits([case.image for case in cases], config.workers))
+
+
+def _mark(
+    cases: Sequence[Case], outcomes: Mapping[str, ImageOutcome], framing: Framing
+) -> tuple[list[Case], Counter[str]]:
+    """Add marks of images that look wrong to the flags of their cases, count them, and log the cases by mark."""
+    marks = find_marks({case.case_id: levels for case in cases if (levels := outcomes[case.case_id].levels)})
+    counts: Counter[str] = Counter()
+    for mark, description in MARKS.items():
+        if marked := [case_id for case_id, of_case in marks.items() if mark in of_case]:
+            counts[f"{description} (kept)"] = len(marked)
+            log.warning("%s: %d of %d cases: %s", description, len(marked), len(cases), join_limited(marked))
+    own = [bits for case in cases if (bits := outcomes[case.case_id].used_bits)]
+    disagreement = describe_disagreement(own, framing.used_bits) if isinstance(framing, Fitted) else None
+    if disagreement:
+        log.warning("%s; change it with --used-bits", disagreement)
+    return [replace(case, flags=(*case.flags, *marks.get(case.case_id, ()))) for case in cases], counts
+
+
 def _prepare_images(
     source: Source, staging: StagingFolder, framing: Framing, config: PrepareConfig, progress: Progress | None
 ) -> list[ImageOutcome]:
@@ -209,7 +256,7 @@ def _prepare_images(
     unreadable: dict[str, ImageOutcome] = {}
     if progress:
         progress(total - len(tasks), total)
-    outcomes = parallel_map(prepare_image, tasks, config.workers)
+    outcomes = parallel_map(prepare_image, tasks, config.workers, PREPARE_GUARD)
     for count, outcome in enumerate(outcomes, start=total - len(tasks) + 1):
         if outcome.error:
             unreadable[outcome.case_id] = outcome

@@ -15,7 +15,9 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from ggcam.data.grey_levels import GreyLevels
 from ggcam.data.prepare.images import ImageOutcome
 from ggcam.data.schema import partial_folder
 from ggcam.errors import PreparedFolderError
@@ -34,7 +36,7 @@ class StagingFolder:
 
     Attributes:
         data: folder to fill.
-        done: case id -> height and width of the raw image, for the cases whose files are complete.
+        outcomes: case id -> outcome, for the cases whose files are complete.
         published: whether an earlier call finished the same job and was killed while cleaning up.
 
     Raises:
@@ -59,7 +61,12 @@ class StagingFolder:
             self.data.mkdir(parents=True, exist_ok=True)
             if previous != job:
                 self._job.write_text(json.dumps(job, indent=1), encoding="utf-8")
-        self.done = self._read_journal()
+        self.outcomes = self._read_journal()
+
+    @property
+    def done(self) -> dict[str, tuple[int, int]]:
+        """Case id -> height and width of the raw image, for the cases whose files are complete."""
+        return {case_id: each.size for case_id, each in self.outcomes.items() if each.size is not None}
 
     def add(self, outcome: ImageOutcome) -> None:
         """Record that the files of a case are complete, so that a later call skips the case.
@@ -68,9 +75,9 @@ class StagingFolder:
             outcome: outcome of the case; one without a size is not recorded.
         """
         if outcome.size is not None:
-            self.done[outcome.case_id] = outcome.size
+            self.outcomes[outcome.case_id] = outcome
             with self._journal.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([outcome.case_id, *outcome.size]) + "\n")
+                file.write(json.dumps(_to_json(outcome)) + "\n")
 
     def write_errors(self, outcomes: Sequence[ImageOutcome], images: Mapping[str, Path]) -> Path:
         """Write the unreadable cases to errors.csv.
@@ -158,7 +165,7 @@ class StagingFolder:
                 "the output folder exists and was not created by ggcam", where=self.out, hint="choose another folder"
             )
 
-    def _read_journal(self) -> dict[str, tuple[int, int]]:
+    def _read_journal(self) -> dict[str, ImageOutcome]:
         if not self._journal.is_file():
             return {}
         content = self._journal.read_bytes()
@@ -166,7 +173,26 @@ class StagingFolder:
         complete = content[: content.rfind(b"\n") + 1]
         if complete != content:
             os.truncate(self._journal, len(complete))
-        return {case_id: (height, width) for case_id, height, width in map(json.loads, complete.splitlines())}
+        outcomes = (_from_json(json.loads(line)) for line in complete.splitlines())
+        return {outcome.case_id: outcome for outcome in outcomes}
 
     def _is_complete(self) -> bool:
         return (self.out / self._marker).is_file()
+
+
+def _to_json(outcome: ImageOutcome) -> dict[str, object]:
+    levels = outcome.levels
+    return {
+        "case_id": outcome.case_id,
+        "size": outcome.size,
+        "used_bits": outcome.used_bits,
+        "levels": levels and {**vars(levels), "thumbnail": levels.thumbnail.hex()},
+    }
+
+
+def _from_json(line: Mapping[str, Any]) -> ImageOutcome:
+    levels = line["levels"]
+    if levels is not None:
+        levels = GreyLevels(**{**levels, "thumbnail": bytes.fromhex(levels["thumbnail"])})
+    height, width = line["size"]
+    return ImageOutcome(line["case_id"], (height, width), line["used_bits"], levels)
