@@ -70,6 +70,11 @@ class RunFolder:
         return self.results / "NET.onnx"
 
     @property
+    def calibration(self) -> Path:
+        """Temperatures and thresholds, chosen on the validation cases."""
+        return self.root / "calibration.json"
+
+    @property
     def classification_report(self) -> Path:
         """Classification metrics under the original GG-CAM's names."""
         return self.results / "classification_report.json"

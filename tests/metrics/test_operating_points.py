@@ -48,9 +48,9 @@ def test_scores_that_are_all_equal_and_scores_that_are_upside_down_have_a_thresh
 
 
 def test_sensitivity_and_specificity_follow_the_weights():
-    scores = np.array([0.1, 0.4, 0.4, 0.9])
-    point = operating_point(scores, np.array([False, True, False, True]), 0.4)
-    weights = np.array([[1.0, 0.0], [1.0, 2.0], [1.0, 1.0], [1.0, 1.0]])
+    scores = np.array([0.1, 0.4, 0.4, 0.9, 0.9])
+    point = operating_point(scores, np.array([0, 1, 0, 1, np.nan]), 0.4)
+    weights = np.array([[1.0, 0.0], [1.0, 2.0], [1.0, 1.0], [1.0, 1.0], [5.0, 5.0]])
     assert point["threshold"] == 0.4
     assert point["sensitivity"](weights) == pytest.approx([1, 1])
     assert point["specificity"](weights) == pytest.approx([0.5, 0])

@@ -23,6 +23,7 @@ from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.schema import Labels, label_columns
 from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError, PreparedFolderError
+from ggcam.evaluation.calibration_metrics import calibration_metrics
 from ggcam.evaluation.cam_metrics import Blur
 from ggcam.evaluation.faithfulness import faithfulness_metrics, sampled_rows
 from ggcam.evaluation.run_metrics import INTERVAL, measure, scored_pairs
@@ -185,7 +186,9 @@ def evaluate(
     dataset = PreparedDataset(data, split, cache="none")
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)
-    predictor = BatchPredictor(TorchEngine(model, find_device(device)), run.spec.multi_label)
+    predictor = BatchPredictor(
+        TorchEngine(model, find_device(device)), run.spec.multi_label, run.calibration.temperature
+    )
     labels = data.labels_of(dataset.cases)
     case, label = scored_pairs(labels)
     sample = sampled_rows(len(case), faithfulness_cases)
@@ -211,6 +214,7 @@ def evaluate(
     blur = Blur(config.sigma_px, config.sigma_deg)
     metrics, case_metrics = measure(data, dataset.cases, probabilities, cam, blur, faithfulness)
     report = multilabel_report if data.multi_label else classification_report
+    patients = dataset.cases["patient_id"].to_numpy(np.str_)
     return Evaluation(
         run=run,
         split=split,
@@ -220,7 +224,7 @@ def evaluate(
         logits=logits,
         probabilities=probabilities,
         cam=cam,
-        report=report(logits, labels, data.class_names),
+        report=report(logits / predictor.temperature, labels, data.class_names),
         metrics=nan_to_none(
             {
                 "split": split,
@@ -229,6 +233,7 @@ def evaluate(
                 "patients": dataset.cases["patient_id"].nunique(),
                 "interval": INTERVAL,
                 **metrics,
+                **calibration_metrics(logits, labels, patients, data.class_names, run.calibration),
             }
         ),
         case_metrics=case_metrics,

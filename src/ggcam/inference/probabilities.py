@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ggcam.errors import ConfigError
 from ggcam.inference.engines import Engine
+from ggcam.metrics.temperature import scaled_probabilities
 
 
 class Prediction(NamedTuple):
@@ -18,7 +20,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         logits: shape (b, k).
-        probabilities: shape (b, k): softmax of the logits (rows sum to 1), or their sigmoid if multi-label.
+        probabilities: shape (b, k): calibrated; softmax of logits / temperature (rows sum to 1), or their sigmoid if
+            multi-label.
         cam: shape (b, k, h, w).
     """
 
@@ -33,11 +36,13 @@ class BatchPredictor:
     Args:
         engine: computes logits and CAMs.
         multi_label: whether a case may have several labels, or none.
+        temperature: what the logits of each class are divided by; see :mod:`ggcam.training.calibration`.
     """
 
-    def __init__(self, engine: Engine, multi_label: bool = False):
+    def __init__(self, engine: Engine, multi_label: bool = False, temperature: Sequence[float] = (1.0,)):
         self.engine = engine
         self.multi_label = multi_label
+        self.temperature = np.array(temperature)
 
     def __call__(self, image: Shaped[Tensor, "b i H W"]) -> Prediction:
         """Predict a batch.
@@ -49,9 +54,8 @@ class BatchPredictor:
             Logits, probabilities and CAMs.
         """
         output = self.engine(image)
-        logits = torch.from_numpy(output.logits)
-        probabilities = logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
-        return Prediction(output.logits, probabilities.numpy(), output.cam)
+        probabilities = scaled_probabilities(output.logits, self.temperature, self.multi_label)
+        return Prediction(output.logits, probabilities, output.cam)
 
 
 def find_device(name: str | None = None) -> torch.device:

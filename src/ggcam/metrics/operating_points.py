@@ -56,21 +56,21 @@ def choose_threshold(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray,
 
 
 def operating_point(
-    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], threshold: float
+    scores: Float[np.ndarray, " n"], labels: Float[np.ndarray, " n"], threshold: float
 ) -> dict[str, float | WeightedStatistic]:
     """Create the sensitivity and specificity at a threshold that was chosen on other cases.
 
     Args:
         scores: shape (n,), higher for positives.
-        positive: shape (n,), whether each case is a positive.
+        labels: shape (n,), 1, 0 or NaN (unknown).
         threshold: a case with this score or a higher one counts as positive.
 
     Returns:
         "threshold", and "sensitivity" and "specificity" as statistics of case weights.
     """
-    above = scores >= threshold
+    above, positive, negative = scores >= threshold, labels == 1, labels == 0
     return {
         "threshold": threshold,
         "sensitivity": on_cases(positive, weighted_mean(above[positive])),
-        "specificity": on_cases(~positive, weighted_mean(~above[~positive])),
+        "specificity": on_cases(negative, weighted_mean(~above[negative])),
     }

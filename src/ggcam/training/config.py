@@ -70,6 +70,7 @@ class TrainConfig:
         monitor: validation metric that decides which epoch is best: auroc (highest macro AUROC), loss (lowest
             classification loss), or total (lowest total loss, as in the original; a guidance that learns its own
             weights moves it by these alone).
+        calibration: after training, fit a temperature that makes the probabilities match the validation cases.
         clip_norm: maximum norm of the gradient; 0 turns clipping off.
         precision: bf16, 32, or auto (bf16 where the device computes it faster).
         checkpointing: recompute most activations in the backward pass instead of storing them: about a third more
@@ -113,6 +114,7 @@ class TrainConfig:
     reload_best: bool = False
     early_stop_patience: int | None = None
     monitor: Literal["auroc", "loss", "total"] = "auroc"
+    calibration: bool = True
     clip_norm: float = 1.0
     precision: Literal["auto", "bf16", "32"] = "auto"
     checkpointing: bool = False

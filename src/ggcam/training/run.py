@@ -12,9 +12,11 @@ from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import PreparedFolderError, RunFolderError, WeightsError
 from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
+from ggcam.models.weight_files import read_state_dict
 from ggcam.report.run_files import read_history, read_metrics
 from ggcam.result_schemas import RunMetrics
 from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.training.calibration import Calibration, load_calibration
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.training.model_spec import ModelSpec
 from ggcam.utils.documents import read_text
@@ -70,6 +72,15 @@ class Run:
         path = self.folder.divergence
         return read_text(path, RunFolderError).strip() if path.is_file() else None
 
+    @cached_property
+    def calibration(self) -> Calibration:
+        """How logits become probabilities and decisions; temperature 1 where the run was not calibrated.
+
+        Raises:
+            RunFolderError: the file is damaged.
+        """
+        return load_calibration(self.folder.calibration, len(self.class_names))
+
     def data(self, root: Path | str | None = None) -> PreparedData:
         """Load the prepared folder that the run was trained on.
 
@@ -113,7 +124,7 @@ class Run:
             )
         model = self.spec.build()
         try:
-            state = original_weights.read_state_dict(weights)
+            state = read_state_dict(weights)
             if original.is_original(model):
                 original_weights.load_state_dict(model, state)
             else:

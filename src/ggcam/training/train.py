@@ -25,8 +25,10 @@ from ggcam.guidance.original import load_scalars
 from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import enable_gradient_checkpointing
+from ggcam.models.weight_files import read_state_dict
 from ggcam.report.training_plot import save_training_plot
 from ggcam.run_folder import RunFolder, create_run_folder, write_summary
+from ggcam.training.calibration import calibrate_network, save_calibration
 from ggcam.training.checkpoints import Checkpoints, best_state, find_checkpoint, has_checkpoint
 from ggcam.training.config import TrainConfig, check_user_named
 from ggcam.training.data_checks import check_training_data, with_defined_monitor
@@ -208,14 +210,16 @@ def _train(
             enable_model_summary=False,
             enable_progress_bar=progress_bar,
         )
-        batches = PreparedDataModule(data, config.batch_size, config.seed, config.cache, config.workers)
+        batches = PreparedDataModule(
+            data, config.batch_size, config.seed, config.cache, config.workers, config.region_shape
+        )
         with local_seed(config.seed), _noted_divergence(folder):
             fit(trainer, module, batches, checkpoint)
     if trainer.is_global_zero:
         write_summary(folder, sum(row["seconds"] for row in history.rows), str(trainer.strategy.root_device))
         metric = config.monitored.replace("/", "_")
         save_training_plot(pd.DataFrame(history.rows), folder.training_plot, metric=metric, mode=config.monitor_mode)
-        _save_best(folder, module)
+        _save_best(run, module, batches)
     return replace(run, folder=trainer.strategy.broadcast(folder))
 
 
@@ -241,7 +245,7 @@ def start_guidance(module: GuidedTraining, weights: Path) -> None:
         weights: the file, a NET.pt.
     """
     if isinstance(module.guidance, OriginalGuidance) and original.is_original(module.model):
-        load_scalars(module.guidance, original_weights.scalars_in_state(original_weights.read_state_dict(weights)))
+        load_scalars(module.guidance, original_weights.scalars_in_state(read_state_dict(weights)))
 
 
 class _EarlyStopping(EarlyStopping):
@@ -269,7 +273,14 @@ class _TimeLimit(Timer):
             log.warning("the time limit of %g hours ended the training after %s", self._max_hours, done)
 
 
-def _save_best(folder: RunFolder, module: GuidedTraining) -> None:
-    """Write `NET.pt` from the best checkpoint; if it exists, training has finished."""
-    module.cpu().load_state_dict(best_state(folder.checkpoints)["state_dict"])
+def _save_best(run: Run, module: GuidedTraining, batches: PreparedDataModule) -> None:
+    """Calibrate the best network and write `NET.pt`; if it exists, training has finished."""
+    folder, config = run.folder, run.config
+    module.load_state_dict(best_state(folder.checkpoints)["state_dict"])
+    if config.calibration:
+        dataset = batches.dataset("valid")
+        labels = batches.data.labels_of(dataset.cases)
+        calibration = calibrate_network(module.model, dataset, labels, run.class_names, config.batch_size)
+        save_calibration(calibration, folder.calibration)
+    module.cpu()
     atomic_write(folder.weights, pt_bytes(net_weights(module.model, module.guidance)))
