@@ -14,9 +14,8 @@ import pandas as pd
 import pytest
 
 from ggcam.data.prepared import PreparedData, load_prepared
-from ggcam.errors import ConfigError, RunFolderError
+from ggcam.errors import BusyError, ConfigError, RunFolderError
 from ggcam.run_folder import open_run_folder
-from ggcam.study import folder
 from ggcam.study.cluster import run_on_ray
 from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.local import run_locally
@@ -118,12 +117,12 @@ def test_what_exists_in_the_output_folder_stays_as_it_is(data, tmp_path):
 
 
 def test_a_second_command_is_refused_while_one_is_running(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "LOCK_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("ggcam.utils.locks.LOCK_TIMEOUT_S", 0.0)
     half = tmp_path / "study" / "partial" / "ABCDE"
 
     def slow(tasks: Sequence[Task]) -> Iterator[Outcome]:
         half.mkdir(parents=True)
-        with pytest.raises(RunFolderError, match=r"(?s)another `ggcam study` is running.*another --out"):
+        with pytest.raises(BusyError, match=r"another ggcam command is at work here"):
             execute_plan(data, plan_study(BASE, ["none"], 3), tmp_path / "study", finished)
         assert half.is_dir()
         yield from finished(tasks)

@@ -14,6 +14,7 @@ from ggcam.data.prepared import load_prepared
 from ggcam.errors import ConfigError, WeightsError
 from ggcam.guidance import create_guidance
 from ggcam.models import original, original_weights
+from ggcam.models.weight_files import read_state_dict
 from ggcam.training.config import TrainConfig
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.presets import PRESETS, preset_in
@@ -132,9 +133,7 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
     )
     # The file is the original's, and it is the network that was evaluated.
     ours, theirs = run.load_model(), original_weights.load(run.folder.weights)
-    assert (
-        original_weights.identify(original_weights.read_state_dict(run.folder.weights))[0].type == results.split("_")[1]
-    )
+    assert original_weights.identify(read_state_dict(run.folder.weights))[0].type == results.split("_")[1]
     image = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
     torch.testing.assert_close(ours(image), theirs(image))
     best = torch.load(run.folder.checkpoints / "best.ckpt", weights_only=True)["state_dict"]

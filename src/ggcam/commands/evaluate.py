@@ -50,10 +50,13 @@ def evaluate_and_print(
         faithfulness_cases: maximum number of cases for the faithfulness metrics.
     """
     from ggcam.evaluation.evaluate import evaluate
+    from ggcam.run_folder import open_run_folder
+    from ggcam.utils.locks import locked_folder
 
-    with show_progress("evaluating", "cases") as progress:
-        evaluation = evaluate(root, data, split, device, faithfulness_cases=faithfulness_cases, progress=progress)
-    folder = evaluation.save()
+    with locked_folder(open_run_folder(root).root):
+        with show_progress("evaluating", "cases") as progress:
+            evaluation = evaluate(root, data, split, device, faithfulness_cases=faithfulness_cases, progress=progress)
+        folder = evaluation.save()
     metrics = evaluation.metrics
     print_table([f"{split}, {metrics['cases']:,} cases", "value", "95 % interval", "chance"], _rows(metrics))
     print(f"run folder: {root}\nreport: {folder.html_report}")

@@ -28,9 +28,11 @@ def export(
         out: file to write. Default: NET.onnx, NET-int8.onnx or NET.pt.
     """
     from ggcam.inference.export import export_run
+    from ggcam.utils.locks import locked_target
 
     out = out or Path({"onnx": "NET.onnx", "onnx-int8": "NET-int8.onnx", "original": "NET.pt"}[file_format])
-    metrics = export_run(run, file_format, out)
+    with locked_target(out):
+        metrics = export_run(run, file_format, out)
     if metrics:
         rows = [[name, f"{value:,}" if isinstance(value, int) else f"{value:.4f}"] for name, value in metrics.items()]
         print_table(["metric", "value"], rows)

@@ -30,6 +30,7 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
     from ggcam.data.summary import summary_table
     from ggcam.report.check_page import write_check_page
     from ggcam.report.contact_sheet import contact_sheet
+    from ggcam.utils.locks import locked_target
 
     root = data.resolve()
     target = out or root.with_name(f"{root.stem if root.is_file() else root.name}-inspect.png")
@@ -49,8 +50,9 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
             for result in check.results
         ],
     )
-    contact_sheet(prepared, picture, per_class=per_class, seed=seed)
-    page = write_check_page(prepared, check, picture.read_bytes(), picture.with_suffix(".html"))
+    with locked_target(picture):
+        contact_sheet(prepared, picture, per_class=per_class, seed=seed)
+        page = write_check_page(prepared, check, picture.read_bytes(), picture.with_suffix(".html"))
     print(f"{len(check.errors)} errors, {len(check.warnings)} warnings\n{picture}\n{page}")
     if strict and check.errors:
         sys.exit(1)
@@ -63,6 +65,7 @@ def _inspect_gaze(path: Path, out: Path, max_readings: int, seed: int) -> None:
     from ggcam.data.sources.axis_order import check_axis_order, on_lungs
     from ggcam.data.sources.siim_gaze import read_gaze_clusters
     from ggcam.report.gaze_sheet import gaze_sheet
+    from ggcam.utils.locks import locked_target
 
     readings = read_gaze_clusters(path)
     check_axis_order(((points, None) for points in readings.values()), path, "pass --axis-order column-first")
@@ -83,4 +86,6 @@ def _inspect_gaze(path: Path, out: Path, max_readings: int, seed: int) -> None:
             ),
         ],
     )
-    print(gaze_sheet(readings, out, max_readings, seed))
+    with locked_target(out):
+        gaze_sheet(readings, out, max_readings, seed)
+    print(out)

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from ggcam.errors import WeightsError
 from ggcam.inference.onnx import INPUT, OUTPUTS, check_packages, read_metadata
 from ggcam.models.cam import CAMClassifier
 from ggcam.utils.telemetry import import_onnxruntime, import_openvino
@@ -95,7 +96,7 @@ class OnnxEngine(ABC):
 
     Raises:
         ConfigError: a required package is not installed.
-        WeightsError: the bytes are not an ONNX file written by ggcam.
+        WeightsError: the bytes are not an ONNX file written by ggcam, or the package cannot run the file.
     """
 
     package: str
@@ -103,12 +104,40 @@ class OnnxEngine(ABC):
 
     def __init__(self, content: bytes):
         check_packages("onnx", self.package, where=f"--engine {self.package}")
-        self._pixels = read_metadata(content)["pixels"]
-        self._load(content)
+        metadata = read_metadata(content)
+        self._pixels = metadata["pixels"]
+        self._class_names = metadata.get("class_names")
+        with self._damage_in_words():
+            self._load(content)
 
     def __call__(self, image: Shaped[Tensor, "b 1 H W"]) -> EngineOutput:
         """Compute logits and CAMs; see :meth:`Engine.__call__`."""
-        return self._compute(_to_pixels(image, self._pixels))
+        pixels = _to_pixels(image, self._pixels)
+        with self._damage_in_words():
+            output = self._compute(pixels)
+        shapes = [output.logits.shape, output.cam.shape]
+        classes = output.logits.shape[-1] if self._class_names is None else len(self._class_names)
+        if shapes[0] != (len(pixels), classes) or len(shapes[1]) != 4 or shapes[1][:2] != shapes[0]:
+            raise WeightsError(
+                "the outputs of the ONNX file do not fit its metadata",
+                expected=f"logits and a CAM for each of {classes} classes",
+                got=f"shapes {shapes}",
+                hint="export the run again",
+            )
+        return output
+
+    @contextmanager
+    def _damage_in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError:
+            raise
+        except Exception as error:  # each package has its own exceptions
+            raise WeightsError(
+                f"the ONNX file is damaged, or {self.package} cannot run it",
+                got=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"[:300],
+                hint="export the run again",
+            ) from error
 
     @abstractmethod
     def _load(self, content: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +24,11 @@ from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.metrics.classification import macro_auroc
 from ggcam.metrics.multilabel import macro_auroc_multilabel
 from ggcam.models import original, original_weights
+from ggcam.models.weight_files import read_state_dict
 from ggcam.training.run import Run, open_run
 from ggcam.utils.aliases import canonical_name
-from ggcam.utils.atomic import atomic_path, atomic_write
+from ggcam.utils.atomic import atomic_write
+from ggcam.utils.safe_pickle import pt_bytes
 
 Metrics = Mapping[str, float]
 """What was measured during an export, by name; empty except for "onnx-int8"."""
@@ -61,9 +63,8 @@ def export_original(root: Path, out: Path) -> Metrics:
             where=run.folder.root,
             hint=f"train one of the original's networks: --backbone {' or '.join(original.NETWORKS)}",
         )
-    scalars = original_weights.scalars_in_state(original_weights.read_state_dict(run.folder.weights))
-    with atomic_path(out) as aside:
-        torch.save(original_weights.original_state_dict(model, scalars), aside)
+    scalars = original_weights.scalars_in_state(read_state_dict(run.folder.weights))
+    atomic_write(out, pt_bytes(original_weights.original_state_dict(model, scalars)))
     return {}
 
 
@@ -107,7 +108,7 @@ def export_int8(root: Path, out: Path) -> Metrics:
     calibration = (batch for batch, _ in _batches(data, "valid", CALIBRATION_CASES))
     in_int8 = quantise(in_float, calibration)
     split: Split = "test" if "test" in set(data.cases["split"]) else "valid"
-    metrics = _compare(data, split, in_float, in_int8)
+    metrics = _compare(data, split, in_float, in_int8, run.calibration.temperature)
     atomic_write(out, in_int8)
     return metrics
 
@@ -134,9 +135,13 @@ def _batches(
         yield np.stack([to_uint8(image) for image in images])[:, None], labels[batch_rows]
 
 
-def _compare(data: PreparedData, split: Split, in_float: bytes, in_int8: bytes) -> Metrics:
+def _compare(
+    data: PreparedData, split: Split, in_float: bytes, in_int8: bytes, temperature: Sequence[float]
+) -> Metrics:
     """Measure what quantisation changes."""
-    predictors = [BatchPredictor(OnnxRuntimeEngine(content), data.multi_label) for content in (in_float, in_int8)]
+    predictors = [
+        BatchPredictor(OnnxRuntimeEngine(content), data.multi_label, temperature) for content in (in_float, in_int8)
+    ]
     predicted: list[list[Float[np.ndarray, "b k"]]] = [[], []]
     truth: list[Labels] = []
     for image, labels in _batches(data, split):

@@ -125,22 +125,43 @@ def read_metadata(content: bytes) -> dict[str, Any]:
         Key -> value; "pixels" and "size" are always there.
 
     Raises:
-        WeightsError: the bytes are not an ONNX file, or not one written by ggcam.
+        WeightsError: the bytes are not an ONNX file, or not one written by ggcam, or the file names other files.
     """
     import onnx
 
     try:
-        props = onnx.load_model_from_string(content).metadata_props
+        model = onnx.load_model_from_string(content)
         metadata = {
-            prop.key.removeprefix(_PREFIX): json.loads(prop.value) for prop in props if prop.key.startswith(_PREFIX)
+            prop.key.removeprefix(_PREFIX): json.loads(prop.value)
+            for prop in model.metadata_props
+            if prop.key.startswith(_PREFIX)
         }
     except Exception as error:  # the exception type of protobuf differs between its releases
         raise WeightsError("not an ONNX file, or a damaged one", got=f"{error}"[:200]) from error
+    if outside := next(_external_files(model), None):
+        raise WeightsError(
+            "the ONNX file reads its weights from another file",
+            expected="all weights in one file, as `ggcam export` writes it",
+            got=outside,
+        )
     if "pixels" not in metadata:
         raise WeightsError(
             "the ONNX file has no metadata of ggcam", hint="write it with `ggcam export RUN --format onnx`"
         )
     return metadata
+
+
+def _external_files(message: Any) -> Iterator[str]:
+    """Yield the paths of other files that a protobuf message names, in all messages inside it."""
+    import onnx
+    from google.protobuf.message import Message
+
+    if isinstance(message, onnx.TensorProto) and (message.external_data or message.data_location):
+        yield ", ".join(f"{entry.key}={entry.value}" for entry in message.external_data) or "no name"
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in (value,) if isinstance(value, Message) else value:
+                yield from _external_files(inner)
 
 
 def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "b 1 H W"]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,16 @@ import pandas as pd
 from ggcam.data.images import IMAGE_SUFFIXES
 from ggcam.errors import ConfigError, ImageError, MissingFileError
 from ggcam.inference.engines import EngineName
-from ggcam.inference.predictor import load_predictor
+from ggcam.inference.predictor import Predictor, load_predictor
 from ggcam.inference.result import OVERLAY_SUFFIX, PredictionResult
 from ggcam.report.overlay import save_png
 from ggcam.run_folder import PROBABILITY
 from ggcam.utils.atomic import atomic_write
+from ggcam.utils.locks import locked_folder
 from ggcam.utils.parallel import thread_count
+
+TABLES = ("predictions.csv", "errors.csv")
+"""Files in the folder beside the overlays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,7 @@ def predict(
         RunFolderError: the run is unfinished or damaged.
         WeightsError: the file is not an ONNX file written by ggcam.
         MissingFileError: a file or folder does not exist, or a folder contains no images.
+        BusyError: another process is writing to `out`.
     """
     if batch_size < 1:
         raise ConfigError("the batch size must be at least 1", where="--batch-size", got=batch_size)
@@ -79,6 +84,27 @@ def predict(
     names = _overlay_names(_find_images(images, out))
     predictor = load_predictor(root, device, engine, expected_images=len(names))
     out.mkdir(parents=True, exist_ok=True)
+    with locked_folder(out):
+        for name in TABLES:  # first: the tables of an earlier call must not stand beside overlays of this one
+            (out / name).unlink(missing_ok=True)
+        rows, failed = _predict_and_draw(predictor, names, out, overlays, batch_size, progress)
+        table = pd.DataFrame(rows)
+        errors = pd.DataFrame({"image": list(failed), "error": list(failed.values())})
+        for name, content in zip(TABLES, (table, errors), strict=True):
+            if len(content):
+                atomic_write(out / name, content.to_csv(index=False))
+    return Predictions(table, failed, predictor.engine)
+
+
+def _predict_and_draw(
+    predictor: Predictor,
+    names: Mapping[Path, str],
+    out: Path,
+    overlays: bool,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[dict[str, object]], dict[str, str]]:
+    """Return the rows of the table, and why the other images could not be read."""
     rows: list[dict[str, object]] = []
     failed: dict[str, str] = {}
     with ThreadPoolExecutor(thread_count()) as pool:
@@ -96,13 +122,7 @@ def predict(
             if progress is not None:
                 progress(len(rows) + len(failed), len(names))
         _wait(drawing)
-    table = pd.DataFrame(rows)
-    errors = pd.DataFrame({"image": list(failed), "error": list(failed.values())})
-    for name, content in (("predictions.csv", table), ("errors.csv", errors)):
-        (out / name).unlink(missing_ok=True)  # a file of an earlier call must not pass for a result of this one
-        if len(content):
-            atomic_write(out / name, content.to_csv(index=False))
-    return Predictions(table, failed, predictor.engine)
+    return rows, failed
 
 
 def _row(path: Path, result: PredictionResult) -> dict[str, object]:

@@ -18,9 +18,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ggcam.errors import MissingFileError, WeightsError, join_limited
+from ggcam.errors import WeightsError, join_limited
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.original import FAMILIES, NETWORKS, OriginalNetwork, create_classifier
+from ggcam.models.weight_files import read_state_dict
 
 LOSS_SCALARS = ("lg_sigma_classification", "lg_sigma_dissimilarity", "lg_k")
 """Names of the loss's scalars in a weight file: a, b and k of the paper's `sc = exp(a)`, `sd = exp(b)`, `exp(k)`."""
@@ -66,42 +67,6 @@ def load_as(network: OriginalNetwork, path: Path | str, num_classes: int | None 
     model = create_classifier(network, num_classes or 1)
     load_state_dict(model, state, where=path)
     return model
-
-
-def read_state_dict(path: Path | str) -> dict[str, Tensor]:
-    """Read a state dict from a file without running any code in it.
-
-    Args:
-        path: file written by `torch.save`.
-
-    Returns:
-        Tensors by name, on the CPU.
-
-    Raises:
-        MissingFileError: the file does not exist.
-        WeightsError: the file is damaged, or holds anything else than named tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingFileError("the weight file does not exist", where=path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a dozen kinds for a damaged file
-        raise WeightsError(
-            "the weight file is damaged, or holds more than tensors",
-            where=path,
-            expected="a state dict written by torch.save",
-            got=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300],
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise WeightsError(
-            "the file does not hold weights",
-            where=path,
-            expected="a state dict: a name and a tensor for each parameter",
-            got=type(state).__name__,
-            hint="save model.state_dict(), not the model",
-        )
-    return dict(state)
 
 
 def identify(state: Mapping[str, Tensor], where: object = "the weights") -> tuple[OriginalNetwork, CAMClassifier]:

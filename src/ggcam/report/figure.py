@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ggcam.utils.atomic import atomic_path
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -42,5 +44,5 @@ def save_figure(figure: Figure, out_png: Path) -> None:
         figure: the figure.
         out_png: file to write; its folder is created if missing.
     """
-    out_png.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out_png, format="png", metadata={"Software": None})
+    with atomic_path(out_png) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from ggcam.data.case import Region
 from ggcam.errors import ImageError
 from ggcam.gaze.fixations import Fixations
+from ggcam.utils.atomic import atomic_write
 
 RGB = UInt8[np.ndarray, "H W 3"]
 Colour = tuple[int, int, int]
@@ -202,13 +203,13 @@ def save_png(path: Path, image: np.ndarray) -> None:
     """Write an image as a PNG file.
 
     Args:
-        path: file to write; its folder must exist.
+        path: file to write; its folder is created if missing.
         image: as for :func:`png_bytes`.
 
     Raises:
         ImageError: the array cannot be written as PNG.
     """
-    path.write_bytes(png_bytes(image))
+    atomic_write(path, png_bytes(image))
 
 
 _SHIFT = 4

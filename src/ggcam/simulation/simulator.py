@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from ggcam.simulation.findings import CLASS_NAMES, add_distractors, add_findings
 from ggcam.simulation.layout import DrawnCase, WrittenCase
 from ggcam.simulation.phantom import Body, Pose, draw_phantom
 from ggcam.simulation.plan import CasePlan, assign_readings, draw_plan
+from ggcam.utils.locks import locked_target
 from ggcam.utils.parallel import parallel_map
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ def simulate(
 
     Raises:
         DataError: `out` exists and is not an empty folder, or there are too few backgrounds.
+        BusyError: another process is writing `out`.
         MissingFileError: the folder of backgrounds or one of its lung masks does not exist.
         ImageError: a background cannot be read, or its lung mask has another size.
 
@@ -87,7 +89,26 @@ def simulate(
     config = config or SimulationConfig()
     _check_output_folder(out)
     tasks = _plan_tasks(config)
-    target = out.resolve()
+    with locked_target(out):
+        _check_output_folder(out)
+        cases = _write_data_set(out.resolve(), config, tasks, progress)
+    plans = [task.plan for task in tasks]
+    return SimulationSummary(
+        root=out,
+        cases=len(plans),
+        per_class=dict(Counter(CLASS_NAMES[label] for label in sorted(plan.label for plan in plans))),
+        per_split=dict(Counter(plan.split for plan in plans)),
+        readings=sum(case.readings for case in cases),
+        fixations=sum(case.fixations for case in cases),
+        without_gaze=sum(case.fixations == 0 for case in cases),
+        inattentive=sum(case.inattentive for case in cases),
+    )
+
+
+def _write_data_set(
+    target: Path, config: SimulationConfig, tasks: Sequence[_Task], progress: Callable[[int, int], None] | None
+) -> list[WrittenCase]:
+    """Draw and write all cases in the staging folder, and rename it."""
     staging = target.with_name(target.name + ".partial")
     if staging.exists():
         log.warning("removing the remains of an interrupted run: %s", staging)
@@ -108,17 +129,7 @@ def simulate(
     if target.exists():
         target.rmdir()
     staging.rename(target)
-    plans = [task.plan for task in tasks]
-    return SimulationSummary(
-        root=out,
-        cases=len(plans),
-        per_class=dict(Counter(CLASS_NAMES[label] for label in sorted(plan.label for plan in plans))),
-        per_split=dict(Counter(plan.split for plan in plans)),
-        readings=sum(case.readings for case in cases),
-        fixations=sum(case.fixations for case in cases),
-        without_gaze=sum(case.fixations == 0 for case in cases),
-        inattentive=sum(case.inattentive for case in cases),
-    )
+    return cases
 
 
 @dataclass(frozen=True)

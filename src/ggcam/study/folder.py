@@ -19,18 +19,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import RunFolderError
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.study.plan import PlannedRun, StudyPlan, check_same, read_plan, write_plan
+from ggcam.utils.locks import locked_folder
 
 TABLES = ("dataset.toml", "cases.parquet", "fixations.parquet", "regions.parquet")
 """Files that identify a prepared folder."""
-
-LOCK_TIMEOUT_S = 10.0
-"""Time to wait for the lock: the processes that decode images for a killed run hold it for a few seconds more."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +112,14 @@ def locked_study(root: Path, plan: StudyPlan, data: PreparedData) -> Iterator[St
         The study folder, locked until the block ends.
 
     Raises:
-        RunFolderError: the folder holds something else or another study, or another command is running in it.
+        RunFolderError: the folder holds something else or another study.
+        BusyError: another command is at work in it.
     """
     study = StudyFolder(root)
     if not study.plan.is_file() and root.exists() and (not root.is_dir() or {*root.iterdir()} - {study.lock}):
         raise RunFolderError("the output folder exists and is not a study", where=root, hint="choose another --out")
     root.mkdir(parents=True, exist_ok=True)
-    with _lock(study):
+    with locked_folder(root):  # a second command would remove the unfinished runs of this one
         identity = {"root": str(data.root.resolve()), "sha256": fingerprint(data.root)}
         if study.plan.is_file():
             check_same(study.plan, plan, identity)
@@ -132,26 +129,6 @@ def locked_study(root: Path, plan: StudyPlan, data: PreparedData) -> Iterator[St
                     shutil.rmtree(study.run(run), ignore_errors=True)
         write_plan(study.plan, plan, identity)
         yield study
-
-
-@contextmanager
-def _lock(study: StudyFolder) -> Iterator[None]:
-    """Hold the lock of a study: a second command would remove the unfinished runs of this one."""
-    lock = FileLock(study.lock)
-    try:
-        lock.acquire(timeout=LOCK_TIMEOUT_S)
-    except Timeout:
-        raise RunFolderError(
-            "another `ggcam study` is running in this folder",
-            where=study.root,
-            hint="wait until it is finished, or choose another --out",
-        ) from None
-    except NotImplementedError:  # a file system without locks
-        pass
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def open_study_folder(root: Path) -> tuple[StudyFolder, StudyPlan]:

@@ -101,7 +101,8 @@ def run_study(
 
     Raises:
         ConfigError: the plan does not fit the data, or an option is out of its range.
-        RunFolderError: `out` holds something else or another study, or another process is running that study.
+        RunFolderError: `out` holds something else or another study.
+        BusyError: another process is running that study.
 
     Example:
         >>> import ggcam
@@ -163,7 +164,8 @@ def execute_plan(
         The number of runs that were finished before.
 
     Raises:
-        RunFolderError: `out` holds something else or another study, or another process is running that study.
+        RunFolderError: `out` holds something else or another study.
+        BusyError: another process is running that study.
     """
     with locked_study(out, plan, data) as study:
         missing = [run for run in plan.runs if not study.finished(run)]

@@ -20,12 +20,11 @@ _CANNOT_LOCK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSYS, errno.EOPN
 
 
 @contextmanager
-def locked_folder(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of an existing folder, the file `lock` in it, and remove what killed processes have left in it.
 
     Args:
         folder: the folder.
-        timeout_s: time to wait for a command that holds the lock.
 
     Yields:
         Nothing; the lock is released when the block ends.
@@ -33,18 +32,17 @@ def locked_folder(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[N
     Raises:
         BusyError: another command holds the lock.
     """
-    with _locked(folder / "lock", folder, timeout_s):
+    with _locked(folder / "lock", folder):
         remove_leftovers(folder)
         yield
 
 
 @contextmanager
-def locked_target(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+def locked_target(path: Path) -> Iterator[None]:
     """Hold the lock of a file or folder that is replaced as a whole: the hidden file `.<name>.lock` beside it.
 
     Args:
         path: the file or folder; it need not exist, and its parent folder is created if missing.
-        timeout_s: time to wait for a command that holds the lock.
 
     Yields:
         Nothing; the lock is released when the block ends.
@@ -54,16 +52,16 @@ def locked_target(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[Non
     """
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_name(f".{target.name}.lock"), path, timeout_s):
+    with _locked(target.with_name(f".{target.name}.lock"), path):
         remove_leftovers(target.parent, target.name)
         yield
 
 
 @contextmanager
-def _locked(lock_file: Path, where: Path, timeout_s: float) -> Iterator[None]:
+def _locked(lock_file: Path, where: Path) -> Iterator[None]:
     lock = FileLock(lock_file)
     try:
-        lock.acquire(timeout=timeout_s)
+        lock.acquire(timeout=LOCK_TIMEOUT_S)
     except Timeout:
         raise BusyError(
             "another ggcam command is at work here",
