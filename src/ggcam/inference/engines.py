@@ -77,15 +77,13 @@ def full_float32() -> Iterator[None]:
     By default torch computes them in TensorFloat-32 on a GPU, which keeps 10 bits of each factor: the outputs then
     differ from those of a CPU by about 1e-3 of their size.
     """
-    cudnn: Any = torch.backends.cudnn
-    newer = hasattr(cudnn, "conv")  # torch 2.9 introduced one setting per kind of operation
-    settings, name, full = (cudnn.conv, "fp32_precision", "ieee") if newer else (cudnn, "allow_tf32", False)
-    before = getattr(settings, name)
-    setattr(settings, name, full)
+    convolutions: Any = torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
     try:
         yield
     finally:
-        setattr(settings, name, before)
+        convolutions.fp32_precision = before
 
 
 class OnnxEngine(ABC):
