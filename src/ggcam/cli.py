@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import tyro
 
+from ggcam.commands.backbones import backbones
 from ggcam.commands.demo import demo
 from ggcam.commands.evaluate import evaluate
 from ggcam.commands.export import export
@@ -47,6 +48,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     study,
     report,
     export,
+    backbones,
     demo,
 )
 

@@ -31,15 +31,19 @@ def test_training_prints_each_epoch_and_the_evaluation(capsys, prepared, tmp_pat
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_guidance_on_data_without_gaze_gives_a_warning(capsys, caplog, prepared, tmp_path):
+def test_guidance_on_data_without_attention_is_refused(capsys, prepared, tmp_path):
     data = Path(shutil.copytree(prepared, tmp_path / "DATA"))
     cases, gaze = pd.read_parquet(data / "cases.parquet"), pd.read_parquet(data / "fixations.parquet")
     cases["has_gaze"] = False
     cases.to_parquet(data / "cases.parquet")
     gaze.head(0).to_parquet(data / "fixations.parquet")
-    called = call(capsys, "train", data, *TINY, "--out", tmp_path)
-    assert called.code == 0
-    assert "no training case has gaze" in caplog.text
+    regions = pd.read_parquet(data / "regions.parquet")
+    regions.head(0).to_parquet(data / "regions.parquet")
+    called = call(capsys, "train", data, *TINY, "--out", tmp_path / "runs")
+    assert called.code == 2
+    assert "no training case has attention that guidance ggcam-cc can use" in called.err
+    assert not (tmp_path / "runs").exists()
+    assert call(capsys, "train", data, *TINY, "--guidance", "none", "--out", tmp_path / "runs").code == 0
 
 
 @pytest.mark.parametrize(

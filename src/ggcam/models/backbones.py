@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from jaxtyping import Float
-from timm.models import load_state_dict
 from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, MissingFileError, join_limited
 from ggcam.models import original, original_weights
+from ggcam.models.backbone_limits import find_limit
 from ggcam.models.depthwise import speed_up_dilated_depthwise
+from ggcam.models.grid import feature_shape, fit_to_grid, size_in_whole_cells
 from ggcam.models.original_nets import OriginalBackbone
+from ggcam.models.weight_files import read_state_dict
+
+HINT = "choose another network; `ggcam backbones` lists them"
+"""How to go on without a network that cannot be a backbone."""
 
 
 class TimmBackbone(nn.Module):
     """The trunk of a timm network, which maps images (b, i, H, W) to features (b, c, h, w).
 
+    The cells of the grid are equal parts of the image: h is H / stride, rounded up. An image that is not a multiple of
+    the stride is enlarged to one (see :mod:`ggcam.models.grid`).
+
     Args:
         trunk: timm network without pooling and classifier.
         num_stages: number of feature levels to keep, from the first one on; None keeps all.
+        multiple_px: images are enlarged to a multiple of this; None is the stride.
 
     Attributes:
         num_features: number of channels c.
-        stride: H / h, in pixels.
+        stride: side of a cell in pixels of the enlarged image.
+        border_px: number of rows and of columns that are added around the image, for a network that does not pad its
+            convolutions.
     """
 
-    def __init__(self, trunk: nn.Module, num_stages: int | None = None):
+    def __init__(self, trunk: nn.Module, num_stages: int | None = None, multiple_px: int | None = None):
         super().__init__()
         speed_up_dilated_depthwise(trunk)
         for module in trunk.modules():
@@ -43,6 +57,8 @@ class TimmBackbone(nn.Module):
         last = timm_trunk.feature_info[-1 if num_stages is None else num_stages - 1]
         self.num_features: int = timm_trunk.num_features if num_stages is None else last["num_chs"]
         self.stride: int = last["reduction"]
+        self.multiple_px = multiple_px or self.stride
+        self.border_px = 0
         self._prefix_tokens: int = getattr(timm_trunk, "num_prefix_tokens", 0)
         self._channels_last: bool = getattr(timm_trunk, "output_fmt", "NCHW") == "NHWC"
 
@@ -63,6 +79,7 @@ class TimmBackbone(nn.Module):
         Returns:
             Features of shape (b, c, h, w).
         """
+        image = fit_to_grid(image, self.multiple_px, self.border_px)
         if self.num_stages is not None:
             (features,) = self.trunk.forward_intermediates(  # pyright: ignore[reportCallIssue]
                 image, indices=[self.num_stages - 1], norm=True, stop_early=True, intermediates_only=True
@@ -129,37 +146,30 @@ def create_backbone(
             where="--backbone",
             expected=f"one of {join_limited(close)}" if close else "a name from timm.list_models()",
         )
+    limit = find_limit(name)
+    if limit is not None and not limit.allows(*image_size):
+        raise ConfigError(
+            f"{name} cannot be the backbone for these images: {limit.reason}",
+            where="--backbone",
+            got=f"images of {image_size[0]}x{image_size[1]} pixels",
+            hint=HINT,
+        )
     if weights is not None and not weights.is_file():
         raise MissingFileError("the weight file does not exist", where=weights)
-    options: dict[str, Any] = {"in_chans": in_channels, "num_classes": 0, "global_pool": ""}
+    options: dict[str, Any] = {"in_chans": in_channels, "num_classes": 0}
     if output_stride is not None:
         options["output_stride"] = output_stride
+    multiple_px = None
     config = timm.get_pretrained_cfg(name)
     if config is not None and config.fixed_input_size:
-        options["img_size"] = image_size
-    if weights is not None:
-        options["pretrained_cfg_overlay"] = {"file": str(weights)}
-    try:
-        trunk = timm.create_model(name, pretrained=pretrained or weights is not None, **options)
-    except (TypeError, NotImplementedError, AssertionError) as error:
-        raise ConfigError(
-            f"{name} cannot be built with these options: {error}",
-            where="--backbone, --output-stride, --size",
-            got=f"output_stride={output_stride}, image_size={image_size[0]}x{image_size[1]}",
-            hint="leave --output-stride out, or choose a network with dilation (a ResNet, ConvNeXt or EfficientNet)",
-        ) from error
-    except Exception as error:
-        if not (pretrained or weights):
-            raise
-        raise ConfigError(
-            f"the weights of {name} could not be {'loaded' if weights else 'downloaded'}",
-            where=weights or "--pretrained",
-            got=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300],
-            hint="pass another file with --weights, or train from scratch",
-        ) from error
+        with torch.device("meta"):  # without values, which takes no time
+            multiple_px = _create_trunk(name, options).feature_info[-1]["reduction"]
+        options["img_size"] = size_in_whole_cells(image_size, multiple_px)
+    trunk = _create_trunk(name, options, pretrained, weights)
     if weights is not None:
         _check_overlap(trunk, weights, name)
-    num_levels = len(trunk.feature_info)  # pyright: ignore[reportArgumentType]
+        trunk.pretrained_cfg.pop("state_dict", None)  # timm would keep the weights a second time
+    num_levels = len(trunk.feature_info)
     if num_stages is not None and not 1 <= num_stages <= num_levels:
         raise ConfigError(
             f"{name} does not have this number of feature levels",
@@ -167,7 +177,85 @@ def create_backbone(
             expected=f"1 to {num_levels}",
             got=num_stages,
         )
-    return TimmBackbone(trunk, num_stages)
+    backbone = TimmBackbone(trunk, num_stages, multiple_px)
+    _set_border(backbone, name, image_size, in_channels)
+    return backbone
+
+
+def _create_trunk(name: str, options: dict[str, Any], pretrained: bool = False, weights: Path | None = None) -> Any:
+    """Create a timm network without pooling and classifier; whatever prevents it is told in words."""
+    overlay = {} if weights is None else {"pretrained_cfg_overlay": {"state_dict": read_state_dict(weights)}}
+    loads = pretrained or weights is not None
+    create = partial(timm.create_model, name, pretrained=loads, **options, **overlay)
+    try:
+        try:
+            return create(global_pool="")
+        except AssertionError:  # a few networks are not built without pooling, which is dropped with their head
+            trunk = create()
+            trunk.head = nn.Identity()
+            return trunk
+    except Exception as error:  # the code of a thousand networks raises anything
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300]
+        if loads and not isinstance(error, (TypeError, NotImplementedError, AssertionError)):
+            raise ConfigError(
+                f"the weights of {name} could not be {'loaded' if weights else 'downloaded'}",
+                where=weights or "--pretrained",
+                got=reason,
+                hint="pass another file with --weights, or train from scratch",
+            ) from error
+        refused = [f"{option}={options[option]}" for option in ("output_stride", "img_size") if option in options]
+        raise ConfigError(
+            f"{name} cannot be built with these options: {reason}",
+            where="--backbone, --output-stride, --size",
+            got=", ".join(refused) or None,
+            hint="leave --output-stride out, or choose a network with dilation (a ResNet, ConvNeXt or EfficientNet)"
+            if "output_stride" in options
+            else HINT,
+        ) from error
+
+
+def _set_border(backbone: TimmBackbone, name: str, image_size: tuple[int, int], in_channels: int) -> None:
+    """Set the smallest border with which the backbone returns one feature vector per cell of the image.
+
+    Raises:
+        ConfigError: there is none: the network returns something else than a grid, or fails at this image size.
+    """
+    enlarged = size_in_whole_cells(image_size, backbone.multiple_px)
+    expected = (1, backbone.num_features, *(side // backbone.stride for side in enlarged))
+
+    def shape(border_px: int) -> tuple[int, ...]:
+        backbone.border_px = border_px
+        return feature_shape(backbone, image_size, in_channels)
+
+    def is_large_enough(border_px: int) -> bool:
+        try:
+            return all(ours >= theirs for ours, theirs in zip(shape(border_px), expected, strict=True))
+        except Exception:  # too small for the network, or not a network that returns a grid
+            return False
+
+    least = _unpadded_px(backbone.trunk)
+    candidates = range(least, least + 2 * backbone.stride)
+    smallest = least if is_large_enough(least) else least + bisect_left(candidates, True, key=is_large_enough)
+    try:
+        found: object = shape(smallest)
+    except Exception as error:
+        found = f"{type(error).__name__}: {error}"[:300]
+    if found != expected:
+        raise ConfigError(
+            f"{name} does not return one feature vector per cell of {backbone.stride}x{backbone.stride} pixels",
+            where="--backbone",
+            expected=f"features of shape {expected} from an image of {image_size[0]}x{image_size[1]}",
+            got=found,
+            hint=HINT,
+        )
+
+
+def _unpadded_px(trunk: nn.Module) -> int:
+    """Return the number of rows, and of columns, at the end of an even image that the first layer would ignore."""
+    first = next((module for module in trunk.modules() if isinstance(module, nn.Conv2d)), None)
+    if type(first) is not nn.Conv2d or first.padding != (0, 0):  # a subclass of timm's may pad by itself
+        return 0
+    return max(0, first.kernel_size[0] - first.stride[0])
 
 
 def _check_overlap(trunk: nn.Module, weights: Path, name: str) -> None:
@@ -175,7 +263,7 @@ def _check_overlap(trunk: nn.Module, weights: Path, name: str) -> None:
 
     timm loads the parameters that fit and only warns about the others.
     """
-    expected, found = set(trunk.state_dict()), set(load_state_dict(str(weights)))
+    expected, found = set(trunk.state_dict()), set(read_state_dict(weights))
     if len(expected & found) < len(expected) / 2:
         raise ConfigError(
             f"the file does not hold the weights of {name}",

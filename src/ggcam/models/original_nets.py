@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ggcam.models.grid import fit_to_grid
+
 
 class OriginalBackbone(nn.Module, ABC):
     """An original network without its CAM layer, which maps images (b, 1 or 3, H, W) to features (b, c, H/32, W/32).
@@ -45,13 +47,13 @@ class OriginalBackbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
-        """Compute features from images.
+        """Compute features from images, which are enlarged to a multiple of 32 pixels if they are not one.
 
         Args:
             image: (b, 1 or 3, H, W).
 
         Returns:
-            Features of shape (b, c, H/32, W/32).
+            Features of shape (b, c, H/32, W/32), rounded up.
         """
 
 
@@ -106,7 +108,7 @@ class OriginalResNet(OriginalBackbone):
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Compute features (b, c, H/32, W/32) from images (b, 1 or 3, H, W)."""
-        return self._apply_layers(self.layer, image)
+        return self._apply_layers(self.layer, fit_to_grid(image, self.stride))
 
 
 class _Block(nn.Module):
@@ -207,7 +209,7 @@ class OriginalEffNet(OriginalBackbone):
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Compute features (b, c, H/32, W/32) from images (b, 1 or 3, H, W)."""
-        return self.conv(self._apply_layers(self.features, image))
+        return self.conv(self._apply_layers(self.features, fit_to_grid(image, self.stride)))
 
 
 class _InvertedResidual(_Block):
