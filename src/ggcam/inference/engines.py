@@ -77,7 +77,8 @@ def full_float32() -> Iterator[None]:
     By default torch computes them in TensorFloat-32 on a GPU, which keeps 10 bits of each factor: the outputs then
     differ from those of a CPU by about 1e-3 of their size.
     """
-    convolutions: Any = torch.backends.cudnn.conv
+    cudnn: Any = torch.backends.cudnn
+    convolutions = cudnn.conv
     before = convolutions.fp32_precision
     convolutions.fp32_precision = "ieee"
     try:
