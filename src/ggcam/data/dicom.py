@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pydicom
 from jaxtyping import Shaped, UInt16
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
@@ -19,6 +18,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ggcam.data.dicom_attributes import read_number
 from ggcam.data.dicom_display import WHITE, display_grey
+from ggcam.data.dicom_file import read_dicom_file, read_dicom_header
+from ggcam.data.dicom_frames import check_pixel_data
 from ggcam.data.image_limits import check_size
 from ggcam.errors import ImageError
 
@@ -43,8 +44,7 @@ def read_size(path: Path) -> tuple[int, int]:
         ImageError: the file does not contain a single image of a supported photometric interpretation.
     """
     with _quiet_pydicom():
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_HEADER))
-        return _size(header, path)
+        return _size(read_dicom_header(path, _HEADER), path)
 
 
 def read_dicom(path: Path) -> UInt16[np.ndarray, "h w"]:
@@ -73,14 +73,15 @@ def read_dicom(path: Path) -> UInt16[np.ndarray, "h w"]:
             contradicts another one.
     """
     with _quiet_pydicom():
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = read_dicom_file(path)
         height, width = check_size(*_size(dataset, path), path)  # before an image too large for memory is decoded
         bits = _check_pixel_attributes(dataset, path)
         stored = _decode(dataset, path)
         if dataset.PhotometricInterpretation in _COLOUR:
             _check_shape(stored, (height, width, 3), path)
             grey = cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY)
-            return np.rint(grey * (WHITE / (2**bits - 1))).astype(np.uint16)
+            displayed = np.rint(np.arange(256**grey.itemsize) * (WHITE / (2**bits - 1)))
+            return np.minimum(displayed, WHITE).astype(np.uint16)[grey]
         _check_shape(stored, (height, width), path)
         return display_grey(stored, dataset, bits, path)
 
@@ -161,6 +162,7 @@ def _decode(dataset: Dataset, path: Path) -> Shaped[np.ndarray, ...]:
             got=f"the transfer syntax {syntax.name}",
             hint="decompress the file with a DICOM tool, such as gdcmconv --raw",
         )
+    check_pixel_data(dataset, path)
     pixels = pixel_array(dataset, correct_unused_bits=False)
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
@@ -185,8 +187,11 @@ def _set_transfer_syntax(dataset: Dataset) -> None:
 
 
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
-logging.getLogger("pydicom").addFilter(lambda _: not _reading.get())
-"""pydicom logs each oddity of a file without the file's name. What matters is logged here, with the path."""
+_LOGGERS = ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils", "openjpeg.utils", "pylibjpeg.utils")
+"""They log oddities of a file, and tracebacks, without its name. What matters is logged here, with the path."""
+
+for _name in _LOGGERS:
+    logging.getLogger(_name).addFilter(lambda _: not _reading.get())
 
 
 @contextmanager

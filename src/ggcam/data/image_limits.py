@@ -15,14 +15,14 @@ MEGAPIXELS_VARIABLE, SECONDS_VARIABLE = "GGCAM_MAX_MEGAPIXELS", "GGCAM_DECODE_SE
 MIN_SIDE_PX = 8
 """Smallest side of an image. One with a smaller side is not an X-ray."""
 
-_MEGAPIXELS, _SECONDS = 150.0, 10.0
+_MEGAPIXELS, _SECONDS = 100.0, 10.0
 _SECONDS_PER_BYTE = 1e-6
-_BYTES_PER_PIXEL, _OTHER_BYTES = 16, 512 * 2**20
+_BYTES_PER_PIXEL, _OTHER_BYTES = 16, 256 * 2**20
 """Memory that decoding an image takes: a colour DICOM file of 16 bits takes most."""
 
 
 def max_pixels() -> int:
-    """Return the largest number of pixels of an image: 150 million, or GGCAM_MAX_MEGAPIXELS.
+    """Return the largest number of pixels of an image: 100 million, or GGCAM_MAX_MEGAPIXELS.
 
     Returns:
         Number of pixels.
