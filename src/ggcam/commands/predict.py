@@ -38,6 +38,12 @@ def predict(
         engine: torch: any device. onnxruntime, openvino: CPU, through NET.onnx in the run folder. auto: torch on a GPU;
             on a CPU the fastest installed engine if NET.onnx exists or there are enough images to write it.
     """
+    from ggcam.utils.parallel import thread_count
+    from ggcam.utils.worker_process import start_workers
+
+    # They are ready when this process has imported torch and loaded the network.
+    single = len(images) == 1 and images[0].is_file()
+    start_workers(1 if single else thread_count(), "ggcam.inference.image_input", "ggcam.data.dicom")
     from ggcam.inference.predict import predict as predict_files
 
     with show_progress("predicting", "images") as progress:
