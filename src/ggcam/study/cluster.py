@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ggcam.errors import ConfigError
@@ -50,14 +51,16 @@ def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None =
         ConfigError: Ray is not installed, the cluster cannot be reached, or none of its machines has the cores and
             GPUs of a run; a local cluster could be reached from other machines.
     """
-    ray = _local_ray() if address == LOCAL else _import_ray()
-    options = {"log_to_driver": False, "logging_level": "ERROR", "ignore_reinit_error": True}
+    with _local_cluster() if address == LOCAL else _cluster(address) as ray:
+        yield from _run_tasks(ray, tasks, gpus_per_run)
+
+
+@contextmanager
+def _cluster(address: str, **options: Any) -> Iterator[Any]:
+    """Connect to a cluster inside the block, and yield the module `ray`."""
+    ray = _import_ray()
     try:
-        if address == LOCAL:
-            with _environment(_NO_HTTP):
-                ray.init(address=LOCAL, include_dashboard=False, **options)
-        else:
-            ray.init(address=address, **options)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(
             "cannot connect to a Ray cluster",
@@ -66,11 +69,25 @@ def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None =
             hint="start a cluster with ray start --head",
         ) from error
     try:
-        if address == LOCAL:
-            _check_loopback(ray)
-        yield from _run_tasks(ray, tasks, gpus_per_run)
+        yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _local_cluster() -> Iterator[Any]:
+    """Start a cluster that only this process can connect to inside the block, and yield the module `ray`."""
+    os.environ.update(_LOOPBACK)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # stays set: Ray keeps the first token that it reads
+    short = "/tmp" if os.path.isdir("/tmp") else None  # the path of a socket has at most about 100 characters
+    with (
+        TemporaryDirectory(prefix="ray-", dir=short, ignore_cleanup_errors=True) as private,
+        _environment(_NO_HTTP),
+        # Ray opens its folder to all users: it is one inside a private one.
+        _cluster(LOCAL, include_dashboard=False, _temp_dir=os.path.join(private, "ray")) as ray,
+    ):
+        _check_loopback(ray)
+        yield ray
 
 
 def _run_tasks(ray: Any, tasks: Sequence[Task], gpus_per_run: float | None) -> Iterator[Outcome]:
@@ -105,14 +122,6 @@ def _check_room(machines: Sequence[dict[str, float]], threads: int, gpus: float)
             expected=f"{threads} cores and {gpus:g} GPUs on one machine",
             got="; ".join(f"{m.get('CPU', 0):g} cores and {m.get('GPU', 0):g} GPUs" for m in machines) or "no machine",
         )
-
-
-def _local_ray() -> Any:
-    """Import Ray, configured for a cluster that only this process can connect to."""
-    # Not restored afterwards: Ray keeps the first token that it reads.
-    os.environ.update(_LOOPBACK)
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    return _import_ray()
 
 
 def _check_loopback(ray: Any) -> None:
