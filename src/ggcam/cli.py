@@ -31,6 +31,7 @@ from ggcam.commands.train_options import OPTION_GROUPS
 from ggcam.errors import ConfigError, GGCamError
 from ggcam.training.presets import preset_in
 from ggcam.utils.aliases import canonical_arguments
+from ggcam.utils.logs import repeated_warnings_counted
 from ggcam.utils.signals import Terminated, sigterm_raises
 
 DESCRIPTION = (
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = canonical_arguments(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        with sigterm_raises():
+        with sigterm_raises(), repeated_warnings_counted():
             _run(given)
     except GGCamError as error:
         print(f"ggcam: {error}", file=sys.stderr)

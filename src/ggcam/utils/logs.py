@@ -57,17 +57,27 @@ class _Collector(logging.Handler):
             self._records.append(_Record(record.name, record.levelno, record.getMessage(), ()))
 
 
-class RepeatCounter(logging.Filter):
-    """Passes the first record of each kind and counts the others, which differ only in the values filled in.
+@contextmanager
+def repeated_warnings_counted() -> Iterator[None]:
+    """Print the first of the same warnings about several files and, when the context ends, how many more there were.
 
-    Example:
-        >>> import logging
-        >>> counter, log = RepeatCounter(), logging.getLogger("ggcam.example")
-        >>> [counter.filter(log.makeRecord("x", 30, "", 0, "%s is dark", (name,), None)) for name in "abc"]
-        [True, False, False]
-        >>> counter.summary()
-        ['2 more like this: a is dark']
+    A warning about a file has a format that starts with `%s: `, for the file. Two are the same if their formats are.
     """
+    counter = _RepeatCounter()
+    handlers = list(logging.getLogger().handlers)
+    for handler in handlers:
+        handler.addFilter(counter)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(counter)
+        for line in counter.summary():
+            logging.getLogger(__name__).warning("%s", line)
+
+
+class _RepeatCounter(logging.Filter):
+    """Passes the first record with each format."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,23 +85,19 @@ class RepeatCounter(logging.Filter):
         self._first: dict[tuple[str, str], str] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to print a record.
-
-        Args:
-            record: the record.
-
-        Returns:
-            True for the first of its kind, and for records without values to fill in.
-        """
-        if not record.args:
+        """Return whether to print a record: it is the first of its kind, or not about a file."""
+        if not str(record.msg).startswith("%s: "):
             return True
-        kind = (record.name, str(record.msg))
-        self._counts[kind] += 1
-        self._first.setdefault(kind, record.getMessage())
-        return self._counts[kind] == 1
+        known = getattr(record, "_ggcam_is_first", None)
+        if known is None:  # not yet seen by another handler
+            kind = (record.name, str(record.msg))
+            self._counts[kind] += 1
+            self._first.setdefault(kind, record.getMessage())
+            known = record._ggcam_is_first = self._counts[kind] == 1
+        return known
 
     def summary(self) -> list[str]:
-        """Return a line for each kind that was repeated, with the number of records that were not printed."""
+        """Return a line for each kind of which there were more."""
         return [
             f"{count - 1:,} more like this: {self._first[kind]}" for kind, count in self._counts.items() if count > 1
         ]
