@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support, roc_auc_score
 
 from ggcam.data.case import Frame
 from ggcam.data.prepared import PreparedData, load_prepared
@@ -24,6 +24,7 @@ from ggcam.evaluation.evaluate import evaluate, outputs_table
 from ggcam.evaluation.run_metrics import with_intervals
 from ggcam.metrics.localisation import regions_to_mask
 from ggcam.run_folder import open_run_folder
+from ggcam.training.run import open_run
 
 
 @pytest.fixture
@@ -95,11 +96,37 @@ def test_macro_auroc_and_accuracy_equal_scikit_learns(metrics, predictions, prob
         assert 0 <= metric["low"] <= metric["high"] <= 1
 
 
-def test_probabilities_are_the_softmax_of_the_logits(predictions, probabilities):
-    logits = predictions.filter(like="logit_").to_numpy(float)
+def test_probabilities_are_the_softmax_of_the_logits_over_the_temperature(trained, predictions, probabilities, metrics):
+    temperature = open_run(trained).calibration.temperature[0]
+    assert set(metrics["temperature"].values()) == {temperature} != {1.0}
+    logits = predictions.filter(like="logit_").to_numpy(float) / temperature
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert (predictions["predicted"] == probabilities.argmax(axis=1)).all()
+
+
+def test_calibration_is_measured_with_and_without_the_temperature(predictions, probabilities, metrics):
+    logits = predictions.filter(like="logit_").to_numpy(float)
+    labels = predictions["label"].to_numpy()
+    raw = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = np.eye(3)[labels]
+    for found, expected in ((metrics, probabilities), (metrics["uncalibrated"], raw)):
+        assert found["brier"]["value"] == pytest.approx(((expected - truth) ** 2).sum(axis=1).mean(), abs=1e-5)
+        assert found["nll"]["value"] == pytest.approx(log_loss(labels, expected, labels=[0, 1, 2]), abs=1e-5)
+        assert found["nll"]["low"] <= found["nll"]["value"] <= found["nll"]["high"]
+
+
+def test_operating_points_are_those_of_the_validation_cases(trained, predictions, probabilities, metrics):
+    labels = predictions["label"].to_numpy()
+    thresholds = open_run(trained).calibration.thresholds
+    assert set(metrics["operating_points"]) == {"youden", "sensitivity_95"}
+    for aim, points in metrics["operating_points"].items():
+        for name, point in points.items():
+            k = ("Normal", "CHF", "pneumonia").index(name)
+            above = probabilities[:, k] >= point["threshold"]
+            assert point["threshold"] == thresholds[aim][name]
+            assert point["sensitivity"]["value"] == pytest.approx(above[labels == k].mean())
+            assert point["specificity"]["value"] == pytest.approx(1 - above[labels != k].mean())
 
 
 def test_the_pointing_game_equals_a_loop(metrics, predictions, trained, prepared):
@@ -233,7 +260,10 @@ def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
     assert len(rows) == found["cases"] == 3
     assert evaluate(run, faithfulness_cases=3).case_metrics.equals(evaluation.case_metrics)
     predictor, data = (
-        BatchPredictor(TorchEngine(evaluation.run.load_model(), find_device("cpu"))),
+        BatchPredictor(
+            TorchEngine(evaluation.run.load_model(), find_device("cpu")),
+            temperature=evaluation.run.calibration.temperature,
+        ),
         load_prepared(prepared),
     )
     for i in rows:
