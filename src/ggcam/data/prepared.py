@@ -44,6 +44,7 @@ from ggcam.gaze.fixations import Fixations
 from ggcam.utils import toml
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.documents import read_toml
+from ggcam.utils.foreign_paths import check_no_links_out
 from ggcam.utils.structure import structure
 
 _AGAIN = "prepare the data again with --overwrite"
@@ -230,6 +231,8 @@ def load_prepared(root: Path | str) -> PreparedData:
     """
     root = Path(root)
     meta = _read_meta(root)
+    for folder in (root, *(root / name for name in ("images", "masks", "pixels"))):
+        check_no_links_out(folder, root, PreparedFolderError)
     class_names, path = tuple(meta["class_names"]), root / "dataset.toml"
     check_class_names(class_names, path)
     try:

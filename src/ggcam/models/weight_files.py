@@ -19,11 +19,12 @@ _PREFIXES = ("_orig_mod.", "module.", "_orig_mod.")
 """Prefixes that compiled and distributed networks add to the names, in either order."""
 
 
-def read_state_dict(path: Path | str) -> dict[str, Tensor]:
+def read_state_dict(path: Path | str, *, checksums: bool = False) -> dict[str, Tensor]:
     """Read a state dict from a file of weights, or from a checkpoint of a training script that holds one.
 
     Args:
         path: file written by `torch.save`, or a safetensors file.
+        checksums: whether to check the checksums of a file written by `torch.save`.
 
     Returns:
         Tensors by name, on the CPU; without the prefixes of compiled and distributed networks.
@@ -35,7 +36,7 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError("the weight file does not exist", where=path)
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path)
+    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path, checksums)
     if isinstance(state, dict):
         state = next((state[key] for key in _WRAPPERS if isinstance(state.get(key), dict)), state)
     if (
@@ -53,9 +54,9 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     return {_without_prefixes(name): value for name, value in state.items()}
 
 
-def _read_pt(path: Path) -> Any:
+def _read_pt(path: Path, checksums: bool) -> Any:
     with torch.serialization.safe_globals([argparse.Namespace]):  # timm's checkpoints hold their options, too
-        return load_pt(path, WeightsError, "tensors")
+        return load_pt(path, WeightsError, "tensors", checksums=checksums)
 
 
 def _read_safetensors(path: Path) -> Any:

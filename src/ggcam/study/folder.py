@@ -2,7 +2,7 @@
 
 STUDY/study.toml           identity of the data, the plan, and the training config that all runs share
 STUDY/runs/<name>/         finished runs: trained, evaluated and complete
-STUDY/partial/<code>/      unfinished runs; each is renamed to runs/<name> when it is complete
+STUDY/partial-<code>/      an unfinished run; it is moved to runs/<name> when it is complete
 STUDY/lock                 held by the `ggcam study` that is running
 STUDY/errors.json          name of each run that failed in the last call -> its error
 STUDY/study.parquet        one row per run and metric
@@ -23,7 +23,12 @@ from ggcam.data.prepared import PreparedData
 from ggcam.errors import RunFolderError
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.study.plan import PlannedRun, StudyPlan, check_same, read_plan, write_plan
+from ggcam.utils.foreign_paths import check_no_links_out, is_file_name
 from ggcam.utils.locks import locked_folder
+from ggcam.utils.recorded_paths import record_path
+
+PARTIAL = "partial-"
+"""Beginning of the names of the folders of unfinished runs."""
 
 TABLES = ("dataset.toml", "cases.parquet", "fixations.parquet", "regions.parquet")
 """Files that identify a prepared folder."""
@@ -43,11 +48,6 @@ class StudyFolder:
     def plan(self) -> Path:
         """Identity of the data, plan and shared training config. A folder with this file is a study."""
         return self.root / "study.toml"
-
-    @property
-    def partial(self) -> Path:
-        """Folder of the unfinished runs."""
-        return self.root / "partial"
 
     @property
     def lock(self) -> Path:
@@ -120,10 +120,12 @@ def locked_study(root: Path, plan: StudyPlan, data: PreparedData) -> Iterator[St
         raise RunFolderError("the output folder exists and is not a study", where=root, hint="choose another --out")
     root.mkdir(parents=True, exist_ok=True)
     with locked_folder(root):  # a second command would remove the unfinished runs of this one
-        identity = {"root": str(data.root.resolve()), "sha256": fingerprint(data.root)}
+        place = str(data.root.resolve()) if plan.base.keep_paths else record_path(data.root, root)
+        identity = {"root": place, "sha256": fingerprint(data.root)}
         if study.plan.is_file():
             check_same(study.plan, plan, identity)
-            shutil.rmtree(study.partial, ignore_errors=True)
+            for partial in root.glob(f"{PARTIAL}*"):
+                shutil.rmtree(partial, ignore_errors=True)
             for run in plan.runs:
                 if not study.finished(run):
                     shutil.rmtree(study.run(run), ignore_errors=True)
@@ -148,7 +150,12 @@ def open_study_folder(root: Path) -> tuple[StudyFolder, StudyPlan]:
         raise RunFolderError(
             "the study folder does not exist", where=root, expected="a folder written by `ggcam study`"
         )
-    return study, read_plan(study.plan)[0]
+    for folder in (root, root / "runs"):
+        check_no_links_out(folder, root, RunFolderError)
+    plan, _ = read_plan(study.plan)
+    if outside := [run.name for run in plan.runs if not is_file_name(run.name)]:
+        raise RunFolderError("an arm of the study has no valid name", where=study.plan, got=repr(outside[0]))
+    return study, plan
 
 
 def fingerprint(data: Path) -> str:

@@ -114,7 +114,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             checkpoint, or was written by an earlier version of ggcam.
     """
     try:
-        content = load_pt(path, RunFolderError, "tensors and plain values")
+        content = load_pt(path, RunFolderError, "tensors and plain values", checksums=True)
     except FileNotFoundError:
         raise RunFolderError("a checkpoint is missing", where=path) from None
     if not isinstance(content, dict) or any(part not in content for part in _PARTS):

@@ -124,7 +124,7 @@ class Run:
             )
         model = self.spec.build()
         try:
-            state = read_state_dict(weights)
+            state = read_state_dict(weights, checksums=True)
             if original.is_original(model):
                 original_weights.load_state_dict(model, state)
             else:

@@ -11,6 +11,8 @@ import builtins
 import io
 import pickle
 import re
+import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,9 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
         raise ImageError("a tensor is not of plain numbers", where=path, got=_first_line(error)) from None
 
 
-def load_pt(path: Path, error_type: type[DataError], expected: str, *, mmap: bool = False) -> Any:
+def load_pt(
+    path: Path, error_type: type[DataError], expected: str, *, mmap: bool = False, checksums: bool = False
+) -> Any:
     """Read a `.pt` file of tensors, built-in containers, strings and numbers.
 
     Args:
@@ -93,6 +97,7 @@ def load_pt(path: Path, error_type: type[DataError], expected: str, *, mmap: boo
         error_type: error to raise.
         expected: what the file should contain, for messages.
         mmap: whether to map the tensors into memory, so that what is not accessed is not read.
+        checksums: whether to check the checksums, which torch ignores. `torch.save` writes them by default.
 
     Returns:
         Content of the file, on the CPU.
@@ -104,7 +109,13 @@ def load_pt(path: Path, error_type: type[DataError], expected: str, *, mmap: boo
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        if checksums:
+            with zipfile.ZipFile(path) as archive:
+                if damaged := archive.testzip():
+                    raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, about damaged and foreign files
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         forbidden = re.search(r"GLOBAL (\S+)|(?:find|call) (\S+)", str(error))
         if forbidden is None:

@@ -1,0 +1,32 @@
+"""SIGTERM as an exception."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from ggcam.utils.signals import Terminated, sigterm_raises
+
+
+def test_sigterm_raises_inside_the_block_and_the_former_handler_is_back_after_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated) as raised, sigterm_raises():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert raised.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_in_another_thread_the_block_runs_as_it_is():
+    ran = []
+
+    def work() -> None:
+        with sigterm_raises():
+            ran.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ran == [True]
