@@ -23,7 +23,7 @@ from ggcam.utils.sniff import sniff_wrong_content
 Grey = Shaped[np.ndarray, "h w"]
 """An image of one channel, uint8 (0 to 255) or uint16 (0 to 65535)."""
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima"})
 """Suffixes, in lower case, of image files in a folder. The format of a file is recognised by its content."""
 
 _ARRAY_STARTS = {
@@ -31,6 +31,15 @@ _ARRAY_STARTS = {
     b"PK\x03\x04": "pt",
 }
 """First bytes -> kind of the files that contain arrays: pickles of each protocol, and zip archives of tensors."""
+
+_PANIC = "PanicException"
+"""What a decoder written in Rust raises for damaged data. It is not an Exception."""
+
+_CV_NO_MEMORY = -4
+"""Code of OpenCV's error if memory runs out."""
+
+_MAX_FIRST_LENGTH = 1024
+"""Largest plausible length of the first value of a DICOM file, in bytes."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
 
@@ -155,6 +164,25 @@ def image_size(path: Path) -> tuple[int, int]:
             return check_size(image.height, image.width, path)
 
 
+def is_dicom(head: bytes) -> bool:
+    """Return whether a file starts like a DICOM file.
+
+    Without the preamble of 128 bytes, its first element is of group 2 or 8, little-endian, and has a value
+    representation of two letters or a short length.
+
+    Args:
+        head: first 132 bytes of the file, or more.
+
+    Returns:
+        True for a DICOM file.
+    """
+    if head[128:132] == b"DICM":
+        return True
+    representation, length = head[4:6], int.from_bytes(head[4:8], "little")
+    is_element = (representation.isalpha() and representation.isupper()) or length <= _MAX_FIRST_LENGTH
+    return len(head) >= 8 and head[:2] in (b"\x02\x00", b"\x08\x00") and is_element
+
+
 def has_sixteen_bits(path: Path) -> bool:
     """Return whether a file is a PNG or TIFF file of 16 bits per pixel and channel, from its header.
 
@@ -267,15 +295,12 @@ def _open(path: Path) -> ImageFile.ImageFile:
 
 
 def _kind(path: Path) -> str:
-    """Recognise DICOM ("dicom") and arrays ("pickle", "pt"); return "" for all other files.
-
-    A DICOM file without the preamble of 128 bytes starts with group 2 or 8, little-endian.
-    """
+    """Recognise DICOM ("dicom") and arrays ("pickle", "pt"); return "" for all other files."""
     with path.open("rb") as file:
         head = file.read(132)
     if not head:
         raise ImageError("the image file is empty", where=path)
-    if head[128:] == b"DICM" or head[:2] in (b"\x02\x00", b"\x08\x00"):
+    if is_dicom(head):
         return "dicom"
     return next((kind for start, kind in _ARRAY_STARTS.items() if head.startswith(start)), "")
 
@@ -306,8 +331,6 @@ def _image_errors(path: Path) -> Iterator[None]:
             yield
     except GGCamError:
         raise
-    except MemoryError:
-        raise ImageError("decoding the image needs more memory than there is, or than is allowed", where=path) from None
     except FileNotFoundError:
         raise ImageError("the image file does not exist", where=path) from None
     except IsADirectoryError:
@@ -321,5 +344,14 @@ def _image_errors(path: Path) -> Iterator[None]:
             got=instead.what if instead else "other content, or a file truncated in its header",
             hint=instead and instead.hint,
         ) from None
-    except Exception as error:
-        raise ImageError("the image cannot be decoded", where=path, got="damaged or truncated content") from error
+    except BaseException as error:
+        if _is_no_memory(error):
+            raise ImageError("decoding the image takes more memory than there is, or is allowed", where=path) from None
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.errno else "damaged or truncated content"
+        raise ImageError("the image cannot be decoded", where=path, got=reason) from error
+
+
+def _is_no_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == _CV_NO_MEMORY)

@@ -8,6 +8,7 @@ the files are smaller.
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,18 @@ MAX_PIXELS = Frame.max_pixels
 """Maximum number of pixels of an image."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+_HEADER_BYTES = 33
+"""Length of the signature and the first chunk, which has the size of the image."""
+
+
+def _text_chunk(keyword: str, text: str) -> bytes:
+    content = b"tEXt" + keyword.encode("latin-1") + b"\0" + text.encode("latin-1")
+    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+
+
+_MARK = _text_chunk("Software", "ggcam")
 
 
 def write_png(path: Path, pixels: Shaped[np.ndarray, "h w"]) -> None:
@@ -49,6 +62,34 @@ def write_png(path: Path, pixels: Shaped[np.ndarray, "h w"]) -> None:
             got=error.strerror,
             hint="free disk space, then run the same command again to continue",
         ) from None
+
+
+def mark_png(content: bytes) -> bytes:
+    """Mark a PNG file as drawn by ggcam, in a text chunk behind its header.
+
+    Args:
+        content: the file.
+
+    Returns:
+        The file with the mark.
+    """
+    return content[:_HEADER_BYTES] + _MARK + content[_HEADER_BYTES:]
+
+
+def is_marked_png(path: Path) -> bool:
+    """Return whether a file is a PNG file that ggcam has drawn.
+
+    Args:
+        path: the file.
+
+    Returns:
+        True if it has the mark of :func:`mark_png`; False if it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEADER_BYTES + len(_MARK))[_HEADER_BYTES:] == _MARK
+    except OSError:
+        return False
 
 
 def read_png(path: Path) -> np.ndarray | None:

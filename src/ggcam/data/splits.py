@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ggcam.data.case import Case, Split
-from ggcam.data.images import IMAGE_SUFFIXES
+from ggcam.data.find_images import image_stem
 from ggcam.data.original.preprocessing import split_by_position
 from ggcam.data.prepare.config import FRACTIONS
 from ggcam.data.split_words import read_splits
@@ -66,14 +66,15 @@ def read_test_list(path: Path) -> frozenset[str] | None:
     table = read_table(path, header)
     names = table[header[0]].tolist()
     table.refuse(table[header[0]] == "", "the id is empty", header[0])
-    ids = [_without_extension(name) for name in (names if header[0] in _ID_COLUMNS else [header[0], *names])]
+    ids = [_without_ending(name) for name in (names if header[0] in _ID_COLUMNS else [header[0], *names])]
     if repeated := [name for name, count in Counter(ids).items() if count > 1]:
         raise TableError("an id is repeated", where=path, got=join_limited(repeated))
     return frozenset(ids)
 
 
-def _without_extension(name: str) -> str:
-    return Path(name).stem if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
+def _without_ending(name: str) -> str:
+    """Return the name of an image file without folder and ending; other ids unchanged."""
+    return name if image_stem(name) == name else Path(name).stem
 
 
 def assign_splits(

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ggcam.data.images import IMAGE_SUFFIXES
+from ggcam.data.find_images import OVERLAY_SUFFIX, find_images, image_stem
 from ggcam.errors import ConfigError, ImageError, MissingFileError
 from ggcam.inference.engines import EngineName
 from ggcam.inference.predictor import Predictor, load_predictor
-from ggcam.inference.result import OVERLAY_SUFFIX, PredictionResult
+from ggcam.inference.result import PredictionResult
 from ggcam.report.overlay import save_png
 from ggcam.run_folder import PROBABILITY
 from ggcam.utils.atomic import atomic_write
@@ -56,7 +56,8 @@ def predict(
 
     Args:
         root: run folder, or an ONNX file of a run.
-        images: PNG, JPEG, TIFF or DICOM files, or folders that are searched for them recursively.
+        images: PNG, JPEG, TIFF or DICOM files, or folders that are searched for them recursively; see
+            :func:`ggcam.data.find_images.find_images`.
         out: folder to write to; created if missing.
         overlays: whether to draw overlays.
         batch_size: number of images in one forward pass.
@@ -81,7 +82,7 @@ def predict(
         raise ConfigError("no images to predict", where="ggcam predict RUN IMAGES", expected="files or folders")
     if out.exists() and not out.is_dir():
         raise ConfigError("the output folder exists and is a file", where=out, hint="choose another --out")
-    names = _overlay_names(_find_images(images, out))
+    names = _overlay_names(_find_images(images))
     predictor = load_predictor(root, device, engine, expected_images=len(names))
     out.mkdir(parents=True, exist_ok=True)
     with locked_folder(out):
@@ -141,22 +142,18 @@ def _wait(drawing: list[Future[None]]) -> None:
     drawing.clear()
 
 
-def _find_images(images: Sequence[Path], out: Path) -> list[Path]:
-    """List the files, and the images in the folders except overlays of earlier calls in `out`, without duplicates."""
-    out = out.resolve()
+def _find_images(images: Sequence[Path]) -> list[Path]:
+    """List the files, and the images in the folders, without duplicates."""
     found: dict[Path, None] = {}
     for path in images:
         if path.is_dir():
-            inside = sorted(
-                p
-                for p in path.rglob("*")
-                if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file() and not _is_overlay(p, out)
-            )
-            if not inside:
+            inside = find_images(path)
+            inside.report_skipped(path)
+            if not inside.images:
                 raise MissingFileError(
-                    "the folder contains no images", where=path, expected=", ".join(sorted(IMAGE_SUFFIXES))
+                    "the folder contains no images", where=path, expected="PNG, JPEG, TIFF or DICOM files"
                 )
-            found |= dict.fromkeys(inside)
+            found |= dict.fromkeys(path / name for name in inside.images)
         elif path.is_file():
             found[path] = None
         else:
@@ -164,18 +161,15 @@ def _find_images(images: Sequence[Path], out: Path) -> list[Path]:
     return list(found)
 
 
-def _is_overlay(path: Path, out: Path) -> bool:
-    return path.name.endswith(OVERLAY_SUFFIX) and path.resolve().parent == out
-
-
 def _overlay_names(paths: Sequence[Path]) -> dict[Path, str]:
     """Name each overlay after its image, with a number where two images have the same name."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:
-        name, number = f"{path.stem}{OVERLAY_SUFFIX}", 2
+        stem = image_stem(path.name)
+        name, number = f"{stem}{OVERLAY_SUFFIX}", 2
         while name.lower() in taken:  # some file systems do not distinguish upper and lower case
-            name, number = f"{path.stem}_{number}{OVERLAY_SUFFIX}", number + 1
+            name, number = f"{stem}_{number}{OVERLAY_SUFFIX}", number + 1
         taken.add(name.lower())
         names[path] = name
     return names

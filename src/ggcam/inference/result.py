@@ -12,14 +12,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
+from ggcam.data.find_images import OVERLAY_SUFFIX, image_stem
 from ggcam.data.framing import Framing
 from ggcam.errors import ConfigError
 from ggcam.inference.image_input import load_shown
 from ggcam.report.overlay import cam_overlay, save_png
 from ggcam.utils.atomic import atomic_write
-
-OVERLAY_SUFFIX = "_cam.png"
-"""Follows the image's name in the file name of its overlay."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,7 +86,7 @@ class PredictionResult:
             ImageError: the image file cannot be read any more.
         """
         folder = Path(folder)
-        name = name or (self.image.stem if isinstance(self.image, Path) else "image")
+        name = name or (image_stem(self.image.name) if isinstance(self.image, Path) else "image")
         content = {
             "image": str(self.image) if isinstance(self.image, Path) else None,
             "predicted": self.predicted,

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from ggcam.data.case import Region
+from ggcam.data.png import mark_png
 from ggcam.errors import ImageError
 from ggcam.gaze.fixations import Fixations
 from ggcam.utils.atomic import atomic_write
@@ -200,7 +201,7 @@ def png_bytes(image: np.ndarray) -> bytes:
 
 
 def save_png(path: Path, image: np.ndarray) -> None:
-    """Write an image as a PNG file.
+    """Write a picture as a PNG file, marked as drawn by ggcam so that it is never taken for an X-ray.
 
     Args:
         path: file to write; its folder is created if missing.
@@ -209,7 +210,7 @@ def save_png(path: Path, image: np.ndarray) -> None:
     Raises:
         ImageError: the array cannot be written as PNG.
     """
-    atomic_write(path, png_bytes(image))
+    atomic_write(path, mark_png(png_bytes(image)))
 
 
 _SHIFT = 4
