@@ -2,7 +2,7 @@
 
     python tests/utils/every_command.py --complete
 
-With `--complete` also what takes long: exporting in 8-bit integers, a study on a local Ray cluster, and the demo.
+With `--complete` also what takes long: exporting in 8-bit integers, a study on a local Ray cluster, a small demo.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 from ggcam.cli import main
+from ggcam.study.demo import run_demo
 
 TRAIN = ["--backbone", "test_resnet", "--epochs", "1", "--batch-size", "8", "--workers", "0"]
 STUDY = ["study", "DATA", "--guidance", "none", "--seeds", "1", "--backbone", "test_resnet", "--epochs", "1"]
@@ -32,10 +33,12 @@ COMMANDS = [
 LONG_COMMANDS = [
     ["export", "run/mine", "--format", "onnx-int8", "--out", "mine-int8.onnx"],
     [*STUDY, "--out", "ray_study", "--ray", "local"],
-    ["demo", "--out", "demo"],
 ]
 
 if __name__ == "__main__":
-    for command in COMMANDS + LONG_COMMANDS * ("--complete" in sys.argv):
+    complete = "--complete" in sys.argv
+    for command in COMMANDS + LONG_COMMANDS * complete:
         sys.stdout.write(f"ggcam {' '.join(command)}\n")
         main(command)
+    if complete:
+        run_demo("demo", cases=60, epochs=1)
