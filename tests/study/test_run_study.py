@@ -59,7 +59,7 @@ def test_finished_runs_are_kept_and_half_written_ones_repeated(data, tmp_path):
     half = study.run(PLAN.runs[1])
     (half / "metrics.json").unlink()
     (half / "config.toml").write_text("half")
-    (study.partial / "ABCDE" / "x").mkdir(parents=True)
+    (study.root / "partial-ABCDE" / "x").mkdir(parents=True)
     executed: list[str] = []
 
     def watched(tasks: Sequence[Task]) -> Iterator[Outcome]:
@@ -68,7 +68,7 @@ def test_finished_runs_are_kept_and_half_written_ones_repeated(data, tmp_path):
 
     assert execute_plan(data, PLAN, study.root, watched) == 3
     assert executed == [PLAN.runs[1].name]
-    assert not study.partial.exists()
+    assert not list(study.root.glob("partial*"))
     assert not (half / "config.toml").exists()
     # More seeds are added to the existing ones.
     assert execute_plan(data, plan_study(BASE, ["none", "ggcam-cc"], 3), study.root, watched) == 4
@@ -218,7 +218,7 @@ def without(data: PreparedData, **cases: object) -> PreparedData:
 
 def test_guidance_needs_gaze_and_a_study_needs_test_cases(data):
     blind = without(data, has_gaze=False)
-    with pytest.raises(ConfigError, match="no training case has gaze"):
+    with pytest.raises(ConfigError, match="no training case has attention that guidance ggcam-cc can use"):
         validate_plan(blind, PLAN)
     alone = plan_study(BASE, ["none"], 1)
     assert validate_plan(blind, alone) == alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ def print_study(result: StudyResult) -> None:
     Args:
         result: results of the study.
     """
+    from ggcam.errors import join_limited
+    from ggcam.report.study_tables import diverged_runs
+
     arms, differences = _rows_by_metric(result.summary), _rows_by_metric(result.differences)
     shown = _shown({metric for metric, _ in arms})
     for (metric, size), rows in arms.items():
@@ -43,6 +47,9 @@ def print_study(result: StudyResult) -> None:
         print(f"note: {note}")
     if result.missing:
         print(f"note: {result.missing:,} runs are missing; comparisons leave out the runs paired with them")
+    diverged = diverged_runs(result.failed)
+    if diverged:
+        print(f"note: training diverged in {len(diverged):,} runs: {join_limited(diverged)}")
 
 
 def _rows_by_metric(table: pd.DataFrame) -> dict[tuple[str, int | None], list[Mapping[str, Any]]]:
@@ -76,4 +83,4 @@ def _interval(row: Mapping[str, Any], sign: str = "") -> str:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}.3f}"
+    return "-" if value is None or not math.isfinite(value) else f"{value:{sign}.3f}"

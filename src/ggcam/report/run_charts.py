@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,11 @@ class RunCharts:
 
 
 def run_charts(
-    predicted: PredictionTable | None, history: pd.DataFrame | None, metrics: Mapping[str, Any]
+    predicted: PredictionTable | None,
+    history: pd.DataFrame | None,
+    metrics: Mapping[str, Any],
+    monitored: str = "valid_macro_auroc",
+    mode: Literal["max", "min"] = "max",
 ) -> RunCharts:
     """Build the charts of a run.
 
@@ -39,11 +43,13 @@ def run_charts(
             without negative cases have no curves. The bands rest on the same resamples as metrics.json.
         history: content of history.csv; None to leave out the training charts.
         metrics: content of metrics.json, whose areas and reliability curve are drawn.
+        monitored: column of the history that decides which epoch is best.
+        mode: whether its highest or its lowest value is best.
 
     Returns:
         The charts.
     """
-    training = training_charts(history) if history is not None else ()
+    training = training_charts(history, monitored, mode) if history is not None else ()
     if predicted is None or not len(predicted.truth):
         return RunCharts(training=training)
     roc: list[Chart] = []
@@ -138,18 +144,22 @@ def _calibration(reliability: Mapping[str, Any], multi_label: bool) -> Chart:
     )
 
 
-def training_charts(history: pd.DataFrame) -> tuple[Chart, ...]:
+def training_charts(
+    history: pd.DataFrame, monitored: str = "valid_macro_auroc", mode: Literal["max", "min"] = "max"
+) -> tuple[Chart, ...]:
     """Build charts of the losses, the validation metrics and the learning rate, with the best epoch marked.
 
     Args:
         history: content of history.csv, one row per epoch.
+        monitored: column that decides which epoch is best.
+        mode: whether its highest or its lowest value is best.
 
     Returns:
         The charts for which there are columns; none without epochs.
     """
     if "epoch" not in history or history.empty:
         return ()
-    best = best_epoch(history, "valid_macro_auroc") if "valid_macro_auroc" in history else None
+    best = best_epoch(history, monitored, mode) if monitored in history else None
     groups = (
         ("Losses", LOSSES, "loss"),
         ("Validation", ("valid_macro_auroc", "valid_accuracy"), "value"),

@@ -9,7 +9,14 @@ from typing import Any
 
 from ggcam.report.data_card import DataCard
 from ggcam.report.render import render, write_page
-from ggcam.report.study_tables import arm_tables, forest_tables, headline_rows, is_main_metric, size_charts
+from ggcam.report.study_tables import (
+    arm_tables,
+    diverged_runs,
+    forest_tables,
+    headline_rows,
+    is_main_metric,
+    size_charts,
+)
 
 
 @dataclass(frozen=True)
@@ -86,5 +93,6 @@ def render_study_report(results: StudyResults) -> str:
         forests=[table for table in forests if is_main_metric(table.metric)],
         more_forests=[table for table in forests if not is_main_metric(table.metric)],
         size_charts=size_charts(summary, controls),
+        diverged=diverged_runs(results.failed),
         unfinished=[(name, results.failed.get(name, "not started or interrupted")) for name in summary["missing_runs"]],
     )

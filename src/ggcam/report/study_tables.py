@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -221,6 +222,18 @@ def difference_row(row: Mapping[str, Any]) -> DifferenceRow:
     )
 
 
+def diverged_runs(failed: Mapping[str, str]) -> list[str]:
+    """List the runs whose training diverged.
+
+    Args:
+        failed: name of a run -> why it failed.
+
+    Returns:
+        Their names.
+    """
+    return [name for name, reason in failed.items() if reason.startswith("training diverged")]
+
+
 def size_charts(summary: Mapping[str, Any], controls: frozenset[str]) -> tuple[Chart, ...]:
     """Build charts of the main metrics over the number of training cases, with one line per arm.
 
@@ -264,7 +277,8 @@ def _size_chart(summary: Mapping[str, Any], controls: frozenset[str], metric: st
             if np.isfinite(b)
         ]
         names.append((style % STYLES, arm))
-        described.append(f"{arm} " + ", ".join(f"{b:.3f} at {a:.0f}" for a, b in zip(at, value, strict=True)))
+        pairs = [(a, b) for a, b in zip(at, value, strict=True) if np.isfinite(b)]
+        described.append(f"{arm} " + ", ".join(f"{b:.3f} at {a:.0f}" for a, b in pairs))
     name = metric_label(metric)
     return Chart(
         title=name,
@@ -287,8 +301,11 @@ def quoted_ends(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
     Returns:
         Lower and upper end, None where undefined.
     """
-    with_seeds = row.get("low_patients_seeds"), row.get("high_patients_seeds")
-    return (row["low"], row["high"]) if None in with_seeds else with_seeds
+    for ends in (("low_patients_seeds", "high_patients_seeds"), ("low", "high")):
+        low, high = (row.get(end) for end in ends)
+        if low is not None and high is not None and math.isfinite(low) and math.isfinite(high):
+            return low, high
+    return None, None
 
 
 def _seeds(rows: Sequence[Mapping[str, Any]]) -> list[float]:

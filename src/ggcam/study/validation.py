@@ -15,7 +15,8 @@ from ggcam.data.view_config import ViewConfig
 from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError
 from ggcam.guidance import create_guidance
-from ggcam.study.plan import UNGUIDED, Arm, StudyPlan
+from ggcam.study.plan import Arm, StudyPlan
+from ggcam.training.data_checks import check_training_data, log_warnings
 from ggcam.training.model_spec import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -32,27 +33,32 @@ def validate_plan(data: PreparedData, plan: StudyPlan) -> StudyPlan:
         The plan; without the control lung-mask, and with a warning, if a guided case has no lung mask.
 
     Raises:
-        ConfigError: a guidance or the network does not exist, no training case has gaze, or there are too many folds
-            or training cases.
+        ConfigError: a guidance or the network does not exist, a class has no training case, no training case has
+            attention that a guidance can use, or there are too many folds or training cases.
     """
-    for arm in plan.arms:
-        guidance = create_guidance(arm.guidance)
-        if data.multi_label:
+    guidances = {arm.guidance: create_guidance(arm.guidance) for arm in plan.arms}
+    if data.multi_label:
+        for guidance in guidances.values():
             guidance.check_multilabel()
     ModelSpec.from_config(plan.base, data).build(weights=plan.base.weights)
+    warnings: dict[str, None] = {}
     for run in plan.runs:
         if run.arm == plan.arms[0] and run.config.seed == plan.seeds[0]:
-            _check_cases(data, run.config.view, guided=any(arm.guidance != UNGUIDED for arm in plan.arms))
+            viewed = _check_cases(data, run.config.view)
+            for name, guidance in guidances.items():
+                warnings |= dict.fromkeys(check_training_data(viewed, replace(run.config, guidance=name), guidance))
+    log_warnings(warnings)  # once, not again in each run
     return replace(plan, arms=tuple(arm for arm in plan.arms if _is_possible(data, plan, arm)))
 
 
-def _check_cases(data: PreparedData, view: ViewConfig, guided: bool) -> None:
+def _check_cases(data: PreparedData, view: ViewConfig) -> PreparedData:
+    """Check that a view has cases to train and to test with, and return the data of the view with real attention."""
     whole = apply_view(data, replace(view, control="none", train_cases=None)).cases
     for split in SPLITS:
         if split not in set(whole["split"]):
             raise ConfigError(f"there are no {split} cases", where=data.root, hint="use --folds, or prepare again")
-    cases = apply_view(data, replace(view, control="none")).cases
-    train, all_train = (table.loc[table["split"] == "train"] for table in (cases, whole))
+    viewed = apply_view(data, replace(view, control="none"))
+    train, all_train = (table.loc[table["split"] == "train"] for table in (viewed.cases, whole))
     if view.train_cases is not None and not (
         view.train_cases <= len(all_train) and _classes(data, train) == _classes(data, all_train)
     ):
@@ -61,12 +67,7 @@ def _check_cases(data: PreparedData, view: ViewConfig, guided: bool) -> None:
             where="--train-cases",
             expected=f"at least one per class, and at most {len(all_train)}",
         )
-    if guided and not np.asarray(train["has_gaze"]).any():
-        raise ConfigError(
-            "no training case has gaze, so all arms would be the same",
-            where=data.root,
-            expected="gaze in the prepared folder, or only --guidance none",
-        )
+    return viewed
 
 
 def _classes(data: PreparedData, cases: pd.DataFrame) -> set[int]:

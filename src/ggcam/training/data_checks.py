@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +49,16 @@ def check_training_data(data: PreparedData, config: TrainConfig, guidance: Guida
         if not np.isfinite(_labels(data, split)).any():
             raise ConfigError(f"no {split} case has a known label", where=data.root, hint="prepare the data again")
     return [*_missing_in_training(data), *_missing_in_validation(data, config), *_attention(data, config, guidance)]
+
+
+def log_warnings(warnings: Iterable[str]) -> None:
+    """Log warnings of :func:`check_training_data`, with the logger of this module.
+
+    Args:
+        warnings: the warnings.
+    """
+    for warning in warnings:
+        log.warning("%s", warning)
 
 
 def with_defined_monitor(config: TrainConfig, data: PreparedData) -> TrainConfig:
