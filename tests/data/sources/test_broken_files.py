@@ -16,6 +16,11 @@ from data.sources.egd_fixture import three_cases
 from data.sources.reflacx_fixture import Reflacx
 from data.sources.siim_fixture import Siim
 from data.sources.test_folder import add_image, write_text
+from data.sources.test_nih import BOXES as BOX_LIST
+from data.sources.test_nih import IMAGES as CHEST_X_RAY14
+from data.sources.test_nih import write as write_chest_x_ray14
+from data.sources.test_vindr import ROWS as VINDR_ROWS
+from data.sources.test_vindr import write as write_vindr
 from ggcam.data import sources
 from ggcam.errors import GGCamError, TableError
 
@@ -45,6 +50,20 @@ def table(root: Path) -> None:
     write_text(root / "points.csv", "image,x,y", "a.png,3,4")
 
 
+def boxes(root: Path) -> None:
+    add_image(root, "a.png", "b.png")
+    write_text(root / "labels.csv", "image,label", "a.png,0", "b.png,1")
+    write_text(root / "regions.csv", "image,name,x0_px,y0_px,x1_px,y1_px", "a.png,1,3,4,9,8")
+
+
+def chest_x_ray14(root: Path) -> None:
+    write_chest_x_ray14(root, *CHEST_X_RAY14, boxes=BOX_LIST)
+
+
+def vindr(root: Path) -> None:
+    write_vindr(root, *VINDR_ROWS)
+
+
 TABLES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "EGD-CXR's sheet": ("egd_cxr", egd, "master_sheet.csv"),
     "EGD-CXR's fixations": ("egd_cxr", egd, "fixations.csv"),
@@ -54,6 +73,10 @@ TABLES: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "SIIM-ACR's runs": ("siim_acr", siim, "train-rle.csv"),
     "a table of labels": ("table", table, "labels.csv"),
     "a table of points": ("table", table, "points.csv"),
+    "a table of regions": ("folder", boxes, "regions.csv"),
+    "ChestX-ray14's entries": ("nih", chest_x_ray14, "Data_Entry_2017.csv"),
+    "ChestX-ray14's boxes": ("nih", chest_x_ray14, "BBox_List_2017.csv"),
+    "VinDr-CXR's boxes": ("vindr", vindr, "train.csv"),
 }
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"

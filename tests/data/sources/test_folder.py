@@ -56,13 +56,17 @@ def test_each_folder_is_a_class(classes):
     assert source.dropped == {}
 
 
-def test_other_images_are_counted_and_hidden_files_are_ignored(classes):
+def test_other_images_and_hidden_ones_are_counted(classes):
     (classes / "empty").mkdir()
     add_image(classes, "stray.png", "sick/deeper/d.png", ".cache/x.png", "sick/.thumb.png")
     write_text(classes / "sick" / "notes.txt", "no image")
     source = folder.read(classes)
     assert len(source.cases) == 4
-    assert source.dropped == {"image outside the class folders": 2, "folder without images directly in it": 1}
+    assert source.dropped == {
+        "image outside the class folders": 2,
+        "folder without images directly in it": 1,
+        "hidden image file": 2,
+    }
 
 
 def test_a_table_defines_the_classes(listed_images):

@@ -7,20 +7,15 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from data.sources.round_trip import check_gaze_on_spots, spot
-from data.sources.siim_fixture import Siim, encode
+from data.sources.siim_fixture import Siim
 from ggcam.data import sources
-from ggcam.data.case import Region
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.sources import siim_acr
 from ggcam.data.sources.axis_order import on_lesion, on_lungs
 from ggcam.data.sources.siim_gaze import read_gaze_clusters
-from ggcam.data.sources.siim_lesions import bounding_box, decode_run_lengths
 from ggcam.errors import ConfigError, DataError, GGCamError, MissingFileError, TableError
 from ggcam.report.contact_sheet import contact_sheet
 
@@ -53,13 +48,11 @@ def test_all_parts_of_the_layout_are_read(siim, form):
     assert (source.name, source.class_names) == ("siim_acr", ("no pneumothorax", "pneumothorax"))
     healthy, ill = source.cases
     assert (healthy.label, ill.label) == (0, 1)
-    assert (healthy.readings, healthy.regions) == ({}, ())
+    assert (healthy.readings, healthy.region_masks) == ({}, {})
     assert ill.patient_id.startswith("9.9.999.0.1.")
-    assert ill.regions == (
-        Region("pneumothorax", "box", 4, 2, 6, 8),
-        Region("pneumothorax", "box", 20, 30, 21, 40),
-    )
-    assert all(region.is_finding for region in ill.regions)
+    assert (ill.regions, list(ill.region_masks)) == ((), ["pneumothorax"])
+    drawn = lesion(slice(2, 8), slice(4, 6)) | lesion(slice(30, 40), slice(20, 21))
+    np.testing.assert_array_equal(ill.region_masks["pneumothorax"].read(*BLACK.shape), drawn.astype(bool))
     gaze = ill.readings["1"]
     np.testing.assert_allclose(gaze.y_px, [4, 20])
     np.testing.assert_allclose(gaze.x_px, [7.5, 22.5])
@@ -88,20 +81,10 @@ def test_fixations_are_drawn_on_the_right_pixel_and_cell(tmp_path, order):
     assert check_gaze_on_spots(source, tmp_path / "out") == 3
 
 
-@settings(max_examples=60, deadline=None)
-@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
-def test_a_mask_is_recovered_from_its_runs(mask):
-    runs = encode(mask)
-    if runs:
-        np.testing.assert_array_equal(decode_run_lengths(runs, *mask.shape, "here"), mask)
-        rows, columns = np.nonzero(mask)
-        assert bounding_box(mask) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-
-
 def test_a_run_of_length_0_is_not_a_lesion(siim):
     siim.rows[0] = (siim.rows[0][0], "3 0")
     source = siim_acr.read(siim.write())
-    assert source.cases[0].label == 1
+    assert (source.cases[0].label, source.cases[0].region_masks) == (1, {})
     assert source.dropped["lesion without area"] == 1
 
 

@@ -47,7 +47,7 @@ def test_an_unknown_source_lists_the_valid_ones(tmp_path):
 def test_an_option_of_another_source_lists_the_valid_ones(tmp_path):
     with pytest.raises(ConfigError, match="folder has no option --images") as caught:
         sources.read(tmp_path, "folder", images=tmp_path)
-    assert "--labels, --fixations, --uncertain, --skip-missing" in str(caught.value)
+    assert "--labels, --fixations, --regions, --masks, --uncertain, --skip-missing" in str(caught.value)
 
 
 def test_options_reach_the_reader(tmp_path):

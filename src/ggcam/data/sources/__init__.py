@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ggcam.data.case import Source
-from ggcam.data.sources import egd_cxr, folder, original, reflacx, siim_acr, table
+from ggcam.data.sources import (
+    coco,
+    cub_gha,
+    egd_cxr,
+    folder,
+    nih,
+    original,
+    poet,
+    reflacx,
+    siim_acr,
+    table,
+    vindr,
+)
 from ggcam.data.sources.custom import ReadFunction, call_custom
 from ggcam.errors import ConfigError, DataError, MissingFileError
 from ggcam.utils.aliases import canonical_name
@@ -45,7 +57,7 @@ class Reader:
 
 READERS: Mapping[str, Reader] = {
     module.NAME: Reader((module.__doc__ or "").partition("\n")[0], module.EXPECTED_FILES, module.can_read, module.read)
-    for module in (egd_cxr, original, reflacx, siim_acr, table, folder)
+    for module in (egd_cxr, original, reflacx, siim_acr, nih, vindr, poet, cub_gha, coco, table, folder)
 }
 """Name -> reader, the specific formats before the general ones."""
 

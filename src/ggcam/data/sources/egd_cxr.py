@@ -25,6 +25,7 @@ from ggcam.data.sources.image_files import read_sizes
 from ggcam.data.tables import Table, read_table
 from ggcam.errors import ConfigError, TableError
 from ggcam.gaze.events import FixationDetection, Method
+from ggcam.utils.foreign_paths import file_exists
 
 NAME = "egd_cxr"
 EXPECTED_FILES = "master_sheet.csv and fixations.csv, as in the EGD-CXR download"
@@ -146,7 +147,7 @@ def read(
             index, cases["patient_id"].tolist(), labels.tolist(), files, readings, strict=True
         )
     )
-    return Source(NAME, CLASS_NAMES, found, dict(+dropped))
+    return Source(NAME, CLASS_NAMES, found, dict(+dropped), kind="chest")
 
 
 def _table_path(root: Path, name: str) -> Path:
@@ -230,6 +231,6 @@ def _find_masks(folder: Path) -> dict[MaskName, Path]:
     masks: dict[MaskName, Path] = {}
     for name, files in MASK_FILES.items():
         for file in files:
-            if (folder / file).is_file():
+            if file_exists(folder / file):
                 masks[name] = folder / file
     return masks

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 
 from ggcam.data.sources.coordinates import CoordinateSystem, check_units
 from ggcam.data.sources.fixation_rows import FixationRows, group_readings
 from ggcam.data.sources.gaze_tally import GazeTally
-from ggcam.data.sources.image_files import read_sizes
+from ggcam.data.sources.image_names import match_images, read_image_sizes
 from ggcam.data.sources.labelled_images import LabelledImages, normalise_paths
 from ggcam.data.sources.time_units import SECONDS_PER_UNIT, TimeUnit, unit_in_name
 from ggcam.data.tables import column_names, read_table
-from ggcam.errors import ConfigError, DataError, TableError, join_limited
+from ggcam.errors import ConfigError, DataError
 from ggcam.gaze.fixations import Fixations
 
 FIXATION_COLUMNS = ("image", "x", "y", "start_s", "duration_s", "reader", "label")
@@ -142,60 +141,3 @@ def read_fixation_table(
     tally.add_rows(rows, sizes, table.row, path, x, y)
     tally.check()
     return group_readings(rows, sizes, dropped, path)
-
-
-def match_images(
-    names: Shaped[np.ndarray, " n"], images: LabelledImages, where: Path, by_name: bool
-) -> Int[np.ndarray, " n"]:
-    """Find the image that each name refers to.
-
-    Args:
-        names: paths of images relative to their folder; "" for none.
-        images: the images to find.
-        where: the table, for messages.
-        by_name: also accept the path without suffix, the file name, and the file name without suffix, if only one image
-            has it.
-
-    Returns:
-        Index of each image, -1 if a name refers to none of them.
-
-    Raises:
-        TableError: no name refers to an image.
-    """
-    index_of = {image: index for index, image in enumerate(images.images)}
-    if by_name:
-        paths = [PurePosixPath(image) for image in images.images]
-        without_suffix = [path.with_suffix("").as_posix() for path in paths]
-        for short_names in (without_suffix, [path.name for path in paths], [path.stem for path in paths]):
-            counts = Counter(short_names)
-            index_of = {name: index for index, name in enumerate(short_names) if counts[name] == 1} | index_of
-    # Systems write accents in two ways: as a letter of its own, or as a letter and a mark.
-    index_of = {unicodedata.normalize("NFC", name): index for name, index in index_of.items()}
-    case = np.array([index_of.get(unicodedata.normalize("NFC", name), -1) for name in names.tolist()], dtype=np.int64)
-    if len(case) and (case < 0).all():
-        raise TableError(
-            "none of the images in the gaze table is a case",
-            where=where,
-            expected=f"paths such as {images.images[0]}",
-            got=join_limited(dict.fromkeys(names.tolist()), limit=2),
-        )
-    return case
-
-
-def read_image_sizes(images: LabelledImages, case: Int[np.ndarray, " n"]) -> Int[np.ndarray, "images 2"]:
-    """Read the sizes of the images that have gaze.
-
-    An unreadable image is reported later, when its pixels are read; here its size is unknown, so its gaze cannot be
-    kept.
-
-    Args:
-        images: all images.
-        case: index of the image of each fixation; -1 for none.
-
-    Returns:
-        Height and width of each image; 0 for images that do not occur in `case` and for unreadable ones.
-    """
-    with_gaze = np.unique(case[case >= 0])
-    sizes = np.zeros((len(images.images), 2), dtype=np.int64)
-    sizes[with_gaze] = read_sizes([images.files[index] for index in with_gaze], True, Counter(), hint="")
-    return sizes

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from ggcam.data.images import IMAGE_SUFFIXES, image_size
+from ggcam.data.find_images import find_images, image_stem
+from ggcam.data.images import image_size
 from ggcam.errors import ImageError, MissingFileError, join_limited
+from ggcam.utils.foreign_paths import file_exists
 
 
 def check_present(
@@ -30,7 +32,7 @@ def check_present(
     Raises:
         MissingFileError: images are missing; the message has the first ones and their number.
     """
-    present = np.array([image.is_file() for image in images], dtype=bool)
+    present = np.array([file_exists(image) for image in images], dtype=bool)
     missing = [image for image, exists in zip(images, present, strict=True) if not exists]
     if missing and not skip_missing:
         raise MissingFileError(
@@ -93,29 +95,22 @@ def count_unreadable(errors: Sequence[ImageError], total: int, unit: str, skip_m
     return len(errors)
 
 
-def images_below(root: Path) -> list[str]:
-    """Find all images in a folder at any depth.
+def images_below(root: Path, exclude: Path | None = None, dropped: Counter[str] | None = None) -> list[str]:
+    """Find all images in a folder at any depth; see :func:`ggcam.data.find_images.find_images`.
 
     Args:
         root: the folder.
+        exclude: folder to leave out.
+        dropped: reason -> count, to which the files that are skipped are added, with their names in the log; None to
+            say nothing about them.
 
     Returns:
-        Paths relative to the folder, with '/', sorted; hidden files and folders are ignored.
+        Paths relative to the folder, with '/', sorted.
     """
-    relative = (path.relative_to(root) for path in root.rglob("*") if is_image(path))
-    return sorted(path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts))
-
-
-def is_image(path: Path) -> bool:
-    """Return whether a path is a file with the suffix of an image, and not hidden.
-
-    Args:
-        path: the path.
-
-    Returns:
-        True for an image.
-    """
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    found = find_images(root, exclude)
+    if dropped is not None:
+        found.report_skipped(root, dropped)
+    return list(found.images)
 
 
 def images_by_id(root: Path, dropped: Counter[str]) -> dict[str, Path]:
@@ -134,7 +129,7 @@ def images_by_id(root: Path, dropped: Counter[str]) -> dict[str, Path]:
     if not root.is_dir():
         raise MissingFileError("the folder of images does not exist", where=root)
     found: dict[str, Path] = {}
-    for image in images_below(root):
-        if found.setdefault((root / image).stem, root / image) != root / image:
+    for image in images_below(root, dropped=dropped):
+        if found.setdefault(image_stem(PurePosixPath(image).name), root / image) != root / image:
             dropped["image with the same name as another"] += 1
     return found

@@ -12,9 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Shaped
 
 from ggcam.data.case import Case, Label, Source, Split
-from ggcam.data.sources.image_files import check_present, images_below, is_image
+from ggcam.data.find_images import image_stem, is_image
+from ggcam.data.sources.image_files import check_present, images_below
+from ggcam.data.sources.label_sets import label_images, split_labels
+from ggcam.data.sources.regions import CaseRegions
 from ggcam.data.split_words import read_splits
 from ggcam.data.tables import MISSING, Table, column_names, read_table
 from ggcam.errors import ConfigError, DataError, MissingFileError, join_limited
@@ -58,43 +62,68 @@ class LabelledImages:
         """Path of each image."""
         return [self.root / image for image in self.images]
 
-    def to_source(self, name: str, readings: Sequence[Mapping[str, Fixations]], dropped: Counter[str]) -> Source:
+    def to_source(
+        self,
+        name: str,
+        readings: Sequence[Mapping[str, Fixations]],
+        dropped: Counter[str],
+        regions: Sequence[CaseRegions] | None = None,
+    ) -> Source:
         """Return the images as cases.
 
         Args:
             name: name of the source.
             readings: readings of each image: reading id -> fixations.
             dropped: reason -> count.
+            regions: regions and masks of each image; None for none.
 
         Returns:
             A source with one case per image.
         """
+        found = [CaseRegions() for _ in self.images] if regions is None else regions
         cases = tuple(
-            Case(case_id, patient_id, label, file, of_case, split=split)
-            for case_id, patient_id, label, file, of_case, split in zip(
-                self.case_ids, self.patient_ids, self.labels, self.files, readings, self.splits, strict=True
+            Case(
+                case_id,
+                patient_id,
+                label,
+                file,
+                readings=of_case,
+                masks=each.anatomy,
+                regions=each.regions,
+                region_masks=each.masks,
+                split=split,
+            )
+            for case_id, patient_id, label, file, of_case, each, split in zip(
+                self.case_ids, self.patient_ids, self.labels, self.files, readings, found, self.splits, strict=True
             )
         )
         return Source(name, self.class_names, cases, dict(+dropped))
 
 
 def list_labelled_images(
-    root: Path, labels: Path | None, skip_missing: bool, dropped: Counter[str], uncertain: Uncertain | None = None
+    root: Path,
+    labels: Path | None,
+    skip_missing: bool,
+    dropped: Counter[str],
+    uncertain: Uncertain | None = None,
+    masks: Path | None = None,
 ) -> LabelledImages:
     """List the images of a folder with their labels.
 
     The class names are the distinct labels, sorted; as numbers if all are whole numbers. Images with several labels
     need one column `label_<class>` per class instead, with 1, 0 or nothing; the classes then have the order of the
-    columns.
+    columns. Or they need one column `labels`, in which the labels are joined by '|'; if an image has several, "No
+    Finding" means that no class is present.
 
     Args:
         root: folder with the images.
-        labels: table with the columns image (path relative to `root`) and label (or `label_<class>`), and optionally
-            patient_id and split (train, valid, test or empty). None stands for `root/labels.csv`; without such a
-            table, each folder in `root` is a class.
+        labels: table with the columns image (path relative to `root`) and label (or labels, or `label_<class>`), and
+            optionally patient_id and split (train, valid, test or empty). None stands for `root/labels.csv`; without
+            such a table, each folder in `root` is a class.
         skip_missing: leave out listed images that are missing or have no label, and count them.
         dropped: reason -> count; updated.
         uncertain: meaning of -1 in the columns `label_<class>`; None refuses it.
+        masks: folder of masks, which are not images of cases.
 
     Returns:
         The images in the order of the table, or of their paths.
@@ -110,9 +139,9 @@ def list_labelled_images(
     if labels is not None or (root / "labels.csv").is_file():
         path = labels or root / "labels.csv"
         label_columns = [name for name in column_names(path) if name.startswith(LABEL_PREFIX)]
-        table = _rows_of_table(root, path, label_columns, skip_missing, dropped)
+        table = _rows_of_table(root, path, label_columns, masks, skip_missing, dropped)
     else:
-        label_columns, table = [], _rows_of_class_folders(root, dropped)
+        label_columns, table = [], _rows_of_class_folders(root, masks, dropped)
     if uncertain and not label_columns:
         raise ConfigError(
             "--uncertain has no meaning without columns label_<class>", where=labels or root, hint="leave it out"
@@ -121,9 +150,10 @@ def list_labelled_images(
         class_names = tuple(name.removeprefix(LABEL_PREFIX) for name in label_columns)
         found: tuple[Label, ...] = _multi_labels(table, label_columns, uncertain)
     else:
-        class_names = _class_names(table["label"], labels or root)
-        found = tuple(class_names.index(label) for label in table["label"].tolist())
-    case_ids = _case_ids(table["image"])
+        joined = "labels" in table
+        names = [split_labels(text) if joined else (text,) for text in table["label"].tolist()]
+        class_names, found = label_images(names, labels or root)
+    case_ids = make_case_ids(table["image"])
     patients = table["patient_id"].tolist() if "patient_id" in table else [""] * len(table)
     return LabelledImages(
         root=root,
@@ -163,15 +193,31 @@ def normalise_paths(table: Table, column: str = "image") -> Table:
     Returns:
         The same table with the other paths.
     """
-    paths = [PurePosixPath(image.replace("\\", "/")).as_posix() if image else "" for image in table[column].tolist()]
-    return replace(table, columns={**table.columns, column: np.array(paths, dtype=np.str_)})
+    return replace(table, columns={**table.columns, column: posix_paths(table[column])})
+
+
+def posix_paths(names: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
+    """Return paths with '/', whatever the system that wrote them, and without './'.
+
+    Args:
+        names: paths; "" for none.
+
+    Returns:
+        The same paths.
+    """
+    paths = [PurePosixPath(name.replace("\\", "/")).as_posix() if name else "" for name in names.tolist()]
+    return np.array(paths, dtype=np.str_)
 
 
 def _rows_of_table(
-    root: Path, path: Path, label_columns: list[str], skip_missing: bool, dropped: Counter[str]
+    root: Path, path: Path, label_columns: list[str], masks: Path | None, skip_missing: bool, dropped: Counter[str]
 ) -> Table:
-    """Read the distinct rows whose image exists."""
-    table = normalise_paths(read_table(path, ["image", *(label_columns or ["label"])], ["patient_id", "split"]))
+    """Read the distinct rows whose image exists; joined labels are in both columns, label and labels."""
+    joined = not label_columns and "label" not in (names := column_names(path)) and "labels" in names
+    table = read_table(path, ["image", *(label_columns or ["labels" if joined else "label"])], ["patient_id", "split"])
+    if joined:
+        table = replace(table, columns={**table.columns, "label": table["labels"]})
+    table = normalise_paths(table)
     missing = {name: np.where(np.isin(values, MISSING), "", values) for name, values in table.columns.items()}
     table.refuse(missing["image"] == "", "a row has no image", "image")
     if not label_columns:
@@ -194,14 +240,14 @@ def _rows_of_table(
     files = [root / image for image in table["image"].tolist()]
     hint = f"write paths relative to {root} in the column image"
     table = table.select(check_present(files, skip_missing, dropped, hint))
-    unlisted = set(images_below(root)) - set(table["image"].tolist())
+    unlisted = set(images_below(root, masks, dropped)) - set(table["image"].tolist())
     dropped[f"image that {path.name} does not list"] += len(unlisted)
     return table
 
 
-def _rows_of_class_folders(root: Path, dropped: Counter[str]) -> Table:
+def _rows_of_class_folders(root: Path, masks: Path | None, dropped: Counter[str]) -> Table:
     """Make the columns image and label from `<class>/<image>`."""
-    images = images_below(root)
+    images = images_below(root, masks, dropped)
     in_class_folder = [image for image in images if image.count("/") == 1]
     if not in_class_folder:
         raise DataError(
@@ -213,23 +259,25 @@ def _rows_of_class_folders(root: Path, dropped: Counter[str]) -> Table:
         )
     labels = [image.split("/")[0] for image in in_class_folder]
     folders = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    folders -= {masks.name} if masks and masks.parent == root else set()
     dropped["image outside the class folders"] += len(images) - len(in_class_folder)
     dropped["folder without images directly in it"] += len(folders - set(labels))
     return Table(root, {"image": np.array(in_class_folder), "label": np.array(labels)}, np.arange(len(labels)))
 
 
-def _class_names(labels: np.ndarray, where: Path) -> tuple[str, ...]:
-    names = sorted(set(labels.tolist()))
-    if all(re.fullmatch(r"-?\d+", name) for name in names):
-        names.sort(key=int)
-    if len(names) < 2:
-        raise DataError("a classifier needs at least two classes", where=where, got=join_limited(names) or "none")
-    return tuple(names)
+def make_case_ids(images: Shaped[np.ndarray, " n"]) -> list[str]:
+    """Make a case id of each path, which keeps the letters of all alphabets.
 
+    Args:
+        images: paths relative to their folder, with '/'.
 
-def _case_ids(images: np.ndarray) -> list[str]:
-    """Make a case id of each path, which keeps the letters of all alphabets."""
-    names = [PurePosixPath(image).with_suffix("").as_posix() for image in images.tolist()]
+    Returns:
+        One id per path; see :class:`LabelledImages`.
+
+    Raises:
+        DataError: two paths differ only in the suffix.
+    """
+    names = [image_stem(image) for image in images.tolist()]
     image_by_name: dict[str, str] = {}
     for name, image in zip(names, images.tolist(), strict=True):
         if other := image_by_name.get(name):

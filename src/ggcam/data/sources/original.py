@@ -24,6 +24,7 @@ from ggcam.data.sources.image_files import count_unreadable
 from ggcam.data.tables import Table, column_names, read_table
 from ggcam.errors import ConfigError, DataError, ImageError, MissingFileError, TableError, join_limited
 from ggcam.gaze.fixations import Fixations
+from ggcam.utils.foreign_paths import file_exists
 from ggcam.utils.parallel import thread_count
 from ggcam.utils.safe_pickle import load_array
 
@@ -103,7 +104,7 @@ def read(root: Path, sampling_rate_hz: float = 60.0, blur: int | None = None, sk
     if not cases:
         raise DataError("no case is left", where=root, got=dict(dropped) or "no files")
     dropped["case without gaze (kept)"] = sum(not len(case.fixations) for case in cases)
-    return Source(NAME, CLASS_NAMES, tuple(cases), dict(+dropped))
+    return Source(NAME, CLASS_NAMES, tuple(cases), dict(+dropped), kind="chest")
 
 
 # --- the raw layout
@@ -144,7 +145,7 @@ def _raw_cases(root: Path, sampling_rate_hz: float, skip_missing: bool, dropped:
 def _complete_folders(folders: Sequence[Path], skip_missing: bool, dropped: Counter[str]) -> list[Path]:
     """Return the folders with all five pickles; count the others or raise an error."""
     names = ("cxr.pk", "gaze_dot.pk", *MASK_FILES.values())
-    missing = {folder: [folder / name for name in names if not (folder / name).is_file()] for folder in folders}
+    missing = {folder: [folder / name for name in names if not file_exists(folder / name)] for folder in folders}
     missing_files = [file for files in missing.values() for file in files]
     n_incomplete = sum(map(bool, missing.values()))
     if missing_files and not skip_missing:

@@ -12,8 +12,8 @@ from jaxtyping import Int
 
 from ggcam.data.sources.coordinates import CoordinateSystem, ImageRect, Origin, Units, check_units
 from ggcam.data.sources.fixation_rows import FixationRows, group_readings
-from ggcam.data.sources.fixation_table import match_images, read_image_sizes
 from ggcam.data.sources.gaze_tally import GazeTally, Reason
+from ggcam.data.sources.image_names import match_images, read_image_sizes
 from ggcam.data.sources.labelled_images import LabelledImages
 from ggcam.data.sources.trackers import Recording
 from ggcam.errors import ConfigError

@@ -26,6 +26,7 @@ from ggcam.data.sources.reflacx_labels import CLASS_NAMES, columns_by_class, rea
 from ggcam.data.split_words import read_splits
 from ggcam.data.tables import read_table
 from ggcam.errors import ConfigError, MissingFileError, TableError, join_limited
+from ggcam.utils.foreign_paths import file_exists
 
 NAME = "reflacx"
 EXPECTED_FILES = "main_data/metadata_phase_1.csv, _2 or _3, as in the REFLACX download"
@@ -141,7 +142,7 @@ def read(
         )
         for at, group, of_case in zip(usable, kept, gaze, strict=True)
     )
-    return Source(NAME, CLASS_NAMES, cases, dict(+dropped))
+    return Source(NAME, CLASS_NAMES, cases, dict(+dropped), kind="chest")
 
 
 def _find_metadata(root: Path) -> dict[int, Path]:
@@ -248,7 +249,7 @@ def _read_gaze(
     n_discarded = sum(map(len, groups)) - len(with_gaze)
     dropped["reading whose gaze the authors discarded (regions kept)"] += n_discarded
     missing = {
-        record.reading_id for _, record in with_gaze if not (folder / record.reading_id / "fixations.csv").is_file()
+        record.reading_id for _, record in with_gaze if not file_exists(folder / record.reading_id / "fixations.csv")
     }
     if missing and not skip_missing:
         raise MissingFileError(

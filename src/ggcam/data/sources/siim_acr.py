@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from ggcam.data.case import Case, Region, Source
+from ggcam.data.case import Case, Source
 from ggcam.data.sources.axis_order import Points, check_axis_order
 from ggcam.data.sources.fixation_rows import FixationRows, count_without_gaze, group_readings
 from ggcam.data.sources.image_files import images_by_id, read_sizes
 from ggcam.data.sources.siim_gaze import read_gaze_clusters
-from ggcam.data.sources.siim_lesions import LesionRuns, bounding_box, decode_run_lengths, read_lesions
+from ggcam.data.sources.siim_lesions import lesion_mask, read_lesions
 from ggcam.errors import ConfigError, DataError, MissingFileError, join_limited
 from ggcam.gaze.fixations import Fixations
 
@@ -51,7 +51,7 @@ def read(
     axis_order: AxisOrder = "row-first",
     skip_missing: bool = False,
 ) -> Source:
-    """Read the images listed in the table of run lengths, with lesions as boxes, and gaze where there is any.
+    """Read the images listed in the table of run lengths, with lesions as masks, and gaze where there is any.
 
     The first coordinate in the gaze files is the row and the second the column, both as fractions of the image,
     although their documentation calls them x and y. This is verified: more gaze must lie on the lungs and lesions than
@@ -94,13 +94,17 @@ def read(
     dropped["gaze on an image that is not a case"] += len(gaze.keys() - set(ids))
 
     points = {image_id: _row_first(gaze[image_id], axis_order) for image_id in ids if image_id in gaze}
-    masks = (
-        (points[image_id], _lesion_mask(lesions[image_id], height, width))
+    masks = [
+        lesion_mask(lesions[image_id], height, width, dropped)
         for image_id, (height, width) in zip(ids, sizes.tolist(), strict=True)
+    ]
+    drawn = (
+        (points[image_id], mask.read(height, width) if mask else None)
+        for image_id, mask, (height, width) in zip(ids, masks, sizes.tolist(), strict=True)
         if image_id in points
     )
     other = "row-first" if axis_order == "column-first" else "column-first"
-    check_axis_order(masks, gaze_path, f"pass --axis-order {other}; or use the original images if these were rotated")
+    check_axis_order(drawn, gaze_path, f"pass --axis-order {other}; or use the original images if these were rotated")
     readings = _readings(points, ids, sizes, dropped, gaze_path)
     count_without_gaze(readings, dropped)
     cases = tuple(
@@ -110,11 +114,11 @@ def read(
             label=int(bool(lesions[image_id])),
             image=file,
             readings=of_case,
-            regions=_boxes(lesions[image_id], height, width, dropped),
+            region_masks={LESION: mask} if mask else {},
         )
-        for image_id, file, of_case, (height, width) in zip(ids, files, readings, sizes.tolist(), strict=True)
+        for image_id, file, of_case, mask in zip(ids, files, readings, masks, strict=True)
     )
-    return Source(NAME, CLASS_NAMES, cases, dict(+dropped))
+    return Source(NAME, CLASS_NAMES, cases, dict(+dropped), kind="chest")
 
 
 def _find_gaze_file(root: Path) -> Path:
@@ -159,15 +163,3 @@ def _readings(
         duration_s=samples / SAMPLES_PER_S,
     )
     return group_readings(rows, sizes, dropped, where)
-
-
-def _lesion_mask(lesions: LesionRuns, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"] | None:
-    """Return the union of an image's lesions; None if there are none."""
-    masks = [decode_run_lengths(runs, height_px, width_px, where) for where, runs in lesions]
-    return np.logical_or.reduce(masks) if masks else None
-
-
-def _boxes(lesions: LesionRuns, height_px: int, width_px: int, dropped: Counter[str]) -> tuple[Region, ...]:
-    boxes = [bounding_box(decode_run_lengths(runs, height_px, width_px, where)) for where, runs in lesions]
-    dropped["lesion without area"] += boxes.count(None)
-    return tuple(Region(LESION, "box", *box) for box in boxes if box is not None)

@@ -1,14 +1,14 @@
-"""Run-length encoded lesions of SIIM-ACR, decoded to masks and boxes."""
+"""Run-length encoded lesions of SIIM-ACR, as masks."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Bool
-
+from ggcam.data.case import RegionMask
+from ggcam.data.region_masks import RelativeRuns, unite
+from ggcam.data.run_lengths import parse_relative_runs
 from ggcam.data.tables import read_table
 from ggcam.errors import TableError
 
@@ -51,58 +51,40 @@ def read_lesions(path: Path) -> Mapping[str, LesionRuns]:
     }
 
 
-def decode_run_lengths(runs: str, height_px: int, width_px: int, where: str) -> Bool[np.ndarray, "h w"]:
-    """Decode one lesion.
-
-    Unlike in other run-length encodings, each start is relative to the *end* of the previous run, and pixels are
-    numbered column by column.
+def lesion_mask(lesions: LesionRuns, height_px: int, width_px: int, dropped: Counter[str]) -> RegionMask | None:
+    """Return the union of an image's lesions, and check their runs without drawing them.
 
     Args:
-        runs: "start length start length ...".
+        lesions: position in the file and runs of each lesion.
         height_px: height of the image.
         width_px: width of the image.
-        where: position in the file, for messages.
+        dropped: reason -> count; updated.
 
     Returns:
-        Mask of the lesion.
+        The mask; None if the image has no lesion, or only lesions without area.
 
     Raises:
         TableError: the runs are not pairs of non-negative whole numbers, or exceed the image.
     """
-    try:
-        numbers = np.array(runs.split(), dtype=np.int64)
-    except (ValueError, OverflowError):
-        numbers = np.array([-1])
-    if len(numbers) % 2 or not len(numbers) or (numbers < 0).any():
-        raise TableError("runs are not pairs of start and length", where=where, got=_shorten(runs))
-    ends = numbers.cumsum()
-    if ends[-1] > height_px * width_px:
-        raise TableError(
-            "the runs exceed the image",
-            where=where,
-            expected=f"at most {height_px * width_px:,} pixels; each start is relative to the end of the previous run",
-            got=f"{ends[-1]:,}",
-        )
-    # The k-th sum is where a run begins (even k) or ends (odd k): the level changes at each of them.
-    change = np.zeros(height_px * width_px + 1, dtype=np.int8)
-    np.add.at(change, ends[0::2], 1)
-    np.add.at(change, ends[1::2], -1)
-    return change[:-1].cumsum(dtype=np.int8).astype(bool).reshape(width_px, height_px).T
-
-
-def bounding_box(mask: Bool[np.ndarray, "h w"]) -> tuple[float, float, float, float] | None:
-    """Return the smallest box around a mask.
-
-    Args:
-        mask: the mask.
-
-    Returns:
-        x0, y0, x1, y1 in continuous pixels; None for an empty mask.
-    """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    parts: list[RegionMask] = []
+    for where, text in lesions:
+        try:
+            runs = parse_relative_runs(text)
+        except ValueError as error:
+            raise TableError(str(error), where=where, got=_shorten(text)) from None
+        if runs.max() > height_px * width_px:
+            raise TableError(
+                "the runs exceed the image",
+                where=where,
+                expected=f"at most {height_px * width_px:,} pixels; each start is relative to the end of the previous "
+                "run",
+                got=f"{runs.max():,}",
+            )
+        if (runs[:, 1] > runs[:, 0]).any():
+            parts.append(RelativeRuns(text, where))
+        else:
+            dropped["lesion without area"] += 1
+    return unite(parts) if parts else None
 
 
 def _shorten(runs: str) -> str:

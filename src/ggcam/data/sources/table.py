@@ -13,6 +13,7 @@ from ggcam.data.sources.fixation_rows import count_without_gaze
 from ggcam.data.sources.fixation_table import FIXATION_COLUMNS, parse_columns, read_fixation_table
 from ggcam.data.sources.labelled_images import Uncertain, list_labelled_images
 from ggcam.data.sources.recordings import ReaderSetup, readings_from_recordings
+from ggcam.data.sources.region_files import find_region_files, read_regions
 from ggcam.data.sources.time_units import TimeUnit
 from ggcam.data.sources.trackers import Content, ReadOptions, Tracker, read_recordings, recognise_tracker
 from ggcam.data.sources.trackers.generic import SAMPLE_COLUMNS
@@ -42,6 +43,8 @@ def read(
     labels: Path | None = None,
     fixations: Path | None = None,
     samples: Path | None = None,
+    regions: Path | None = None,
+    masks: Path | None = None,
     columns: str = "",
     units: Units | None = None,
     origin: Origin | None = None,
@@ -70,15 +73,21 @@ def read(
 
     Args:
         root: folder with the images.
-        labels: table with the columns image (path in RAW) and label, or label_<class> for each of several labels with
-            1, 0 or nothing; optionally patient_id and split. Default: labels.csv in RAW, or one folder per class.
+        labels: table with the columns image (path in RAW) and label; or labels, joined by |; or label_<class> for each
+            of several labels with 1, 0 or nothing; optionally patient_id and split. Default: labels.csv in RAW, or one
+            folder per class.
         fixations: table of fixations with the columns image, x, y, and optionally start_s, duration_s, reader, label;
             or fixations as Gazepoint, Tobii, EyeLink (EFIX), Pupil Labs or RealEye export them, a file or a folder.
             Default: points.csv or points.parquet in RAW.
         samples: a raw recording or a folder of them, instead of fixations: EyeLink .asc, Gazepoint CSV, Tobii TSV,
             Pupil Labs surfaces, or a table with the columns t, x, y, and optionally image, reader. A file that names no
             image belongs to the image with the file's own name.
-        columns: names of the columns in your table, such as image=FILE,x=GazeX.
+        regions: boxes and ellipses: a table with the columns image, name, x0_px, y0_px, x1_px, y1_px and optionally
+            kind, or that of VinDr-CXR, RSNA or ChestX-ray14; or a JSON file with COCO annotations. Default:
+            regions.csv, regions.parquet or boxes.csv in RAW, if there is one.
+        masks: folder with <finding>/<name of the image>.png, nonzero inside; the names left_lung, right_lung and
+            mediastinum are anatomy. Default: masks in RAW, if it holds such folders.
+        columns: names of the columns in your table of fixations, such as image=FILE,x=GazeX.
         units: units of x and y: pixels, fractions or percent of the image or of the screen, or millimetres on the
             screen. Default: px, or the units of the recording.
         origin: where x and y are 0; from the bottom left and the centre, y points upwards. Default: top-left, or that
@@ -115,7 +124,8 @@ def read(
     if not max_unpacked_gb > 0:
         raise ConfigError("the limit must be above 0", where="--max-unpacked-gb", got=max_unpacked_gb)
     dropped: Counter[str] = Counter()
-    images = list_labelled_images(root, labels, skip_missing, dropped, uncertain)
+    regions, masks = find_region_files(root, regions, masks)
+    images = list_labelled_images(root, labels, skip_missing, dropped, uncertain, masks)
     thresholds = {"velocity_deg_per_s": velocity_deg_per_s, "dispersion_deg": dispersion_deg}
     thresholds["minimum_fixation_s"] = minimum_fixation_s
     detection = _detection(detect, thresholds)
@@ -144,7 +154,7 @@ def read(
             _refuse(given, path, "recordings of fixations")
         readings = readings_from_recordings(recordings, images, setup, dropped, path)
     count_without_gaze(readings, dropped)
-    return images.to_source(NAME, readings, dropped)
+    return images.to_source(NAME, readings, dropped, read_regions(images, regions, masks, dropped))
 
 
 def _is_recording(path: Path, tracker: Tracker, columns: str) -> bool:
