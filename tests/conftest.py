@@ -67,12 +67,12 @@ def prepared(simulated: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(prepared: Path) -> Path:
-    """A run folder, trained for two epochs and evaluated."""
+    """A run folder, trained for two epochs and evaluated; a copy of it still finds the data."""
     from ggcam.data.prepared import load_prepared
     from ggcam.evaluation.evaluate import evaluate
     from ggcam.training.config import TrainConfig
     from ggcam.training.train import train
 
-    config = TrainConfig(backbone="test_resnet", output_stride=8, epochs=2, batch_size=8, seed=1)
+    config = TrainConfig(backbone="test_resnet", output_stride=8, epochs=2, batch_size=8, seed=1, keep_paths=True)
     run = train(load_prepared(prepared), config, prepared.with_name("runs"), "trained")
     return evaluate(run).save().root

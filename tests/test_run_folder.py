@@ -17,7 +17,7 @@ DESCRIPTION = {"net": "CAMClassifier", "type": "hf/resnet18", "class_names": ("a
 
 
 def created(tmp_path: Path, name: str | None = "mine"):
-    return create_run_folder(tmp_path, name, SETTINGS, DESCRIPTION)
+    return create_run_folder(tmp_path, name, {**SETTINGS, "data": tmp_path / "some/DATA"}, DESCRIPTION)
 
 
 def test_a_new_run_has_its_names_and_settings(tmp_path):
@@ -29,15 +29,27 @@ def test_a_new_run_has_its_names_and_settings(tmp_path):
     assert json.loads((run.root / "params_NetLearn_.txt").read_text())["epochs"] == 3
     assert json.loads((run.root / "params_CAMClassifier_.txt").read_text())["class_names"] == ["a", "b"]
     settings = tomllib.loads((run.root / "config.toml").read_text())
-    assert settings["data"] == str(Path("some/DATA"))
+    assert settings["data"] == "../some/DATA"
     assert settings["train"] == {"epochs": 3, "augment": {"zoom": 0.1}}
 
 
 def test_opening_finds_what_was_created(tmp_path):
     run, opened = created(tmp_path), open_run_folder(tmp_path / "mine")
     assert opened == run
-    assert opened.data_root == Path("some/DATA")
+    assert opened.data_root == tmp_path / "some/DATA"
     assert opened.model_settings["type"] == "hf/resnet18"
+
+
+def test_absolute_paths_are_recorded_only_if_they_are_wanted(tmp_path):
+    train = {**SETTINGS["train"], "weights": Path("/home/me/net.pt")}
+    run = create_run_folder(tmp_path, "short", {"data": Path("/else/where"), "train": train}, DESCRIPTION)
+    assert (run.settings["data"], run.settings["train"]["weights"]) == ("", "net.pt")
+    with pytest.raises(RunFolderError, match=r"does not record where its data are(.|\n)*--data"):
+        _ = run.data_root
+    settings = {"data": Path("/else/where"), "train": {**train, "keep_paths": True}}
+    run = create_run_folder(tmp_path, "long", settings, DESCRIPTION)
+    assert run.data_root == Path("/else/where")
+    assert run.settings["train"]["weights"] == "/home/me/net.pt"
 
 
 def test_unnamed_runs_get_names_of_their_own(tmp_path):

@@ -23,6 +23,7 @@ from ggcam.utils.atomic import atomic_write
 from ggcam.utils.documents import read_json, read_toml
 from ggcam.utils.foreign_paths import check_no_links_out, is_file_name
 from ggcam.utils.parallel import cpu_count
+from ggcam.utils.recorded_paths import record_path, recorded_path
 from ggcam.utils.versions import versions
 
 _PARTIAL = ".partial"
@@ -151,8 +152,19 @@ class RunFolder:
 
     @property
     def data_root(self) -> Path:
-        """Path of the prepared folder that the run was trained on."""
-        return Path(self.settings["data"])
+        """Path of the prepared folder that the run was trained on.
+
+        Raises:
+            RunFolderError: the run does not record it.
+        """
+        found = recorded_path(self.settings["data"], self.root)
+        if found is None:
+            raise RunFolderError(
+                "the run does not record where its data are",
+                where=self.config,
+                hint="pass them with --data, or enter their path as data in this file",
+            )
+        return found
 
     @cached_property
     def model_settings(self) -> Mapping[str, Any]:
@@ -195,6 +207,10 @@ def create_run_folder(
     net, kind = str(model_settings["net"]), str(model_settings["type"]).replace("/", "_")
     run = RunFolder(root, root / f"{model_settings.get('results', net)}_{kind}_{random_code()}")
     content = plain({"results": run.results.name, **settings})
+    if not content["train"].get("keep_paths"):
+        content["data"] = record_path(Path(content["data"]), root)
+        if weights := content["train"].get("weights"):
+            content["train"]["weights"] = Path(weights).name
     _remove_abandoned(parent)
     # Written aside and renamed, so that a run folder is whole or does not exist.
     partial = parent / f".{root.name}.{random_code()}{_PARTIAL}"

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import getpass
 import json
+import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.evaluation.evaluate import evaluate
 from ggcam.evaluation.run_results import read_results
 from ggcam.report.cases import CaseReader
 from ggcam.report.gallery import MAX_CASES
 from ggcam.report.run_files import read_cams, read_predictions
 from ggcam.report.run_page import render_run_report
 from ggcam.run_folder import RunFolder, open_run_folder
+from ggcam.training.config import TrainConfig
 from ggcam.training.run import open_run
+from ggcam.training.train import train
 from report.page_fixtures import Page
 
 
@@ -102,7 +111,7 @@ def test_a_run_without_its_history_still_has_a_page(run):
 @pytest.mark.parametrize("name", ["metrics", "classification_report", "predictions", "cams"])
 def test_a_run_that_was_not_evaluated_says_so(run, name):
     getattr(run, name).unlink()
-    with pytest.raises(MissingFileError, match=r"(?s)(missing|not been evaluated).*evaluate"):
+    with pytest.raises(MissingFileError, match=r"(?s)(missing|does not exist).*evaluate"):
         read_results(open_run(run.root))
 
 
@@ -125,7 +134,7 @@ def test_the_data_are_those_of_the_evaluation(run, prepared, tmp_path):
     assert results.evaluated_cases > 0
     page = Page(render_run_report(results))
     assert "No case gallery and no data card: the data of the run do not exist" in page.words
-    assert str(moved) in page.words
+    assert "where: moved" in page.words
     assert "Confusion matrix" in page.words
 
 
@@ -147,3 +156,96 @@ def test_other_data_in_the_place_of_the_run_s_are_not_shown(run, prepared, tmp_p
 
 def test_the_data_are_found_where_the_run_says(trained, prepared):
     assert open_run(trained).data().root == prepared.resolve()
+
+
+def edit_json(path: Path, change: Callable[[dict], object]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("metrics", lambda c: c.pop("macro_auroc"), "the key macro_auroc is missing"),
+        ("metrics", lambda c: c["accuracy"].update(value="high"), r"key accuracy.value\n(.|\n)*a finite number"),
+        ("metrics", lambda c: c.update(split="dev"), "key split(.|\n)*one of 'train'"),
+        ("metrics", lambda c: c["overlap"].update(CHF=[]), r"key overlap.CHF\n"),
+        ("metrics", lambda c: c["pointing_game"]["CHF"].pop("chance"), "the key pointing_game.CHF.chance is missing"),
+        ("classification_report", lambda c: c.update(ours=None), r"key ours\n"),
+        ("classification_report", lambda c: c["ours"]["confusion_matrix"].pop(), "confusion matrix(.|\n)*3 rows of 3"),
+        ("classification_report", lambda c: c["ours"]["classes"].pop("CHF"), "confusion matrix(.|\n)*2 rows of 2"),
+    ],
+)
+def test_json_of_another_form_is_refused_with_the_key(run, name, change, message):
+    edit_json(getattr(run, name), change)
+    with pytest.raises(RunFolderError, match=message) as caught:
+        read_results(open_run(run.root))
+    assert f"where: {getattr(run, name)}" in str(caught.value)
+    assert "hint: evaluate the run again: ggcam evaluate" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="patient_id"), "columns are missing(.|\n)*no patient_id"),
+        (lambda t: t.assign(label=3), "a label is out of range(.|\n)*0 to 2"),
+        (lambda t: t.assign(label=-1), "a label is out of range"),
+        (lambda t: t.assign(probability_CHF=1.5), "a probability is out of range"),
+        (lambda t: t.assign(probability_CHF=np.nan), "probability"),
+        (lambda t: t.assign(case_id="x"), "a case is repeated"),
+        (lambda t: t.assign(case_id=range(len(t))), "cases"),
+        (lambda t: t.head(0), "there are no predictions"),
+        (lambda t: t.rename(columns={"probability_CHF": "probability_x"}), "other classes than"),
+        (lambda t: t.head(3), "has other cases than"),
+    ],
+)
+def test_predictions_of_another_form_are_refused(run, change, message):
+    table = pq.read_table(run.predictions)
+    changed = pa.Table.from_pandas(change(table.to_pandas()), preserve_index=False)
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), run.predictions)
+    with pytest.raises(RunFolderError, match=message):
+        read_results(open_run(run.root))
+
+
+def test_files_of_two_evaluations_are_never_shown_together(run, trained):
+    evaluate(run.root, split="valid").save()
+    assert read_results(open_run(run.root)).metrics["split"] == "valid"
+    original = open_run_folder(trained)
+    for name in ("metrics", "predictions", "case_metrics", "cams"):
+        path = getattr(run, name)
+        kept = path.read_bytes()
+        path.write_bytes(getattr(original, name).read_bytes())  # as a kill between two files leaves them
+        with pytest.raises(RunFolderError, match=r"different evaluations(.|\n)*evaluate the run again"):
+            read_results(open_run(run.root))
+        path.write_bytes(kept)
+    assert read_results(open_run(run.root)).metrics["split"] == "valid"
+
+
+def test_an_evaluation_that_cannot_be_written_leaves_the_earlier_one(run, monkeypatch: pytest.MonkeyPatch):
+    def full(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = {path: path.read_bytes() for path in run.root.rglob("*") if path.is_file()}
+    evaluation = evaluate(run.root, split="valid")
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        evaluation.save()
+    assert caught.value.filename
+    assert {path: path.read_bytes() for path in run.root.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_folder_tells_nothing_about_the_machine(prepared, tmp_path):
+    config = TrainConfig(backbone="test_resnet", output_stride=8, epochs=1, batch_size=8)
+    root = evaluate(train(load_prepared(prepared), config, prepared.with_name("private"), "run")).save().root
+    words = {str(prepared.parent), str(Path.cwd()), getpass.getuser() + "/", f".{platform.node()}."}
+    for path in root.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert not any(word in path.name or word.encode() in content for word in words), path
+    assert open_run(root).data().root == prepared
+    assert read_results(open_run(root)).gallery
+    moved = Path(shutil.move(root, tmp_path))
+    page = Page(render_run_report(read_results(open_run(moved))))
+    assert "No case gallery and no data card: the data of the run do not exist" in page.words
+    assert str(tmp_path) not in page.words
+    assert read_results(open_run(moved), prepared).gallery

@@ -26,6 +26,7 @@ TRAIN_GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "augmentation": ("augment",),
     "data view": ("view",),
+    "run folder": ("keep_paths",),
     "hardware": (
         "precision",
         "checkpointing",

@@ -8,6 +8,7 @@ each image file, so the cache is never outdated. Files that are no longer needed
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from ggcam.data.schema import image_name
 from ggcam.errors import PreparedFolderError
 from ggcam.utils.atomic import atomic_path
 
+log = logging.getLogger(__name__)
+
 
 def pixel_cache(data: PreparedData, case_ids: Sequence[str]) -> Path:
-    """Return the file with the decoded images of some cases; write it if it does not exist.
+    """Return the file with the decoded images of some cases; write it if it does not exist, or is damaged.
 
     Args:
         data: prepared folder.
@@ -34,8 +37,11 @@ def pixel_cache(data: PreparedData, case_ids: Sequence[str]) -> Path:
         PreparedFolderError: the file cannot be written.
     """
     path = data.root / "pixels" / f"{_key(data, case_ids)}.npy"
+    shape = (len(case_ids), *data.frame.shape)
     if path.is_file():
-        return path
+        if _is_whole(path, shape):
+            return path
+        log.warning("%s is damaged and is written again", path)
     try:
         path.parent.mkdir(exist_ok=True)
         with atomic_path(path) as temporary:
@@ -48,6 +54,18 @@ def pixel_cache(data: PreparedData, case_ids: Sequence[str]) -> Path:
             hint="free disk space, or use --cache memory or --cache none",
         ) from None
     return path
+
+
+def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
+    """Return whether a file has the size of its images; reading all of them would take as long as decoding."""
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            found, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+            size = file.tell() + int(np.prod(shape)) * dtype.itemsize
+    except (OSError, ValueError, TypeError, SyntaxError):
+        return False
+    return found == shape and not fortran_order and dtype in (np.uint8, np.uint16) and path.stat().st_size == size
 
 
 def _write(path: Path, data: PreparedData, case_ids: Sequence[str]) -> None:

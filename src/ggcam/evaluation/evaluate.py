@@ -38,6 +38,7 @@ from ggcam.report.run_page import write_run_report
 from ggcam.run_folder import LOGIT, PROBABILITY, RunFolder, format_json
 from ggcam.training.run import Run, open_run
 from ggcam.utils.atomic import atomic_path
+from ggcam.utils.recorded_paths import record_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class Evaluation:
 
     Attributes:
         run: the evaluated run.
+        data_root: prepared folder that the run was evaluated on.
         split: the split.
         class_names: name of the class of each output.
         cases: shape (n rows), the cases of the split, with the columns of cases.parquet.
@@ -59,6 +61,7 @@ class Evaluation:
     """
 
     run: Run
+    data_root: Path
     split: Split
     class_names: tuple[str, ...]
     cases: pd.DataFrame
@@ -122,7 +125,7 @@ class Evaluation:
                     cam=self.cam.astype(np.float16),
                     evaluation=np.array(evaluation),  # EVALUATION_ID
                 )
-        write_run_report(read_results(self.run), folder.html_report)
+        write_run_report(read_results(self.run, self.data_root), folder.html_report)
         return folder
 
     def _identifier(self) -> str:
@@ -217,6 +220,7 @@ def evaluate(
     patients = dataset.cases["patient_id"].to_numpy(np.str_)
     return Evaluation(
         run=run,
+        data_root=data.root,
         split=split,
         class_names=data.class_names,
         cases=dataset.cases,
@@ -228,7 +232,7 @@ def evaluate(
         metrics=nan_to_none(
             {
                 "split": split,
-                "data": str(data.root.resolve()),
+                "data": str(data.root.resolve()) if config.keep_paths else record_path(data.root, run.folder.root),
                 "cases": len(dataset),
                 "patients": dataset.cases["patient_id"].nunique(),
                 "interval": INTERVAL,

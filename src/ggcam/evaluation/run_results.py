@@ -12,24 +12,27 @@ from ggcam.data.prepared import PreparedData
 from ggcam.errors import DataError, RunFolderError, join_limited
 from ggcam.report.cases import CaseReader, PredictionTable
 from ggcam.report.data_card import data_card
+from ggcam.report.diverged_page import write_diverged_report
 from ggcam.report.gallery import gallery_cases
 from ggcam.report.run_charts import run_charts
 from ggcam.report.run_files import evaluate_again, read_evaluation
-from ggcam.report.run_page import RunResults
+from ggcam.report.run_page import RunResults, write_run_report
 from ggcam.run_folder import RunFolder
 from ggcam.training.run import Run
 from ggcam.utils.documents import read_text
+from ggcam.utils.recorded_paths import recorded_path
 from ggcam.utils.versions import versions
 
 PACKAGES = ("ggcam", "torch", "timm", "lightning", "numpy")
 """Packages whose versions the page lists."""
 
 
-def read_results(run: Run) -> RunResults:
+def read_results(run: Run, data_root: Path | None = None) -> RunResults:
     """Read everything that the page of an evaluated run shows; without pictures, and saying so, if its data are gone.
 
     Args:
         run: an evaluated run.
+        data_root: prepared folder that it was evaluated on; None for the one that the evaluation recorded.
 
     Returns:
         Content of the page.
@@ -49,7 +52,7 @@ def read_results(run: Run) -> RunResults:
             got=join_limited(predicted.class_names),
             hint=evaluate_again(folder),
         )
-    data, missing = _data_or_reason(run, Path(measured["data"]), predicted)
+    data, missing = _data_or_reason(run, data_root or recorded_path(measured["data"], folder.root), predicted)
     gallery = ()
     if data is not None:
         reader = CaseReader(data, files.cams, run.config.sigma_px, run.config.sigma_deg)
@@ -59,7 +62,9 @@ def read_results(run: Run) -> RunResults:
         metrics=measured,
         report=files.report,
         summary=_summary(run, measured, data),
-        charts=run_charts(predicted, _history_or_none(run), measured),
+        charts=run_charts(
+            predicted, _history_or_none(run), measured, run.config.monitored_column, run.config.monitor_mode
+        ),
         gallery=gallery,
         evaluated_cases=len(files.predictions),
         data_card=data_card(data) if data is not None else None,
@@ -68,6 +73,25 @@ def read_results(run: Run) -> RunResults:
         versions=versions(*PACKAGES),
         training_facts=_read_summary(folder),
     )
+
+
+def write_report(run: Run, out_html: Path, data_root: Path | None = None) -> None:
+    """Write the page of a run: its results, or why there are none if its training diverged.
+
+    Args:
+        run: an evaluated run, or one whose training diverged.
+        out_html: file to write; its folder is created if missing.
+        data_root: prepared folder that it was evaluated on; None for the one that the evaluation recorded.
+
+    Raises:
+        MissingFileError: the run has not been evaluated, or was evaluated by an earlier version of ggcam.
+        RunFolderError: a file of the evaluation is damaged.
+    """
+    if run.divergence is None:
+        write_run_report(read_results(run, data_root), out_html)
+        return
+    config = read_text(run.folder.config, RunFolderError)
+    write_diverged_report(run.name, run.divergence, _history_or_none(run), config, out_html)
 
 
 def _summary(run: Run, measured: Mapping[str, Any], data: PreparedData | None) -> dict[str, str]:
@@ -91,15 +115,17 @@ def _summary(run: Run, measured: Mapping[str, Any], data: PreparedData | None) -
     return facts
 
 
-def _data_or_reason(run: Run, root: Path, predicted: PredictionTable) -> tuple[PreparedData | None, str]:
+def _data_or_reason(run: Run, root: Path | None, predicted: PredictionTable) -> tuple[PreparedData | None, str]:
     """Return the data that the run was evaluated on, or the reason why they cannot be shown."""
+    if root is None:
+        return None, "the evaluation does not record where its data are; pass them with --data"
     try:
         data = run.data(root)
-    except DataError as error:
-        return None, str(error)
+    except DataError as error:  # the page tells no path of the machine
+        return None, str(error).replace(str(root), root.name).replace(str(run.folder.root), run.name)
     missing = set(predicted.case_ids.tolist()) - set(data.cases["case_id"])
     if missing:
-        return None, f"the data in {root} have changed: {len(missing):,} evaluated cases are not among them"
+        return None, f"the data in {root.name} have changed: {len(missing):,} evaluated cases are not among them"
     return data, ""
 
 

@@ -18,15 +18,17 @@ from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.plan import read_plan
 from ggcam.study.result_files import read_errors, read_summary, read_table
 from ggcam.utils.documents import read_text
+from ggcam.utils.recorded_paths import recorded_path
 from ggcam.utils.versions import versions
 
 
-def write_study_page(root: Path, out_html: Path | None = None) -> Path:
+def write_study_page(root: Path, out_html: Path | None = None, data: Path | None = None) -> Path:
     """Write the HTML report of a study.
 
     Args:
         root: the study folder.
         out_html: file to write. Default: report.html in the study folder.
+        data: prepared folder of the study. Default: the one that the study records.
 
     Returns:
         The path of the report.
@@ -35,17 +37,18 @@ def write_study_page(root: Path, out_html: Path | None = None) -> Path:
         RunFolderError: the folder is not a study, or its results are damaged.
         MissingFileError: the study has no results.
     """
-    results = read_study(root)
+    results = read_study(root, data)
     page = out_html or StudyFolder(root).html_report
     write_study_report(results, page)
     return page
 
 
-def read_study(root: Path) -> StudyResults:
+def read_study(root: Path, data: Path | None = None) -> StudyResults:
     """Read everything that the report of a study shows; if the data are gone, the report says so.
 
     Args:
         root: the study folder.
+        data: prepared folder of the study. Default: the one that the study records.
 
     Returns:
         The content of the report.
@@ -59,7 +62,7 @@ def read_study(root: Path) -> StudyResults:
         if not path.is_file():
             raise MissingFileError("the study has no results", where=path, hint="run the same `ggcam study` again")
     summary = read_summary(study)
-    card, missing = _card_or_reason(Path(read_plan(study.plan)[1]["root"]))
+    card, missing = _card_or_reason(data or recorded_path(read_plan(study.plan)[1]["root"], root))
     return StudyResults(
         name=root.resolve().name,
         summary=summary,
@@ -73,11 +76,13 @@ def read_study(root: Path) -> StudyResults:
     )
 
 
-def _card_or_reason(data: Path) -> tuple[DataCard | None, str]:
+def _card_or_reason(data: Path | None) -> tuple[DataCard | None, str]:
+    if data is None:
+        return None, "the study does not record where its data are; pass them with --data"
     try:
         return data_card(load_prepared(data)), ""
-    except DataError as error:
-        return None, str(error)
+    except DataError as error:  # the page tells no path of the machine
+        return None, str(error).replace(str(data), data.name)
 
 
 def _runs(study: StudyFolder) -> tuple[StudyRun, ...]:

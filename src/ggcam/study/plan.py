@@ -152,11 +152,14 @@ class StudyPlan:
 
     def shared(self) -> dict[str, Any]:
         """Return the config fields that all runs share, with values that TOML can hold."""
-        return {
+        shared = {
             name: value
             for name, value in plain(asdict(self.base)).items()
             if name not in VARIED_FIELDS + MACHINE_FIELDS
         }
+        if self.base.weights is not None and not self.base.keep_paths:
+            shared["weights"] = self.base.weights.name
+        return shared
 
 
 def plan_study(

@@ -7,12 +7,14 @@ import os
 import shutil
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ggcam.errors import GGCamError
 from ggcam.run_folder import random_code
-from ggcam.study.folder import StudyFolder
+from ggcam.study.folder import PARTIAL, StudyFolder
 from ggcam.study.plan import PlannedRun
 
 log = logging.getLogger(__name__)
@@ -67,12 +69,17 @@ def run_one(task: Task) -> Outcome:
     try:
         macro_auroc = _train_and_evaluate(task)
     except GGCamError as mistake:
-        error = str(mistake)
+        error = _without_paths(str(mistake), task)
     except Exception as fault:
         log.debug("run %s failed", task.run.name, exc_info=True)
         place = traceback.extract_tb(fault.__traceback__)[-1]
-        error = f"{type(fault).__name__}: {fault} ({Path(place.filename).name}:{place.lineno})"
+        error = _without_paths(f"{type(fault).__name__}: {fault} ({Path(place.filename).name}:{place.lineno})", task)
     return Outcome(task.run.name, error, time.monotonic() - started, macro_auroc)
+
+
+def _without_paths(error: str, task: Task) -> str:
+    """Replace the paths of data and study by their names: errors.json and the page tell nothing about the machine."""
+    return error.replace(str(task.data), task.data.name).replace(str(task.study), task.study.name)
 
 
 def _train_and_evaluate(task: Task) -> float | None:
@@ -88,14 +95,29 @@ def _train_and_evaluate(task: Task) -> float | None:
         config = replace(config, workers=min(8, task.threads))
     study = StudyFolder(task.study)
     # A folder of its own: a cluster that takes a slow machine for a lost one executes the same run twice.
-    partial = study.partial / random_code()
+    # It is as deep in the study as the finished run, so that the path of the data stays right when it is moved.
+    partial = study.root / f"{PARTIAL}{random_code()}"
     try:
-        run = train(load_prepared(task.data), config, partial, task.run.name)
-        evaluation = evaluate(run)
+        data = load_prepared(task.data)
+        with _without_data_warnings():
+            run = train(data, config, partial, task.run.name)
+        evaluation = evaluate(run, data)
         _publish(evaluation.save().root, study.run(task.run))
         return evaluation.metrics["macro_auroc"]["value"]
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _without_data_warnings() -> Iterator[None]:
+    """Leave out the warnings about the data, which `validate_plan` has given once for all runs."""
+    logger = logging.getLogger("ggcam.training.data_checks")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _publish(finished: Path, place: Path) -> None:

@@ -122,7 +122,7 @@ def run_study(
     folder = StudyFolder(Path(out))
     if any(folder.finished(run) for run in plan.runs):
         write_results(folder.root)
-        write_study_page(folder.root)
+        write_study_page(folder.root, data=data.root)
     return _read_result(folder, plan, reused)
 
 

@@ -13,6 +13,7 @@ from ggcam.data.augment_config import AugmentConfig
 from ggcam.data.view_config import RegionShape, ViewConfig
 from ggcam.errors import ConfigError, MissingFileError
 from ggcam.utils.aliases import canonical_name
+from ggcam.utils.recorded_paths import recorded_path
 from ggcam.utils.structure import structure
 from ggcam.utils.user_code import is_reference
 
@@ -88,6 +89,8 @@ class TrainConfig:
             prepared images, three times their size; for images that do not fit into memory, and a fast disk), none.
         workers: number of processes that decode images that are not in memory. Default: chosen by the number of
             cores.
+        keep_paths: record absolute paths in the run folder. By default the path of the data is recorded relative to
+            the run, or not at all if that would tell where on the machine they are; pass them with --data then.
     """
 
     guidance: str = "ggcam-cc"
@@ -128,6 +131,7 @@ class TrainConfig:
     strategy: str = "auto"
     cache: Literal["auto", "memory", "disk", "none"] = "auto"
     workers: int | None = None
+    keep_paths: bool = False
 
     def __post_init__(self) -> None:
         for name in ("guidance", "backbone"):
@@ -153,6 +157,11 @@ class TrainConfig:
         """Logged name of the validation metric that decides which epoch is best."""
         names = {"auroc": "valid/macro_auroc", "loss": "valid/classification", "total": "valid/total"}
         return names[self.monitor]
+
+    @property
+    def monitored_column(self) -> str:
+        """Name of the same metric in history.csv."""
+        return self.monitored.replace("/", "_")
 
     @property
     def monitor_mode(self) -> Literal["max", "min"]:
@@ -185,7 +194,7 @@ def read_train_config(path: Path) -> tuple[Path | None, TrainConfig]:
     data = settings.get("data")
     if not isinstance(data, str | None):
         raise ConfigError("data must be the path of a prepared folder", where=path, expected="a string", got=repr(data))
-    return (Path(data) if data is not None else None), config_from_dict(train, where=path)
+    return (recorded_path(data, path.parent) if data is not None else None), config_from_dict(train, where=path)
 
 
 def config_from_dict(values: Mapping[str, object], where: object = "the training config") -> TrainConfig:

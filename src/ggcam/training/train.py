@@ -14,7 +14,6 @@ import lightning
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, Timer
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from ggcam.data.data_module import PreparedDataModule
 from ggcam.data.prepared import PreparedData
@@ -26,14 +25,16 @@ from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import enable_gradient_checkpointing
 from ggcam.models.weight_files import read_state_dict
+from ggcam.report.diverged_page import write_diverged_report
 from ggcam.report.training_plot import save_training_plot
 from ggcam.run_folder import RunFolder, create_run_folder, write_summary
 from ggcam.training.calibration import calibrate_network, save_calibration
 from ggcam.training.checkpoints import Checkpoints, best_state, find_checkpoint, has_checkpoint
 from ggcam.training.config import TrainConfig, check_user_named
-from ggcam.training.data_checks import check_training_data, with_defined_monitor
+from ggcam.training.data_checks import check_training_data, log_warnings, with_defined_monitor
 from ggcam.training.history import History
 from ggcam.training.lightning_module import GuidedTraining
+from ggcam.training.loggers import create_loggers
 from ggcam.training.model_spec import ModelSpec, net_weights
 from ggcam.training.plateau import Plateau
 from ggcam.training.run import Run, open_run
@@ -91,9 +92,9 @@ def train(
     if data.multi_label:
         guidance.check_multilabel()
     data = apply_view(data, config.view)
-    warned = check_training_data(data, config, guidance)
-    for warning in warned if is_first_process() else ():
-        log.warning(warning)
+    problems = check_training_data(data, config, guidance)
+    if is_first_process():
+        log_warnings(problems)
     config = with_defined_monitor(config, data)
     with quiet_lightning():
         create_trainer(config, logger=False, enable_checkpointing=False, enable_model_summary=False)
@@ -204,7 +205,7 @@ def _train(
             max_epochs=config.epochs,
             gradient_clip_val=config.clip_norm or None,
             callbacks=callbacks,
-            logger=[CSVLogger(folder.root, "logs"), TensorBoardLogger(folder.root, "logs", version="tensorboard")],
+            logger=create_loggers(folder.root),
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             enable_model_summary=False,
@@ -213,27 +214,28 @@ def _train(
         batches = PreparedDataModule(
             data, config.batch_size, config.seed, config.cache, config.workers, config.region_shape
         )
-        with local_seed(config.seed), _noted_divergence(folder):
+        with local_seed(config.seed), _noted_divergence(folder, history):
             fit(trainer, module, batches, checkpoint)
     if trainer.is_global_zero:
         write_summary(folder, sum(row["seconds"] for row in history.rows), str(trainer.strategy.root_device))
-        metric = config.monitored.replace("/", "_")
-        save_training_plot(pd.DataFrame(history.rows), folder.training_plot, metric=metric, mode=config.monitor_mode)
+        rows = pd.DataFrame(history.rows)
+        save_training_plot(rows, folder.training_plot, metric=config.monitored_column, mode=config.monitor_mode)
         _save_best(run, module, batches)
     return replace(run, folder=trainer.strategy.broadcast(folder))
 
 
 @contextmanager
-def _noted_divergence(folder: RunFolder) -> Iterator[None]:
+def _noted_divergence(folder: RunFolder, history: History) -> Iterator[None]:
     """Note in the run folder that the training diverged; its checkpoints stay as the epochs before left them."""
-    writes = is_first_process()
-    if writes:
+    if is_first_process():
         folder.divergence.unlink(missing_ok=True)
     try:
         yield
     except DivergenceError as error:
-        if writes:
+        if is_first_process():
             atomic_write(folder.divergence, f"{error}\n")
+            config = folder.config.read_text(encoding="utf-8")
+            write_diverged_report(folder.root.name, str(error), pd.DataFrame(history.rows), config, folder.html_report)
         raise
 
 

@@ -21,6 +21,18 @@ def is_file_name(text: str) -> bool:
     return text not in ("", ".", "..") and not any(character in text for character in "/\\\0")
 
 
+def file_exists(path: Path) -> bool:
+    """Return whether a file exists whose name comes from a table; one that no file can have is no error.
+
+    Args:
+        path: path of the file.
+    """
+    try:
+        return path.is_file()
+    except OSError:  # too long a name
+        return False
+
+
 def check_no_links_out(folder: Path, root: Path, error_type: type[DataError]) -> None:
     """Check that neither a folder nor a file in it is a link that leads out of the folder that the user named.
 

@@ -303,7 +303,7 @@ def test_invalid_options_are_refused(data, tmp_path):
         reflacx.read(root, min_certainty=0)
     with pytest.raises(ConfigError, match="0 s or more"):
         reflacx.read(root, dictation_window_s=-1)
-    with pytest.raises(MissingFileError, match="vocabulary does not exist"):
+    with pytest.raises(MissingFileError, match="file does not exist"):
         reflacx.read(root, dictation_window_s=1, vocabulary=tmp_path / "none.toml")
     with pytest.raises(MissingFileError, match="no metadata"):
         reflacx.read(tmp_path / "main_data" / "P203R000003")

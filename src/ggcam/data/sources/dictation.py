@@ -5,7 +5,6 @@ Readers look before they speak: a fixation belongs to a finding that is named du
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ggcam.data.sources.negation import is_negated, tokenize
-from ggcam.errors import ConfigError, MissingFileError
+from ggcam.errors import ConfigError
+from ggcam.utils.documents import read_toml
 
 VOCABULARY = Path(__file__).with_name("vocabulary.toml")
 """The built-in phrases, one table per source."""
@@ -67,12 +67,7 @@ def read_vocabulary(path: Path | None, source: str) -> Vocabulary:
         MissingFileError: the file does not exist.
         ConfigError: the file does not have this form.
     """
-    try:
-        content = tomllib.loads((path or VOCABULARY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingFileError("the vocabulary does not exist", where=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("the vocabulary is not a TOML file", where=path, got=error) from None
+    content = read_toml(path or VOCABULARY, ConfigError)
     vocabulary = content if path else content[source]
     for finding, phrases in vocabulary.items():
         if not isinstance(phrases, list) or not all(isinstance(each, str) and each.strip() for each in phrases):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from ggcam.data.sources.fixation_rows import FixationRows, pixel_centre
 from ggcam.data.tables import read_chunks, read_table
 from ggcam.errors import TableError
 from ggcam.gaze.events import FixationDetection, detect_fixations
+from ggcam.utils.documents import parse_json
 from ggcam.utils.parallel import parallel_map
 
 READING_ID = "1"
@@ -246,14 +246,15 @@ def read_transcript(path: Path) -> list[Word]:
     Raises:
         TableError: the file is not {"time_stamped_text": [{"phrase", "begin_time", "end_time"}, ...]}.
     """
+    content = parse_json(path.read_bytes(), path, TableError)
     try:
-        phrases = json.loads(path.read_bytes())["time_stamped_text"]
+        phrases = content["time_stamped_text"]
         return [
             Word(word, float(phrase["begin_time"]), float(phrase["end_time"]))
             for phrase in phrases
             for word in phrase["phrase"].split()
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise TableError(
             "a transcript is malformed",
             where=path,

@@ -15,6 +15,7 @@ from ggcam.data.case import Split
 from ggcam.data.split_words import read_splits
 from ggcam.data.tables import read_table
 from ggcam.errors import DataError, MissingFileError, join_limited
+from ggcam.utils.foreign_paths import file_exists
 
 IMAGES_HINT = "pass the folder above files/ of MIMIC-CXR with --images"
 """How to fix missing images."""
@@ -52,7 +53,7 @@ def find_images(root: Path, paths: Sequence[PurePosixPath]) -> list[Path]:
 def _at_own_path(root: Path, path: PurePosixPath) -> Path | None:
     without_files = path.relative_to("files") if path.parts[:1] == ("files",) else path
     candidates = (root / each.with_suffix(suffix) for suffix in _SUFFIXES for each in (path, without_files))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    return next((candidate for candidate in candidates if file_exists(candidate)), None)
 
 
 def official_splits(root: Path) -> dict[str, Split]:

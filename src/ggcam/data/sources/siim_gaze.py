@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ggcam.errors import DataError, MissingFileError, TableError, join_limited
+from ggcam.utils.documents import parse_json
 from ggcam.utils.safe_pickle import load_builtins
 from ggcam.utils.sniff import sniff_wrong_content
 
@@ -57,10 +57,7 @@ def read_gaze_clusters(path: Path) -> GazeClusters:
 
 def _read_json(path: Path) -> list[tuple[str, object, object]]:
     """Position, image id and clusters of each entry."""
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError("the gaze file is not JSON", where=path, got=error) from None
+    content = parse_json(path.read_bytes(), path)
     if not isinstance(content, list):
         raise TableError("the gaze file is not a list", where=path, got=type(content).__name__)
     entries = []
@@ -92,7 +89,7 @@ def _read_pickle(path: Path) -> list[tuple[str, object, object]]:
 def _to_array(clusters: object, where: str) -> Float[np.ndarray, "n 3"]:
     try:
         array = np.array(clusters, dtype=np.float64).reshape(-1, 3) if clusters else np.empty((0, 3))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TableError(
             "gaze must be a list of three numbers per cluster", where=where, expected="(first, second, samples)"
         ) from None
