@@ -35,7 +35,7 @@ def import_onnxruntime() -> ModuleType:
     """
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()  # Windows builds before 1.29 know this call only
+    onnxruntime.disable_telemetry_events()  # builds with the telemetry of Windows do not read the variable
     return onnxruntime
 
 
