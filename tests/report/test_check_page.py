@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,7 +38,7 @@ def test_healthy_data_are_well_and_need_no_network(prepared: Path, tmp_path: Pat
     html = written(root)
     page = Page(html)
     assert "No errors or warnings" in page.words
-    assert "18 checks, 0 errors, 0 warnings" in page.words
+    assert "22 checks, 0 errors, 0 warnings" in page.words
     assert "Hint" not in page.words
     assert page.count("img") == 4  # three of all cases together, and the contact sheet
     assert not re.search(r"https?://|@import|src=\"(?!data:)", html)
@@ -54,6 +55,15 @@ def test_what_is_wrong_comes_first_with_what_to_do(root: Path):
     assert "1 error" in page.words
     assert "Hint: remove the duplicates from the raw data" in page.words
     assert f"{cases['case_id'].iloc[0]}, {cases['case_id'].iloc[5]}" in page.words
+    assert page.count("img") == 5
+
+
+def test_images_that_look_wrong_are_shown_as_they_are(root: Path):
+    path = sorted((root / "images").iterdir())[3]
+    cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 16)
+    page = Page(written(root))
+    assert "Images that look wrong" in page.words
+    assert f"{path.stem}: few grey levels, nearly black" in page.words
     assert page.count("img") == 5
 
 

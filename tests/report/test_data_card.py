@@ -45,6 +45,12 @@ def test_the_facts_are_counted_from_the_tables(data):
     assert "Patients in several splits" not in facts
 
 
+def test_the_bits_of_raw_files_are_a_fact_where_they_are_not_all_used(data):
+    assert "Raw 16-bit files" not in data_card(data).facts
+    fewer = replace(data, meta={**data.meta, "used_bits": 12})
+    assert data_card(fewer).facts["Raw 16-bit files"] == "use 12 bits"
+
+
 def test_the_table_counts_cases_by_split_and_class(data):
     card = data_card(data)
     assert card.head == ("split", *data.class_names, "cases", "patients", "with gaze")

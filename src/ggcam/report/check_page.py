@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -11,6 +11,7 @@ import numpy as np
 
 from ggcam.data.checks.check import DataCheck
 from ggcam.data.checks.pixels import THUMBNAIL_PX
+from ggcam.data.images import to_uint8
 from ggcam.data.prepared import PreparedData
 from ggcam.report.overlay import cam_overlay, enlarge, png_bytes, stretch_to_uint8
 from ggcam.report.render import render, write_page
@@ -20,6 +21,9 @@ BINS = 24
 
 MAX_COPIES = 6
 """Maximum number of groups of identical images that are shown."""
+
+MAX_ODD = 12
+"""Maximum number of images that look wrong that are shown."""
 
 PICTURE_PX = 320
 """Longer side of an image on the page."""
@@ -44,15 +48,15 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Copies:
-    """Cases that have the same image.
+class Picture:
+    """A picture on the page.
 
     Attributes:
-        case_ids: ids of the cases, separated by commas.
+        caption: ids of its cases, and why it is shown.
         image: the image, as content of a PNG file.
     """
 
-    case_ids: str
+    caption: str
     image: bytes
 
 
@@ -78,7 +82,11 @@ def write_check_page(prepared: PreparedData, check: DataCheck, contact_sheet: by
         counts=histogram(check.counts),
         durations=histogram(check.durations_s, digits=2),
         pooled=_pooled(prepared, check),
-        copies=[_copies(prepared, group) for group in check.copies[:MAX_COPIES]],
+        copies=[_picture(prepared, group[0], ", ".join(group)) for group in check.copies[:MAX_COPIES]],
+        odd=[
+            _picture(prepared, case_id, f"{case_id}: {', '.join(marks)}", stretched=False)
+            for case_id, marks in islice(check.odd.items(), MAX_ODD)
+        ],
         contact_sheet=contact_sheet,
     )
     write_page(page, out_html)
@@ -123,8 +131,10 @@ def _pooled(prepared: PreparedData, check: DataCheck) -> list[tuple[str, bytes]]
     ]
 
 
-def _copies(prepared: PreparedData, group: Sequence[str]) -> Copies:
-    image = stretch_to_uint8(prepared.read_image(group[0]))
+def _picture(prepared: PreparedData, case_id: str, caption: str, stretched: bool = True) -> Picture:
+    """Reduce an image for the page, with its range stretched to black and white, or as it is."""
+    pixels = prepared.read_image(case_id)
+    image = stretch_to_uint8(pixels) if stretched else to_uint8(pixels)
     scale = PICTURE_PX / 2 / max(image.shape)
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    return Copies(", ".join(group), png_bytes(enlarge(small, 64)))
+    return Picture(caption, png_bytes(enlarge(small, 64)))

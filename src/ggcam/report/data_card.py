@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.prepared import PreparedData
 from ggcam.data.summary import summary_table
 
@@ -41,6 +42,7 @@ def data_card(data: PreparedData) -> DataCard:
     facts = {
         "Source": str(data.meta.get("source", "unknown")),
         "Frame": f"{data.frame} px, {data.meta.get('bits', 8)} bits",
+        **_used_bits(data),
         "Split": str(split.get("how", "unknown")) + (f", seed {split['seed']}" if "seed" in split else ""),
         "Cases with gaze": _share(int(data.cases["has_gaze"].to_numpy().sum()), cases),
         "Cases with marked findings": _share(
@@ -59,6 +61,10 @@ def data_card(data: PreparedData) -> DataCard:
     head, *rows = summary_table(data)
     dropped = {str(reason): int(number) for reason, number in data.meta.get("dropped", {}).items()}
     return DataCard(facts, head, tuple(rows), dropped)
+
+
+def _used_bits(data: PreparedData) -> dict[str, str]:
+    return {} if data.used_bits == ALL_BITS else {"Raw 16-bit files": f"use {data.used_bits} bits"}
 
 
 def _has_finding(data: PreparedData, case_id: str) -> bool:

@@ -83,8 +83,19 @@ def blank(root: Path) -> None:
     cv2.imwrite(str(image), np.full_like(cv2.imread(str(image), cv2.IMREAD_UNCHANGED), 7))
 
 
+def edit_images(edit: Callable[[np.ndarray], np.ndarray], number: int = 1) -> Damage:
+    """Change the pixels of the first images."""
+
+    def damage(root: Path) -> None:
+        for image in sorted((root / "images").iterdir())[:number]:
+            cv2.imwrite(str(image), edit(cv2.imread(str(image), cv2.IMREAD_UNCHANGED)))
+
+    return damage
+
+
 def remove_lungs(root: Path) -> None:
     shutil.rmtree(root / "masks")
+    edit_cases(masks=lambda table: None)(root)
     edit_table("regions.parquet", lambda table: table[~table["name"].str.contains("lung")])(root)
 
 
@@ -158,6 +169,11 @@ def test_correct_data_pass(tmp_path_factory: pytest.TempPathFactory, seed: int, 
         (copy_image(lambda case: case["split"] != case["first_split"]), "duplicate images", "error", " = "),
         (copy_image(lambda case: case["split"] == case["first_split"]), "duplicate images", "error", " = "),
         (blank, "blank images", "error", "1: "),
+        (edit_images(lambda i: i // 16), "nearly black images", "warning", "1: "),
+        (edit_images(lambda i: i // 16 + 239), "nearly white images", "warning", "1: "),
+        (edit_images(lambda i: i // 8 * 8), "images with under 64 grey levels", "warning", "1: "),
+        (edit_cases(flags=lambda t: "few grey levels"), "images with under 64 grey levels", "warning", "60: "),
+        (edit_images(lambda i: 255 - i, 4), "images inverted against the others", "warning", "4: "),
         (lambda root: (root / "images" / "x.png").touch(), "files without a case", "warning", "x.png"),
         (edit_cases(split=lambda t: t["split"].replace("valid", "train")), "classes", "warning", "any case in valid"),
         (edit_cases(has_gaze=lambda t: False), "images without gaze", "warning", "60 of 60"),
@@ -180,7 +196,14 @@ def test_each_check_finds_its_damage(root: Path, damage: Damage, name: str, leve
 
 @pytest.mark.parametrize(
     "damage",
-    [put_patient_in_two_splits, copy_image(lambda case: True), blank, set_dropped_off_image(2.0), duplicate_gaze],
+    [
+        put_patient_in_two_splits,
+        copy_image(lambda case: True),
+        blank,
+        edit_images(lambda i: 255 - i, 4),
+        set_dropped_off_image(2.0),
+        duplicate_gaze,
+    ],
 )
 def test_no_other_check_reports_the_damage(root: Path, damage: Damage):
     damage(root)

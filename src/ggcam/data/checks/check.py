@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from ggcam.data.checks.coordinates import gaze_points
 from ggcam.data.checks.gaze import check_gaze
-from ggcam.data.checks.pixels import THUMBNAIL_PX, check_pixels, find_copies, summarise_images
+from ggcam.data.checks.pixels import THUMBNAIL_PX, check_pixels, find_copies, find_odd_images, summarise_images
 from ggcam.data.checks.result import CheckResult
 from ggcam.data.checks.tables import check_tables, dropped_rows
 from ggcam.data.prepared import PreparedData
@@ -47,6 +47,7 @@ class DataCheck:
         counts: number of fixations of each case with gaze.
         durations_s: duration of each fixation in seconds.
         copies: ids of cases with equal images, one group per image.
+        odd: case id -> why its image looks wrong, as keys of :data:`ggcam.data.grey_levels.MARKS`.
         mean_image: mean of all images, each resized to a square, 0 to 255.
         gaze_sum: seconds of gaze in each cell of that square.
     """
@@ -57,6 +58,7 @@ class DataCheck:
     counts: Int[np.ndarray, " n"]
     durations_s: Float[np.ndarray, " m"]
     copies: tuple[tuple[str, ...], ...]
+    odd: Mapping[str, tuple[str, ...]]
     mean_image: Float[np.ndarray, "side side"]
     gaze_sum: Float[np.ndarray, "side side"]
 
@@ -86,17 +88,19 @@ def check_data(prepared: PreparedData, progress: Callable[[int, int], None] | No
     """
     points = gaze_points(prepared)
     images = summarise_images(prepared, points, progress)
+    odd = find_odd_images(prepared, images)
     all_points = np.concatenate([np.zeros((0, 3)), *points.values()])
     gaze_sum, _, _ = np.histogram2d(
         all_points[:, 0], all_points[:, 1], bins=THUMBNAIL_PX, range=[[0, 1], [0, 1]], weights=all_points[:, 2]
     )
     return DataCheck(
-        results=(*check_tables(prepared), *check_pixels(prepared, images), *check_gaze(prepared, points, images)),
+        results=(*check_tables(prepared), *check_pixels(prepared, images, odd), *check_gaze(prepared, points, images)),
         classes=tuple(_class_gaze(prepared, label) for label in range(len(prepared.class_names))),
         dropped=tuple(dropped_rows(prepared)),
         counts=np.array([len(gaze) for gaze in points.values()], dtype=np.int64),
         durations_s=prepared.fixations["duration_s"].to_numpy(np.float64),
         copies=find_copies(images),
+        odd=odd,
         mean_image=np.mean([image.thumbnail for image in images], axis=0),
         gaze_sum=gaze_sum,
     )

@@ -1,4 +1,4 @@
-"""Checks of the images, which are read once: duplicates, blank images, and gaze on the lungs."""
+"""Checks of the images, which are read once: duplicates, blank and odd images, and gaze on the lungs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float, UInt8
 
 from ggcam.data.checks.coordinates import CORRECTIONS, Points, image_affines, raw_sizes, share_inside
 from ggcam.data.checks.result import CheckResult, make_result
+from ggcam.data.grey_levels import BLACK, FEW_LEVELS, INVERTED, MARKS, MIN_LEVELS, WHITE, GreyLevels, find_marks
+from ggcam.data.images import to_uint8
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources.axis_order import on_lungs
 from ggcam.errors import join_limited
@@ -30,6 +32,7 @@ class ImageSummary:
         case_id: id of the case.
         digest: digest of the pixels; equal images have equal digests.
         blank: whether all pixels have the same value.
+        levels: grey levels of the image without the frame's margins.
         thumbnail: the image without the frame's margins, resized to a square and stretched to the range 0 to 255.
         lung_shares: share of the gaze time on the lungs after each of `CORRECTIONS`; None for a case without gaze.
         lung_area: share of the image that is lung; NaN if the data set has neither masks nor boxes of the lungs, so
@@ -39,6 +42,7 @@ class ImageSummary:
     case_id: str
     digest: bytes
     blank: bool
+    levels: GreyLevels
     thumbnail: UInt8[np.ndarray, "side side"]
     lung_shares: Float[np.ndarray, " corrections"] | None
     lung_area: float
@@ -47,6 +51,22 @@ class ImageSummary:
     def own_lungs(self) -> bool:
         """Whether the lungs of this image are known."""
         return bool(np.isfinite(self.lung_area))
+
+
+_NAMES = {
+    FEW_LEVELS: f"images with under {MIN_LEVELS} grey levels",
+    BLACK: "nearly black images",
+    WHITE: "nearly white images",
+    INVERTED: "images inverted against the others",
+}
+_HINTS = {
+    FEW_LEVELS: "the values fill only a part of their range, or were reduced: export the images again, or pass "
+    "--used-bits when preparing",
+    BLACK: "the values fill only the lower part of their range, or a DICOM window is wrong: check the raw files",
+    WHITE: "the values fill only the upper part of their range, or a DICOM window is wrong: check the raw files",
+    INVERTED: "black and white are swapped: invert the raw files, or correct their photometric interpretation",
+}
+"""Mark of an image -> name of the check, and how to fix it."""
 
 
 def summarise_images(
@@ -85,6 +105,7 @@ def summarise_images(
             case_id,
             digest=blake2b(np.ascontiguousarray(image).data, digest_size=16).digest(),
             blank=bool(image.min() == image.max()),
+            levels=GreyLevels.from_image(to_uint8(without_margins)),
             thumbnail=_thumbnail(without_margins),
             lung_shares=shares,
             lung_area=float(lungs.sum() / ((x1 - x0) * (y1 - y0))) if lungs is not None else float("nan"),
@@ -133,12 +154,39 @@ def find_copies(images: Sequence[ImageSummary]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
-def check_pixels(prepared: PreparedData, images: Sequence[ImageSummary]) -> Iterator[CheckResult]:
+def find_odd_images(prepared: PreparedData, images: Sequence[ImageSummary]) -> dict[str, tuple[str, ...]]:
+    """Find images that look wrong, from their prepared pixels and from the flags that preparing set.
+
+    Fitting an image into the frame may hide that it has few grey levels. Blank images are left out.
+
+    Args:
+        prepared: prepared folder.
+        images: summaries of its images.
+
+    Returns:
+        Case id -> its marks, keys of `MARKS`; only cases with a mark, in the order of the cases.
+    """
+    shown = find_marks({image.case_id: image.levels for image in images if not image.blank})
+    flags = {case_id: of_case.split(";") for case_id, of_case in prepared.cases.set_index("case_id")["flags"].items()}
+    marks = {
+        image.case_id: tuple(
+            mark for mark in MARKS if mark in shown.get(image.case_id, ()) or mark in flags[image.case_id]
+        )
+        for image in images
+        if not image.blank
+    }
+    return {case_id: of_case for case_id, of_case in marks.items() if of_case}
+
+
+def check_pixels(
+    prepared: PreparedData, images: Sequence[ImageSummary], odd: Mapping[str, Sequence[str]]
+) -> Iterator[CheckResult]:
     """Check the pixels and the folder of images.
 
     Args:
         prepared: prepared folder.
         images: summaries of its images.
+        odd: marks of images, as :func:`find_odd_images` returns them.
 
     Yields:
         One result per check.
@@ -151,6 +199,14 @@ def check_pixels(prepared: PreparedData, images: Sequence[ImageSummary]) -> Iter
         error=bool(blank),
         hint="check the raw files: all pixels of these images have the same value",
     )
+    for mark, name in _NAMES.items():
+        marked = [case_id for case_id, of_case in odd.items() if mark in of_case]
+        yield make_result(
+            name,
+            f"{len(marked):,}" + (f": {join_limited(marked)}" if marked else ""),
+            warning=bool(marked),
+            hint=_HINTS[mark],
+        )
     stray = {file.name for file in (prepared.root / "images").iterdir()} - {f"{image.case_id}.png" for image in images}
     yield make_result(
         "files without a case",
