@@ -215,7 +215,7 @@ def nan_to_none(tree: dict) -> dict:
     """Replace NaN by None, since JSON has no NaN.
 
     Args:
-        tree: nested dictionary.
+        tree: nested dictionaries and lists.
 
     Returns:
         A new dictionary with the same structure.
@@ -224,6 +224,8 @@ def nan_to_none(tree: dict) -> dict:
     def plain(value: object) -> object:
         if isinstance(value, Mapping):
             return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
         return None if isinstance(value, float) and np.isnan(value) else value
 
     return {key: plain(value) for key, value in tree.items()}
