@@ -25,13 +25,20 @@ def small_source(folder: Path, cases: int = 24, height: int = 90, width: int = 7
     )
 
 
+def _write(path: Path, pixels: np.ndarray) -> None:
+    """Write an image unless the file has it already: a later call leaves the time of the file as it is."""
+    content = cv2.imencode(".png", pixels)[1].tobytes()
+    if not path.is_file() or path.read_bytes() != content:
+        path.write_bytes(content)
+
+
 def _case(folder: Path, number: int, height: int, width: int, random: np.random.Generator) -> Case:
     case_id = f"case_{number:04}"
     height, width = (height, width) if number % 5 else (width, height)
     noise = cv2.GaussianBlur(random.random((height, width)), (0, 0), height / 12)
     pixels = cv2.normalize(noise, None, 0, 65535 if number % 2 else 255, cv2.NORM_MINMAX)
     image = folder / f"{case_id}.png"
-    cv2.imwrite(str(image), pixels.astype(np.uint16 if number % 2 else np.uint8))
+    _write(image, pixels.astype(np.uint16 if number % 2 else np.uint8))
     masks: dict[MaskName, Path] = {}
     halves: tuple[tuple[MaskName, slice], ...] = (
         ("right_lung", slice(width // 8, width // 2 - 4)),
@@ -41,7 +48,7 @@ def _case(folder: Path, number: int, height: int, width: int, random: np.random.
         mask = np.zeros((height, width), np.uint8)
         mask[height // 5 : -height // 4, columns] = 255
         masks[name] = folder / f"{case_id}_{name}.png"
-        cv2.imwrite(str(masks[name]), mask)
+        _write(masks[name], mask)
     count = 0 if number % 4 == 0 else int(random.integers(5, 30))
     reading = Fixations.build(
         random.uniform(0, width, count),

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_MAX_LINE = 2000
+"""Maximum length of a line of a message."""
+
 
 class GGCamError(Exception):
     """A mistake that the user can fix: in a file, a value, or a combination of options.
@@ -40,8 +43,17 @@ class GGCamError(Exception):
     ):
         self.what = what
         parts = [("where", where), ("expected", expected), ("got", got), ("hint", hint)]
-        lines = [what, *(f"  {name}: {value}" for name, value in parts if value is not None)]
+        lines = [what, *(f"  {name}: {_shorten(str(value))}" for name, value in parts if value is not None)]
         super().__init__("\n".join(lines))
+
+
+def _shorten(text: str) -> str:
+    """Cut off the lines of a text that comes from a file and is as long as a page."""
+    lines = [
+        line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}... ({len(line):,} letters)"
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines)
 
 
 class ConfigError(GGCamError):

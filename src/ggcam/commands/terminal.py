@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from ggcam.utils.printable import printable
+
 FIRST_LINE_S = 2.0
 """A command that takes less time than this prints no lines of progress."""
 
@@ -18,9 +20,9 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*head)
+    table = Table(*map(printable, head))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     Console(markup=False).print(table)  # an id may contain brackets
 
 

@@ -38,6 +38,7 @@ from ggcam.report.run_page import write_run_report
 from ggcam.run_folder import LOGIT, PROBABILITY, RunFolder, format_json
 from ggcam.training.run import Run, open_run
 from ggcam.utils.atomic import atomic_path
+from ggcam.utils.csv_text import csv_text
 from ggcam.utils.recorded_paths import record_path
 
 
@@ -115,7 +116,7 @@ class Evaluation:
             ours = {**self.report["ours"], EVALUATION_ID: evaluation}
             report = format_json({**self.report, "ours": ours})
             new(folder.classification_report).write_text(report, encoding="utf-8")
-            new(folder.results_csv).write_text(outputs.to_csv(), encoding="utf-8")
+            new(folder.results_csv).write_text(csv_text(outputs, index=True), encoding="utf-8")
             for table, path in ((self.predictions, folder.predictions), (self.case_metrics, folder.case_metrics)):
                 write_parquet(new(path), table, {EVALUATION_ID: evaluation})
             with new(folder.cams).open("wb") as file:

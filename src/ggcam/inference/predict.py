@@ -17,6 +17,7 @@ from ggcam.inference.result import PredictionResult
 from ggcam.report.overlay import save_png
 from ggcam.run_folder import PROBABILITY
 from ggcam.utils.atomic import atomic_write
+from ggcam.utils.csv_text import csv_text
 from ggcam.utils.locks import locked_folder
 from ggcam.utils.parallel import thread_count
 
@@ -93,7 +94,7 @@ def predict(
         errors = pd.DataFrame({"image": list(failed), "error": list(failed.values())})
         for name, content in zip(TABLES, (table, errors), strict=True):
             if len(content):
-                atomic_write(out / name, content.to_csv(index=False))
+                atomic_write(out / name, csv_text(content))
     return Predictions(table, failed, predictor.engine)
 
 

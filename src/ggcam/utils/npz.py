@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def _read_array(
 ) -> np.ndarray:
     if info.flag_bits & _ENCRYPTED:
         raise error("the file is encrypted", where=path, hint=hint)
-    with archive.open(info) as file:
+    with cast(zipfile.ZipExtFile, archive.open(info)) as file:
         shape, _, dtype = _read_header(file)
         size = int(np.prod(shape, dtype=object)) * dtype.itemsize
         ratio = size / max(info.compress_size, 1)

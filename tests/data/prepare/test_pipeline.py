@@ -164,6 +164,24 @@ def test_fixed_files_are_prepared_by_the_next_call(tmp_path: Path, source: Sourc
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_a_raw_image_or_mask_that_was_replaced_is_prepared_again(tmp_path: Path, source: Source, caplog):
+    broken = source.cases[3].image
+    whole = broken.read_bytes()
+    broken.write_bytes(b"")
+    with pytest.raises(GGCamError, match="1 of 12 cases"):
+        prepare_source(source, tmp_path / "out", SMALL)
+    broken.write_bytes(whole)
+    for path in (source.cases[5].image, source.cases[7].masks["left_lung"]):
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+    calls: list[tuple[int, int]] = []
+    with caplog.at_level(logging.WARNING):
+        data = prepare_source(source, tmp_path / "out", SMALL, lambda done, total: calls.append((done, total)))
+    assert calls[0] == (9, 12)
+    assert "2 raw images were replaced and are prepared again: case_0005, case_0007" in caplog.text
+    expected = prepare_source(source, tmp_path / "again", SMALL)
+    assert contents(data.root) == contents(expected.root)
+
+
 def test_overwriting_replaces_a_prepared_folder_and_nothing_else(tmp_path: Path, source: Source):
     prepare_source(source, tmp_path / "out", SMALL)
     with pytest.raises(GGCamError, match=r"already exists and is complete(.|\n)*--overwrite"):

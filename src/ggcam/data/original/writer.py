@@ -102,10 +102,13 @@ def write_original_folders(
     for folder in counts:
         for name in SPLIT_FOLDERS.values():
             (staging.data / folder / name).mkdir(parents=True, exist_ok=True)
+    files = {case.case_id: PixelFiles.from_case(case) for case in cases}
+    if changed := staging.forget_changed(files):
+        log.warning("%d raw images were replaced and are written again: %s", len(changed), join_limited(changed))
     tasks = [
         OriginalTask(
             case_id=case.case_id,
-            files=PixelFiles.from_case(case),
+            files=files[case.case_id],
             fixations=case.fixations,
             label=case.class_index,
             frame=data.frame,
@@ -141,6 +144,7 @@ def write_case(task: OriginalTask) -> ImageOutcome:
     Raises:
         PreparedFolderError: a file cannot be written.
     """
+    version = task.files.version
     try:
         pixels, masks = task.files.read()
     except ImageError as error:
@@ -163,7 +167,7 @@ def write_case(task: OriginalTask) -> ImageOutcome:
             hint="free disk space and run the same command again; it continues where it stopped",
         ) from None
     height, width = pixels.shape
-    return ImageOutcome(task.case_id, size=(height, width))
+    return ImageOutcome(task.case_id, size=(height, width), version=version)
 
 
 def _write_cases(

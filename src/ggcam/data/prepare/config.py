@@ -28,6 +28,8 @@ class PrepareConfig:
             other patients are split into train and valid. Default: split by --split.
         split_fractions: fractions of the train, valid and test split.
         subset_fraction: fraction of each split to keep, with --split position.
+        kind: what the images show: chest (X-rays), or other, which skips the checks of `ggcam inspect` that know where
+            lungs are. Default: what the source says; for images of your own, other if they have colours.
         bits: bits per pixel of the images. Default: 8, or 16 with --preset original.
         used_bits: bits that the values of 16-bit PNG and TIFF files use, 8 to 16; their largest value is white.
             Default: found from the files.
@@ -43,6 +45,7 @@ class PrepareConfig:
     split_file: Path | None = None
     split_fractions: tuple[float, float, float] = FRACTIONS
     subset_fraction: float = 1.0
+    kind: Literal["chest", "other"] | None = None
     bits: Literal[8, 16] | None = None
     used_bits: int | None = None
     workers: int = 0

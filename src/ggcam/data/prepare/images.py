@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Shaped
 
 from ggcam.data.bit_depth import ALL_BITS
-from ggcam.data.case import MASK_BITS, Case, MaskName
+from ggcam.data.case import MASK_BITS, Case, MaskName, RegionMask
 from ggcam.data.decoding import decoding_guard
 from ggcam.data.framing import Framing
 from ggcam.data.grey_levels import GreyLevels
 from ggcam.data.images import read_mask, read_pixels_and_bits, to_grey, to_uint8
 from ggcam.data.png import write_png
-from ggcam.errors import ImageError
+from ggcam.data.region_masks import Box, bounding_box, mask_files
+from ggcam.data.schema import region_mask_bits
+from ggcam.errors import GGCamError, ImageError
 from ggcam.utils.parallel import Guard
 
 
@@ -28,11 +30,13 @@ class PixelFiles:
         image: raw image file.
         masks: raw mask files of the image's size, nonzero inside.
         raw_size: required height and width of the image in pixels; None for any size.
+        region_masks: name of a finding -> its mask in the raw image.
     """
 
     image: Path
     masks: Mapping[MaskName, Path]
     raw_size: tuple[int, int] | None = None
+    region_masks: Mapping[str, RegionMask] = field(default_factory=dict)
 
     @classmethod
     def from_case(cls, case: Case) -> PixelFiles:
@@ -44,12 +48,18 @@ class PixelFiles:
         Returns:
             Its image, masks and expected size.
         """
-        return cls(case.image, dict(case.masks), case.raw_size)
+        return cls(case.image, dict(case.masks), case.raw_size, dict(case.region_masks))
 
     @property
     def paths(self) -> list[Path]:
         """All files; the image is the first."""
-        return [self.image, *self.masks.values()]
+        regions = (path for mask in self.region_masks.values() for path in mask_files(mask))
+        return [self.image, *self.masks.values(), *regions]
+
+    @property
+    def version(self) -> str:
+        """Size and time of all files, which change when a file is replaced."""
+        return " ".join(_version(path) for path in self.paths)
 
     def read(self) -> tuple[Shaped[np.ndarray, "h w"], dict[MaskName, Bool[np.ndarray, "h w"]]]:
         """Read the image with :func:`ggcam.data.images.read_pixels`, and the masks.
@@ -78,7 +88,7 @@ class PixelFiles:
         image, own_bits = read_pixels_and_bits(self.image, used_bits)
         if self.raw_size is not None and image.shape != self.raw_size:
             raise ImageError(
-                "the image has another size than its gaze refers to",
+                "the image has another size than its gaze and regions refer to",
                 where=self.image,
                 expected=self.raw_size,
                 got=image.shape,
@@ -108,6 +118,37 @@ class PixelFiles:
                 )
         return masks
 
+    def read_region_masks(self, size: tuple[int, ...]) -> dict[str, Bool[np.ndarray, "h w"]]:
+        """Read the masks of findings.
+
+        Args:
+            size: height and width of the image.
+
+        Returns:
+            Name -> mask, true inside.
+
+        Raises:
+            ImageError: a mask cannot be read, or has another size.
+        """
+        masks: dict[str, np.ndarray] = {}
+        for name, mask in self.region_masks.items():
+            try:
+                drawn = np.asarray(mask.read(size[0], size[1]))
+            except GGCamError:
+                raise
+            except Exception as error:  # a user's own source may have masks of its own
+                what = f"the mask of {name} cannot be read"
+                raise ImageError(what, where=self.image, got=f"{type(error).__name__}: {error}") from error
+            if drawn.dtype != bool or drawn.shape != size[:2]:
+                raise ImageError(
+                    f"the mask of {name} has another size or type than it must have",
+                    where=self.image,
+                    expected=f"bool, {size[:2]}",
+                    got=f"{drawn.dtype}, {drawn.shape}",
+                )
+            masks[name] = drawn
+        return masks
+
 
 @dataclass(frozen=True)
 class ImageTask:
@@ -118,6 +159,7 @@ class ImageTask:
         files: raw files.
         image_png: prepared image to write.
         mask_png: prepared masks to write, one bit each; not written when there are no masks.
+        region_mask_png: prepared masks of findings to write, one bit each; not written when there are none.
         framing: how raw pixels are fitted into the frame.
         bits: bits per pixel of the prepared image, 8 or 16.
     """
@@ -126,6 +168,7 @@ class ImageTask:
     files: PixelFiles
     image_png: Path
     mask_png: Path
+    region_mask_png: Path
     framing: Framing
     bits: int
 
@@ -139,6 +182,8 @@ class ImageOutcome:
         size: height and width of the raw image in pixels; None if it cannot be read.
         used_bits: bits that the values of a 16-bit PNG or TIFF file use; None for other files.
         levels: grey levels of the raw image; None if it was not prepared from pixels.
+        version: version of the raw files, see :attr:`PixelFiles.version`.
+        region_boxes: name of a finding -> box around its mask in the frame; without masks that are empty there.
         error: reason why the image cannot be read; None if it was prepared.
     """
 
@@ -146,7 +191,17 @@ class ImageOutcome:
     size: tuple[int, int] | None = None
     used_bits: int | None = None
     levels: GreyLevels | None = None
+    version: str = ""
+    region_boxes: Mapping[str, Box] = field(default_factory=dict)
     error: ImageError | None = None
+
+
+def _version(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return "missing"
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 PREPARE_GUARD: Guard[ImageTask, ImageOutcome] = decoding_guard(
@@ -167,9 +222,11 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
     Raises:
         PreparedFolderError: a prepared file cannot be written.
     """
+    version = task.files.version  # before reading: a file that is replaced meanwhile is read again by the next call
     try:
         image, used_bits = task.files.read_image(task.framing.used_bits)
         masks = task.files.read_masks(image.shape)
+        region_masks = task.files.read_region_masks(image.shape)
     except ImageError as error:
         return ImageOutcome(task.case_id, error=error)
     framed = task.framing.image(image)
@@ -179,6 +236,19 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
     if masks:
         bits = [task.framing.mask(mask) * np.uint8(MASK_BITS[name]) for name, mask in masks.items()]
         write_png(task.mask_png, np.bitwise_or.reduce(bits))
+    boxes = _write_region_masks(task, region_masks)
     height, width = image.shape
     levels = GreyLevels.from_image(to_uint8(to_grey(image)))
-    return ImageOutcome(task.case_id, (height, width), used_bits, levels)
+    return ImageOutcome(task.case_id, (height, width), used_bits, levels, version, boxes)
+
+
+def _write_region_masks(task: ImageTask, masks: Mapping[str, Bool[np.ndarray, "h w"]]) -> dict[str, Box]:
+    """Fit and write the masks of findings, and return the box around each that is not empty."""
+    framed = {name: task.framing.mask(masks[name]) for name in sorted(masks)}
+    boxes = {name: box for name, mask in framed.items() if (box := bounding_box(mask))}
+    if boxes:
+        bits = region_mask_bits(list(boxes))
+        # The pixels have 8 bits if that is enough.
+        kind = np.uint8 if len(bits) <= 8 else np.uint16
+        write_png(task.region_mask_png, np.bitwise_or.reduce([framed[name] * kind(bit) for name, bit in bits.items()]))
+    return boxes

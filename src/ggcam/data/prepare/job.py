@@ -40,6 +40,7 @@ def describe_job(
         "schema version": str(SCHEMA_VERSION),
         "versions": _in_words(versions(*VERSIONED_PACKAGES)),
         "preset": config.preset,
+        "kind of images": str(config.kind or source.kind),
         "size": str(Frame.parse(config.size)),
         "bits": str(config.image_bits),
         "used bits": str(used_bits),
@@ -69,7 +70,7 @@ def source_digests(source: Source, splits: Mapping[str, Split]) -> dict[str, str
         "splits": _digest(sorted(splits.items())),
         "image files": _digest((case_id, name, os.path.abspath(path)) for case_id, name, path in files),
         "gaze": _digest(part for case in source.cases for part in _gaze_parts(case)),
-        "regions": _digest((case.case_id, case.regions) for case in source.cases),
+        "regions": _digest((case.case_id, case.regions, sorted(case.region_masks.items())) for case in source.cases),
         "dropped records": _digest(sorted(source.dropped.items())),
     }
 

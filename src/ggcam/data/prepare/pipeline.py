@@ -16,13 +16,15 @@ from ggcam.data.framing import Fitted, Framing, FramingName, Strided
 from ggcam.data.grey_levels import MARKS, find_marks
 from ggcam.data.original.preprocessing import check_raw, is_processed
 from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.image_kind import find_image_kind
 from ggcam.data.prepare.images import PREPARE_GUARD, ImageOutcome, ImageTask, PixelFiles, prepare_image
 from ggcam.data.prepare.job import VERSIONED_PACKAGES, describe_job
 from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepare.tables import make_tables
 from ggcam.data.prepare.used_bits import find_used_bits
 from ggcam.data.prepared import PreparedData, load_prepared, write_tables
-from ggcam.data.schema import SCHEMA_VERSION, cases_schema, image_name, label_matrix, mask_name
+from ggcam.data.prepared_checks import check_class_names
+from ggcam.data.schema import SCHEMA_VERSION, cases_schema, image_name, label_matrix, mask_name, region_mask_name
 from ggcam.data.splits import assign_splits
 from ggcam.data.summary import count_cases
 from ggcam.errors import DataError, ImageError, join_limited
@@ -40,6 +42,7 @@ Progress = Callable[[int, int], None]
 
 UNREADABLE = "case whose image or mask cannot be read"
 CROPPED = "case cropped by the frame (kept)"
+EMPTY_MASK = "mask of a finding without a pixel in the frame"
 OUTSIDE_SUBSET = "case outside the subset fraction"
 """Reasons under which cases are counted in `dropped` of dataset.toml."""
 
@@ -150,14 +153,17 @@ def _prepare(
         raise DataError("no image can be read, so no case is left", got=unreadable[0].error)
     schema = cases_schema(source.class_names, source.multi_label)
     kept, marked = _mark(kept, staging.outcomes, framing)
-    tables, off_image = make_tables(kept, splits, staging.done, framing, schema)
+    region_boxes = {case_id: outcome.region_boxes for case_id, outcome in staging.outcomes.items()}
+    tables, off_image = make_tables(kept, splits, staging.done, framing, schema, region_boxes)
     cropped = sum(framing.crops(*staging.done[case.case_id]) for case in kept)
     dropped = Counter(source.dropped) + Counter({OFF_IMAGE: off_image, UNREADABLE: len(unreadable), CROPPED: cropped})
-    dropped += marked
+    empty_masks = sum(len(case.region_masks) - len(region_boxes[case.case_id]) for case in kept)
+    dropped += marked + Counter({EMPTY_MASK: empty_masks})
     cases = tables["cases.parquet"]
     meta = {
         "schema_version": SCHEMA_VERSION,
         "source": source.name,
+        "kind": find_image_kind(source, config),
         "class_names": source.class_names,
         "multi_label": source.multi_label,
         "preset": config.preset,
@@ -238,14 +244,21 @@ def _prepare_images(
     source: Source, staging: StagingFolder, framing: Framing, config: PrepareConfig, progress: Progress | None
 ) -> list[ImageOutcome]:
     """Prepare the images that are not done yet, and return the unreadable ones in the order of the cases."""
-    for folder in ("images", "masks") if any(case.masks for case in source.cases) else ("images",):
-        (staging.data / folder).mkdir(exist_ok=True)
+    with_masks = any(case.masks for case in source.cases)
+    with_region_masks = any(case.region_masks for case in source.cases)
+    for folder, needed in (("images", True), ("masks", with_masks), ("region_masks", with_region_masks)):
+        if needed:
+            (staging.data / folder).mkdir(exist_ok=True)
+    files = {case.case_id: PixelFiles.from_case(case) for case in source.cases}
+    if changed := staging.forget_changed(files):
+        log.warning("%d raw images were replaced and are prepared again: %s", len(changed), join_limited(changed))
     tasks = [
         ImageTask(
             case_id=case.case_id,
-            files=PixelFiles.from_case(case),
+            files=files[case.case_id],
             image_png=staging.data / image_name(case.case_id),
             mask_png=staging.data / mask_name(case.case_id),
+            region_mask_png=staging.data / region_mask_name(case.case_id),
             framing=framing,
             bits=config.image_bits,
         )
@@ -310,6 +323,7 @@ def _check_source(source: Source) -> None:
             got=join_limited(map(repr, invalid)),
             expected="letters, digits, '.', '_', '-'",
         )
+    check_class_names(source.class_names, source.name)
     valid = _is_multi_label if source.multi_label else _is_single_label
     if invalid := [case.case_id for case in source.cases if not valid(case.label, len(source.class_names))]:
         raise DataError(

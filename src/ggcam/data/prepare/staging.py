@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from ggcam.data.grey_levels import GreyLevels
-from ggcam.data.prepare.images import ImageOutcome
+from ggcam.data.prepare.images import ImageOutcome, PixelFiles
+from ggcam.data.region_masks import Box
 from ggcam.data.schema import partial_folder
 from ggcam.errors import PreparedFolderError
+from ggcam.utils.csv_text import csv_cell
 
 _CONTINUE = "run the command that started it again to finish it, or pass --overwrite to start over"
 
@@ -68,6 +70,22 @@ class StagingFolder:
         """Case id -> height and width of the raw image, for the cases whose files are complete."""
         return {case_id: each.size for case_id, each in self.outcomes.items() if each.size is not None}
 
+    def forget_changed(self, files: Mapping[str, PixelFiles]) -> list[str]:
+        """Forget the outcomes of cases whose raw files were replaced since an earlier call.
+
+        Args:
+            files: case id -> raw files.
+
+        Returns:
+            Ids of these cases.
+        """
+        changed = [
+            name for name, each in self.outcomes.items() if name in files and each.version != files[name].version
+        ]
+        for case_id in changed:
+            del self.outcomes[case_id]
+        return changed
+
     def add(self, outcome: ImageOutcome) -> None:
         """Record that the files of a case are complete, so that a later call skips the case.
 
@@ -95,7 +113,7 @@ class StagingFolder:
             writer.writerow(["case_id", "image", "error"])
             for outcome in outcomes:
                 reason = " | ".join(line.strip() for line in str(outcome.error).splitlines())
-                writer.writerow([outcome.case_id, images[outcome.case_id], reason])
+                writer.writerow(map(csv_cell, [outcome.case_id, str(images[outcome.case_id]), reason]))
         return path
 
     def publish(self) -> None:
@@ -186,7 +204,9 @@ def _to_json(outcome: ImageOutcome) -> dict[str, object]:
         "case_id": outcome.case_id,
         "size": outcome.size,
         "used_bits": outcome.used_bits,
+        "version": outcome.version,
         "levels": levels and {**vars(levels), "thumbnail": levels.thumbnail.hex()},
+        "region_boxes": outcome.region_boxes,
     }
 
 
@@ -195,4 +215,5 @@ def _from_json(line: Mapping[str, Any]) -> ImageOutcome:
     if levels is not None:
         levels = GreyLevels(**{**levels, "thumbnail": bytes.fromhex(levels["thumbnail"])})
     height, width = line["size"]
-    return ImageOutcome(line["case_id"], (height, width), line["used_bits"], levels)
+    boxes: dict[str, Box] = {name: (x0, y0, x1, y1) for name, (x0, y0, x1, y1) in line["region_boxes"].items()}
+    return ImageOutcome(line["case_id"], (height, width), line["used_bits"], levels, line.get("version", ""), boxes)

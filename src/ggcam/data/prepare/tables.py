@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 
-from ggcam.data.case import Affine, Case, Frame, Split
+from ggcam.data.case import Affine, Case, Frame, Region, Split
 from ggcam.data.framing import Framing
+from ggcam.data.region_masks import Box
 from ggcam.data.schema import FIXATIONS, MASK_COLUMN, REGIONS, image_name, label_columns, mask_name
 from ggcam.gaze.fixations import Fixations, concatenate
 
@@ -30,6 +32,7 @@ def make_tables(
     sizes: Mapping[str, tuple[int, int]],
     framing: Framing,
     schema: pa.Schema,
+    region_boxes: Mapping[str, Mapping[str, Box]] = MappingProxyType({}),
 ) -> tuple[dict[str, pa.Table], int]:
     """Make the tables of a prepared folder.
 
@@ -42,6 +45,7 @@ def make_tables(
         sizes: case id -> height and width of the raw image in pixels.
         framing: how the images are brought into the frame.
         schema: columns of cases.parquet, see :func:`ggcam.data.schema.cases_schema`.
+        region_boxes: case id -> name of a finding -> box around its mask in the frame.
 
     Returns:
         File name -> table; and the number of fixations that were left out because they lie off the image.
@@ -63,9 +67,12 @@ def make_tables(
         for case in cases
     ]
     regions = [
-        {"case_id": case.case_id, **vars(region.transformed(affines[case.case_id]))}
+        {"case_id": case.case_id, **vars(region)}
         for case in cases
-        for region in case.regions
+        for region in (
+            *(region.transformed(affines[case.case_id]) for region in case.regions),
+            *(Region(name, "mask", *box) for name, box in sorted(region_boxes.get(case.case_id, {}).items())),
+        )
     ]
     tables = {
         "cases.parquet": pa.Table.from_pylist(rows, schema=schema),
