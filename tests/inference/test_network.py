@@ -55,6 +55,13 @@ def test_every_engine_fills_the_same_table(capsys, kept, files, tmp_path):
         np.testing.assert_allclose(probabilities(tables[engine]), probabilities(tables["torch"]), atol=1e-4)
 
 
+def test_a_file_keeps_the_bits_that_the_raw_training_images_use(kept, monkeypatch):
+    metadata = read_metadata(open_run_folder(kept).onnx.read_bytes())
+    assert metadata["used_bits"] == 16
+    monkeypatch.setattr(network, "read_metadata", lambda _: {**metadata, "used_bits": 12})
+    assert open_network(open_run_folder(kept).onnx).framing.used_bits == 12
+
+
 def test_a_file_alone_is_enough(capsys, kept, files, tmp_path):
     file = shutil.copy(open_run_folder(kept).onnx, tmp_path / "model.onnx")
     expected = predict(kept, files, tmp_path / "run", engine="torch").table

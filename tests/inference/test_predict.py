@@ -35,6 +35,19 @@ def picture(path: Path, seed: int = 0, size: tuple[int, int] = SIZE) -> Path:
     return path
 
 
+def test_skipped_files_of_a_folder_are_named(trained, tmp_path, caplog):
+    folder = tmp_path / "images"
+    picture(folder / "a.png")
+    picture(folder / "._a.png")
+    shutil.copy(write_dicom(tmp_path / "c.dcm", np.zeros((300, 200), np.uint16)), folder / "IM000001")
+    predict(trained, [folder], folder)
+    found = predict(trained, [folder], folder)  # the overlays of the first call are no images
+    assert [Path(image).name for image in found.table["image"]] == ["IM000001", "a.png"]
+    assert found.table["overlay"].tolist() == ["IM000001_cam.png", "a_cam.png"]
+    assert "skipped (hidden image file): ._a.png" in caplog.text
+    assert "2 skipped (overlay drawn by ggcam): IM000001_cam.png, a_cam.png" in caplog.text
+
+
 def test_the_raw_test_images_get_the_probabilities_of_the_evaluation(trained, simulated, tmp_path):
     evaluated = pd.read_parquet(open_run_folder(trained).predictions).set_index("case_id")
     files = [next(simulated.glob(f"files/*/*/*/{case_id}.dcm")) for case_id in evaluated.index]

@@ -25,7 +25,9 @@ def run_of(tmp_path, description):
 
 
 def test_a_description_survives_the_run_folder(tmp_path):
-    for number, description in enumerate((DESCRIPTION, replace(DESCRIPTION, output_stride=16, num_stages=4))):
+    for number, description in enumerate(
+        (DESCRIPTION, replace(DESCRIPTION, output_stride=16, num_stages=4, used_bits=12))
+    ):
         run = run_of(tmp_path / str(number), description)
         assert open_run(run.root).spec == description
 
