@@ -128,6 +128,65 @@ def test_files_of_others_are_told_from_ours():
         read_metadata(onnx.ModelProto(ir_version=10).SerializeToString())
 
 
+def damaged(content: bytes, change) -> bytes:
+    model = onnx.load_model_from_string(content)
+    change(model)
+    return model.SerializeToString()
+
+
+def use_another_file(model: onnx.ModelProto) -> None:
+    tensor = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    onnx.external_data_helper.set_external_data(tensor, location="weights.bin", offset=0)
+    tensor.ClearField("raw_data")
+
+
+def use_another_file_in_an_attribute(model: onnx.ModelProto) -> None:
+    tensor = onnx.TensorProto(data_type=onnx.TensorProto.FLOAT, dims=[1], raw_data=bytes(4))
+    onnx.external_data_helper.set_external_data(tensor, location="/etc/passwd")
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("value", tensor))
+
+
+@pytest.mark.parametrize("change", [use_another_file, use_another_file_in_an_attribute])
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_weights_in_another_file_are_refused_before_an_engine_reads_them(content, tmp_path, monkeypatch, name, change):
+    monkeypatch.chdir(tmp_path)  # where ONNX Runtime would look for it
+    (tmp_path / "weights.bin").write_bytes(bytes(1_000_000))
+    with pytest.raises(WeightsError, match=r"reads its weights from another file(.|\n)*location="):
+        ONNX_ENGINES[name](damaged(content, change))
+
+
+def remove_a_node(model: onnx.ModelProto) -> None:
+    del model.graph.node[1]
+
+
+def use_an_unknown_operation(model: onnx.ModelProto) -> None:
+    model.graph.node[1].op_type = "Nonsense"
+
+
+def shorten_a_tensor(model: onnx.ModelProto) -> None:
+    tensor = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    tensor.raw_data = tensor.raw_data[:-4]
+
+
+def name_other_outputs(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = "x"
+
+
+def name_other_classes(model: onnx.ModelProto) -> None:
+    (entry,) = (entry for entry in model.metadata_props if entry.key == "ggcam.class_names")
+    entry.value = '["a", "b"]'
+
+
+@pytest.mark.parametrize(
+    "change", [remove_a_node, use_an_unknown_operation, shorten_a_tensor, name_other_outputs, name_other_classes]
+)
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_a_damaged_graph_is_refused_in_words(content, name, change):
+    message = r"the ONNX file is damaged, or|the outputs of the ONNX file do not fit"
+    with pytest.raises(WeightsError, match=message):
+        ONNX_ENGINES[name](damaged(content, change))(images(1))
+
+
 def test_a_missing_package_is_named_with_what_installs_it(content, monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else real(name))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ggcam.errors import ConfigError, MissingFileError
+from ggcam.errors import ConfigError, MissingFileError, WeightsError
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 
@@ -108,5 +108,5 @@ def test_missing_damaged_and_unrelated_weights_are_refused(tmp_path):
         create_backbone("resnet10t", (64, 64), weights=foreign)
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"no weights")
-    with pytest.raises(ConfigError, match="could not be loaded"):
+    with pytest.raises(WeightsError, match="damaged"):
         create_backbone("resnet10t", (64, 64), weights=broken)

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from ggcam.utils.atomic import atomic_path, atomic_write
@@ -24,3 +26,27 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
         fail_half_way(path)
     assert path.read_text() == "one"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_folder_is_created(tmp_path):
+    atomic_write(tmp_path / "new" / "folder" / "a.txt", "one")
+    assert (tmp_path / "new" / "folder" / "a.txt").read_text() == "one"
+
+
+def test_an_error_of_the_system_names_the_file_and_not_its_temporary_path(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space") as raised, atomic_path(path):
+        raise OSError(28, "No space left on device")
+    assert raised.value.filename == str(path)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"File exists|Not a directory") as raised:
+        atomic_write(tmp_path / "file" / "a.txt", "x")
+    assert ".part" not in str(raised.value.filename)
+
+
+def test_the_content_is_on_the_disk_before_the_file_has_its_name(tmp_path, monkeypatch):
+    path, synced = tmp_path / "a.txt", []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(path.exists()), fsync(number)))
+    atomic_write(path, "one")
+    assert synced == [False]
