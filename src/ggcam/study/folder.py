@@ -23,7 +23,7 @@ from ggcam.data.prepared import PreparedData
 from ggcam.errors import RunFolderError
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.study.plan import PlannedRun, StudyPlan, check_same, read_plan, write_plan
-from ggcam.utils.foreign_paths import check_no_links_out, is_file_name
+from ggcam.utils.foreign_paths import check_no_links_out
 from ggcam.utils.locks import locked_folder
 from ggcam.utils.recorded_paths import record_path
 
@@ -152,10 +152,7 @@ def open_study_folder(root: Path) -> tuple[StudyFolder, StudyPlan]:
         )
     for folder in (root, root / "runs"):
         check_no_links_out(folder, root, RunFolderError)
-    plan, _ = read_plan(study.plan)
-    if outside := [run.name for run in plan.runs if not is_file_name(run.name)]:
-        raise RunFolderError("an arm of the study has no valid name", where=study.plan, got=repr(outside[0]))
-    return study, plan
+    return study, read_plan(study.plan)[0]
 
 
 def fingerprint(data: Path) -> str:
