@@ -111,7 +111,7 @@ def invalid_text(root: Path) -> None:
         (lambda root: root.rename(root.with_name("data.partial")), "is incomplete(.|\n)*continue it"),
         (lambda root: (root / "dataset.toml").unlink(), "has no dataset.toml"),
         (rewrite(lambda text: text[: len(text) // 2] + '"'), r"damaged\n.*dataset.toml"),
-        (rewrite(lambda text: text.replace("schema_version = 1", "schema_version = 99")), r"version = 1\n  got: 99"),
+        (rewrite(lambda text: text.replace("schema_version = 2", "schema_version = 99")), r"version = 1 or 2\n  got: 99"),
         (
             rewrite(lambda text: text.replace("height_px = 64", "height_px = 50")),
             r"invalid frame\n.*dataset.toml\n  got: 50x64",

@@ -131,7 +131,7 @@ class Region:
 
     Attributes:
         name: finding or anatomical structure.
-        kind: "box" or "ellipse".
+        kind: "box" or "ellipse"; in a prepared folder also "mask", the box around a mask.
         x0_px: left edge.
         y0_px: top edge.
         x1_px: right edge.
@@ -139,7 +139,7 @@ class Region:
     """
 
     name: str
-    kind: Literal["box", "ellipse"]
+    kind: Literal["box", "ellipse", "mask"]
     x0_px: float
     y0_px: float
     x1_px: float

@@ -1,6 +1,7 @@
 """The prepared folder: its tables, and how they are written, read and validated.
 
-`dataset.toml`, `cases.parquet`, `fixations.parquet`, `regions.parquet`, `images/<case_id>.png`, `masks/<case_id>.png`.
+`dataset.toml`, `cases.parquet`, `fixations.parquet`, `regions.parquet`, `images/<case_id>.png`, `masks/<case_id>.png`,
+`region_masks/<case_id>.png`.
 All positions are continuous pixels of the frame, with the origin at its top-left corner.
 """
 
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from ggcam.data.bit_depth import ALL_BITS
-from ggcam.data.case import MASK_BITS, Frame, MaskName, Region
+from ggcam.data.case import MASK_BITS, Frame, ImageKind, MaskName, Region
 from ggcam.data.framing import FramingName
 from ggcam.data.parquet_files import read_parquet
 from ggcam.data.png import read_png
@@ -28,8 +29,8 @@ from ggcam.data.prepared_schema import PreparedMeta
 from ggcam.data.schema import (
     FIXATIONS,
     MASK_COLUMN,
+    READABLE_VERSIONS,
     REGIONS,
-    SCHEMA_VERSION,
     Labels,
     cases_schema,
     image_name,
@@ -37,6 +38,8 @@ from ggcam.data.schema import (
     labels_in,
     mask_name,
     partial_folder,
+    region_mask_bits,
+    region_mask_name,
 )
 from ggcam.data.view_config import AttentionKind
 from ggcam.errors import ConfigError, ImageError, PreparedFolderError
@@ -60,7 +63,7 @@ class PreparedData:
         frame: size of every image.
         cases: table of the cases, one row per case; columns of :func:`ggcam.data.schema.cases_schema`.
         fixations: table of the fixations; columns of `FIXATIONS`.
-        regions: table of the boxes and ellipses; columns of `REGIONS`.
+        regions: table of the boxes, ellipses and masks; columns of `REGIONS`.
         meta: content of dataset.toml.
         attention: what guides the CAMs of a run on these data, never "auto"; see :func:`ggcam.data.views.apply_view`.
 
@@ -90,6 +93,11 @@ class PreparedData:
         """How raw images were brought into the frame; folders of an earlier version only record the preset."""
         by_preset = "strided" if canonical_name(self.meta.get("preset", "")) == "original" else "fitted"
         return self.meta.get("framing", by_preset)
+
+    @property
+    def kind(self) -> ImageKind:
+        """What the images show; folders of an earlier version hold chest X-rays."""
+        return self.meta.get("kind", "chest")
 
     @property
     def used_bits(self) -> int:
@@ -138,7 +146,7 @@ class PreparedData:
 
     @cached_property
     def boxes(self) -> Mapping[str, tuple[Region, ...]]:
-        """Case id -> its boxes and ellipses, in pixels of the frame; only cases with regions."""
+        """Case id -> its boxes, ellipses and boxes around masks, in pixels of the frame; only cases with regions."""
         found: dict[str, list[Region]] = {}
         for case_id, *region in zip(*(self.regions[name] for name in REGIONS.names), strict=True):
             found.setdefault(case_id, []).append(Region(*region))
@@ -175,6 +183,24 @@ class PreparedData:
             return {}
         bits = self._read(path)
         return {name: inside for name, bit in MASK_BITS.items() if (inside := (bits & bit) > 0).any()}
+
+    def read_region_masks(self, case_id: str) -> dict[str, np.ndarray]:
+        """Read a case's masks of findings, the regions of the kind "mask".
+
+        Args:
+            case_id: id of the case.
+
+        Returns:
+            Name of the finding -> mask, true inside, of the frame's size; empty for a case without such masks.
+
+        Raises:
+            ImageError: the file is missing or damaged, or has another size than the frame.
+        """
+        names = [region.name for region in self.boxes.get(case_id, ()) if region.kind == "mask"]
+        if not names:
+            return {}
+        bits = self._read(self.root / region_mask_name(case_id))
+        return {name: (bits & bit) > 0 for name, bit in region_mask_bits(names).items()}
 
     @cached_property
     def _with_masks(self) -> frozenset[str] | None:
@@ -231,7 +257,7 @@ def load_prepared(root: Path | str) -> PreparedData:
     """
     root = Path(root)
     meta = _read_meta(root)
-    for folder in (root, *(root / name for name in ("images", "masks", "pixels"))):
+    for folder in (root, *(root / name for name in ("images", "masks", "region_masks", "pixels"))):
         check_no_links_out(folder, root, PreparedFolderError)
     class_names, path = tuple(meta["class_names"]), root / "dataset.toml"
     check_class_names(class_names, path)
@@ -274,11 +300,11 @@ def _read_meta(root: Path) -> PreparedMeta:
             what, hint = "the prepared folder does not exist", "create it with `ggcam prepare RAW DATA`"
         raise PreparedFolderError(what, where=root, hint=hint)
     meta = read_toml(path, PreparedFolderError, _AGAIN)
-    if meta.get("schema_version") != SCHEMA_VERSION:
+    if meta.get("schema_version") not in READABLE_VERSIONS:
         raise PreparedFolderError(
             "the prepared folder was written by another version",
             where=path,
-            expected=f"schema_version = {SCHEMA_VERSION}",
+            expected=f"schema_version = {' or '.join(map(str, READABLE_VERSIONS))}",
             got=meta.get("schema_version", "none"),
             hint="prepare the data again with this version of ggcam",
         )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from ggcam.data.case import SPLITS
-from ggcam.data.schema import MASK_COLUMN
+from ggcam.data.schema import MASK_COLUMN, MAX_REGION_MASKS, REGION_KINDS, region_mask_name
 from ggcam.errors import PreparedFolderError, TableError, join_limited
 
 MAX_NAME = 200
@@ -119,7 +120,7 @@ def check_fixations(path: Path, fixations: pa.Table, cases: pa.Table) -> None:
 
 
 def check_regions(path: Path, regions: pa.Table, cases: pa.Table) -> None:
-    """Check that each region has a case and a known kind.
+    """Check that each region has a case and a known kind, and that the files of masks are there.
 
     Args:
         path: path of regions.parquet.
@@ -128,15 +129,29 @@ def check_regions(path: Path, regions: pa.Table, cases: pa.Table) -> None:
 
     Raises:
         TableError: a row has an invalid value; rows are counted from 0.
+        PreparedFolderError: files of masks are missing.
     """
-    ids, kinds = _columns(regions, "case_id", "kind")
+    ids, kinds, names = _columns(regions, "case_id", "kind", "name")
     _raise_if_any(path, _not_in(ids, _columns(cases, "case_id")[0]), ids, "case_id is missing from cases.parquet")
-    _raise_if_any(path, _not_in(kinds, ("box", "ellipse")), kinds, "unknown kind of region", "box, ellipse")
+    _raise_if_any(path, _not_in(kinds, REGION_KINDS), kinds, "unknown kind of region", ", ".join(REGION_KINDS))
+    _check_region_masks(path, ids, kinds, names)
     for axis in ("x", "y"):
         low, high = _columns(regions, f"{axis}0_px", f"{axis}1_px")
         for name, values in ((f"{axis}0_px", low), (f"{axis}1_px", high)):
             _raise_if_any(path, ~_plausible(values), values, f"{name} is not a position", _POSITION)
         _raise_if_any(path, low > high, low, f"{axis}0_px is above {axis}1_px")
+
+
+def _check_region_masks(path: Path, ids: np.ndarray, kinds: np.ndarray, names: np.ndarray) -> None:
+    masks = pd.DataFrame({"case_id": ids, "name": names}).loc[kinds == "mask"]
+    repeated, too_many = np.zeros((2, len(ids)), dtype=bool)
+    repeated[masks.index[masks.duplicated()]] = True
+    too_many[masks.index[masks.groupby("case_id").cumcount() >= MAX_REGION_MASKS]] = True
+    _raise_if_any(path, repeated, names, "a case has two masks of one name", "one mask per name")
+    _raise_if_any(path, too_many, ids, "a case has too many masks", f"at most {MAX_REGION_MASKS}")
+    _check_files(
+        path.parent, "region_masks", [region_mask_name(case_id) for case_id in dict.fromkeys(masks["case_id"])]
+    )
 
 
 def check_class_names(class_names: Sequence[str], where: object) -> None:

@@ -25,6 +25,7 @@ class PreparedMeta(TypedDict):
 
     schema_version: int
     source: str
+    kind: NotRequired[Literal["chest", "other"]]
     class_names: list[str]
     multi_label: NotRequired[bool]
     preset: NotRequired[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +70,7 @@ class RunLengths:
     counts: tuple[int, ...]
     height_px: int
     width_px: int
-    where: str
+    where: str = field(repr=False)
 
     def read(self, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"]:
         """Decode the runs; see :meth:`ggcam.data.case.RegionMask.read`."""
@@ -92,7 +92,7 @@ class RelativeRuns:
     """
 
     runs: str
-    where: str
+    where: str = field(repr=False)
 
     def read(self, height_px: int, width_px: int) -> Bool[np.ndarray, "h w"]:
         """Decode the runs; see :meth:`ggcam.data.case.RegionMask.read`."""
@@ -131,6 +131,20 @@ def unite(parts: list[RegionMask]) -> RegionMask:
         The mask itself if there is only one.
     """
     return parts[0] if len(parts) == 1 else Union(tuple(parts))
+
+
+def mask_files(mask: RegionMask) -> tuple[Path, ...]:
+    """Return the image files that a mask is read from.
+
+    Args:
+        mask: the mask.
+
+    Returns:
+        The files; none for masks that are drawn.
+    """
+    if isinstance(mask, Union):
+        return tuple(path for part in mask.parts for path in mask_files(part))
+    return mask.paths if isinstance(mask, MaskFiles) else ()
 
 
 def bounding_box(mask: Bool[np.ndarray, "h w"]) -> Box | None:

@@ -10,7 +10,17 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Float, Int
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version of the prepared folder. Version 2 has masks of findings."""
+
+READABLE_VERSIONS = (1, 2)
+"""Versions that can be read."""
+
+REGION_KINDS = ("box", "ellipse", "mask")
+"""Kinds of regions in regions.parquet; for a mask, the row holds the box around it."""
+
+MAX_REGION_MASKS = 16
+"""Maximum number of masks of findings per case: the number of bits of a pixel."""
 
 Labels = Int[np.ndarray, " n"] | Float[np.ndarray, "n classes"]
 """Class index of each case; in multi-label data 1, 0 or NaN (unknown) for each class."""
@@ -109,7 +119,7 @@ REGIONS = _schema(
     x1_px=pa.float64(),
     y1_px=pa.float64(),
 )
-"""Columns of regions.parquet: one row per box or ellipse."""
+"""Columns of regions.parquet: one row per box, ellipse or mask."""
 
 
 def image_name(case_id: str) -> str:
@@ -134,6 +144,34 @@ def mask_name(case_id: str) -> str:
         Relative path.
     """
     return f"masks/{case_id}.png"
+
+
+def region_mask_name(case_id: str) -> str:
+    """Return the path of a case's masks of findings, relative to the prepared folder.
+
+    Args:
+        case_id: id of the case.
+
+    Returns:
+        Relative path.
+    """
+    return f"region_masks/{case_id}.png"
+
+
+def region_mask_bits(names: Sequence[str]) -> dict[str, int]:
+    """Return the value of each mask in a prepared `region_masks/<case_id>.png`.
+
+    Args:
+        names: names of the case's rows of the kind "mask" in regions.parquet.
+
+    Returns:
+        Name -> bit, in alphabetical order.
+
+    Example:
+        >>> region_mask_bits(["Nodule", "Mass"])
+        {'Mass': 1, 'Nodule': 2}
+    """
+    return {name: 1 << number for number, name in enumerate(sorted(names))}
 
 
 def partial_folder(root: Path) -> Path:

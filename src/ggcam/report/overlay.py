@@ -159,7 +159,7 @@ def draw_regions(canvas: RGB, regions: Sequence[Region], colour: Colour = SKY) -
     line_width = max(1, round(min(canvas.shape[:2]) / 200))
     for region in regions:
         corners = _to_fixed_point(np.array([region.x0_px, region.x1_px]), np.array([region.y0_px, region.y1_px]))
-        if region.kind == "box":
+        if region.kind != "ellipse":
             cv2.rectangle(drawn, corners[0], corners[1], colour, line_width, cv2.LINE_AA, shift=_SHIFT)
         else:
             (x0, y0), (x1, y1) = corners

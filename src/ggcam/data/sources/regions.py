@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from ggcam.data.case import ANATOMY_REGIONS, MaskName, Region, RegionMask
+from ggcam.data.schema import MAX_REGION_MASKS
 from ggcam.errors import DataError, TableError, join_limited
 
 KINDS: tuple[Literal["box", "ellipse"], ...] = ("box", "ellipse")
@@ -25,9 +26,6 @@ NOT_A_CLASS = "region whose name is not a class (kept)"
 MIN_BOXES, MAX_OUTSIDE = 20, 0.5
 """If more than this share of at least this many boxes extends beyond the images, they belong to images of another size.
 """
-
-MAX_MASKS = 16
-"""Largest number of masks of one case: a prepared file has one bit for each."""
 
 
 @dataclass(frozen=True)
@@ -171,12 +169,12 @@ def check_mask_counts(masks: Sequence[Mapping[str, RegionMask]], case_ids: Seque
         where: the file or folder, for the message.
 
     Raises:
-        DataError: a case has more than `MAX_MASKS` masks.
+        DataError: a case has more than `MAX_REGION_MASKS` masks.
     """
     for case_id, of_case in zip(case_ids, masks, strict=True):
-        if len(of_case) > MAX_MASKS:
+        if len(of_case) > MAX_REGION_MASKS:
             raise DataError(
-                f"an image has masks of more than {MAX_MASKS} findings",
+                f"an image has masks of more than {MAX_REGION_MASKS} findings",
                 where=f"{where}, {case_id}",
                 got=f"{len(of_case)}: {join_limited(sorted(of_case))}",
             )
