@@ -20,21 +20,21 @@ from ggcam.inference.predict import predict
 FRAME = Frame(64, 64)
 
 
+PIXELS = np.random.default_rng(0).integers(0, 4096, (80, 64)).astype(np.uint16)
+
+
 @pytest.fixture
 def twelve(tmp_path: Path) -> Path:
     """A 16-bit PNG file whose values use 12 bits."""
-    pixels = np.random.default_rng(0).integers(0, 4096, (80, 64)).astype(np.uint16)
-    cv2.imwrite(str(tmp_path / "twelve.png"), pixels)
+    cv2.imwrite(str(tmp_path / "twelve.png"), PIXELS)
     return tmp_path / "twelve.png"
 
 
 @pytest.fixture
-def sixteen(twelve: Path) -> Path:
+def sixteen(tmp_path: Path) -> Path:
     """The same image, whose values use all bits."""
-    pixels = cv2.imread(str(twelve), cv2.IMREAD_UNCHANGED)
-    path = twelve.with_name("sixteen.png")
-    cv2.imwrite(str(path), np.rint(pixels * (65535 / 4095)).astype(np.uint16))
-    return path
+    cv2.imwrite(str(tmp_path / "sixteen.png"), np.rint(PIXELS * (65535 / 4095)).astype(np.uint16))
+    return tmp_path / "sixteen.png"
 
 
 def test_the_bits_of_the_training_images_are_used(twelve: Path, sixteen: Path, caplog: pytest.LogCaptureFixture):
@@ -54,9 +54,9 @@ def test_a_file_of_other_bits_is_named(twelve: Path, sixteen: Path, caplog: pyte
     assert "sixteen.png: the values use 16 bits, but those of the training images 12" in caplog.text
 
 
-def test_an_array_that_uses_few_of_its_bits_is_warned_about(twelve: Path, caplog: pytest.LogCaptureFixture):
+def test_an_array_that_uses_few_of_its_bits_is_warned_about(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING):
-        load_image(cv2.imread(str(twelve), cv2.IMREAD_UNCHANGED), Fitted(FRAME))
+        load_image(PIXELS, Fitted(FRAME))
     assert "the array: the values use 12 of 16 bits" in caplog.text
 
 
