@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, Optional, get_type_hints
 
 from ggcam.errors import ConfigError
@@ -21,8 +21,8 @@ class SourceOptions:
     """Options of a source; a subclass has a field for each."""
 
     def given(self) -> dict[str, object]:
-        """Return the options that have a value, by name."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        """Return the options that have a value other than their default, by name."""
+        return {each.name: value for each in fields(self) if (value := getattr(self, each.name)) != each.default}
 
 
 def documented_options(read_function: ReadFunction) -> SourceOptions:
