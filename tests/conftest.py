@@ -42,6 +42,12 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Folder of inputs that an earlier version handled wrongly."""
+    return _shared("cases")
+
+
+@pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small simulated data set in EGD-CXR's raw layout; every tenth case has no gaze."""
     from ggcam.simulation.config import SimulationConfig

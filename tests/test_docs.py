@@ -21,7 +21,13 @@ sys.path.insert(0, str(DOCS))
 check_links = importlib.import_module("check_links")
 sys.path.remove(str(DOCS))
 
-SIMPLE_PAGES = ("method.md", "reference/prepared-folder.md", "reference/run-folder.md", "evidence.md")
+SIMPLE_PAGES = (
+    "method.md",
+    "reference/prepared-folder.md",
+    "reference/run-folder.md",
+    "evidence.md",
+    "guides/backbones.md",
+)
 """Pages that need no more than prepared data and a run."""
 
 LANGUAGES = {"sh", "python", "text", "{toctree}", "{eval-rst}"}

@@ -44,8 +44,8 @@ class TrainConfig:
             label), all (every fixation of the case), or own-else-all (own if there are any, otherwise all).
         region_shape: how the attention spreads in a box or an ellipse: filled (evenly), or gaussian (a standard
             deviation of a quarter of each side).
-        backbone: name of any timm network, or of one of the original GG-CAM's: original-resnet-18, -34, -50, -101,
-            -152, original-effnet-s, -m, -l, -xl.
+        backbone: name of a timm network (`ggcam backbones` lists them), or of one of the original GG-CAM's:
+            original-resnet-18, -34, -50, -101, -152, original-effnet-s, -m, -l, -xl.
         reduction: how the CAM combines channels: sum, or mean as in GG-CAM. Default: mean for the original's networks,
             sum for others.
         output_stride: 8 or 16 give a CNN's CAM a finer grid than the usual stride of 32. Default: the network's own.
@@ -68,8 +68,8 @@ class TrainConfig:
         reload_best: when the plateau schedule drops the learning rate, reload the weights and the optimizer state of
             the best epoch.
         early_stop_patience: stop after this many epochs without improvement. Default: train to the end.
-        monitor: validation metric that decides which epoch is best: auroc (highest macro AUROC), loss (lowest
-            classification loss), or total (lowest total loss, as in the original; a guidance that learns its own
+        monitor: validation metric that decides which epoch is best: auroc (highest macro AUROC; the loss if no class
+            has validation cases both with and without it), loss (lowest classification loss), or total (lowest total loss, as in the original; a guidance that learns its own
             weights moves it by these alone).
         calibration: after training, fit a temperature that makes the probabilities match the validation cases.
         clip_norm: maximum norm of the gradient; 0 turns clipping off.
