@@ -193,8 +193,12 @@ class _Worker:
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables that set limits; a worker keeps those with which it was started."""
-    return {name: value for name, value in os.environ.items() if name.startswith("GGCAM_")}
+    """Return the variables that set limits, and the current folder; a worker keeps those with which it was started."""
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed
+        folder = ""
+    return {"folder": folder} | {name: value for name, value in os.environ.items() if name.startswith("GGCAM_")}
 
 
 def _in_words(code: int) -> str:
