@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,6 +95,39 @@ def test_each_label_has_its_own_map(multi_label):
         for label, drawn in zip(batch.region_label[row], batch.region_maps[row], strict=True):
             assert drawn.sum() == (16 if label >= 0 else 0)  # 16 x 16 pixels in cells of 4 x 4
     assert batch.duration_s.sum() == 0
+
+
+@pytest.fixture
+def masked(data, tmp_path) -> PreparedData:
+    """Each case has a mask of "opacity" and one of "device"; the side of the opacity is that of the case."""
+    (tmp_path / "region_masks").mkdir()
+    rows = []
+    for number, case_id in enumerate(data.cases["case_id"]):
+        bits = np.zeros(data.frame.shape, dtype=np.uint8)
+        bits[4:8, 4:8] |= 1  # device comes first in the alphabet
+        bits[: 1 + number, 16:32] |= 2
+        cv2.imwrite(str(tmp_path / f"region_masks/{case_id}.png"), bits)
+        rows += [(case_id, "opacity", "mask", 16.0, 0.0, 32.0, 1.0 + number)]
+        rows += [(case_id, "device", "mask", 4.0, 4.0, 8.0, 8.0)]
+    return replace(with_regions(without_gaze(data), rows), root=tmp_path)
+
+
+def test_masks_are_drawn_and_shuffled_with_their_pixels(masked):
+    def areas(control: str) -> list[float]:
+        view = apply_view(masked, ViewConfig(attention="masks", control=control))
+        return [
+            float(PreparedDataset(view, split, cache="none")._regions.draw(row)[0].sum()) * 16
+            for split in ("train", "valid", "test")
+            for row in range((view.cases["split"] == split).sum())
+        ]
+
+    order = pd.concat([masked.cases[masked.cases["split"] == split] for split in ("train", "valid", "test")]).index
+    own = [16 + 16 * (1 + number) for number in order]
+    assert areas("none") == own
+    shuffled, is_test = areas("shuffled-in-class"), (masked.cases["split"] == "test").sum()
+    assert shuffled[-is_test:] == own[-is_test:]
+    assert sorted(shuffled) == sorted(own)
+    assert all(one != other for one, other in zip(shuffled[:-is_test], own[:-is_test], strict=True))
 
 
 def test_gaze_is_not_read_where_regions_guide(data):

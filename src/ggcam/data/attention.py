@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from ggcam.data.case import Region, is_finding
 from ggcam.data.prepared import PreparedData
-from ggcam.data.region_maps import CELL_PX, draw_region
-from ggcam.data.schema import REGIONS
+from ggcam.data.region_maps import CELL_PX, draw_mask, draw_region
+from ggcam.data.schema import REGIONS, region_mask_bits
 from ggcam.data.view_config import AttentionKind, RegionShape
 from ggcam.errors import ConfigError
 
@@ -63,10 +64,11 @@ def finding_regions(data: PreparedData, kind: AttentionKind) -> pd.DataFrame:
         kind: kind of attention.
 
     Returns:
-        Rows of `data.regions` with a further column "class": index of the class, -1 for none. In single-label data,
-        regions of another class than the case's are left out.
+        Rows of `data.regions` with further columns. "class" is the index of the class, -1 for none; in single-label
+        data, regions of another class than the case's are left out. "mask_case_id" and "mask_bit" say where the pixels
+        of a mask are.
     """
-    regions = data.regions
+    regions = with_mask_bits(data.regions)
     labels = None if data.multi_label else dict(zip(data.cases["case_id"], data.cases["label"], strict=True))
     allowed = REGION_KINDS.get(kind, () if kind == "gaze" else REGION_KINDS["regions"])
     chosen = regions["kind"].isin(allowed).to_numpy() & np.array([is_finding(name) for name in regions["name"]], bool)
@@ -78,6 +80,25 @@ def finding_regions(data: PreparedData, kind: AttentionKind) -> pd.DataFrame:
         regions = regions.loc[(number == -1) | (number == own)]
         number = np.full(len(regions), -1)
     return regions.assign(**{"class": number})
+
+
+def with_mask_bits(regions: pd.DataFrame) -> pd.DataFrame:
+    """Say where the pixels of masks are, so that their rows can be given to another case.
+
+    Args:
+        regions: rows of the regions of a prepared folder.
+
+    Returns:
+        The table with the columns mask_case_id and mask_bit; as it is if it has them.
+    """
+    if "mask_bit" in regions:
+        return regions
+    bits = pd.Series(0, regions.index)
+    masks = regions.loc[regions["kind"] == "mask"]
+    for rows in masks.groupby("case_id", sort=False).groups.values():
+        names = masks.loc[rows, "name"].tolist()
+        bits.loc[rows] = [region_mask_bits(names)[name] for name in names]
+    return regions.assign(mask_case_id=regions["case_id"], mask_bit=bits)
 
 
 def attended_cases(data: PreparedData) -> Bool[np.ndarray, " cases"]:
@@ -93,6 +114,14 @@ def attended_cases(data: PreparedData) -> Bool[np.ndarray, " cases"]:
     return has | data.cases["has_gaze"].to_numpy() if uses_gaze(data.attention) else has
 
 
+class _Marked(NamedTuple):
+    """A region, and for a mask the case and the bit of its pixels."""
+
+    region: Region
+    mask_case_id: str
+    mask_bit: int
+
+
 class RegionMaps:
     """Draws the regions that guide each case: one map per class that the case has regions of.
 
@@ -105,12 +134,15 @@ class RegionMaps:
     def __init__(self, data: PreparedData, case_ids: Sequence[str], shape: RegionShape):
         self._frame = data.frame.shape
         self._shape: RegionShape = shape
+        self._data = data
         regions = finding_regions(data, data.attention)
         position = {case_id: number for number, case_id in enumerate(case_ids)}
-        self._regions: dict[int, dict[int, list[Region]]] = {}
-        for case_id, *values, label in zip(*(regions[name] for name in (*REGIONS.names, "class")), strict=True):
+        self._regions: dict[int, dict[int, list[_Marked]]] = {}
+        columns = (*REGIONS.names, "class", "mask_case_id", "mask_bit")
+        for case_id, *values, label, owner, bit in zip(*(regions[name] for name in columns), strict=True):
             if case_id in position:
-                self._regions.setdefault(position[case_id], {}).setdefault(label, []).append(Region(*values))
+                marked = _Marked(Region(*values), owner, bit)
+                self._regions.setdefault(position[case_id], {}).setdefault(label, []).append(marked)
 
     def draw(self, position: int) -> tuple[Float[Tensor, "r h w"], Int[Tensor, " r"]]:
         """Draw the regions of a case. Regions of one class add up.
@@ -125,6 +157,11 @@ class RegionMaps:
         by_class = self._regions.get(position, {})
         maps = torch.zeros(len(by_class), *(side // CELL_PX for side in self._frame))
         for drawn, regions in zip(maps, by_class.values(), strict=True):
-            for region in regions:
-                drawn += torch.from_numpy(draw_region(region, self._frame, self._shape))
+            for marked in regions:
+                drawn += torch.from_numpy(self._draw(marked))
         return maps, torch.tensor(list(by_class), dtype=torch.long)
+
+    def _draw(self, marked: _Marked) -> Float[np.ndarray, "h w"]:
+        if marked.region.kind == "mask":
+            return draw_mask((self._data.read_region_bits(marked.mask_case_id) & marked.mask_bit) > 0)
+        return draw_region(marked.region, self._frame, self._shape)

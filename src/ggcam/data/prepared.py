@@ -199,8 +199,22 @@ class PreparedData:
         names = [region.name for region in self.boxes.get(case_id, ()) if region.kind == "mask"]
         if not names:
             return {}
-        bits = self._read(self.root / region_mask_name(case_id))
+        bits = self.read_region_bits(case_id)
         return {name: (bits & bit) > 0 for name, bit in region_mask_bits(names).items()}
+
+    def read_region_bits(self, case_id: str) -> np.ndarray:
+        """Read the file of a case's masks of findings: one bit per mask, see :func:`region_mask_bits`.
+
+        Args:
+            case_id: id of a case with such masks.
+
+        Returns:
+            Bits, uint8 or uint16, of the frame's size.
+
+        Raises:
+            ImageError: the file is missing or damaged, or has another size than the frame.
+        """
+        return self._read(self.root / region_mask_name(case_id))
 
     @cached_property
     def _with_masks(self) -> frozenset[str] | None:

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Shaped
 from numpy.random import Generator
 
-from ggcam.data.attention import finding_regions
+from ggcam.data.attention import finding_regions, with_mask_bits
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import ConfigError
 
@@ -68,7 +68,7 @@ def shuffle_regions(data: PreparedData, within_class: bool, rng: Generator) -> p
     moved = guiding.iloc[[row for _, row in taken]].assign(
         case_id=[case_id for (case_id, _), _ in taken], name=[name for (_, name), _ in taken]
     )
-    return pd.concat([others, moved.loc[:, data.regions.columns]], ignore_index=True)
+    return pd.concat([others, moved.loc[:, others.columns]], ignore_index=True)
 
 
 def _findings_of_another_case(findings: pd.DataFrame, data: PreparedData, rng: Generator) -> dict[Finding, Finding]:
@@ -106,7 +106,7 @@ def scatter_regions(data: PreparedData, rng: Generator) -> pd.DataFrame:
     x, y = x * (data.frame.width_px - width), y * (data.frame.height_px - height)
     moved = guiding.assign(x0_px=x, y0_px=y, x1_px=x + width, y1_px=y + height)
     moved["kind"] = moved["kind"].replace("mask", "box")
-    return pd.concat([others, moved.loc[:, data.regions.columns]], ignore_index=True)
+    return pd.concat([others, moved.loc[:, others.columns]], ignore_index=True)
 
 
 def _guiding_regions(data: PreparedData) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -115,4 +115,4 @@ def _guiding_regions(data: PreparedData) -> tuple[pd.DataFrame, pd.DataFrame]:
     split_of = dict(zip(data.cases["case_id"], data.cases["split"], strict=True))
     regions = regions.assign(split=[split_of[case_id] for case_id in regions["case_id"]])
     guiding = regions.loc[regions["split"] != "test"]
-    return guiding, data.regions.drop(index=guiding.index)
+    return guiding, with_mask_bits(data.regions).drop(index=guiding.index)
