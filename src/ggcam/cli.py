@@ -25,13 +25,14 @@ from ggcam.commands.prepare import prepare, run_prepare
 from ggcam.commands.report import report
 from ggcam.commands.simulate import simulate
 from ggcam.commands.study import study
-from ggcam.commands.system_errors import describe_system_error
+from ggcam.commands.system_errors import AGAIN, describe_system_error
 from ggcam.commands.train import train
 from ggcam.commands.train_options import OPTION_GROUPS
 from ggcam.errors import ConfigError, GGCamError
 from ggcam.training.presets import preset_in
 from ggcam.utils.aliases import canonical_arguments
 from ggcam.utils.logs import repeated_warnings_counted
+from ggcam.utils.printable import printable
 from ggcam.utils.signals import Terminated, sigterm_raises
 
 DESCRIPTION = (
@@ -67,26 +68,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may not have every character of a name
     given = canonical_arguments(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         with sigterm_raises(), repeated_warnings_counted():
             _run(given)
     except GGCamError as error:
-        print(f"ggcam: {error}", file=sys.stderr)
+        print(printable(f"ggcam: {error}"), file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (KeyboardInterrupt, Terminated) as error:
-        hint = next(iter(getattr(error, "__notes__", ())), "run the same command again")
+        hint = next(iter(getattr(error, "__notes__", ())), AGAIN)
         print(f"ggcam: interrupted; {hint}", file=sys.stderr)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else error.code)
     except Exception as error:
         message = describe_system_error(error)
         if message is None:
             _fault()
-        print(f"ggcam: {message}", file=sys.stderr)
+        print(printable(f"ggcam: {message}"), file=sys.stderr)
         sys.exit(2)
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Formats records without the escape sequences that names of files and classes may have."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def _run(arguments: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 
 import pytest
 
@@ -53,3 +54,16 @@ def test_a_command_that_cannot_write_ends_with_code_2(capsys, tmp_path, monkeypa
     called = call(capsys, "simulate", tmp_path / "raw")
     assert called.code == 2
     assert called.err.startswith("ggcam: No space left on device\n")
+
+
+def test_a_locale_without_utf_8_is_named(monkeypatch):
+    error = UnicodeEncodeError("utf-8", "d\udcc3\udca4ta", 1, 3, "surrogates not allowed")
+    assert describe_system_error(error) is None
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    assert "PYTHONUTF8=1" in (describe_system_error(error) or "")
+
+
+def test_a_note_of_the_exception_says_how_to_go_on():
+    error = OSError(errno.ENOSPC, "No space left on device", "best.ckpt")
+    error.add_note("resume with: ggcam train --resume run/a")
+    assert "then resume with: ggcam train --resume run/a" in (describe_system_error(error) or "")

@@ -1,20 +1,24 @@
-"""Errors of the operating system in words: no disk space, no permission, no memory, too many open files."""
+"""Errors of the operating system in words: no disk space, no permission, no memory, too many open files, no UTF-8."""
 
 from __future__ import annotations
 
 import errno
 import shutil
+import sys
 from pathlib import Path
 
+AGAIN = "run the same command again"
+"""How to go on, unless a note of the exception says it better."""
+
 HINTS = {
-    errno.ENOSPC: "free disk space, then run the same command again",
-    errno.EDQUOT: "free disk space, then run the same command again",
-    errno.EFBIG: "raise the limit of the size of a file (ulimit -f), then run the same command again",
+    errno.ENOSPC: f"free disk space, then {AGAIN}",
+    errno.EDQUOT: f"free disk space, then {AGAIN}",
+    errno.EFBIG: f"raise the limit of the size of a file (ulimit -f), then {AGAIN}",
     errno.EROFS: "choose a folder that can be written to",
     errno.EACCES: "change the permissions, or choose another file or folder",
     errno.EPERM: "change the permissions, or choose another file or folder",
-    errno.EMFILE: "raise the limit of open files (ulimit -n 4096), then run the same command again",
-    errno.ENFILE: "close other programs, then run the same command again",
+    errno.EMFILE: f"raise the limit of open files (ulimit -n 4096), then {AGAIN}",
+    errno.ENFILE: f"close other programs, then {AGAIN}",
     errno.ENOMEM: "free some memory, or use smaller batches or fewer workers",
 }
 """Error number -> how to go on."""
@@ -39,8 +43,15 @@ def describe_system_error(error: BaseException) -> str | None:
         if cause.errno == errno.ENOSPC and cause.filename is not None:
             lines.append(f"  got: {_free_space(Path(str(cause.filename)))}")
         if cause.errno in HINTS:
-            lines.append(f"  hint: {HINTS[cause.errno]}")
+            again = next(iter(getattr(error, "__notes__", ())), AGAIN)
+            lines.append(f"  hint: {HINTS[cause.errno].replace(AGAIN, again)}")
         return "\n".join(lines)
+    if isinstance(cause, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
+        return (
+            "a file name has characters that the locale does not have\n"
+            f"  got: {cause.object!a}\n"
+            f"  hint: set PYTHONUTF8=1, or a locale with UTF-8, then {AGAIN}"
+        )
     if isinstance(cause, MemoryError) or any(text in str(cause).lower() for text in _OUT_OF_MEMORY):
         return f"there is not enough memory\n  hint: {HINTS[errno.ENOMEM]}; check the limit with ulimit -v"
     return None
@@ -50,7 +61,7 @@ def _find_cause(error: BaseException) -> BaseException:
     """Return the error of the system that another error was raised for, such as a failed import; or the error."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError | MemoryError):
+        if isinstance(cause, OSError | MemoryError | UnicodeEncodeError):
             return cause
         cause = cause.__cause__ or cause.__context__
     return error

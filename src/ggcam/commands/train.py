@@ -101,7 +101,7 @@ def _note_resume(run: Path, own_guidance: str | None) -> Iterator[None]:
     """Add the command that continues a run to the exception that interrupts it."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated) as error:
+    except (KeyboardInterrupt, Terminated, OSError) as error:
         if (run / "config.toml").is_file():
             words = ["ggcam", "train", "--resume", str(run), *(["--guidance", own_guidance] if own_guidance else [])]
             error.add_note(f"resume with: {shlex.join(words)}")

@@ -67,6 +67,9 @@ def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b 1 H W"]]) ->
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
+        except OSError as error:
+            error.filename = error.filename or folder  # ONNX does not say where there was no room
+            raise
         finally:
             root.setLevel(level)
         model = onnx.load_model(quantised)
