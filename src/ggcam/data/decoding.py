@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,7 +81,7 @@ def decoding_error(error: WorkerError, limits: Limits, where: object) -> ImageEr
     """
     if error.reason == "overran":
         return ImageError(
-            f"decoding the image takes longer than {limits.seconds:.0f} s, as damaged files do",
+            f"decoding the image takes longer than {ceil(limits.seconds)} s, as damaged files do",
             where=where,
             hint=f"if the file is sound, set the environment variable {SECONDS_VARIABLE} to a longer time",
         )
