@@ -1,4 +1,4 @@
-"""Schemas of the files that describe and hold results: JSON files of runs and studies, and study.toml.
+"""Schemas of the files that describe and hold results: JSON files of runs and studies, study.toml, notes in ONNX files.
 
 They are checked where a file is opened. A metric is {"value", "low", "high"}, each None where it is undefined. Keys of
 later versions are allowed.
@@ -8,6 +8,7 @@ later versions are allowed.
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from ggcam.data.prepared_schema import FrameSize
 from ggcam.data.view_config import Control
 
 Number = float | None
@@ -224,3 +225,32 @@ class StudyFile(TypedDict):
     data: StudyData
     plan: Plan
     train: dict[str, Any]
+
+
+class ModelFile(TypedDict):
+    """Content of params_<Net>_.txt; later versions have more keys."""
+
+    type: str
+    class_names: list[str]
+    frame: FrameSize
+    output_stride: int | None
+    net: str
+    reduction: Literal["sum", "mean"]
+    multi_label: NotRequired[bool]
+    num_stages: NotRequired[int | None]
+    framing: NotRequired[Literal["fitted", "strided"]]
+    used_bits: NotRequired[int]
+
+
+class OnnxNote(TypedDict):
+    """What ggcam notes in the metadata of an ONNX file."""
+
+    pixels: Literal["uint8", "uint16"]
+    size: list[int]
+    class_names: NotRequired[list[str]]
+    multi_label: NotRequired[bool]
+    framing: NotRequired[Literal["fitted", "strided"]]
+    used_bits: NotRequired[int]
+    temperature: NotRequired[list[float]]
+    weights_sha256: NotRequired[str]
+    version_ggcam: NotRequired[str]

@@ -71,11 +71,13 @@ def test_damaged_weights_are_refused(tmp_path, damage):
     ("change", "error", "message"),
     [
         ({"type": "resnet9999"}, ConfigError, "no network 'resnet9999'"),
-        ({"class_names": 3}, RunFolderError, "damaged"),
-        ({"frame": {"height_px": 64}}, RunFolderError, "damaged"),
-        ({"frame": {"height_px": "64", "width_px": 64}}, RunFolderError, "damaged"),
-        ({"frame": {"height_px": 65, "width_px": 64}}, ConfigError, "not divisible by 32"),
-        ({"type": None}, RunFolderError, "damaged"),
+        ({"class_names": 3}, RunFolderError, "invalid value for key class_names"),
+        ({"class_names": ["x" * 200_000, "y"]}, RunFolderError, "up to 200,000 letters"),
+        ({"frame": {"height_px": 64}}, RunFolderError, "key frame.width_px is missing"),
+        ({"frame": {"height_px": "64", "width_px": 64}}, RunFolderError, "invalid value for key frame.height_px"),
+        ({"frame": {"height_px": 64000, "width_px": 64000}}, RunFolderError, "64000x64000 is too large"),
+        ({"frame": {"height_px": 65, "width_px": 64}}, RunFolderError, "not divisible by 32"),
+        ({"type": None}, RunFolderError, "invalid value for key type"),
     ],
 )
 def test_a_damaged_description_is_refused(tmp_path, change, error, message):
@@ -87,7 +89,9 @@ def test_a_damaged_description_is_refused(tmp_path, change, error, message):
         open_run(run.root).load_model()
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "damaged"), ("[1]", "JSON object"), ("{}", "damaged")])
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "damaged"), ("[1]", "JSON object"), ("{}", "key type is missing")]
+)
 def test_a_description_that_is_no_json_object_is_refused(tmp_path, content, message):
     run = run_of(tmp_path, DESCRIPTION)
     (run.root / "params_CAMClassifier_.txt").write_text(content)

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 from ggcam.commands.arguments import Run
 from ggcam.commands.terminal import print_table, show_progress
+from ggcam.utils.printable import printable
 
 
 def predict(
@@ -54,7 +55,7 @@ def predict(
         print_table(["predicted", "images"], [[str(name), f"{n:,}"] for name, n in counts.items()])
         print(f"{len(table):,} images in {out / 'predictions.csv'}, computed with {predictions.engine}")
     for error in predictions.failed.values():
-        print(error, file=sys.stderr)
+        print(printable(error), file=sys.stderr)
     if predictions.failed:
         print(f"{len(predictions.failed):,} images could not be read, see {out / 'errors.csv'}", file=sys.stderr)
         sys.exit(1)

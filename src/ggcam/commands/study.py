@@ -17,6 +17,7 @@ from ggcam.commands.terminal import duration, show_progress, time_left
 from ggcam.commands.train import ORIGINAL_WARNING
 from ggcam.errors import ConfigError
 from ggcam.utils.aliases import canonical_name
+from ggcam.utils.printable import printable
 
 if TYPE_CHECKING:
     from ggcam.study.plan import StudyPlan
@@ -114,7 +115,7 @@ class _RunPrinter:
         self._progress(done, total)
         start = f"run {done} of {total}: {outcome.name}"
         if outcome.error is not None:
-            print(f"{start} failed: {outcome.error}", file=sys.stderr, flush=True)
+            print(printable(f"{start} failed: {outcome.error}"), file=sys.stderr, flush=True)
             return
         auroc = f", macro AUROC {outcome.macro_auroc:.3f}" if outcome.macro_auroc is not None else ""
         left = time_left(time.monotonic() - self._started, done, total)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ggcam.data.case import SPLITS
 from ggcam.data.schema import MASK_COLUMN, MAX_REGION_MASKS, REGION_KINDS, region_mask_name
-from ggcam.errors import PreparedFolderError, TableError, join_limited
+from ggcam.errors import GGCamError, PreparedFolderError, TableError, join_limited
 
 MAX_NAME = 200
 """Maximum number of letters in the name of a class."""
@@ -154,19 +154,20 @@ def _check_region_masks(path: Path, ids: np.ndarray, kinds: np.ndarray, names: n
     )
 
 
-def check_class_names(class_names: Sequence[str], where: object) -> None:
+def check_class_names(class_names: Sequence[str], where: object, error: type[GGCamError] = PreparedFolderError) -> None:
     """Check the names of classes.
 
     Args:
         class_names: the names.
         where: their origin, for messages.
+        error: type of the error.
 
     Raises:
-        PreparedFolderError: there are no classes, or a name is empty, repeated or too long.
+        GGCamError: of the type `error`; there are no classes, or a name is empty, repeated or too long.
     """
     longest = max(map(len, class_names), default=0)
     if not class_names or "" in class_names or longest > MAX_NAME or len(set(class_names)) < len(class_names):
-        raise PreparedFolderError(
+        raise error(
             "the names of the classes are invalid",
             where=where,
             expected=f"different names of 1 to {MAX_NAME} letters",

@@ -10,7 +10,8 @@ from pathlib import Path
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
 from ggcam.data.framing import FRAMINGS, Framing
-from ggcam.errors import ConfigError, WeightsError
+from ggcam.data.prepared_checks import check_class_names
+from ggcam.errors import ConfigError, GGCamError, WeightsError
 from ggcam.inference.engines import ONNX_ENGINES, Engine, EngineName, TorchEngine
 from ggcam.inference.onnx import check_packages, read_metadata
 from ggcam.inference.probabilities import BatchPredictor, find_device
@@ -80,10 +81,13 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
         framing = FRAMINGS[metadata.get("framing", "fitted")](
             Frame(*metadata["size"]), int(metadata.get("used_bits", ALL_BITS))
         )
-        names, multi_label = tuple(metadata["class_names"]), bool(metadata["multi_label"])
-        temperature = [float(each) for each in metadata.get("temperature", [1.0] * len(names))]
-    except (WeightsError, KeyError, TypeError) as error:
-        what = error.what if isinstance(error, WeightsError) else f"its metadata lack {error}"
+        names, multi_label = tuple(metadata["class_names"]), metadata["multi_label"]
+        check_class_names(names, path, WeightsError)
+        temperature: list[float] = metadata.get("temperature", [1.0] * len(names))
+        if len(temperature) != len(names) or min(temperature) <= 0:
+            raise WeightsError("its metadata have no temperature above 0 for each class")
+    except (WeightsError, ConfigError, KeyError, TypeError) as error:
+        what = error.what if isinstance(error, GGCamError) else f"its metadata lack {error}"
         raise WeightsError(
             f"neither a run folder nor an ONNX file of one: {what}",
             where=path,

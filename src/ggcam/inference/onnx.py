@@ -21,6 +21,9 @@ from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, WeightsError, join_limited
 from ggcam.models.cam import CAMClassifier
+from ggcam.result_schemas import OnnxNote
+from ggcam.utils.documents import parse_json
+from ggcam.utils.structure import structure
 from ggcam.utils.telemetry import import_onnxruntime
 
 Pixels = Literal["uint8", "uint16"]
@@ -132,10 +135,12 @@ def read_metadata(content: bytes) -> dict[str, Any]:
     try:
         model = onnx.load_model_from_string(content)
         metadata = {
-            prop.key.removeprefix(_PREFIX): json.loads(prop.value)
+            prop.key.removeprefix(_PREFIX): parse_json(prop.value, "metadata of the ONNX file", WeightsError)
             for prop in model.metadata_props
             if prop.key.startswith(_PREFIX)
         }
+    except WeightsError:
+        raise
     except Exception as error:  # the exception type of protobuf differs between its releases
         raise WeightsError("not an ONNX file, or a damaged one", got=f"{error}"[:200]) from error
     if outside := next(_external_files(model), None):
@@ -148,6 +153,7 @@ def read_metadata(content: bytes) -> dict[str, Any]:
         raise WeightsError(
             "the ONNX file has no metadata of ggcam", hint="write it with `ggcam export RUN --format onnx`"
         )
+    structure(metadata, OnnxNote, "metadata of the ONNX file", error=WeightsError)
     return metadata
 
 

@@ -13,13 +13,16 @@ from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
 from ggcam.data.framing import FRAMINGS, FramingName
 from ggcam.data.prepared import PreparedData
+from ggcam.data.prepared_checks import check_class_names
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.guidance import Guidance
 from ggcam.guidance.original import export_scalars
 from ggcam.models import original, original_weights
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier, Reduction
+from ggcam.result_schemas import ModelFile
 from ggcam.training.config import TrainConfig, current_names
+from ggcam.utils.structure import structure
 
 
 @dataclass(frozen=True)
@@ -182,27 +185,24 @@ class ModelSpec:
         Raises:
             RunFolderError: a value is missing or has the wrong type.
         """
-        values = current_names(values)
+        found = structure(current_names(values), ModelFile, where, error=RunFolderError)
+        check_class_names(found["class_names"], where, RunFolderError)
         try:
-            return cls(
-                type=values["type"],
-                class_names=tuple(values["class_names"]),
-                frame=Frame(values["frame"]["height_px"], values["frame"]["width_px"]),
-                output_stride=values["output_stride"],
-                net=values["net"],
-                reduction=values["reduction"],
-                multi_label=values.get("multi_label", False),  # earlier versions knew one label per case
-                num_stages=values.get("num_stages"),  # and whole networks
-                framing=FRAMINGS[values.get("framing", "fitted")].name,
-                used_bits=int(values.get("used_bits", ALL_BITS)),
-            )
-        except (KeyError, TypeError) as error:
-            raise RunFolderError(
-                "the description of the network is damaged",
-                where=where,
-                expected="type, class_names, frame, output_stride, net and reduction",
-                got=f"{type(error).__name__}: {error}",
-            ) from error
+            frame = Frame(**found["frame"])
+        except ConfigError as error:
+            raise RunFolderError("invalid frame", where=where, got=error.what) from None
+        return cls(
+            type=found["type"],
+            class_names=tuple(found["class_names"]),
+            frame=frame,
+            output_stride=found["output_stride"],
+            net=found["net"],
+            reduction=found["reduction"],
+            multi_label=found.get("multi_label", False),  # earlier versions knew one label per case
+            num_stages=found.get("num_stages"),  # and whole networks
+            framing=FRAMINGS[found.get("framing", "fitted")].name,
+            used_bits=found.get("used_bits", ALL_BITS),
+        )
 
 
 def net_weights(model: CAMClassifier, guidance: Guidance) -> dict[str, Tensor]:
