@@ -12,7 +12,7 @@ from ggcam.models.cam import CAMClassifier
 from ggcam.models.grid import feature_shape, fit_to_grid, size_in_whole_cells
 
 FRAMES = [(128, 96), (97, 65)]
-NETWORKS = ["test_resnet", "test_convnext", "test_efficientnet", "test_nfnet", "test_vit", "pvt_v2_b0"]
+NETWORKS = ["test_resnet", "test_convnext", "test_efficientnet", "test_nfnet", "test_vit"]
 
 
 def classifier(name: str, frame: tuple[int, int], **options: object) -> CAMClassifier:
