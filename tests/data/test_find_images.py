@@ -113,11 +113,13 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pyte
 
 def test_skipped_files_are_logged_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     write_all(tmp_path, *(f"._{number}.png" for number in range(5)))
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     dropped = Counter({HIDDEN: 1})
     with caplog.at_level(logging.WARNING):
         find_images(tmp_path).report_skipped(tmp_path, dropped)
-    assert dropped == {HIDDEN: 6}
-    assert f"{tmp_path}: 5 skipped (hidden image file): ._0.png, ._1.png, ._2.png and 2 more" in caplog.text
+    assert dropped == {HIDDEN: 6, BROKEN_LINK: 1}
+    expected = "broken link: 1 (gone.png); hidden image file: 5 (._0.png, ._1.png, ._2.png and 2 more)"
+    assert f"{tmp_path}: skipped files: {expected}" in caplog.text
 
 
 def test_a_folder_may_be_left_out(tmp_path: Path):

@@ -44,8 +44,8 @@ def test_skipped_files_of_a_folder_are_named(trained, tmp_path, caplog):
     found = predict(trained, [folder], folder)  # the overlays of the first call are no images
     assert [Path(image).name for image in found.table["image"]] == ["IM000001", "a.png"]
     assert found.table["overlay"].tolist() == ["IM000001_cam.png", "a_cam.png"]
-    assert "skipped (hidden image file): ._a.png" in caplog.text
-    assert "2 skipped (overlay drawn by ggcam): IM000001_cam.png, a_cam.png" in caplog.text
+    assert "hidden image file: 1 (._a.png)" in caplog.text
+    assert "overlay drawn by ggcam: 2 (IM000001_cam.png, a_cam.png)" in caplog.text
 
 
 def test_the_raw_test_images_get_the_probabilities_of_the_evaluation(trained, simulated, tmp_path):

@@ -54,16 +54,18 @@ class FoundImages:
     skipped: Mapping[str, tuple[str, ...]]
 
     def report_skipped(self, root: Path, dropped: Counter[str] | None = None) -> None:
-        """Log the skipped files, and count them.
+        """Log the skipped files in one line, and count them.
 
         Args:
             root: the folder, for the log.
             dropped: reason -> count; updated.
         """
-        for reason, paths in self.skipped.items():
-            log.warning("%s: %d skipped (%s): %s", root, len(paths), reason, join_limited(paths, 3))
-            if dropped is not None:
-                dropped[reason] += len(paths)
+        if not self.skipped:
+            return
+        counted = [f"{reason}: {len(paths):,} ({join_limited(paths, 3)})" for reason, paths in self.skipped.items()]
+        log.warning("%s: skipped files: %s", root, "; ".join(counted))
+        if dropped is not None:
+            dropped.update({reason: len(paths) for reason, paths in self.skipped.items()})
 
 
 def find_images(root: Path, exclude: Path | None = None) -> FoundImages:
@@ -151,6 +153,8 @@ def _skip_reason_by_content(path: Path) -> str | None:
             head = file.read(_HEAD_BYTES)
     except OSError:
         return UNREADABLE
+    if path.name.upper() == "DICOMDIR":
+        return DICOMDIR
     if not is_dicom(head):
         return OTHER
     return DICOMDIR if _DICOMDIR_CLASS in head else None

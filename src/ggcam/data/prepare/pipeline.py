@@ -10,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ggcam.data.bit_depth import describe_disagreement
 from ggcam.data.case import OFF_IMAGE, Case, Frame, Label, Source, Split
 from ggcam.data.framing import Fitted, Framing, FramingName, Strided
-from ggcam.data.grey_levels import MARKS, find_marks
 from ggcam.data.original.preprocessing import check_raw, is_processed
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.image_kind import find_image_kind
 from ggcam.data.prepare.images import PREPARE_GUARD, ImageOutcome, ImageTask, PixelFiles, prepare_image
 from ggcam.data.prepare.job import VERSIONED_PACKAGES, describe_job
+from ggcam.data.prepare.marks import mark_images
 from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepare.tables import make_tables
 from ggcam.data.prepare.used_bits import find_used_bits
@@ -152,7 +151,7 @@ def _prepare(
     if not kept:
         raise DataError("no image can be read, so no case is left", got=unreadable[0].error)
     schema = cases_schema(source.class_names, source.multi_label)
-    kept, marked = _mark(kept, staging.outcomes, framing)
+    kept, marked = mark_images(kept, staging.outcomes, framing)
     region_boxes = {case_id: outcome.region_boxes for case_id, outcome in staging.outcomes.items()}
     tables, off_image = make_tables(kept, splits, staging.done, framing, schema, region_boxes)
     cropped = sum(framing.crops(*staging.done[case.case_id]) for case in kept)
@@ -221,23 +220,6 @@ def _choose_framing(cases: Sequence[Case], frame: Frame, config: PrepareConfig) 
     if config.preset == "original":
         return Strided(frame)
     return Fitted(frame, config.used_bits or find_used_bits([case.image for case in cases], config.workers))
-
-
-def _mark(
-    cases: Sequence[Case], outcomes: Mapping[str, ImageOutcome], framing: Framing
-) -> tuple[list[Case], Counter[str]]:
-    """Add marks of images that look wrong to the flags of their cases, count them, and log the cases by mark."""
-    marks = find_marks({case.case_id: levels for case in cases if (levels := outcomes[case.case_id].levels)})
-    counts: Counter[str] = Counter()
-    for mark, description in MARKS.items():
-        if marked := [case_id for case_id, of_case in marks.items() if mark in of_case]:
-            counts[f"{description} (kept)"] = len(marked)
-            log.warning("%s: %d of %d cases: %s", description, len(marked), len(cases), join_limited(marked))
-    own = [bits for case in cases if (bits := outcomes[case.case_id].used_bits)]
-    disagreement = describe_disagreement(own, framing.used_bits) if isinstance(framing, Fitted) else None
-    if disagreement:
-        log.warning("%s; change it with --used-bits", disagreement)
-    return [replace(case, flags=(*case.flags, *marks.get(case.case_id, ()))) for case in cases], counts
 
 
 def _prepare_images(
