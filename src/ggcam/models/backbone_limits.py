@@ -36,12 +36,19 @@ LIMITS = (
     Limit(("efficientvim_*",), "it returns the features of several stages instead of a grid of features"),
     Limit(("pit_*",), "it returns its class token instead of a grid of features"),
     Limit(("volo_*",), "it returns its tokens in another layout than a grid of features"),
+    Limit(("deepseek_vit_*_align", "qwen3_vit_*_merge"), "it merges its features for a language model"),
     Limit(("csatv2*",), "it needs colour images"),
     Limit(("efficientformer_l*",), "it needs images of 224x224 pixels", lambda height, width: height == width == 224),
+    Limit(("mobilenetv5_*",), "it needs images of 512x512 pixels", lambda height, width: height == width == 512),
     Limit(("convit_*", "mvitv2_*", "nest_*"), "it needs square images", lambda height, width: height == width),
     Limit(
+        ("mobilevitv2_*",),
+        "the sides of the image must be multiples of 64 pixels",
+        lambda height, width: height % 64 == width % 64 == 0,
+    ),
+    Limit(
         ("*halo*", "bat_resnext*"),
-        "it divides its features into blocks, so the sides of the image must be multiples of 256 pixels",
+        "the sides of the image must be multiples of 256 pixels",
         lambda height, width: height % 256 == width % 256 == 0,
     ),
 )
