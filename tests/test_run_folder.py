@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -121,3 +123,46 @@ def test_writing_leaves_nothing_beside_the_file(tmp_path):
     atomic_write(tmp_path / "a.txt", "two")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "two"
+
+
+@pytest.mark.parametrize("fatal", range(6))
+def test_killed_while_it_is_created_a_run_can_be_started_again_under_its_name(tmp_path, monkeypatch, fatal):
+    changes = iter(range(20))
+    replace = os.replace
+
+    def killed(*arguments):
+        if next(changes) == fatal:
+            raise KeyboardInterrupt
+        replace(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a killed process cleans nothing up
+        if fatal < 4:
+            with pytest.raises(KeyboardInterrupt):
+                created(tmp_path)
+            assert not (tmp_path / "mine").exists()
+        else:
+            created(tmp_path)
+            assert open_run_folder(tmp_path / "mine").settings["train"] == {"epochs": 3, "augment": {"zoom": 0.1}}
+            return
+    assert created(tmp_path).config.is_file()
+    for path in tmp_path.glob(".*.partial"):
+        os.utime(path, (0, 0))
+    created(tmp_path, "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "other"]
+
+
+def test_of_two_processes_with_one_name_the_first_has_it(tmp_path, monkeypatch):
+    write = atomic_write
+
+    def late(path, content):
+        if path.name == "config.toml" and not (tmp_path / "mine").exists():
+            (tmp_path / "mine").mkdir()
+            (tmp_path / "mine" / "config.toml").touch()
+        write(path, content)
+
+    monkeypatch.setattr("ggcam.run_folder.atomic_write", late)
+    with pytest.raises(RunFolderError, match="already taken"):
+        created(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
