@@ -24,6 +24,10 @@ def loop(_: Path) -> None:
         pass
 
 
+def wait(_: Path) -> None:
+    time.sleep(60)
+
+
 def take_memory(_: Path) -> int:
     return len(np.ones(3 * 2**30, np.uint8))
 
@@ -60,7 +64,8 @@ def test_directories_of_a_tiff_file_that_never_end_are_not_followed(tmp_path):
 @pytest.mark.parametrize(
     ("decode", "words"),
     [
-        (loop, r"takes longer than 1 s, as damaged files do(?s:.*)x\.png(?s:.*)GGCAM_DECODE_SECONDS"),
+        (loop, r"takes more than 1 s of processor time, as damaged files do(?s:.*)x\.png(?s:.*)GGCAM_DECODE_SECONDS"),
+        (wait, r"takes more than 3 s, as damaged files do(?s:.*)x\.png"),
         (abort, r"crashes its decoder(?s:.*)x\.png(?s:.*)SIGABRT(?s:.*)GGCAM_MAX_MEGAPIXELS"),
         (kill, r"was killed, most likely because memory ran out(?s:.*)x\.png"),
     ],

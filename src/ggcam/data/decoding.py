@@ -79,9 +79,11 @@ def decoding_error(error: WorkerError, limits: Limits, where: object) -> ImageEr
     Returns:
         The error.
     """
-    if error.reason == "overran":
+    if error.reason in ("overran", "waited"):
+        overran = error.reason == "overran"
+        time = f"{ceil(limits.seconds)} s of processor time" if overran else f"{ceil(limits.deadline_s)} s"
         return ImageError(
-            f"decoding the image takes longer than {ceil(limits.seconds)} s, as damaged files do",
+            f"decoding the image takes more than {time}, as damaged files do",
             where=where,
             hint=f"if the file is sound, set the environment variable {SECONDS_VARIABLE} to a longer time",
         )

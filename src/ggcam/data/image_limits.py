@@ -36,8 +36,8 @@ def max_pixels() -> int:
 def image_limits(files: Iterable[Path]) -> Limits:
     """Return the time and memory for decoding image files one after the other.
 
-    The time is 10 s for each file, or GGCAM_DECODE_SECONDS, and 1 s more for each megabyte. The memory suffices for an
-    image of :func:`max_pixels` pixels.
+    The processor time is 10 s for each file, or GGCAM_DECODE_SECONDS, and 1 s more for each megabyte. The memory
+    suffices for an image of :func:`max_pixels` pixels.
 
     Args:
         files: the files.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Literal, TypeVar
 
-from ggcam.utils.limits import Limits
+from ggcam.utils.limits import TIME_SIGNALS, Limits
 from ggcam.utils.worker_main import STARTED, Answer, import_modules
 from ggcam.utils.worker_messages import receive, send
 
@@ -34,11 +34,12 @@ class WorkerError(Exception):
     """A worker process did not answer.
 
     Attributes:
-        reason: "not started", "overran" (the time limit), "crashed", or "killed" by the system or the user.
+        reason: "not started", "overran" (the processor time), "waited" (until the deadline), "crashed", or "killed" by
+            the system or the user.
         detail: the signal or exit code, in words.
     """
 
-    def __init__(self, reason: Literal["not started", "overran", "crashed", "killed"], detail: str = ""):
+    def __init__(self, reason: Literal["not started", "overran", "waited", "crashed", "killed"], detail: str = ""):
         super().__init__(f"the worker process {reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -125,7 +126,7 @@ class _Worker:
         self._answers: IO[bytes] = self._process.stdout
         self._unread = 0  # answers to `prepare`
         self._answered = False
-        self._overran = False
+        self._past_deadline = False
 
     def prepare(self, modules: Sequence[str]) -> None:
         """Let the worker import modules; does not wait for it."""
@@ -143,7 +144,7 @@ class _Worker:
             first = self._receive(START_S)
             if first == STARTED:
                 started = True
-                first = self._receive(limits.seconds if limits else None)
+                first = self._receive(limits.deadline_s if limits else None)
         except (EOFError, BrokenPipeError):
             raise self._error(started) from None
         self._answered = True
@@ -179,15 +180,15 @@ class _Worker:
             timer.cancel()
 
     def _overrun(self) -> None:
-        self._overran = True
+        self._past_deadline = True
         self._process.kill()
 
     def _error(self, started: bool) -> WorkerError:
         code = self._process.wait()
         if not started and not self._answered:
             return WorkerError("not started", _in_words(code))
-        if self._overran or code == -getattr(signal, "SIGALRM", 0):
-            return WorkerError("overran")
+        if self._past_deadline or -code in TIME_SIGNALS:
+            return WorkerError("waited" if self._past_deadline else "overran", _in_words(code))
         by_system = code in (-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM))
         return WorkerError("killed" if by_system or not started else "crashed", _in_words(code))
 
