@@ -31,7 +31,7 @@ HIDDEN, OVERLAY, DICOMDIR, LINK, BROKEN_LINK, UNREADABLE, OTHER = (
 
 _TABLES = frozenset({".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".json", ".jsonl", ".xml", ".toml", ".yaml", ".yml"})
 _TEXTS = frozenset({".md", ".rst", ".html", ".pdf", ".log", ".py"})
-_RECORDINGS = frozenset({".asc", ".edf"})
+_RECORDINGS = frozenset({".asc", ".edf", ".pkl", ".pickle"})
 _COMPANIONS = _TABLES | _TEXTS | _RECORDINGS
 """Endings of files that are not expected to be images and therefore not reported as skipped."""
 
