@@ -140,7 +140,7 @@ def test_a_parquet_file_with_other_content_is_refused(tmp_path):
 def test_a_compressed_table_is_not_unpacked_beyond_the_limit(tmp_path, content):
     path = write(tmp_path, gzip.compress(content), "t.csv.gz")
     for read in (read_table, lambda *arguments: list(read_blocks(*arguments))):
-        with pytest.raises(TableError, match=r"no column a|too large(.|\n)*at most 0.000976562 GiB|cannot be read"):
+        with pytest.raises(TableError, match=r"no column a|too large(.|\n)*at most 0.000976562 GiB|cannot be read|too long"):
             read(path, ["a"], [], 2**20)
 
 
@@ -230,3 +230,14 @@ def test_chunks_of_a_large_file_equal_the_table_read_at_once(tmp_path):
 def test_invalid_chunks_are_refused(tmp_path, data, message):
     with pytest.raises(TableError, match=message):
         list(read_chunks(write(tmp_path, data), "r", ["x"]))
+
+
+@pytest.mark.parametrize("columns", [20_001, 1_000_000])
+def test_a_table_of_a_million_columns_is_refused_in_a_few_words(tmp_path, columns: int):
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"c{number}" for number in range(columns)) + "\n")
+    with pytest.raises(TableError, match=r"first row of the table is too long(.|\n)*at most 20,000 columns") as caught:
+        read_table(path, ["c1"])
+    assert len(str(caught.value)) < 500
+    path.write_text(",".join(f"c{number}" for number in range(20_000)) + "\n" + "1," * 19_999 + "2\n")
+    assert read_table(path, ["c19999"])["c19999"].tolist() == ["2"]

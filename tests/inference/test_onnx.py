@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -96,6 +97,28 @@ def test_the_notes_say_what_was_noted_and_what_the_file_takes(content):
     batch, *rest = graph.input[0].type.tensor_type.shape.dim
     assert batch.dim_param
     assert [dimension.dim_value for dimension in rest] == [1, *FRAME]
+
+
+def test_a_file_tells_nothing_about_the_machine_it_was_made_on(content):
+    for word in (str(Path(torch.__file__).parents[1]), str(Path(__file__).parents[2]), 'File "', "stack_trace"):
+        assert word.encode() not in content, word
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("pixels", '"uint7"', r"invalid value for key pixels\n(.|\n)*one of 'uint8', 'uint16'"),
+        ("size", "64", r"invalid value for key size\n(.|\n)*a list"),
+        ("class_names", "[1, 2, 3]", "invalid value for key class_names.0"),
+        ("class_names", "[" * 100_000, "nested brackets"),
+        ("class_names", '["a"', "valid JSON"),
+    ],
+)
+def test_a_note_of_another_form_is_refused_with_its_key(content, key, value, message):
+    proto = onnx.load_model_from_string(content)
+    next(prop for prop in proto.metadata_props if prop.key == f"ggcam.{key}").value = value
+    with pytest.raises(WeightsError, match=message):
+        read_metadata(proto.SerializeToString())
 
 
 def test_a_file_that_answers_otherwise_is_refused(model, content):

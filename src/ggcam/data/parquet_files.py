@@ -9,10 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ggcam.data.table_files import MAX_COLUMNS
 from ggcam.errors import GGCamError, MissingFileError, TableError, join_limited
-
-MAX_COLUMNS = 20_000
-"""Maximum number of columns of a table."""
 
 MAX_CELLS = 250_000_000
 """Maximum number of values in a table, 2 GB of numbers."""

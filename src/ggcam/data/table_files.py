@@ -22,6 +22,9 @@ from ggcam.utils.sniff import sniff_wrong_content
 MAX_UNPACKED_BYTES = 2**30
 """Largest size of a compressed table after decompression: 1 GiB."""
 
+MAX_COLUMNS = 20_000
+"""Maximum number of columns of a table."""
+
 COMPRESSED: dict[bytes, str] = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 """First bytes -> kind of compression."""
 
@@ -207,13 +210,20 @@ def read_header(path: Path) -> tuple[list[str], str]:
 
     Raises:
         MissingFileError: the file does not exist.
-        TableError: the file cannot be read.
+        TableError: the file cannot be read, or has more than `MAX_COLUMNS` columns.
     """
     encoding = text_encoding(path)
     with open_unpacked(path) as file:
         first = file.read(_BLOCK).decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="replace")
     line = first[: first.find("\n") + 1 or None]
     separator = max(_SEPARATORS, key=lambda mark: sum(part.count(mark) for part in line.split('"')[::2]))
+    if len(line) >= _BLOCK or line.count(separator) >= MAX_COLUMNS:
+        raise TableError(
+            "the first row of the table is too long",
+            where=path,
+            expected=f"at most {MAX_COLUMNS:,} columns",
+            got=f"{line.count(separator) + 1:,} columns" + (" or more" if len(line) >= _BLOCK else ""),
+        )
     try:
         return next(csv.reader(io.StringIO(first, newline=""), delimiter=separator), []), separator
     except csv.Error as error:

@@ -111,11 +111,25 @@ def to_onnx(
         ) from error
     assert program is not None
     proto = program.model_proto
+    _remove_notes(proto)
     for name, value in {**metadata, "pixels": pixels, "size": list(image_size)}.items():
         proto.metadata_props.add(key=_PREFIX + name, value=json.dumps(value))
     content = proto.SerializeToString()
     check_parity(content, model, example)
     return content
+
+
+def _remove_notes(message: Any) -> None:
+    """Remove the exporter's notes from a protobuf message: stack traces with the paths of the files on this machine."""
+    from google.protobuf.message import Message
+
+    for field in ("metadata_props", "doc_string"):
+        if field in message.DESCRIPTOR.fields_by_name:
+            message.ClearField(field)
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in (value,) if isinstance(value, Message) else value:
+                _remove_notes(inner)
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:

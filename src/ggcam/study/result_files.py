@@ -76,4 +76,9 @@ def read_errors(study: StudyFolder) -> dict[str, str]:
     if not study.errors.is_file():
         return {}
     content = read_json(study.errors, RunFolderError, _AGAIN)
-    return structure(content, dict[str, str], study.errors, error=RunFolderError, hint=_AGAIN)
+    for name, error in content.items():
+        if not isinstance(error, str):
+            raise RunFolderError(
+                f"invalid value for key {name}", where=study.errors, expected="a string", got=repr(error), hint=_AGAIN
+            )
+    return content
