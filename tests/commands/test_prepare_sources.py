@@ -188,7 +188,7 @@ def test_a_function_of_the_users_is_a_source_and_its_parameters_are_options(caps
     data = load_prepared(Path("out"))
     assert (data.class_names, data.meta["source"], len(data)) == (("healthy", "ill"), "own", 20)
     assert data.cases.set_index("case_id").loc[["a1", "b1"], "label"].tolist() == [1, 0]
-    assert data.meta["dropped"] == {"scale 2.0": 1}
+    assert data.meta["dropped"]["scale 2.0"] == 1
     assert call(capsys, "prepare", "raw", "odd", "--source", own_source, "--odd-only", *SMALL).code == 0
     assert len(load_prepared(Path("odd"))) == 10
 
