@@ -173,7 +173,7 @@ def invalid_text(root: Path) -> None:
         ),
         (put("regions.parquet", "x1_px", float("inf")), r"x1_px is not a position\n.*regions.parquet:2"),
         (put("regions.parquet", "y1_px", -1e6), r"y0_px is above y1_px\n.*regions.parquet:2"),
-        (put("regions.parquet", "kind", "star"), r"unknown kind(.|\n)*box, ellipse\n  got: 'star'"),
+        (put("regions.parquet", "kind", "star"), r"unknown kind(.|\n)*box, ellipse, mask\n  got: 'star'"),
         (put("regions.parquet", "case_id", "nobody"), r"missing from cases.parquet\n  where: .*regions.parquet:2"),
     ],
 )

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from ggcam.commands.arguments import Data
 from ggcam.commands.terminal import print_table, show_progress
 
 
-def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int = 0, strict: bool = False) -> None:
+def inspect(
+    data: Data,
+    out: Path | None = None,
+    per_class: int = 4,
+    seed: int = 0,
+    kind: Literal["chest", "other"] | None = None,
+    strict: bool = False,
+) -> None:
     """Check a prepared folder and draw some cases of each class.
 
     Example: ggcam inspect DATA --strict
@@ -23,6 +32,8 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
         out: picture to write; the report is written beside it. Default: DATA-inspect.png and .html beside the folder.
         per_class: number of cases to draw per class.
         seed: random seed of the choice of cases.
+        kind: what the images show: chest (X-rays), or other, for which gaze is not compared with the lungs. Default:
+            what was found when preparing.
         strict: end with exit code 1 if a check finds an error.
     """
     from ggcam.data.checks.check import check_data
@@ -39,6 +50,8 @@ def inspect(data: Data, out: Path | None = None, per_class: int = 4, seed: int =
         _inspect_gaze(data, picture, 4 * per_class, seed)
         return
     prepared = load_prepared(data)
+    if kind:
+        prepared = replace(prepared, meta={**prepared.meta, "kind": kind})
     head, *rows = summary_table(prepared)
     print_table(head, rows)
     with show_progress("checking", "images") as progress:

@@ -129,9 +129,16 @@ class CaseMasks:
                 (mediastinum if name == "mediastinum" else lung)[i] |= mask_to_grid(mask, (rows, columns))
             regions = data.boxes.get(case_id, ())
             candidates = [region for region in regions if findings is None or region.name == findings[i]]
-            found = _corners(candidates, lambda region: region.is_finding)
-            finding[i] = regions_to_mask(found, image_size, (rows, columns))
-            share[i] = regions_to_mask(found, image_size, fine).mean()
+            found = _corners(candidates, lambda region: region.is_finding and region.kind != "mask")
+            names = {region.name for region in candidates if region.is_finding and region.kind == "mask"}
+            drawn = [mask for name, mask in data.read_region_masks(case_id).items() if name in names] if names else []
+            finding[i], on_fine_grid = (
+                np.logical_or.reduce(
+                    [regions_to_mask(found, image_size, each), *(mask_to_grid(mask, each, 0) for mask in drawn)]
+                )
+                for each in ((rows, columns), fine)
+            )
+            share[i] = on_fine_grid.mean()
             markers = _corners(regions, lambda region: region.name == SHORTCUT_MARKER)
             marker[i] = regions_to_mask(markers, image_size, (rows, columns))
         return cls(image_size, mediastinum, lung, finding, share, marker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ggcam.data.case import ANATOMY_REGIONS
 from ggcam.data.checks.check import DataCheck, check_data
 from ggcam.data.checks.result import CheckResult, Level
 from ggcam.data.prepare.config import PrepareConfig
@@ -64,6 +66,12 @@ def edit_fixations(**columns: Callable[[pd.DataFrame], object]) -> Damage:
 
 def edit_cases(**columns: Callable[[pd.DataFrame], object]) -> Damage:
     return edit_table("cases.parquet", lambda table: table.assign(**columns))
+
+
+def without_attention(root: Path) -> None:
+    """Say that no case has gaze, and remove the regions of findings."""
+    edit_cases(has_gaze=lambda table: False)(root)
+    edit_table("regions.parquet", lambda table: table[table["name"].isin(ANATOMY_REGIONS)])(root)
 
 
 def copy_image(onto: Callable[[pd.Series], bool]) -> Damage:
@@ -176,7 +184,7 @@ def test_correct_data_pass(tmp_path_factory: pytest.TempPathFactory, seed: int, 
         (edit_images(lambda i: 255 - i, 4), "images inverted against the others", "warning", "4: "),
         (lambda root: (root / "images" / "x.png").touch(), "files without a case", "warning", "x.png"),
         (edit_cases(split=lambda t: t["split"].replace("valid", "train")), "classes", "warning", "any case in valid"),
-        (edit_cases(has_gaze=lambda t: False), "images without gaze", "warning", "60 of 60"),
+        (without_attention, "images without gaze", "warning", "60 of 60"),
         (edit_cases(has_gaze=lambda t: False), "gaze off the frame", "warning", "55: "),
         (set_dropped_off_image(0.5), "fixations off the image", "warning", "33.3%"),
         (set_dropped_off_image(2.0), "fixations off the image", "error", "66.7%"),
@@ -245,7 +253,7 @@ def test_the_axes_of_a_few_cases_are_not_checked(root: Path):
 
 def test_without_any_gaze_the_images_are_still_checked(root: Path):
     edit_table("fixations.parquet", lambda table: table.head(0))(root)
-    edit_cases(has_gaze=lambda table: False)(root)
+    without_attention(root)
     check = run_checks(root)
     assert [result.name for result in check.warnings] == ["images without gaze"]
     assert (check.gaze_sum.sum(), len(check.counts), len(check.durations_s)) == (0, 0, 0)
@@ -281,3 +289,27 @@ def test_labels_and_readings_of_the_gaze_are_reported(root: Path):
     labels = result_of(root, "labels of the fixations")
     assert (labels.level, labels.value) == ("ok", "50% name a finding, 1 of 3 classes")
     assert "in up to 3 readings" in result_of(root, "fixations per case").value
+
+
+# --- data other than chest X-rays with gaze
+
+
+def test_gaze_on_other_images_is_not_compared_with_the_lungs(prepared: Path):
+    data = load_prepared(prepared)
+    names = {result.name for result in check_data(data).results}
+    photographs = replace(data, meta={**data.meta, "kind": "other"})
+    results = check_data(photographs).results
+    assert names - {result.name for result in results} == {"gaze on the lungs", "axes of the gaze"}
+    scale = next(result for result in results if result.name == "scale of the gaze")
+    assert "lungs" not in scale.value
+
+
+def test_regions_of_findings_guide_as_gaze_does(prepared: Path):
+    data = load_prepared(prepared)
+    without = replace(data, cases=data.cases.assign(has_gaze=False), fixations=data.fixations[:0])
+    result = next(result for result in check_data(without).results if result.name == "images without gaze")
+    assert result.level == "ok"
+    assert "with regions of findings" in result.value
+    nothing = replace(without, regions=data.regions[:0])
+    result = next(result for result in check_data(nothing).results if result.name == "images without gaze")
+    assert result.level == "warning"

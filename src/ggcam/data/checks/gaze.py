@@ -56,7 +56,7 @@ spread evenly. The readings of SIIM-ACR have 0.59 to 0.88."""
 def check_gaze(
     prepared: PreparedData, points: Mapping[str, Points], images: Sequence[ImageSummary]
 ) -> Iterator[CheckResult]:
-    """Check the gaze.
+    """Check the gaze. Whether it is on the lungs is only checked on chest X-rays, and so are its axes, by the lungs.
 
     Args:
         prepared: prepared folder.
@@ -69,12 +69,16 @@ def check_gaze(
     if not points:
         return
     yield _check_on_image(prepared)
-    shares, own_lungs = _lung_shares(images)
-    best, span = _BestCorrection.from_shares(shares, own_lungs, points), _Span.from_points(points)
-    areas = [image.lung_area for image in images if image.own_lungs and image.lung_shares is not None]
-    yield _check_on_lungs(shares, areas)
-    yield _check_axes(best, span.narrow)
-    yield _check_scale(best, span)
+    span = _Span.from_points(points)
+    if prepared.kind == "chest":
+        shares, own_lungs = _lung_shares(images)
+        best = _BestCorrection.from_shares(shares, own_lungs, points)
+        areas = [image.lung_area for image in images if image.own_lungs and image.lung_shares is not None]
+        yield _check_on_lungs(shares, areas)
+        yield _check_axes(best, span.narrow)
+        yield _check_scale(best, span)
+    else:
+        yield _check_scale(None, span)
     yield _check_counts(prepared)
     yield from _check_labels(prepared)
     yield _check_durations(prepared)
@@ -216,13 +220,13 @@ class _Span:
         return f"98% within {columns} of the width and {rows} of the height"
 
 
-def _check_scale(best: _BestCorrection, span: _Span) -> CheckResult:
-    """Check the scale in two ways, because each misses some mistakes: by the lungs, and by the range of the gaze."""
-    suspect = best.is_among(SCALE_CORRECTIONS)
+def _check_scale(best: _BestCorrection | None, span: _Span) -> CheckResult:
+    """Check the scale in two ways, because each misses some mistakes: by the lungs, if known, and by the range."""
+    suspect = best is not None and best.is_among(SCALE_CORRECTIONS)
     return make_result(
         "scale of the gaze",
         f"{best}; {span}" if suspect else str(span),
-        error=span.cornered or (suspect and best.certain),
+        error=span.cornered or (best is not None and suspect and best.certain),
         warning=suspect or span.narrow,
         hint="the coordinates may refer to an image of another size (a screen, a reduced copy): check units and sizes, "
         "and prepare again",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
+
 from ggcam.data.case import OFF_IMAGE, SPLITS
 from ggcam.data.checks.result import CheckResult, make_result
 from ggcam.data.prepared import PreparedData
@@ -80,12 +82,17 @@ def _check_classes(prepared: PreparedData) -> CheckResult:
 
 def _check_cases_without_gaze(prepared: PreparedData) -> CheckResult:
     has_gaze = prepared.cases["has_gaze"].to_numpy(bool)
-    trained_on = (prepared.cases["split"].to_numpy() == "train") & has_gaze
+    marked = np.array(
+        [any(region.is_finding for region in prepared.boxes.get(case_id, ())) for case_id in prepared.cases["case_id"]]
+    )
+    trained_on = (prepared.cases["split"].to_numpy() == "train") & (has_gaze | marked)
     return make_result(
         "images without gaze",
-        f"{(~has_gaze).sum():,} of {len(has_gaze):,}",
+        f"{(~has_gaze).sum():,} of {len(has_gaze):,}"
+        + (f"; {marked.sum():,} with regions of findings" if marked.any() else ""),
         warning=not trained_on.any(),
-        hint="no training case has gaze, so guidance cannot be trained: pass the gaze data when preparing",
+        hint="no training case has gaze or regions of findings, so guidance cannot be trained: pass them when "
+        "preparing",
     )
 
 
