@@ -56,6 +56,13 @@ def test_every_option_is_described_and_has_a_default(capsys, monkeypatch, argume
         assert re.search(r" [a-z0-9-]{2,}.* \((default: .+|optional|required)\)", flat), flat
 
 
+def test_escape_sequences_do_not_reach_the_terminal(capsys, tmp_path):
+    called = call(capsys, "inspect", tmp_path / "\x1b[31mred\x07")
+    assert called.code == 2
+    assert r"\x1b[31mred\x07" in called.err
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", called.out + called.err)
+
+
 def test_every_option_of_a_training_is_in_one_group():
     grouped = [name for names in TRAIN_GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(TrainConfig.__dataclass_fields__)

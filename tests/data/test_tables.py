@@ -140,7 +140,9 @@ def test_a_parquet_file_with_other_content_is_refused(tmp_path):
 def test_a_compressed_table_is_not_unpacked_beyond_the_limit(tmp_path, content):
     path = write(tmp_path, gzip.compress(content), "t.csv.gz")
     for read in (read_table, lambda *arguments: list(read_blocks(*arguments))):
-        with pytest.raises(TableError, match=r"no column a|too large(.|\n)*at most 0.000976562 GiB|cannot be read|too long"):
+        with pytest.raises(
+            TableError, match=r"no column a|too large(.|\n)*at most 0.000976562 GiB|cannot be read|too long"
+        ):
             read(path, ["a"], [], 2**20)
 
 
