@@ -137,7 +137,7 @@ def test_a_users_vocabulary_is_read_and_a_malformed_one_refused(tmp_path):
     for broken, message in (
         ('mass = "lump"', "no list of phrases"),
         ("mass = [1]", "no list"),
-        ("mass", "not a TOML file"),
+        ("mass", "valid TOML"),
     ):
         path.write_text(broken)
         with pytest.raises(ConfigError, match=message):

@@ -240,7 +240,7 @@ BROKEN = {
     "no column": (no_column, {"detect": "ivt"}, TableError, "no column BPOGX"),
     "a word for a place": (samples(BPOGX="left"), {"detect": "ivt"}, TableError, r"eye_gaze\.csv(.|\n)*'left'"),
     "no velocity": (samples(), {"detect": "ivt", "velocity_deg_per_s": 0.0}, ConfigError, "velocity_deg_per_s must"),
-    "no json": (transcript("[{"), WORDS, TableError, r"malformed(.|\n)*transcript\.json"),
+    "no json": (transcript("[{"), WORDS, TableError, r"damaged(.|\n)*transcript\.json"),
     "another form": (transcript('{"full_text": ""}'), WORDS, TableError, "KeyError: 'time_stamped_text'"),
     "no time": (transcript('{"time_stamped_text": [{"phrase": "a"}]}'), WORDS, TableError, "begin_time"),
     "no clock": (without_time, WORDS, TableError, "require the column Time"),
