@@ -25,7 +25,7 @@ from ggcam.commands.prepare import prepare, run_prepare
 from ggcam.commands.report import report
 from ggcam.commands.simulate import simulate
 from ggcam.commands.study import study
-from ggcam.commands.system_errors import AGAIN, describe_system_error
+from ggcam.commands.system_errors import describe_system_error, how_to_go_on
 from ggcam.commands.train import train
 from ggcam.commands.train_options import OPTION_GROUPS
 from ggcam.errors import ConfigError, GGCamError
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (KeyboardInterrupt, Terminated) as error:
-        hint = next(iter(getattr(error, "__notes__", ())), AGAIN)
+        hint = how_to_go_on(error)
         print(f"ggcam: interrupted; {hint}", file=sys.stderr)
         sys.exit(130 if isinstance(error, KeyboardInterrupt) else error.code)
     except Exception as error:

@@ -67,3 +67,11 @@ def test_a_note_of_the_exception_says_how_to_go_on():
     error = OSError(errno.ENOSPC, "No space left on device", "best.ckpt")
     error.add_note("resume with: ggcam train --resume run/a")
     assert "then resume with: ggcam train --resume run/a" in (describe_system_error(error) or "")
+
+
+def test_the_traceback_of_a_worker_process_is_not_shown():
+    error = OSError(errno.ENOSPC, "No space left on device", "raw")
+    error.add_note("in a worker process:\nTraceback (most recent call last):\n  ...")
+    text = describe_system_error(error) or ""
+    assert "Traceback" not in text
+    assert "run the same command again" in text

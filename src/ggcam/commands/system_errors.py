@@ -43,7 +43,7 @@ def describe_system_error(error: BaseException) -> str | None:
         if cause.errno == errno.ENOSPC and cause.filename is not None:
             lines.append(f"  got: {_free_space(Path(str(cause.filename)))}")
         if cause.errno in HINTS:
-            again = next(iter(getattr(error, "__notes__", ())), AGAIN)
+            again = how_to_go_on(error)
             lines.append(f"  hint: {HINTS[cause.errno].replace(AGAIN, again)}")
         return "\n".join(lines)
     if isinstance(cause, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
@@ -55,6 +55,15 @@ def describe_system_error(error: BaseException) -> str | None:
     if isinstance(cause, MemoryError) or any(text in str(cause).lower() for text in _OUT_OF_MEMORY):
         return f"there is not enough memory\n  hint: {HINTS[errno.ENOMEM]}; check the limit with ulimit -v"
     return None
+
+
+def how_to_go_on(error: BaseException) -> str:
+    """Return how to go on after an error: its first note of one line, or to run the same command again.
+
+    Args:
+        error: an exception; a worker process adds its traceback as a note of several lines.
+    """
+    return next((note for note in getattr(error, "__notes__", ()) if "\n" not in note), AGAIN)
 
 
 def _find_cause(error: BaseException) -> BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,9 @@ def write_dicom(root: Path, plan: CasePlan, pixels: np.ndarray, rng: Generator) 
     dataset.ViewPosition = ("PA", "AP")[rng.integers(2)]
     dataset.WindowCenter, dataset.WindowWidth = centre, width
     dataset.PixelData = pixels.astype("<u2").tobytes()
-    dataset.save_as(path, enforce_file_format=True)
+    buffer = io.BytesIO()  # pydicom would turn an error of the disk into one of its own
+    dataset.save_as(buffer, enforce_file_format=True)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _uid(*parts: object) -> UID:

@@ -171,7 +171,11 @@ def _write_case(root: Path, config: SimulationConfig, task: _Task) -> tuple[int,
     """Draw and write one case; return its index with it, because cases are finished in any order."""
     rng = default_rng(task.seed)
     drawn = _draw_case(config, task, rng)
-    return task.plan.index, LAYOUTS[config.layout].write_case(root, config, task.plan, drawn, rng)
+    try:
+        return task.plan.index, LAYOUTS[config.layout].write_case(root, config, task.plan, drawn, rng)
+    except OSError as error:
+        error.filename = error.filename or str(root)  # that of a full disk names no file
+        raise
 
 
 def _draw_case(config: SimulationConfig, task: _Task, rng: Generator) -> DrawnCase:

@@ -26,6 +26,9 @@ def run_locally(tasks: Sequence[Task], workers: int = 1) -> Iterator[Outcome]:
 
     Yields:
         The outcome of each run when it ends, in any order.
+
+    Raises:
+        OSError: the disk is full, for example; the runs that are finished are kept.
     """
     if workers == 1:
         yield from map(run_one, tasks)
@@ -65,7 +68,10 @@ def _run_in_process(task: Task, gpu: str | None, sender: Connection) -> None:
     init_worker()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch looks for GPUs
-    sender.send(run_one(task))
+    try:
+        sender.send(run_one(task))
+    except OSError as error:
+        sender.send(error)
 
 
 def _gpus() -> list[str]:
@@ -78,10 +84,12 @@ def _gpus() -> list[str]:
 
 def _outcome(receiver: Connection, process: BaseProcess, task: Task) -> Outcome:
     try:
-        outcome: Outcome = receiver.recv()
+        outcome: Outcome | OSError = receiver.recv()
     except EOFError:
         process.join()
         killed = f"its process ended with exit code {process.exitcode}, most likely because memory ran out"
         return Outcome(task.run.name, f"{killed}; use fewer --workers", 0.0)
     process.join()
+    if isinstance(outcome, OSError):
+        raise outcome
     return outcome

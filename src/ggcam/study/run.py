@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -18,6 +19,10 @@ from ggcam.study.folder import PARTIAL, StudyFolder
 from ggcam.study.plan import PlannedRun
 
 log = logging.getLogger(__name__)
+
+
+MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""Errors that all further runs would meet, too: no disk space, a read-only disk, too many open files."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,9 @@ def run_one(task: Task) -> Outcome:
 
     Returns:
         The outcome; a failure is reported in it, not raised.
+
+    Raises:
+        OSError: one of `MACHINE_ERRORS`, which ends the study.
     """
     started = time.monotonic()
     macro_auroc, error = None, None
@@ -71,6 +79,9 @@ def run_one(task: Task) -> Outcome:
     except GGCamError as mistake:
         error = _without_paths(str(mistake), task)
     except Exception as fault:
+        if isinstance(fault, OSError) and fault.errno in MACHINE_ERRORS:
+            fault.filename = fault.filename or str(task.study)
+            raise
         log.debug("run %s failed", task.run.name, exc_info=True)
         place = traceback.extract_tb(fault.__traceback__)[-1]
         error = _without_paths(f"{type(fault).__name__}: {fault} ({Path(place.filename).name}:{place.lineno})", task)
