@@ -111,7 +111,10 @@ def invalid_text(root: Path) -> None:
         (lambda root: root.rename(root.with_name("data.partial")), "is incomplete(.|\n)*continue it"),
         (lambda root: (root / "dataset.toml").unlink(), "has no dataset.toml"),
         (rewrite(lambda text: text[: len(text) // 2] + '"'), r"damaged\n.*dataset.toml"),
-        (rewrite(lambda text: text.replace("schema_version = 2", "schema_version = 99")), r"version = 1 or 2\n  got: 99"),
+        (
+            rewrite(lambda text: text.replace("schema_version = 2", "schema_version = 99")),
+            r"version = 1 or 2\n  got: 99",
+        ),
         (
             rewrite(lambda text: text.replace("height_px = 64", "height_px = 50")),
             r"invalid frame\n.*dataset.toml\n  got: 50x64",
@@ -129,7 +132,10 @@ def invalid_text(root: Path) -> None:
             rewrite(lambda text: text.replace('"Normal"', f'"{"n" * 200_000}"')),
             r"names of the classes.*\n.*\n.*200 letters",
         ),
-        (rewrite(lambda text: text.replace('"Pneumonia"', '"Normal"')), r"names of the classes(.|\n)*2 of them different"),
+        (
+            rewrite(lambda text: text.replace('"Pneumonia"', '"Normal"')),
+            r"names of the classes(.|\n)*2 of them different",
+        ),
         (rewrite(lambda text: text + "x = " + "[" * 100_000), "damaged(.|\n)*nested brackets"),
         (lambda root: (root / "dataset.toml").write_bytes(b"a = '\xe9'"), r"damaged\n.*\n  expected: text in UTF-8"),
         (lambda root: (root / "fixations.parquet").unlink(), r"missing\n.*fixations.parquet"),

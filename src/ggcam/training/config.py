@@ -69,8 +69,8 @@ class TrainConfig:
             the best epoch.
         early_stop_patience: stop after this many epochs without improvement. Default: train to the end.
         monitor: validation metric that decides which epoch is best: auroc (highest macro AUROC; the loss if no class
-            has validation cases both with and without it), loss (lowest classification loss), or total (lowest total loss, as in the original; a guidance that learns its own
-            weights moves it by these alone).
+            has validation cases both with and without it), loss (lowest classification loss), or total (lowest total
+            loss, as in the original; a guidance that learns its own weights moves it by these alone).
         calibration: after training, fit a temperature that makes the probabilities match the validation cases.
         clip_norm: maximum norm of the gradient; 0 turns clipping off.
         precision: bf16, 32, or auto (bf16 where the device computes it faster).
