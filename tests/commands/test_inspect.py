@@ -96,9 +96,9 @@ def test_real_gaze_is_shown_on_an_empty_frame(capsys, tmp_path: Path, real_data:
     [
         (lambda data: shutil.rmtree(data), (), "the prepared folder does not exist"),
         (lambda data: (data / "dataset.toml").unlink(), (), "not a prepared folder"),
-        (lambda data: (data / "dataset.toml").write_text("x = "), (), "dataset.toml is damaged"),
+        (lambda data: (data / "dataset.toml").write_text("x = "), (), "dataset.toml, end of document"),
         (lambda data: (data / "dataset.toml").write_text("schema_version = 99"), (), "written by another version"),
-        (lambda data: (data / "cases.parquet").unlink(), (), "a table of the prepared folder is missing"),
+        (lambda data: (data / "cases.parquet").unlink(), (), "the table is missing"),
         (lambda data: (data / "cases.parquet").write_text("no table"), (), "not a Parquet table"),
         (lambda data: (data / "fixations.parquet").write_bytes(b""), (), "not a Parquet table"),
         (lambda data: next((data / "images").iterdir()).unlink(), (), "images are missing"),
