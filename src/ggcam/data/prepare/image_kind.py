@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,10 +49,11 @@ def has_colours(path: Path) -> bool:
         path: image file.
 
     Returns:
-        False for an image of one channel, and for a file that Pillow cannot read, such as DICOM.
+        False for an image of one channel, and for files other than PNG and JPEG.
     """
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
+            warnings.simplefilter("ignore")
             if image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;"):
                 return False
             image.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))

@@ -210,7 +210,7 @@ def _read_masks(
         if folder in named:
             # Folders that name the same finding, such as "Mass" and "mass", are united.
             before = masks[index].get(named[folder])
-            mask = MaskFiles((folder / name,))
+            mask = MaskFiles(((folder / name).absolute(),))
             masks[index][named[folder]] = unite([before, mask]) if before else mask
         else:
             anatomy[index][anatomical[_anatomy(folder.name)]] = folder / name

@@ -77,6 +77,7 @@ def read_region_table(path: Path) -> RegionTable:
         where=path,
         expected=f"the columns image, name, {', '.join(_CORNERS)}; or those of VinDr-CXR, RSNA or ChestX-ray14",
         got=", ".join(filter(None, sorted(columns)))[:300] or "an empty file",
+        hint="name the table of regions with --regions, or rename this file if it is another table",
     )
 
 
