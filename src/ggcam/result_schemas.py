@@ -96,6 +96,14 @@ class ReliabilityBin(TypedDict):
     accuracy: Metric
 
 
+class OperatingPoint(TypedDict):
+    """Sensitivity and specificity at a threshold that was chosen on the validation cases."""
+
+    threshold: float
+    sensitivity: Metric
+    specificity: Metric
+
+
 class RunMetrics(TypedDict):
     """Content of metrics.json."""
 
@@ -115,6 +123,10 @@ class RunMetrics(TypedDict):
     mcc: NotRequired[Metric]
     brier: NotRequired[Metric]
     ece: Metric
+    nll: NotRequired[Metric]
+    uncalibrated: NotRequired[dict[str, Metric]]
+    temperature: NotRequired[dict[str, float]]
+    operating_points: NotRequired[dict[str, dict[str, OperatingPoint]]]
     reliability: NotRequired[dict[str, ReliabilityBin]]
     auroc: NotRequired[dict[str, Metric]]
     auroc_delong: NotRequired[dict[str, Metric]]

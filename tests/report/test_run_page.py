@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,32 @@ def test_the_page_is_whole_and_says_what_matters(tmp_path):
         assert f"{name} {row['support']:.0f} {row['auroc']:.3f}" in page.words
     assert page.count("figure", "case") == 3
     assert page.count("figure", "chart") == 3 + 3 + 1 + 3
+
+
+def test_calibration_and_thresholds_are_shown_where_a_run_has_them():
+    def metric(value):
+        return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+    run = run_results()
+    assert "Without" not in Page(render_run_report(run)).words
+    more = {
+        "ece": metric(0.061),
+        "nll": metric(0.612),
+        "uncalibrated": {"ece": metric(0.243), "nll": metric(0.845)},
+        "temperature": dict.fromkeys(("Normal", "CHF", "pneumonia"), 0.43),
+        "operating_points": {
+            "youden": {"CHF": {"threshold": 0.312, "sensitivity": metric(0.81), "specificity": metric(0.77)}},
+            "sensitivity_95": {"CHF": {"threshold": 0.127, "sensitivity": metric(0.93), "specificity": metric(0.52)}},
+        },
+    }
+    words = Page(render_run_report(replace(run, metrics={**run.metrics, **more}))).words
+    assert "Expected calibration error 0.061 0.051 to 0.071 0.243 0.233 to 0.253" in words
+    assert "Negative log-likelihood 0.612 0.602 to 0.622 0.845 0.835 to 0.855" in words
+    assert "temperature fitted on the validation cases (0.43)" in words
+    assert "CHF Largest sensitivity + specificity 0.312 0.810 0.800 to 0.820 0.770 0.760 to 0.780" in words
+    assert "CHF Sensitivity of 95 % 0.127 0.930" in words
+    off = {**run.metrics, **more, "temperature": {"CHF": 1.0}}
+    assert "Without" not in Page(render_run_report(replace(run, metrics=off))).words
 
 
 def test_a_layer_is_sent_once():

@@ -31,6 +31,19 @@ OVERALL: Mapping[str, tuple[str, str]] = {
 }
 """Metric of metrics.json -> its name and explanation on the page."""
 
+CALIBRATION: Mapping[str, str] = {
+    "ece": "Expected calibration error",
+    "brier": "Brier score",
+    "nll": "Negative log-likelihood",
+}
+"""Metric that calibration changes -> its name on the page; lower is better for all."""
+
+AIMS: Mapping[str, str] = {
+    "youden": "Largest sensitivity + specificity",
+    "sensitivity_95": "Sensitivity of 95 %",
+}
+"""Aim for which a threshold was chosen -> its name on the page."""
+
 AGREEMENT: Mapping[str, tuple[str, str]] = {
     "nss": ("NSS", "mean of the standardised CAM at the fixations; 0 is chance"),
     "cc": ("CC", "Pearson correlation with the gaze map"),
@@ -165,6 +178,41 @@ def is_multi_label(ours: Mapping[str, Any]) -> bool:
         Whether the data are multi-label.
     """
     return "confusion_matrix" not in ours
+
+
+def calibration_rows(metrics: Mapping[str, Any]) -> tuple[tuple[str, Metric, Metric], ...]:
+    """List the metrics of the probabilities with and without calibration.
+
+    Args:
+        metrics: content of metrics.json.
+
+    Returns:
+        Name, value with calibration and value without; none for a run that was not calibrated.
+    """
+    if all(temperature == 1 for temperature in metrics.get("temperature", {}).values()):
+        return ()
+    before = metrics.get("uncalibrated", {})
+    return tuple(
+        (label, metrics[name], before[name])
+        for name, label in CALIBRATION.items()
+        if name in metrics and name in before
+    )
+
+
+def operating_point_rows(metrics: Mapping[str, Any]) -> tuple[tuple[str, str, Mapping[str, Any]], ...]:
+    """List sensitivity and specificity at the thresholds that were chosen on the validation cases.
+
+    Args:
+        metrics: content of metrics.json.
+
+    Returns:
+        Class, aim, and the threshold with both metrics.
+    """
+    by_aim = metrics.get("operating_points", {})
+    names = dict.fromkeys(name for points in by_aim.values() for name in points)
+    return tuple(
+        (name, AIMS.get(aim, aim), points[name]) for name in names for aim, points in by_aim.items() if name in points
+    )
 
 
 def target_rows(metrics: Mapping[str, Any]) -> tuple[TargetRow, ...]:
