@@ -16,8 +16,9 @@ from pathlib import Path
 from benchmarks.raw_cases import prepared_cases
 
 from ggcam.data.prepared import PreparedData
+from ggcam.data.view_config import Control
 from ggcam.simulation.config import SimulationConfig
-from ggcam.study.plan import CONTROLS, Arm, StudyPlan
+from ggcam.study.plan import Arm, StudyPlan
 from ggcam.study.study import StudyResult, run_study
 from ggcam.training.config import TrainConfig
 
@@ -27,6 +28,7 @@ CASES, TRAIN_CASES = 1090, 763
 SIZE = "128x96"
 
 NONE, GGCAM, CORRELATION, ORIGINAL = (Arm(name) for name in ("none", "ggcam", "ggcam-cc", "original"))
+CONTROLS: tuple[Control, ...] = ("shuffled-gaze", "centre", "lung-mask", "random-map")
 ARMS = (NONE, CORRELATION, GGCAM, ORIGINAL, *(Arm("ggcam-cc", control) for control in CONTROLS))
 SHUFFLED = Arm("ggcam-cc", "shuffled-gaze")
 

@@ -51,7 +51,7 @@ def study(
         guidance: guidances to compare, separated by commas; each is an arm.
         seeds: number of runs per arm; at least 6 to distinguish a difference between runs from chance.
         folds: number of cross-validation folds by patient; 0 keeps the split of the data.
-        controls: also train with shuffled gaze, centre, lung mask and random map in place of gaze, each with the first
+        controls: also train with shuffled attention (also within classes), centre, lung mask and random map, each with the first
             guidance that uses gaze.
         train_cases: numbers of training cases, separated by commas, for a learning curve. Default: all cases.
         training: options of each run; the seeds count up from its seed.
