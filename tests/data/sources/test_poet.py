@@ -13,7 +13,8 @@ from data.sources.round_trip import check_boxes_on_rectangles, check_gaze_on_spo
 from ggcam.data import sources
 from ggcam.data.case import Region
 from ggcam.data.sources import poet
-from ggcam.errors import DataError, GGCamError, MissingFileError
+from ggcam.errors import ConfigError, DataError, GGCamError, MissingFileError
+from ggcam.utils.worker_process import WorkerError
 
 FIELDS = ("filename", "dimensions", "gtbb", "rt", "response", "imScalingFactor", "displayOffset", "fixations")
 FIRST = ([7.0, 184.0], [3.0, 4.0])
@@ -198,6 +199,23 @@ def test_broken_input_is_refused_with_place_and_reason(root, spoil, kind, messag
     with pytest.raises(GGCamError, match=message) as caught:
         poet.read(root)
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "message"),
+    [
+        ("crashed", DataError, r"damaged or cut off(.|\n)*etData_cat\.mat(.|\n)*signal 11"),
+        ("overran", DataError, r"damaged or cut off(.|\n)*etData_cat\.mat"),
+        ("not started", ConfigError, r"could start(.|\n)*free some memory"),
+    ],
+)
+def test_a_file_that_crashes_its_decoder_is_damaged(root: Path, monkeypatch, reason, kind, message):
+    def crash(*_):
+        raise WorkerError(reason, "signal 11")
+
+    monkeypatch.setattr(poet, "call_in_worker", crash)
+    with pytest.raises(kind, match=message):
+        poet.read(root)
 
 
 def test_missing_images_are_left_out_with_skip_missing(root: Path):

@@ -20,13 +20,17 @@ from ggcam.data.sources.image_files import read_sizes
 from ggcam.data.sources.label_sets import sort_classes
 from ggcam.data.sources.regions import RegionRows, group_regions
 from ggcam.data.sources.resized import scale_to_images
-from ggcam.errors import DataError, MissingFileError
+from ggcam.errors import ConfigError, DataError, MissingFileError
+from ggcam.utils.limits import Limits
 from ggcam.utils.sniff import sniff_wrong_content
+from ggcam.utils.worker_process import WorkerError, call_in_worker
 
 NAME = "poet"
 EXPECTED_FILES = "etData_<class>.mat, in the folder or in etData, and the images in JPEGImages, or named with --images"
 PREFIX = "etData_"
 MS_PER_S = 1000.0
+LIMITS = Limits(seconds=60, memory_bytes=2 * 2**30)
+"""Time and memory for reading a file, a hundred times what the largest file of POET takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +91,7 @@ def read(root: Path, images: Path | None = None, skip_missing: bool = False) -> 
     if not files:
         raise MissingFileError("there is no gaze", where=root, expected=EXPECTED_FILES)
     dropped: Counter[str] = Counter()
-    records = [record for path in files for record in _read_records(path)]
+    records = [record for path in files for record in _read_in_worker(path)]
     class_names = sort_classes({record.class_name for record in records}, root)
     occurrences = Counter(record.image for record in records)
     dropped["record of an image in several classes"] += sum(n for n in occurrences.values() if n > 1)
@@ -125,8 +129,23 @@ def _image_folder(root: Path) -> Path:
     return root / "JPEGImages" if (root / "JPEGImages").is_dir() else root
 
 
+def _read_in_worker(path: Path) -> list[_Record]:
+    """Read the records of a class in another process, because some damaged files crash the decoder."""
+    try:
+        return call_in_worker(_read_records, path, LIMITS, path)
+    except WorkerError as error:
+        if error.reason == "not started":
+            what = "no process for reading files of MATLAB could start"
+            raise ConfigError(what, got=error.detail, hint="free some memory") from None
+        raise _damaged(path, error.detail) from None
+
+
+def _damaged(path: Path, reason: str) -> DataError:
+    return DataError("the file of MATLAB is damaged or cut off", where=path, got=reason, hint="download it again")
+
+
 def _read_records(path: Path) -> list[_Record]:
-    """Read the records of a class; of a damaged file, only the reason is told."""
+    """Read the records of a class."""
     from scipy.io import loadmat
 
     if content := sniff_wrong_content(path):
@@ -134,9 +153,7 @@ def _read_records(path: Path) -> list[_Record]:
     try:
         content = loadmat(path, squeeze_me=True, struct_as_record=False, variable_names=["etData"])
     except Exception as error:  # a decoder of a binary format may raise anything for a damaged file
-        raise DataError(
-            "the file of MATLAB is damaged or cut off", where=path, got=type(error).__name__, hint="download it again"
-        ) from error
+        raise _damaged(path, type(error).__name__) from error
     if "etData" not in content:
         raise DataError("the file has no variable etData", where=path, hint="pass the original download")
     class_name = path.stem.removeprefix(PREFIX)
