@@ -43,9 +43,12 @@ def can_read(root: Path) -> bool:
 
 
 def read(
-    root: Path, images: Path | None = None, labels: Path | None = None, boxed_only: bool = False,
+    root: Path,
+    images: Path | None = None,
+    labels: Path | None = None,
+    boxed_only: bool = False,
     skip_missing: bool = False,
-) -> Source:  # fmt: skip
+) -> Source:
     """Read the images of ChestX-ray14 with their findings, the boxes of the list, and the official split.
 
     The images may be resized copies of the published ones of 1024x1024 pixels. Of the official training patients, one

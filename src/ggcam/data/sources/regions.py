@@ -115,9 +115,11 @@ def group_regions(
 def _check_corners(rows: RegionRows) -> None:
     for invalid, what in (
         (~np.isfinite(rows.corners).all(axis=1), "a coordinate of a region is not a finite number"),
-        ((rows.corners[:, :2] > rows.corners[:, 2:]).any(axis=1), "the right or bottom edge of a region is before its"
-         " left or top edge"),
-    ):  # fmt: skip
+        (
+            (rows.corners[:, :2] > rows.corners[:, 2:]).any(axis=1),
+            "the right or bottom edge of a region is before its left or top edge",
+        ),
+    ):
         if invalid.any():
             at = int(np.argmax(invalid))
             x0, y0, x1, y1 = rows.corners[at].tolist()

@@ -40,9 +40,12 @@ def can_read(root: Path) -> bool:
 
 
 def read(
-    root: Path, images: Path | None = None, labels: Path | None = None, min_readers: int = 1,
+    root: Path,
+    images: Path | None = None,
+    labels: Path | None = None,
+    min_readers: int = 1,
     skip_missing: bool = False,
-) -> Source:  # fmt: skip
+) -> Source:
     """Read the images of the table, with the findings and boxes of all radiologists.
 
     A finding is present if enough radiologists drew a box of it; the boxes of all of them are kept, repeated ones once.
