@@ -51,8 +51,8 @@ def study(
         guidance: guidances to compare, separated by commas; each is an arm.
         seeds: number of runs per arm; at least 6 to distinguish a difference between runs from chance.
         folds: number of cross-validation folds by patient; 0 keeps the split of the data.
-        controls: also train with shuffled attention (also within classes), centre, lung mask and random map, each with the first
-            guidance that uses gaze.
+        controls: also train with shuffled attention (also within classes), centre, lung mask and random map, each with
+            the first guidance that uses attention.
         train_cases: numbers of training cases, separated by commas, for a learning curve. Default: all cases.
         training: options of each run; the seeds count up from its seed.
         config_file: TOML file with a table [train] to use instead of these options.

@@ -177,8 +177,8 @@ def plan_study(
         guidances: names of the guidances; each is an arm.
         seeds: number of seeds, and so of runs per arm; at least 6 for a test of the differences between runs.
         folds: number of cross-validation folds by patient; 0 keeps the split of the data.
-        controls: also compare with shuffled attention (also within classes), centre, lung mask and random map, each with the
-            first guidance that uses gaze.
+        controls: also compare with shuffled attention (also within classes), centre, lung mask and random map, each
+            with the first guidance that uses attention.
         train_cases: maximum numbers of training cases, for a learning curve. Default: all cases.
 
     Returns:
