@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, WeightsError, join_limited
 from ggcam.models.cam import CAMClassifier
-from ggcam.result_schemas import OnnxNote
+from ggcam.report.result_schemas import OnnxNote
 from ggcam.utils.documents import parse_json
 from ggcam.utils.structure import structure
 from ggcam.utils.telemetry import import_onnxruntime

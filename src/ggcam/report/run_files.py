@@ -18,7 +18,7 @@ from jaxtyping import Float16
 from ggcam.data.parquet_files import read_parquet
 from ggcam.data.schema import label_column
 from ggcam.errors import MissingFileError, RunFolderError, join_limited
-from ggcam.result_schemas import ClassificationReport, RunMetrics
+from ggcam.report.result_schemas import ClassificationReport, RunMetrics
 from ggcam.run_folder import LOGIT, PROBABILITY, RunFolder, predicted_classes
 from ggcam.utils.documents import read_json, read_text
 from ggcam.utils.npz import read_npz

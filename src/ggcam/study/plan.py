@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from ggcam.data.view_config import Control, ViewConfig
 from ggcam.errors import ConfigError, GGCamError, RunFolderError, join_limited
-from ggcam.result_schemas import StudyFile
+from ggcam.report.result_schemas import StudyFile
 from ggcam.run_folder import plain
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.utils import toml

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ggcam.data.parquet_files import read_parquet
 from ggcam.errors import RunFolderError
-from ggcam.result_schemas import StudySummary
+from ggcam.report.result_schemas import StudySummary
 from ggcam.study.folder import StudyFolder
 from ggcam.utils.documents import read_json
 from ggcam.utils.structure import structure

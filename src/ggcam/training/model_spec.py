@@ -20,7 +20,7 @@ from ggcam.guidance.original import export_scalars
 from ggcam.models import original, original_weights
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier, Reduction
-from ggcam.result_schemas import ModelFile
+from ggcam.report.result_schemas import ModelFile
 from ggcam.training.config import TrainConfig, current_names
 from ggcam.utils.structure import structure
 

@@ -13,8 +13,8 @@ from ggcam.errors import PreparedFolderError, RunFolderError, WeightsError
 from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.weight_files import read_state_dict
+from ggcam.report.result_schemas import RunMetrics
 from ggcam.report.run_files import read_history, read_metrics
-from ggcam.result_schemas import RunMetrics
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.calibration import Calibration, load_calibration
 from ggcam.training.config import TrainConfig, config_from_dict
