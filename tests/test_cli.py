@@ -16,7 +16,10 @@ from ggcam.commands.train_options import TRAIN_GROUPS
 from ggcam.simulation import simulator
 from ggcam.training.config import TrainConfig
 
-COMMANDS = ("simulate", "prepare", "inspect", "train", "evaluate", "predict", "study", "report", "export", "demo")
+COMMANDS = (
+    *("simulate", "prepare", "inspect", "train", "evaluate", "predict", "study", "report", "export", "backbones"),
+    "demo",
+)
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
 

@@ -105,7 +105,8 @@ def test_predictions_hold_every_label_and_sigmoids(run, predictions, data):
     labels, probabilities = truth_and_probabilities(predictions)
     np.testing.assert_array_equal(labels, data.label_matrix[(data.cases["split"] == "test").to_numpy()])
     assert np.isnan(labels).any()
-    np.testing.assert_allclose(probabilities, expit(predictions.filter(like="logit_").to_numpy(float)), atol=1e-6)
+    scaled = predictions.filter(like="logit_").to_numpy(float) / np.array(open_run(run.root).calibration.temperature)
+    np.testing.assert_allclose(probabilities, expit(scaled), atol=1e-6)
     assert predictions["predicted"].tolist() == probabilities.argmax(axis=1).tolist()
     cams = np.load(run.cams)["cam"][np.arange(len(predictions)), predictions["predicted"]]
     peaks = cams[np.arange(len(cams)), predictions["cam_peak_row"], predictions["cam_peak_column"]]
@@ -226,7 +227,7 @@ def test_a_study_compares_what_the_runs_measured(data, capsys, caplog, tmp_path)
     assert called.code == 0, called
     assert "arm ggcam-cc+lung-mask is left out" in caplog.text  # there is no mask
     study, plan = open_study_folder(tmp_path / "s")
-    assert len(plan.runs) == 5
+    assert len(plan.runs) == 6
     summary = json.loads(study.summary.read_text())
     table = pd.read_parquet(study.table).set_index(["arm", "metric"])["value"]
     assert {row["metric"] for row in summary["arms"]} > {"auroc/low", "gaze_agreement/cc/cam"}

@@ -67,12 +67,12 @@ def test_it_continues_where_it_stopped(capsys, studied, prepared, tmp_path):
     summary = (study / "summary.json").read_bytes()
     kept = (study / "runs" / "none-seed0" / "history.csv").stat().st_mtime_ns
     (study / "runs" / "none-seed1" / "metrics.json").unlink()  # as if interrupted
-    (study / "partial" / "ABCDE").mkdir(parents=True)
+    (study / "partial-ABCDE").mkdir()
     called = call(capsys, "study", prepared, *STUDY, "--out", study)
     assert called.code == 0
     assert "3 runs were finished before" in called.out
     assert re.search(r"^run 1 of 1: none-seed1, macro AUROC 0\.\d{3}, \d+ s$", called.out, re.MULTILINE)
-    assert not (study / "partial" / "ABCDE").exists()
+    assert not (study / "partial-ABCDE").exists()
     assert (study / "runs" / "none-seed0" / "history.csv").stat().st_mtime_ns == kept
     assert (study / "summary.json").read_bytes() == summary
     for line in ("macro_auroc", "2 seeds: p_seeds cannot be below 0.5"):

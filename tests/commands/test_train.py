@@ -100,12 +100,12 @@ def test_evaluation_and_report_can_be_repeated(capsys, run):
     [
         (lambda run: shutil.rmtree(run), "the run folder does not exist"),
         (lambda run: (run / "config.toml").unlink(), "not a run folder"),
-        (lambda run: (run / "config.toml").write_text("data = "), "the run's config.toml cannot be read"),
+        (lambda run: (run / "config.toml").write_text("data = "), "the file is damaged"),
         (lambda run: (run / "config.toml").write_text("data = 'x'"), "the run's config.toml lacks results and train"),
         (lambda run: open_run_folder(run).weights.unlink(), "no trained network yet"),
         (lambda run: open_run_folder(run).weights.write_bytes(b"x"), "the weights cannot be loaded"),
         (lambda run: (run / "params_CAMClassifier_.txt").unlink(), "the description of the network is missing"),
-        (lambda run: (run / "params_CAMClassifier_.txt").write_text("{}"), "the description of the network is damaged"),
+        (lambda run: (run / "params_CAMClassifier_.txt").write_text("{}"), "the key type is missing"),
     ],
 )
 def test_evaluating_a_damaged_run_is_refused(capsys, run, spoil, message):
@@ -116,12 +116,12 @@ def test_evaluating_a_damaged_run_is_refused(capsys, run, spoil, message):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda run: (run / "metrics.json").unlink(), "a file of the run is missing"),
-        (lambda run: (run / "metrics.json").write_text("{"), "a file of the run is damaged"),
-        (lambda run: (run / "metrics.json").write_text("{}"), "a file of the run lacks data, split, patients"),
-        (lambda run: (run / "cams.npz").write_bytes(b"x"), "a file of the evaluation is damaged"),
-        (lambda run: (run / "predictions.parquet").unlink(), "the run has not been evaluated"),
-        (lambda run: open_run_folder(run).classification_report.unlink(), "a file of the run is missing"),
+        (lambda run: (run / "metrics.json").unlink(), "the file does not exist"),
+        (lambda run: (run / "metrics.json").write_text("{"), "the file is damaged"),
+        (lambda run: (run / "metrics.json").write_text("{}"), "the key split is missing"),
+        (lambda run: (run / "cams.npz").write_bytes(b"x"), "the file is damaged"),
+        (lambda run: (run / "predictions.parquet").unlink(), "the table is missing"),
+        (lambda run: open_run_folder(run).classification_report.unlink(), "the file does not exist"),
     ],
 )
 def test_a_report_of_a_damaged_run_is_refused(capsys, run, spoil, message):

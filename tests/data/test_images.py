@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ggcam.data import images
 from ggcam.data.case import Frame
 from ggcam.data.images import (
     IMAGE_SUFFIXES,
@@ -159,7 +158,7 @@ def test_a_file_of_several_images_is_refused(tmp_path):
 
 
 def test_an_image_too_large_for_memory_is_refused_by_its_header(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    monkeypatch.setenv("GGCAM_MAX_MEGAPIXELS", "0.001")
     (tmp_path / "x.png").write_bytes(_png())
     for function in (read_image, image_size):
         with pytest.raises(ImageError, match="at most 1,000 pixels"):

@@ -147,7 +147,7 @@ def test_invalid_views_are_refused(data):
 
 
 def test_a_missing_lung_mask_is_refused(data, tmp_path):
-    without_masks = replace(data, root=tmp_path)
+    without_masks = replace(data, root=tmp_path, cases=data.cases.assign(masks=None))
     with pytest.raises(ConfigError, match="needs lung masks"):
         with_control(without_masks, "lung-mask", seed=0)
 

@@ -35,6 +35,7 @@ EXPECTED: dict[str, Outcomes] = {
     ),
     **_same(
         {"NaN": ERROR, "no case": ALL_NAN},
+        "operating_point",
         "seed_test",
         "weighted_auprc",
         "weighted_precision_recall",
@@ -62,6 +63,9 @@ EXPECTED: dict[str, Outcomes] = {
     **_same(
         {"NaN": ERROR, "no case": ERROR},
         "brier_per_case",
+        "nll_per_case",
+        "fit_temperature",
+        "fit_label_temperatures",
         "top_label",
         "auprc_per_label",
         "weighted_micro_auroc",
@@ -73,6 +77,7 @@ EXPECTED: dict[str, Outcomes] = {
     **_same(
         {"one class": ALL_NAN, "NaN": ERROR, "no case": ALL_NAN},
         "auroc",
+        "choose_threshold",
         "on_known",
         "weighted_auroc",
         "weighted_sensitivity",
@@ -92,6 +97,7 @@ EXPECTED: dict[str, Outcomes] = {
     ),
     **_same({"no case": EMPTY}, "mask_to_grid", "size_group", "shuffled_partners"),
     **_same({"NaN": ERROR}, "deletion_insertion", "regions_to_mask"),
+    **_same({"NaN": SOME_NAN, "no case": EMPTY}, "scaled_probabilities"),
     **_same({"NaN gaze": SOME_NAN, "no case": EMPTY}, "GazeMaps"),
     **_same(
         {"one patient": SOME_NAN, "nothing seen": ALL_NAN, "NaN": ERROR, "NaN gaze": ERROR, "no case": EMPTY},

@@ -27,9 +27,11 @@ from ggcam.metrics import (
     intervals,
     localisation,
     multilabel,
+    operating_points,
     overlap,
     saliency,
     significance,
+    temperature,
     threshold_statistics,
 )
 from metrics.degenerate_outcomes import ALL_NAN, EMPTY, ERROR, EXPECTED, NUMBERS, SOME_NAN
@@ -120,6 +122,16 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     ),
     saliency.fixation_auc: lambda w: saliency.fixation_auc(w.cam, w.fixations, 1 - (w.fixations > 0).astype(float)),
     saliency.shuffled_partners: lambda w: saliency.shuffled_partners(len(w.labels), 3),
+    operating_points.choose_threshold: lambda w: operating_points.choose_threshold(
+        w.probabilities[:, 1], w.positive, "youden"
+    ),
+    operating_points.operating_point: lambda w: w.weighted(
+        operating_points.operating_point(w.probabilities[:, 1], w.positive.astype(float), 0.5)["sensitivity"]
+    ),
+    temperature.fit_temperature: lambda w: temperature.fit_temperature(w.probabilities, w.labels),
+    temperature.fit_label_temperatures: lambda w: temperature.fit_label_temperatures(w.probabilities, w.multilabel),
+    temperature.scaled_probabilities: lambda w: temperature.scaled_probabilities(w.probabilities, 2.0),
+    temperature.nll_per_case: lambda w: temperature.nll_per_case(w.probabilities, w.labels),
     multilabel.auroc_per_label: lambda w: multilabel.auroc_per_label(w.probabilities, w.multilabel),
     multilabel.macro_auroc_multilabel: lambda w: multilabel.macro_auroc_multilabel(w.probabilities, w.multilabel),
     multilabel.multilabel_report: lambda w: multilabel.multilabel_report(w.probabilities, w.multilabel, "abc"),

@@ -85,7 +85,7 @@ def changed(state, change):
         ),
         (lambda s: s.update({"linear.weight": torch.zeros(3, 2048, 1, 1)}), r"shape \[3, 2048, 1, 1\] instead of"),
         (lambda s: s.update({"linear.bias": torch.zeros(())}), "not the weights of an original network"),
-        (lambda s: s.clear(), "not the weights of an original network(?s:.*)no names"),
+        (lambda s: s.clear(), "does not hold weights"),
     ],
 )
 def test_incomplete_and_altered_weights_are_refused(tmp_path, state, change, message):

@@ -139,7 +139,7 @@ def test_an_arm_that_is_better_is_found_and_against_its_control_too():
         assert row["low_patients_seeds"] > 0
         assert row["p_patients_holm"] < 0.05
         assert row["p_seeds"] == 2 / 64
-        assert row["p_seeds_holm"] == pytest.approx((5 if baseline == "none" else 4) * 2 / 64)
+        assert row["p_seeds_holm"] == pytest.approx((len(CONTROLS) + (baseline == "none")) * 2 / 64)
     assert {row["metric"] for row in rows if row["baseline"] == "ggcam-cc+shuffled-gaze"} == {
         *("macro_auroc", "accuracy", "pointing_game/pneumonia/hit_rate"),
         *(f"auroc/{name}" for name in CLASSES),
@@ -176,8 +176,8 @@ def test_one_seed_has_no_test_and_a_note_and_one_patient_no_interval():
     [
         (5, False, ["5 seeds: p_seeds cannot be below 0.062, even if all seeds agree; with 6 seeds it can be"]),
         (6, False, []),
-        (6, True, ["6 seeds: p_seeds cannot be below 0.031, or 0.16 adjusted for 5 comparisons, even"]),
-        (7, True, ["7 seeds: p_seeds cannot be below 0.016, or 0.078 adjusted for 5 comparisons, even"]),
+        (6, True, ["6 seeds: p_seeds cannot be below 0.031, or 0.19 adjusted for 6 comparisons, even"]),
+        (7, True, ["7 seeds: p_seeds cannot be below 0.016, or 0.094 adjusted for 6 comparisons, even"]),
         (8, True, []),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_note_says_when_there_are_too_few_seeds_for_their_test(seeds, controls
     plan = plan_study(TrainConfig(), ["none", "ggcam"], seeds, controls=controls)
     notes = summarise(plan, {})["notes"]
     assert [told[: len(start)] for told, start in zip(notes, note, strict=True)] == note
-    agreed = holm([seed_test(np.linspace(1, 2, seeds))] * (5 if controls else 1))
+    agreed = holm([seed_test(np.linspace(1, 2, seeds))] * (1 + len(CONTROLS) if controls else 1))
     assert (agreed.min() >= 0.05) == bool(note)
 
 

@@ -217,7 +217,7 @@ def without(data: PreparedData, **cases: object) -> PreparedData:
 
 
 def test_guidance_needs_gaze_and_a_study_needs_test_cases(data):
-    blind = without(data, has_gaze=False)
+    blind = replace(without(data, has_gaze=False), regions=data.regions.iloc[:0])
     with pytest.raises(ConfigError, match="no training case has attention that guidance ggcam-cc can use"):
         validate_plan(blind, PLAN)
     alone = plan_study(BASE, ["none"], 1)

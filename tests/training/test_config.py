@@ -36,7 +36,7 @@ def test_a_config_survives_being_written_and_read(tmp_path):
     )
     table = asdict(config) | {"weights": "a/b.pth"}
     path = written(tmp_path, toml.dumps({"data": "DATA", "train": table}))
-    assert read_train_config(path) == (Path("DATA"), config)
+    assert read_train_config(path) == (tmp_path / "DATA", config)
 
 
 def test_keys_that_a_file_leaves_out_have_their_defaults(tmp_path):

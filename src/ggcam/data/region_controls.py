@@ -56,6 +56,8 @@ def shuffle_regions(data: PreparedData, within_class: bool, rng: Generator) -> p
         ConfigError: a split has regions in a single case only, and `within_class` is false.
     """
     guiding, others = _guiding_regions(data)
+    if guiding.empty:
+        return data.regions
     findings = guiding.drop_duplicates(["case_id", "name"])
     owners = pd.MultiIndex.from_frame(findings.loc[:, ["case_id", "name"]])
     if within_class:

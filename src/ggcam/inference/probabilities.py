@@ -39,10 +39,10 @@ class BatchPredictor:
         temperature: what the logits of each class are divided by; see :mod:`ggcam.training.calibration`.
     """
 
-    def __init__(self, engine: Engine, multi_label: bool = False, temperature: Sequence[float] = (1.0,)):
+    def __init__(self, engine: Engine, multi_label: bool = False, temperature: Sequence[float] | float = 1.0):
         self.engine = engine
         self.multi_label = multi_label
-        self.temperature = np.array(temperature)
+        self.temperature = temperature if isinstance(temperature, float) else np.array(temperature)
 
     def __call__(self, image: Shaped[Tensor, "b i H W"]) -> Prediction:
         """Predict a batch.

@@ -67,7 +67,11 @@ def operating_point(
 
     Returns:
         "threshold", and "sensitivity" and "specificity" as statistics of case weights.
+
+    Raises:
+        ValueError: a score is NaN.
     """
+    check_ordered(scores)
     above, positive, negative = scores >= threshold, labels == 1, labels == 0
     return {
         "threshold": threshold,

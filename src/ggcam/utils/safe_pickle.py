@@ -117,9 +117,11 @@ def load_pt(
             warnings.simplefilter("ignore")  # torch's, about damaged and foreign files
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
-        forbidden = re.search(r"GLOBAL (\S+)|(?:find|call) (\S+)", str(error))
+        # Torch's own text advises to load the file unsafely; only the reason at its end is passed on.
+        reason = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
+        forbidden = re.search(r"GLOBAL (\S+)|(?:find|call) (\S+)|^(Unsupported operand \d+)", reason)
         if forbidden is None:
-            raise error_type("the file is truncated or damaged", where=path, got=_first_line(error)) from None
+            raise error_type("the file is truncated or damaged", where=path, got=reason.splitlines()[0]) from None
         raise error_type(
             f"the file contains more than {expected}",
             where=path,

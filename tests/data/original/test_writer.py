@@ -261,7 +261,7 @@ def test_without_the_preset_images_are_fitted_and_patients_stay_in_one_split(cas
         ("cxr", np.full((380, 250), np.nan, np.float32), "95,000 not finite"),
         ("cxr", np.full((380, 250), -1, np.int16), "95,000 below 0"),
         ("cxr", np.ones((380, 250, 3), np.uint8), r"the array is not an image(.|\n)*shape \(380, 250, 3\)"),
-        ("cxr", np.ones((250, 380), np.uint8), "another size than its gaze refers to"),
+        ("cxr", np.ones((250, 380), np.uint8), "another size than its gaze and regions refer to"),
         ("cxr", np.ones((4, 4), np.uint8), "4x4 pixels"),
         ("seg_right_lung", np.ones((379, 250), bool), "the mask has another size than its image"),
         ("seg_mediastanum", np.full((380, 250), np.inf), "not finite"),
