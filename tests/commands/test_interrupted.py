@@ -40,9 +40,9 @@ def test_an_interrupted_training_says_how_to_resume_it(prepared, tmp_path):
 
 def test_an_interrupted_study_is_continued_by_the_same_command(prepared, tmp_path):
     study = tmp_path / "study"
-    begun = lambda: any(study.glob("partial/*/*/checkpoints/last.ckpt"))  # noqa: E731
+    begun = lambda: any(study.glob("partial-*/*/checkpoints/last.ckpt"))  # noqa: E731
     arguments = ("study", prepared, "--guidance", "none", "--seeds", "1", *TRAINING)
     returned, errors = interrupt(tmp_path, begun, signal.SIGTERM, *arguments)
     assert re.search(r"^ggcam: interrupted; run the same command again$", errors, re.MULTILINE)
     assert returned == 143
-    assert not any(study.glob("partial/*"))
+    assert not any(study.glob("partial-*"))

@@ -329,7 +329,7 @@ def _image_errors(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except GGCamError:
+    except (GGCamError, ImportError, NameError):  # the last two are faults of a program, not of a file
         raise
     except FileNotFoundError:
         raise ImageError("the image file does not exist", where=path) from None
