@@ -1,8 +1,9 @@
+import errno
 import os
 
 import pytest
 
-from ggcam.utils.atomic import atomic_path, atomic_write
+from ggcam.utils.atomic import atomic_path, atomic_write, naming_place
 
 
 def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path):
@@ -50,3 +51,12 @@ def test_the_content_is_on_the_disk_before_the_file_has_its_name(tmp_path, monke
     monkeypatch.setattr(os, "fsync", lambda number: (synced.append(path.exists()), fsync(number)))
     atomic_write(path, "one")
     assert synced == [False]
+
+
+def test_an_error_that_names_no_file_gets_the_place(tmp_path):
+    with pytest.raises(OSError, match="full") as caught, naming_place(tmp_path):
+        raise OSError(errno.ENOSPC, "full")
+    assert caught.value.filename == str(tmp_path)
+    with pytest.raises(FileNotFoundError) as caught, naming_place(tmp_path):
+        (tmp_path / "none").read_bytes()
+    assert caught.value.filename == str(tmp_path / "none")

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ggcam.inference.onnx import INPUT, check_packages
+from ggcam.utils.atomic import naming_place
 from ggcam.utils.telemetry import import_onnxruntime
 
 QUANTISED = ("Conv", "MatMul", "Gemm")
@@ -56,20 +57,18 @@ def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b 1 H W"]]) ->
         original = onnx.load_model_from_string(content)
         try:
             root.setLevel(logging.ERROR)  # ONNX Runtime logs its advice to the root logger
-            quant_pre_process(original, prepared)  # folds batch norm and constants, and infers shapes
-            quantize_static(
-                prepared,
-                quantised,
-                Reader(),
-                quant_format=QuantFormat.QDQ,  # the format that OpenVINO reads as well
-                op_types_to_quantize=list(QUANTISED),
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-            )
-        except OSError as error:
-            error.filename = error.filename or folder  # ONNX does not say where there was no room
-            raise
+            with naming_place(folder):
+                quant_pre_process(original, prepared)  # folds batch norm and constants, and infers shapes
+                quantize_static(
+                    prepared,
+                    quantised,
+                    Reader(),
+                    quant_format=QuantFormat.QDQ,  # the format that OpenVINO reads as well
+                    op_types_to_quantize=list(QUANTISED),
+                    per_channel=True,
+                    activation_type=QuantType.QUInt8,
+                    weight_type=QuantType.QInt8,
+                )
         finally:
             root.setLevel(level)
         model = onnx.load_model(quantised)

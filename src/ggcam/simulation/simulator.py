@@ -24,6 +24,7 @@ from ggcam.simulation.findings import CLASS_NAMES, add_distractors, add_findings
 from ggcam.simulation.layout import DrawnCase, WrittenCase
 from ggcam.simulation.phantom import Body, Pose, draw_phantom
 from ggcam.simulation.plan import CasePlan, assign_readings, draw_plan
+from ggcam.utils.atomic import naming_place
 from ggcam.utils.locks import locked_target
 from ggcam.utils.parallel import parallel_map
 
@@ -171,11 +172,8 @@ def _write_case(root: Path, config: SimulationConfig, task: _Task) -> tuple[int,
     """Draw and write one case; return its index with it, because cases are finished in any order."""
     rng = default_rng(task.seed)
     drawn = _draw_case(config, task, rng)
-    try:
+    with naming_place(root):
         return task.plan.index, LAYOUTS[config.layout].write_case(root, config, task.plan, drawn, rng)
-    except OSError as error:
-        error.filename = error.filename or str(root)  # that of a full disk names no file
-        raise
 
 
 def _draw_case(config: SimulationConfig, task: _Task, rng: Generator) -> DrawnCase:

@@ -41,6 +41,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@contextmanager
+def naming_place(path: Path | str) -> Iterator[None]:
+    """Name a file or folder in errors of the system that name none, as that of a full disk does.
+
+    Args:
+        path: where the block writes.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        OSError: as the block raises it, with a `filename`.
+    """
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def atomic_write(path: Path, content: str | bytes | memoryview) -> None:
     """Write a file completely or not at all.
 

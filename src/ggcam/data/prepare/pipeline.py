@@ -27,6 +27,7 @@ from ggcam.data.schema import SCHEMA_VERSION, cases_schema, image_name, label_ma
 from ggcam.data.splits import assign_splits
 from ggcam.data.summary import count_cases
 from ggcam.errors import DataError, ImageError, join_limited
+from ggcam.utils.atomic import naming_place
 from ggcam.utils.locks import locked_target
 from ggcam.utils.parallel import parallel_map
 from ggcam.utils.versions import versions
@@ -124,7 +125,7 @@ def prepare_source(
     source = _select_split_cases(source, splits)
     framing = _choose_framing(source.cases, frame, config)
     job = describe_job(source, config, framing.used_bits, split_record, splits)
-    with locked_target(out):
+    with locked_target(out), naming_place(out):
         return _prepare(source, out, config, framing, job, splits, split_record, progress)
 
 

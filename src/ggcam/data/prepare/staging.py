@@ -22,6 +22,7 @@ from ggcam.data.prepare.images import ImageOutcome, PixelFiles
 from ggcam.data.region_masks import Box
 from ggcam.data.schema import partial_folder
 from ggcam.errors import PreparedFolderError
+from ggcam.utils.atomic import atomic_write
 from ggcam.utils.csv_text import csv_cell
 
 _CONTINUE = "run the command that started it again to finish it, or pass --overwrite to start over"
@@ -62,7 +63,7 @@ class StagingFolder:
             self._check_target(overwrite)
             self.data.mkdir(parents=True, exist_ok=True)
             if previous != job:
-                self._job.write_text(json.dumps(job, indent=1), encoding="utf-8")
+                atomic_write(self._job, json.dumps(job, indent=1))
         self.outcomes = self._read_journal()
 
     @property
