@@ -53,12 +53,14 @@ def test_the_bits_of_raw_files_are_a_fact_where_they_are_not_all_used(data):
 
 def test_the_table_counts_cases_by_split_and_class(data):
     card = data_card(data)
-    assert card.head == ("split", *data.class_names, "cases", "patients", "with gaze")
+    assert card.head == ("split", *data.class_names, "cases", "patients", "with gaze", "with regions")
+    marked = data.cases["case_id"].isin(data.regions["case_id"])
     splits = data.cases["split"]
     for split, *numbers in card.rows:
         cases = data.cases if split == "all" else data.cases[splits == split]
         by_class = [int((cases["label"] == label).sum()) for label in range(len(data.class_names))]
         expected = [*by_class, len(cases), cases["patient_id"].nunique(), int(cases["has_gaze"].sum())]
+        expected.append(int(marked[cases.index].sum()))
         assert [int(number) for number in numbers] == expected
     assert [row[0] for row in card.rows][-1] == "all"
     assert {row[0] for row in card.rows[:-1]} == set(splits)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
+from ggcam.data.attention import attended_cases
 from ggcam.data.case import SPLITS
 from ggcam.data.prepared import PreparedData
 
@@ -42,17 +44,20 @@ def summary_table(prepared: PreparedData) -> list[tuple[str, ...]]:
         prepared: the prepared folder.
 
     Returns:
-        Rows of cells.
+        Rows of cells; cases with marked findings are counted if there are any.
     """
     splits, patients, has_gaze = (prepared.cases[name].to_numpy() for name in ("split", "patient_id", "has_gaze"))
     counts = count_cases(splits, prepared.label_matrix, prepared.class_names)
-    rows: list[tuple[str, ...]] = [("split", *prepared.class_names, "cases", "patients", "with gaze")]
+    has_regions = attended_cases(replace(prepared, attention="regions"))
+    counted = ("cases", "patients", "with gaze", *(("with regions",) if has_regions.any() else ()))
+    rows: list[tuple[str, ...]] = [("split", *prepared.class_names, *counted)]
     for split in (*SPLITS, "all"):
         chosen = (splits == split) | (split == "all")
         if chosen.any():
             per_class = [
                 sum(counts[name][each] for name in counts if split in (name, "all")) for each in prepared.class_names
             ]
-            numbers = (*per_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum())
+            numbers = [*per_class, chosen.sum(), len(set(patients[chosen])), has_gaze[chosen].sum()]
+            numbers += [has_regions[chosen].sum()] if has_regions.any() else []
             rows.append((split, *(f"{number:,}" for number in numbers)))
     return list(zip(*rows, strict=True)) if len(prepared.class_names) > MAX_COLUMNS else rows
