@@ -21,6 +21,7 @@ from ggcam.metrics.bootstrap_statistics import (
 )
 from ggcam.metrics.calibration import BINS
 from ggcam.metrics.classification import auprc, auroc, known_mean, nan_to_none, precision_recall
+from ggcam.metrics.ranking import check_labels
 from ggcam.metrics.threshold_statistics import weighted_auprc, weighted_auroc, weighted_sensitivity
 
 Metric = Callable[[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]], WeightedStatistic]
@@ -211,22 +212,3 @@ def label_metrics(
         "known": {name: int(np.isfinite(labels[:, k]).sum()) for k, name in enumerate(class_names)},
         "present": {name: int((labels[:, k] == 1).sum()) for k, name in enumerate(class_names)},
     }
-
-
-def check_labels(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]) -> None:
-    """Check the arguments of a metric of several labels.
-
-    Args:
-        scores: shape (n, k), higher for cases that have the label.
-        labels: shape (n, k), 1, 0 or NaN (unknown).
-
-    Raises:
-        ValueError: there are no cases, a score is not finite, or a label is not 1, 0 or NaN.
-    """
-    if not len(labels):
-        raise ValueError("there are no cases")
-    if not np.isfinite(scores).all():
-        raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
-    invalid = labels[~np.isnan(labels) & (labels != 0) & (labels != 1)]
-    if len(invalid):
-        raise ValueError(f"a label must be 1, 0 or NaN, got {invalid[0]}")

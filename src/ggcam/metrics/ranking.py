@@ -41,6 +41,25 @@ def check_scores(scores: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
         raise ValueError(f"labels run from {labels.min()} to {labels.max()}, the scores have {scores.shape[1]} classes")
 
 
+def check_labels(scores: Float[np.ndarray, "n k"], labels: Float[np.ndarray, "n k"]) -> None:
+    """Check the arguments of a metric of several labels.
+
+    Args:
+        scores: shape (n, k), higher for cases that have the label.
+        labels: shape (n, k), 1, 0 or NaN (unknown).
+
+    Raises:
+        ValueError: there are no cases, a score is not finite, or a label is not 1, 0 or NaN.
+    """
+    if not len(labels):
+        raise ValueError("there are no cases")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
+    invalid = labels[~np.isnan(labels) & (labels != 0) & (labels != 1)]
+    if len(invalid):
+        raise ValueError(f"a label must be 1, 0 or NaN, got {invalid[0]}")
+
+
 def tie_ends(ordered: Float[np.ndarray, "n k"]) -> tuple[Int[np.ndarray, "n k"], Int[np.ndarray, "n k"]]:
     """Return the first and last position, within its row, of the run of equal values that each value belongs to.
 

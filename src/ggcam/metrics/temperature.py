@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-from ggcam.metrics.multilabel import check_labels
-from ggcam.metrics.ranking import check_scores
+from ggcam.metrics.ranking import check_labels, check_scores
 
 MAX_TEMPERATURE = 20.0
 """Temperatures are sought from 1/20 to 20. Cases that the logits separate perfectly would drive it to 0."""
@@ -105,6 +103,8 @@ def nll_per_case(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray
 
 def _fit(loss: Callable[[float], float]) -> float:
     """Minimise a loss of the temperature. It is convex in 1/T, so its only minimum in log T is found."""
+    from scipy.optimize import minimize_scalar  # here, because prediction needs this module but fits nothing
+
     bound = np.log(MAX_TEMPERATURE)
     found = minimize_scalar(lambda log_t: loss(np.exp(log_t)), bounds=(-bound, bound), method="bounded")
     temperature = float(np.exp(found.x))

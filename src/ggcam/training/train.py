@@ -28,10 +28,11 @@ from ggcam.models.weight_files import read_state_dict
 from ggcam.report.diverged_page import write_diverged_report
 from ggcam.report.training_plot import save_training_plot
 from ggcam.run_folder import RunFolder, create_run_folder, write_summary
-from ggcam.training.calibration import calibrate_network, save_calibration
+from ggcam.training.calibration import save_calibration
 from ggcam.training.checkpoints import Checkpoints, best_state, find_checkpoint, has_checkpoint
 from ggcam.training.config import TrainConfig, check_user_named
 from ggcam.training.data_checks import check_training_data, log_warnings, with_defined_monitor
+from ggcam.training.fit_calibration import calibrate_network
 from ggcam.training.history import History
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.loggers import create_loggers
