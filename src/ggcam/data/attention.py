@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 from ggcam.data.case import Region, is_finding
 from ggcam.data.prepared import PreparedData
@@ -144,22 +142,22 @@ class RegionMaps:
                 marked = _Marked(Region(*values), owner, bit)
                 self._regions.setdefault(position[case_id], {}).setdefault(label, []).append(marked)
 
-    def draw(self, position: int) -> tuple[Float[Tensor, "r h w"], Int[Tensor, " r"]]:
+    def draw(self, position: int) -> tuple[Float[np.ndarray, "r h w"], Int[np.ndarray, " r"]]:
         """Draw the regions of a case. Regions of one class add up.
 
         Args:
             position: position of the case.
 
         Returns:
-            Maps with cells of `CELL_PX` pixels, and the index of the class of each; -1 for no class. Both are empty for
-            a case without regions.
+            Float32 maps with cells of `CELL_PX` pixels, and the index of the class of each; -1 for no class. Both are
+            empty for a case without regions.
         """
         by_class = self._regions.get(position, {})
-        maps = torch.zeros(len(by_class), *(side // CELL_PX for side in self._frame))
+        maps = np.zeros((len(by_class), *(side // CELL_PX for side in self._frame)), dtype=np.float32)
         for drawn, regions in zip(maps, by_class.values(), strict=True):
             for marked in regions:
-                drawn += torch.from_numpy(self._draw(marked))
-        return maps, torch.tensor(list(by_class), dtype=torch.long)
+                drawn += self._draw(marked)
+        return maps, np.array(list(by_class), dtype=np.int64)
 
     def _draw(self, marked: _Marked) -> Float[np.ndarray, "h w"]:
         if marked.region.kind == "mask":

@@ -121,7 +121,8 @@ class PreparedDataset(Dataset[Sample]):
         return samples if self.transform is None else [self.transform(sample) for sample in samples]
 
     def _sample(self, position: int, row: int, image: Shaped[Tensor, "1 H W"]) -> Sample:
-        regions = (None, None) if self._regions is None else self._regions.draw(position)
+        regions = (None, None) if self._regions is None else map(torch.from_numpy, self._regions.draw(position))
+        region_maps, region_label = regions
         return Sample(
             image=image,
             label=self._labels[position],
@@ -130,8 +131,8 @@ class PreparedDataset(Dataset[Sample]):
             px_per_degree=self._gaze[position][:, 3:],
             point_label=self._point_labels[position],
             row=row,
-            region_maps=regions[0],
-            region_label=regions[1],
+            region_maps=region_maps,
+            region_label=region_label,
         )
 
     def batch(self, rows: Sequence[int | None]) -> Batch:
