@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ggcam.data.case import Affine, Case, Frame, Region
+from ggcam.data.affine import Affine
+from ggcam.data.case import Case, Frame, Region
 from ggcam.errors import ConfigError, DataError
 from ggcam.gaze.fixations import Fixations
 

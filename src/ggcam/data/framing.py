@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from ggcam.data.affine import Affine
 from ggcam.data.bit_depth import ALL_BITS
-from ggcam.data.case import Affine, Frame
+from ggcam.data.case import Frame
 from ggcam.data.images import resize_mask, resize_to_frame, to_grey
 from ggcam.data.original import preprocessing
 

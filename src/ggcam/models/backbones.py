@@ -183,7 +183,7 @@ def create_backbone(
 
 
 def _create_trunk(name: str, options: dict[str, Any], pretrained: bool = False, weights: Path | None = None) -> Any:
-    """Create a timm network without pooling and classifier; whatever prevents it is told in words."""
+    """Create a timm network without pooling and classifier; whatever prevents it is an error in words."""
     overlay = {} if weights is None else {"pretrained_cfg_overlay": {"state_dict": read_state_dict(weights)}}
     loads = pretrained or weights is not None
     create = partial(timm.create_model, name, pretrained=loads, **options, **overlay)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ggcam.data.case import SHORTCUT_MARKER, Affine, Region, Split
+from ggcam.data.affine import Affine
+from ggcam.data.case import SHORTCUT_MARKER, Region, Split
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import ConfigError
 from ggcam.gaze.fixations import Fixations

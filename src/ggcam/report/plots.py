@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from ggcam.data.case import Affine, Region
+from ggcam.data.affine import Affine
+from ggcam.data.case import Region
 from ggcam.gaze.fixations import Fixations
 from ggcam.gaze.maps import attention_map
 from ggcam.report.figure import GREY, new_figure, save_figure

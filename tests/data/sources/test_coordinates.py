@@ -19,7 +19,8 @@ from data.sources.round_trip import check_gaze_on_spots, spot
 from data.sources.siim_fixture import Siim
 from data.sources.test_folder import write_text
 from ggcam.data import sources
-from ggcam.data.case import Affine, Frame, Region
+from ggcam.data.affine import Affine
+from ggcam.data.case import Frame, Region
 from ggcam.data.sources import siim_acr
 from ggcam.data.sources.coordinates import CoordinateSystem
 from ggcam.data.sources.egd_screen import EgdScreen

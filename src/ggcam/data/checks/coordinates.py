@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ggcam.data.case import Affine
+from ggcam.data.affine import Affine
 from ggcam.data.prepared import PreparedData
 from ggcam.gaze.fixations import inside_image
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
-from ggcam.data.case import SPLITS, Affine, Case, Frame, Split
+from ggcam.data.affine import Affine
+from ggcam.data.case import SPLITS, Case, Frame, Split
 from ggcam.data.original.pt_files import CELL_PX, OriginalFile
 from ggcam.errors import ConfigError, DataError, join_limited
 from ggcam.gaze.fixations import Fixations

@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 import pyarrow as pa
 
-from ggcam.data.case import Affine, Case, Frame, Region, Split
+from ggcam.data.affine import Affine
+from ggcam.data.case import Case, Frame, Region, Split
 from ggcam.data.framing import Framing
 from ggcam.data.region_masks import Box
 from ggcam.data.schema import FIXATIONS, MASK_COLUMN, REGIONS, image_name, label_columns, mask_name
