@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -137,6 +138,7 @@ def invalid_text(root: Path) -> None:
             r"names of the classes(.|\n)*2 of them different",
         ),
         (rewrite(lambda text: text + "x = " + "[" * 100_000), "damaged(.|\n)*nested brackets"),
+        (rewrite(lambda text: re.sub("used_bits = .*", "used_bits = inf", text)), "invalid value for key used_bits"),
         (lambda root: (root / "dataset.toml").write_bytes(b"a = '\xe9'"), r"damaged\n.*\n  expected: text in UTF-8"),
         (lambda root: (root / "fixations.parquet").unlink(), r"missing\n.*fixations.parquet"),
         (lambda root: (root / "cases.parquet").write_text("id,label"), r"not a Parquet table\n.*cases.parquet"),

@@ -111,3 +111,8 @@ def test_the_axis_of_an_agreement_holds_all_but_the_lung_mask():
     assert row.axis.at(-40) < 0
     assert row.axis.percent(-40) == "0.00%"
     assert row.difference["value"] is None
+
+
+def test_an_interval_may_have_one_end_only():
+    (row,) = agreement_rows({"gaze_agreement": {"cc": {"cam": {"value": 0.5, "low": 0.4}}}})
+    assert row.cam["value"] == 0.5

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ggcam.errors import RunFolderError
-from ggcam.utils.foreign_paths import check_no_links_out
+from ggcam.utils.foreign_paths import MAX_NAME_BYTES, check_no_links_out, is_file_name
 
 
 @pytest.fixture
@@ -38,3 +38,9 @@ def test_links_inside_and_a_linked_root_are_accepted(folder: Path):
     other.symlink_to(folder)
     check_no_links_out(other, other, RunFolderError)
     check_no_links_out(folder / "missing", folder, RunFolderError)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_no_file_name():
+    assert is_file_name("a" * MAX_NAME_BYTES)
+    assert not is_file_name("a" * (MAX_NAME_BYTES + 1))
+    assert not is_file_name("ä" * MAX_NAME_BYTES)

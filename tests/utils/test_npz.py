@@ -75,3 +75,12 @@ def test_an_array_that_is_large_only_when_unpacked_is_refused_without_allocating
         read_npz(path, {"cam": ("f", 3)}, RunFolderError)
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("header", ["{'descr': '<f2', 'shape': (2,", "{'shape': (2, 3]}", "\0" * 60])
+def test_a_header_that_is_no_python_literal_is_refused(tmp_path: Path, header: str):
+    content = b"\x93NUMPY\x01\x00" + (64).to_bytes(2, "little") + header.encode().ljust(63) + b"\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("cam.npy", content)
+    with pytest.raises(RunFolderError, match="the file is damaged"):
+        read_npz(tmp_path / "a.npz", {"cam": ("f", 4)}, RunFolderError)

@@ -102,7 +102,7 @@ class PreparedData:
     @property
     def used_bits(self) -> int:
         """Bits that the values of the raw 16-bit PNG and TIFF files use; folders of an earlier version used all."""
-        return int(self.meta.get("used_bits", ALL_BITS))
+        return self.meta.get("used_bits", ALL_BITS)
 
     @property
     def multi_label(self) -> bool:
@@ -276,7 +276,7 @@ def load_prepared(root: Path | str) -> PreparedData:
     class_names, path = tuple(meta["class_names"]), root / "dataset.toml"
     check_class_names(class_names, path)
     try:
-        frame = Frame(**meta["frame"])
+        frame = Frame(meta["frame"]["height_px"], meta["frame"]["width_px"])
     except ConfigError as error:
         raise PreparedFolderError("invalid frame", where=path, got=error.what, hint=_AGAIN) from None
     schema = cases_schema(class_names, meta.get("multi_label", False))

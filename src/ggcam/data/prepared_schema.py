@@ -31,6 +31,7 @@ class PreparedMeta(TypedDict):
     preset: NotRequired[str]
     framing: NotRequired[Literal["fitted", "strided"]]
     bits: NotRequired[int]
+    used_bits: NotRequired[int]
     frame: FrameSize
     split: NotRequired[SplitRecord]
     counts: NotRequired[dict[str, dict[str, int]]]

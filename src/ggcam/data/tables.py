@@ -289,7 +289,7 @@ def _header(path: Path) -> tuple[list[str], str]:
         pass
     try:
         return pq.read_schema(path).names, ","
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise_unreadable(path, error)
 
 

@@ -274,7 +274,7 @@ def agreement_rows(metrics: Mapping[str, Any]) -> tuple[AgreementRow, ...]:
         references = {label: found[source] for source, label in REFERENCES.items() if _is_metric(found.get(source))}
         # Gaze outside the lung mask can put its value far off the others': it is then drawn at the end of the axis.
         on_axis = [each for label, each in references.items() if label != REFERENCES["lungs"]]
-        values = [each[end] for each in (found["cam"], *on_axis) for end in ("value", "low", "high")]
+        values = [each.get(end) for each in (found["cam"], *on_axis) for end in ("value", "low", "high")]
         axis = Axis.around(name, [value for value in values if value is not None], pad=0.08)
         difference = found.get("cam_minus_shuffled_gaze", {"value": None})
         rows.append(AgreementRow(name, explanation, found["cam"], references, difference, axis))

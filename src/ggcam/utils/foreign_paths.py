@@ -7,9 +7,12 @@ from pathlib import Path
 
 from ggcam.errors import DataError
 
+MAX_NAME_BYTES = 200
+"""File systems allow 255; the names of runs and of temporary files are longer than the name that they start with."""
+
 
 def is_file_name(text: str) -> bool:
-    """Return whether a text names a file or folder in the current one: no path, and neither "." nor "..".
+    """Return whether a text names a file or folder in the current one: no path, neither "." nor "..", and not too long.
 
     Args:
         text: the text.
@@ -18,7 +21,11 @@ def is_file_name(text: str) -> bool:
         >>> is_file_name("NET.pt"), is_file_name("../NET.pt"), is_file_name("/NET.pt"), is_file_name("..")
         (True, False, False, False)
     """
-    return text not in ("", ".", "..") and not any(character in text for character in "/\\\0")
+    return (
+        text not in ("", ".", "..")
+        and not any(character in text for character in "/\\\0")
+        and len(text.encode(errors="surrogatepass")) <= MAX_NAME_BYTES
+    )
 
 
 def file_exists(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
@@ -25,6 +26,8 @@ _ENCRYPTED = 1
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
+    SyntaxError,  # NumPy reads the header of an array as a Python literal
+    tokenize.TokenError,
     ValueError,
     EOFError,
     OSError,
