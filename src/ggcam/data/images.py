@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -15,10 +12,10 @@ from PIL import Image, ImageFile
 from ggcam.data import raster
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame, MaskName
+from ggcam.data.image_errors import image_errors
 from ggcam.data.image_limits import check_size, max_pixels, size_error
-from ggcam.errors import GGCamError, ImageError
+from ggcam.errors import ImageError
 from ggcam.utils.safe_pickle import load_array
-from ggcam.utils.sniff import sniff_wrong_content
 
 Grey = Shaped[np.ndarray, "h w"]
 """An image of one channel, uint8 (0 to 255) or uint16 (0 to 65535)."""
@@ -31,12 +28,6 @@ _ARRAY_STARTS = {
     b"PK\x03\x04": "pt",
 }
 """First bytes -> kind of the files that contain arrays: pickles of each protocol, and zip archives of tensors."""
-
-_PANIC = "PanicException"
-"""What a decoder written in Rust raises for damaged data. It is not an Exception."""
-
-_CV_NO_MEMORY = -4
-"""Code of OpenCV's error if memory runs out."""
 
 _MAX_FIRST_LENGTH = 1024
 """Largest plausible length of the first value of a DICOM file, in bytes."""
@@ -98,7 +89,7 @@ def read_pixels_and_bits(path: Path, used_bits: int = ALL_BITS) -> tuple[Shaped[
     Raises:
         ImageError: as for :func:`read_image`.
     """
-    with _image_errors(path):
+    with image_errors(path):
         kind = _kind(path)
         if kind == "pickle":
             return _check_values(load_array(path), path), None
@@ -131,7 +122,7 @@ def read_mask(path: Path, name: MaskName) -> Bool[np.ndarray, "h w"]:
     Raises:
         ImageError: as for :func:`read_image`.
     """
-    with _image_errors(path):
+    with image_errors(path):
         if _kind(path) == "pt":
             from ggcam.data.original.pt_files import read_original
 
@@ -151,7 +142,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         ImageError: as for :func:`read_image`, as far as the header shows it.
     """
-    with _image_errors(path):
+    with image_errors(path):
         kind = _kind(path)
         if kind in ("pickle", "pt"):
             height, width = read_pixels(path).shape
@@ -195,7 +186,7 @@ def has_sixteen_bits(path: Path) -> bool:
     Raises:
         ImageError: as for :func:`read_image`, as far as the header shows it.
     """
-    with _image_errors(path):
+    with image_errors(path):
         if _kind(path):
             return False
         with _open(path) as image:
@@ -214,7 +205,7 @@ def is_original_file(path: Path) -> bool:
     Raises:
         ImageError: the file is missing or empty.
     """
-    with _image_errors(path):
+    with image_errors(path):
         return _kind(path) == "pt"
 
 
@@ -317,41 +308,3 @@ def _check_values(values: np.ndarray, path: Path) -> Float32[np.ndarray, "h w"]:
             got=f"{np.count_nonzero(~np.isfinite(values)):,} not finite, {np.count_nonzero(values < 0):,} below 0",
         )
     return values.astype(np.float32)
-
-
-@contextmanager
-def _image_errors(path: Path) -> Iterator[None]:
-    """Convert any exception of a decoder to an ImageError with the path and the reason, and suppress its warnings.
-
-    Decoders do not document which exceptions they raise for damaged files, so all are caught, around decoding only.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (GGCamError, ImportError, NameError):  # the last two are faults of a program, not of a file
-        raise
-    except FileNotFoundError:
-        raise ImageError("the image file does not exist", where=path) from None
-    except IsADirectoryError:
-        raise ImageError("a folder instead of an image file", where=path) from None
-    except Image.UnidentifiedImageError:
-        instead = sniff_wrong_content(path)
-        raise ImageError(
-            "unknown image format",
-            where=path,
-            expected="PNG, JPEG, TIFF or DICOM",
-            got=instead.what if instead else "other content, or a file truncated in its header",
-            hint=instead and instead.hint,
-        ) from None
-    except BaseException as error:
-        if _is_no_memory(error):
-            raise ImageError("decoding the image takes more memory than there is, or is allowed", where=path) from None
-        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
-            raise
-        reason = error.strerror if isinstance(error, OSError) and error.errno else "damaged or truncated content"
-        raise ImageError("the image cannot be decoded", where=path, got=reason) from error
-
-
-def _is_no_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == _CV_NO_MEMORY)

@@ -102,6 +102,8 @@ def scatter_regions(data: PreparedData, rng: Generator) -> pd.DataFrame:
         The regions; sizes stay the same, and masks become boxes of their size.
     """
     guiding, others = _guiding_regions(data)
+    if guiding.empty:
+        return data.regions
     x0, y0, x1, y1 = (guiding[name].to_numpy() for name in _PLACE)
     width, height = x1 - x0, y1 - y0
     x, y = rng.random((2, len(guiding)))
