@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -234,3 +237,27 @@ def test_integers_answer_nearly_the_same_and_the_notes_stay(model, content):
         found = kind(small)(images(4, 9))
         change = np.abs(found.cam - exact.cam).max()
         assert 0 < change < 0.1 * np.abs(exact.cam).max()
+
+
+class SignalStack(ctypes.Structure):
+    """`stack_t` of Linux: the memory on which this thread's signal handlers run."""
+
+    _fields_ = [("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+    @classmethod
+    def of_this_thread(cls) -> int | None:
+        stack = cls()
+        assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack)) == 0
+        return stack.address
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the signal stack as Linux gives it")
+def test_every_engine_leaves_the_signal_stack_as_it_is(content):
+    """On CPUs with AMX, each of OpenVINO's cores brings one; a signal on that of a deleted core ends the process."""
+    first = OpenVinoEngine(content)
+    before = SignalStack.of_this_thread()
+    second = OpenVinoEngine(content)
+    assert SignalStack.of_this_thread() == before
+    del first, second
+    gc.collect()
+    assert SignalStack.of_this_thread() == before

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -170,7 +171,7 @@ class OpenVinoEngine(OnnxEngine):
     package = "openvino"
 
     def _load(self, content: bytes) -> None:
-        core = import_openvino().Core()
+        core = _openvino_core()
         # By default OpenVINO uses bfloat16 where the CPU supports it, and results would depend on the CPU.
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         self._compiled = core.compile_model(core.read_model(content), "CPU", settings)
@@ -182,6 +183,16 @@ class OpenVinoEngine(OnnxEngine):
 
 ONNX_ENGINES: Mapping[str, type[OnnxEngine]] = {kind.package: kind for kind in (OnnxRuntimeEngine, OpenVinoEngine)}
 """Engine name -> engine, fastest first according to `benchmarks/prediction.py` (the two are close)."""
+
+
+@cache
+def _openvino_core() -> Any:
+    """Return this process's one OpenVINO core.
+
+    On CPUs with AMX each core gives the thread a signal stack of its own and takes it away when it is deleted. With two
+    cores, the stack that remains may be one that no longer exists, and the next signal ends the process.
+    """
+    return import_openvino().Core()
 
 
 def _to_pixels(image: Shaped[Tensor, "b 1 H W"], pixels: str) -> Shaped[np.ndarray, "b 1 H W"]:
