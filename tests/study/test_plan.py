@@ -138,3 +138,26 @@ def test_the_folder_of_a_run_with_your_own_guidance_has_no_colon():
     assert [(run.arm.guidance, run.name) for run in plan.runs] == [
         ("my_module:MyGuidance", "my_module.MyGuidance-seed10")
     ]
+
+
+def test_an_arm_names_what_guides_it(tmp_path):
+    plan = plan_study(BASE, ["none", "ggcam-cc", "ggcam-cc@boxes"], 1, controls=True)
+    gaze, boxes = Arm("ggcam-cc"), Arm("ggcam-cc", attention="boxes")
+    assert plan.arms[1:3] == (gaze, boxes)
+    assert [run.config.view.attention for run in plan.runs[:3]] == ["auto", "auto", "boxes"]
+    assert plan.runs[2].name == f"ggcam-cc@boxes-seed{BASE.seed}"
+    assert Arm("ggcam-cc", "centre", "boxes").name == "ggcam-cc@boxes+centre"
+    assert all(baseline.attention == "auto" for _, baseline in plan.comparisons[1])  # of the first guided arm
+    write_plan(tmp_path / "study.toml", plan, {"root": "data", "sha256": ""})
+    assert read_plan(tmp_path / "study.toml")[0].arms == plan.arms
+
+
+def test_controls_are_those_of_the_arm_s_own_attention():
+    boxes = Arm("ggcam-cc", attention="boxes")
+    plan = StudyPlan(BASE, (Arm("none"), Arm("ggcam-cc"), boxes, Arm("ggcam-cc", "centre", "boxes")), (0,))
+    assert plan.comparisons[1] == ((boxes, plan.arms[3]),)
+
+
+def test_an_unknown_attention_is_refused():
+    with pytest.raises(ConfigError, match=r"unknown attention(?s:.*)gaze-else-regions(?s:.*)ggcam-cc@box"):
+        Arm.parse("ggcam-cc@box")

@@ -48,7 +48,8 @@ def study(
 
     Args:
         data: prepared folder.
-        guidance: guidances to compare, separated by commas; each is an arm.
+        guidance: guidances to compare, separated by commas; each is an arm. ggcam-cc@boxes is guided by boxes even if
+            there is gaze, and so on for the other kinds of `ggcam train --attention`.
         seeds: number of runs per arm; at least 6 to distinguish a difference between runs from chance.
         folds: number of cross-validation folds by patient; 0 keeps the split of the data.
         controls: also train with shuffled attention (also within classes), centre, lung mask and random map, each with

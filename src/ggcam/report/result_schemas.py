@@ -9,7 +9,7 @@ later versions are allowed.
 from typing import Any, Literal, NotRequired, TypedDict
 
 from ggcam.data.prepared_schema import FrameSize
-from ggcam.data.view_config import Control
+from ggcam.data.view_config import AttentionKind, Control
 
 Number = float | None
 """A finite number; None where it is undefined."""
@@ -220,6 +220,7 @@ class PlannedArm(TypedDict):
 
     guidance: str
     control: Control
+    attention: NotRequired[AttentionKind]
 
 
 class Plan(TypedDict):
@@ -252,6 +253,9 @@ class ModelFile(TypedDict):
     num_stages: NotRequired[int | None]
     framing: NotRequired[Literal["fitted", "strided"]]
     used_bits: NotRequired[int]
+    channels: NotRequired[Literal[1, 3]]
+    mean: NotRequired[list[float] | None]
+    std: NotRequired[list[float] | None]
 
 
 class OnnxNote(TypedDict):

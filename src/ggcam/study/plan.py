@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
-from ggcam.data.view_config import Control, ViewConfig
+from ggcam.data.view_config import AttentionKind, Control, ViewConfig
 from ggcam.errors import ConfigError, GGCamError, RunFolderError, join_limited
 from ggcam.report.result_schemas import StudyFile
 from ggcam.run_folder import plain
@@ -38,23 +38,53 @@ MACHINE_FIELDS = ("devices", "nodes", "strategy", "workers")
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the alternatives that a study compares: a guidance, with real gaze or with a control in its place.
+    """One of the alternatives that a study compares: a guidance, with real attention or with a control in its place.
 
     Attributes:
         guidance: name of the guidance.
-        control: what replaces the gaze; "none" for real gaze.
+        control: what replaces the attention; "none" for real attention.
+        attention: what guides the CAMs; "auto" is gaze if the data have any, else regions.
     """
 
     guidance: str
     control: Control = "none"
+    attention: AttentionKind = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guidance", canonical_name(self.guidance))
 
+    @classmethod
+    def parse(cls, text: str) -> Arm:
+        """Read an arm as `ggcam study --guidance` takes it: a guidance, or guidance@attention.
+
+        Args:
+            text: such as "ggcam-cc" or "ggcam-cc@boxes".
+
+        Returns:
+            The arm, without a control.
+
+        Raises:
+            ConfigError: there is no such attention.
+        """
+        guidance, at, attention = text.rpartition("@")
+        if not at:
+            return cls(text)
+        if attention not in get_args(AttentionKind):
+            raise ConfigError(
+                "unknown attention", where="--guidance", expected=", ".join(get_args(AttentionKind)), got=text
+            )
+        return cls(guidance, attention=cast(AttentionKind, attention))
+
+    @property
+    def uncontrolled(self) -> Arm:
+        """The arm with real attention."""
+        return replace(self, control="none")
+
     @property
     def name(self) -> str:
-        """Name of the arm, such as "ggcam-cc" or "ggcam-cc+centre" with a control."""
-        return self.guidance if self.control == "none" else f"{self.guidance}+{self.control}"
+        """Name of the arm, such as "ggcam-cc", "ggcam-cc@boxes" with an attention, "ggcam-cc+centre" with a control."""
+        attention = "" if self.attention == "auto" else f"@{self.attention}"
+        return self.guidance + attention + ("" if self.control == "none" else f"+{self.control}")
 
 
 @dataclass(frozen=True)
@@ -128,7 +158,7 @@ class StudyPlan:
         return tuple(self._run(*each) for each in every)
 
     def _run(self, seed: int, fold: int, train_cases: int | None, arm: Arm) -> PlannedRun:
-        view = ViewConfig(control=arm.control, folds=self.folds, fold=fold, train_cases=train_cases, view_seed=seed)
+        view = ViewConfig(arm.control, self.folds, fold, train_cases, view_seed=seed, attention=arm.attention)
         return PlannedRun(arm, replace(self.base, guidance=arm.guidance, seed=seed, view=view))
 
     @property
@@ -143,10 +173,9 @@ class StudyPlan:
         The first family compares every other arm with the baseline, the second one a guidance with each of its
         controls: a gain over the controls is due to where readers looked in each image.
         """
-        plain_arm = {arm.guidance: arm for arm in self.arms if arm.control == "none"}
         with_baseline = [(arm, self.baseline) for arm in self.arms if arm != self.baseline]
         with_controls = [
-            (plain_arm[arm.guidance], arm) for arm in self.arms if arm.control != "none" and arm.guidance in plain_arm
+            (arm.uncontrolled, arm) for arm in self.arms if arm.control != "none" and arm.uncontrolled in self.arms
         ]
         return tuple(tuple(family) for family in (with_baseline, with_controls) if family)
 
@@ -174,7 +203,8 @@ def plan_study(
 
     Args:
         base: training config of every run. Its guidance and view are replaced, and the seeds count up from its seed.
-        guidances: names of the guidances; each is an arm.
+        guidances: names of the guidances; each is an arm. "ggcam-cc@boxes" is guided by boxes even if there is gaze;
+            the other kinds of attention are those of `ggcam train --attention`.
         seeds: number of seeds, and so of runs per arm; at least 6 for a test of the differences between runs.
         folds: number of cross-validation folds by patient; 0 keeps the split of the data.
         controls: also compare with shuffled attention (also within classes), centre, lung mask and random map, each
@@ -196,9 +226,9 @@ def plan_study(
     """
     if seeds < 1:
         raise ConfigError("a study needs at least one seed", where="--seeds", expected="1 or more", got=seeds)
-    arms = tuple(Arm(guidance) for guidance in guidances)
+    arms = tuple(map(Arm.parse, guidances))
     if controls:
-        guided = next((arm.guidance for arm in arms if arm.guidance != UNGUIDED), None)
+        guided = next((arm for arm in arms if arm.guidance != UNGUIDED), None)
         if guided is None:
             raise ConfigError(
                 "controls need a guidance that uses gaze",
@@ -206,7 +236,7 @@ def plan_study(
                 expected="a guidance other than none in --guidance",
                 got=", ".join(guidances) or "nothing",
             )
-        arms += tuple(Arm(guided, control) for control in CONTROLS)
+        arms += tuple(replace(guided, control=control) for control in CONTROLS)
     return StudyPlan(base, arms, tuple(range(base.seed, base.seed + seeds)), folds, tuple(train_cases))
 
 
@@ -248,7 +278,7 @@ def read_plan(path: Path) -> tuple[StudyPlan, dict[str, str]]:
     table = structure(read_toml(path, RunFolderError), StudyFile, path, error=RunFolderError)
     planned = table["plan"]
     try:
-        arms = tuple(Arm(arm["guidance"], arm["control"]) for arm in planned["arms"])
+        arms = tuple(Arm(**arm) for arm in planned["arms"])
         base = config_from_dict(table["train"], where=path)
         found = StudyPlan(base, arms, tuple(planned["seeds"]), planned["folds"], tuple(planned["train_cases"]))
         names = [run.name for run in found.runs]

@@ -42,11 +42,13 @@ def validate_plan(data: PreparedData, plan: StudyPlan) -> StudyPlan:
             guidance.check_multilabel()
     ModelSpec.from_config(plan.base, data).build(weights=plan.base.weights)
     warnings: dict[str, None] = {}
-    for run in plan.runs:
-        if run.arm == plan.arms[0] and run.config.seed == plan.seeds[0]:
-            viewed = _check_cases(data, run.config.view)
-            for name, guidance in guidances.items():
-                warnings |= dict.fromkeys(check_training_data(viewed, replace(run.config, guidance=name), guidance))
+    real = tuple(dict.fromkeys(arm.uncontrolled for arm in plan.arms))
+    viewed: dict[ViewConfig, PreparedData] = {}
+    for run in replace(plan, arms=real, seeds=plan.seeds[:1]).runs:
+        view = run.config.view
+        if view not in viewed:
+            viewed[view] = _check_cases(data, view)
+        warnings |= dict.fromkeys(check_training_data(viewed[view], run.config, guidances[run.arm.guidance]))
     log_warnings(warnings)  # once, not again in each run
     return replace(plan, arms=tuple(arm for arm in plan.arms if _is_possible(data, plan, arm)))
 

@@ -1,0 +1,129 @@
+"""Studies on real images: chest X-rays with radiologists' boxes, and photographs with the gaze of five observers.
+
+    python -m experiments.real_images OUT --raw FOLDER [--parts NAME ...] [--tables FOLDER]
+
+FOLDER holds `nih_boxes` (images of ChestX-ray14 that have a box or no finding: labels.csv, boxes.csv), `poet` (POET:
+labels.csv, fixations.csv, boxes.csv), and `weights/tf_efficientnet_lite0.pth` (ImageNet). What is missing in OUT is
+prepared and trained; the same command continues an interrupted one.
+
+X-rays: each patient is in the test split of one of five folds. Photographs: readers 1 to 3 guide the training, and the
+CAMs are compared with the gaze of readers 4 and 5 on the test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from experiments.evidence import write_tables
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
+from ggcam.data.prepared import PreparedData, load_prepared
+from ggcam.study.plan import Arm, StudyPlan
+from ggcam.study.study import run_study
+from ggcam.training.config import TrainConfig
+
+SIZE = "128x128"
+TRAINING_READERS = (1, 2, 3)
+
+NONE, GUIDED, BOXES = Arm("none"), Arm("ggcam-cc"), Arm("ggcam-cc", attention="boxes")
+CONTROLS = (Arm("ggcam-cc", "shuffled-gaze"), Arm("ggcam-cc", "centre"))
+
+SCRATCH = TrainConfig(backbone="resnet18", num_stages=4, epochs=8)
+
+
+def pretrained(raw: Path, epochs: int) -> TrainConfig:
+    """Return a config that starts from EfficientNet-Lite0's ImageNet weights."""
+    weights = raw / "weights" / "tf_efficientnet_lite0.pth"
+    return TrainConfig(backbone="tf_efficientnet_lite0", weights=weights, num_stages=4, epochs=epochs, lr=5e-4)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the studies.
+
+    Attributes:
+        data: name of the raw folder.
+        base: training config of each run.
+        arms: arms to compare.
+        seeds: number of seeds.
+        folds: number of folds by patient; 0 keeps one split.
+    """
+
+    data: str
+    base: TrainConfig
+    arms: tuple[Arm, ...]
+    seeds: int = 1
+    folds: int = 0
+
+
+def parts(raw: Path) -> dict[str, Part]:
+    """Return the studies by name."""
+    return {
+        "nih-scratch": Part("nih_boxes", SCRATCH, (NONE, GUIDED, *CONTROLS), folds=5),
+        "nih-pretrained": Part("nih_boxes", pretrained(raw, 8), (NONE, GUIDED, *CONTROLS), folds=5),
+        "poet": Part("poet", pretrained(raw, 6), (NONE, GUIDED, BOXES, *CONTROLS), seeds=5),
+    }
+
+
+def prepared(out: Path, raw: Path, name: str) -> PreparedData:
+    """Load the prepared folder of a data set; create it if it does not exist."""
+    data = out / f"{name}-{SIZE}"
+    if data.is_dir():
+        return load_prepared(data)
+    if name != "poet":
+        return prepare(raw / name, data, PrepareConfig(size=SIZE))
+    folder = out / "poet-raw"
+    split = _other_readers_on_test_images(raw / name, folder)
+    return prepare(folder, data, PrepareConfig(size=SIZE, split_file=split))
+
+
+def _other_readers_on_test_images(raw: Path, out: Path) -> Path:
+    """Copy POET with readers 1 to 3 on training images and 4 and 5 on all others; return the split file."""
+    labels, fixations = pd.read_csv(raw / "labels.csv"), pd.read_csv(raw / "fixations.csv")
+    train, others = train_test_split(labels["image"], test_size=0.3, stratify=labels["label"], random_state=0)
+    valid, test = train_test_split(others, test_size=2 / 3, stratify=labels["label"][others.index], random_state=0)
+    is_train = fixations["image"].isin(train)
+    shutil.copytree(raw / "images", out / "images", dirs_exist_ok=True)
+    for name in ("labels.csv", "boxes.csv"):
+        shutil.copy(raw / name, out)
+    fixations[is_train == fixations["reader"].isin(TRAINING_READERS)].to_csv(out / "fixations.csv", index=False)
+    splits = pd.concat({"train": train, "valid": valid, "test": test}, names=["split"]).map(
+        lambda image: Path(image).stem
+    )
+    splits.rename("id").reset_index("split").to_csv(out / "splits.csv", index=False)
+    return out / "splits.csv"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.real_images",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for data and studies")
+    parser.add_argument("--raw", metavar="FOLDER", type=Path, required=True, help="folder with the raw data")
+    parser.add_argument("--parts", metavar="NAME", nargs="+", help="(default: all)")
+    parser.add_argument("--workers", type=int, default=2, help="number of runs at a time (default: 2)")
+    parser.add_argument("--tables", type=Path, default=Path("docs/evidence"), help="folder for the tables")
+    options = parser.parse_args()
+    for name, part in parts(options.raw).items():
+        if options.parts is None or name in options.parts:
+            plan = StudyPlan(part.base, part.arms, tuple(range(part.seeds)), part.folds)
+            data = prepared(options.out, options.raw, part.data)
+            result = run_study(
+                data, plan, options.out / name, workers=options.workers, on_run=lambda run, *_: print(run)
+            )
+            if result.failed:
+                raise SystemExit(f"{len(result.failed)} runs failed: {result.folder.errors}")
+            options.tables.mkdir(parents=True, exist_ok=True)
+            write_tables(result, options.tables, name)
+
+
+if __name__ == "__main__":
+    main()
