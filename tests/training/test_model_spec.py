@@ -26,7 +26,11 @@ def run_of(tmp_path, description):
 
 def test_a_description_survives_the_run_folder(tmp_path):
     for number, description in enumerate(
-        (DESCRIPTION, replace(DESCRIPTION, output_stride=16, num_stages=4, used_bits=12))
+        (
+            DESCRIPTION,
+            replace(DESCRIPTION, output_stride=16, num_stages=4, used_bits=12),
+            replace(DESCRIPTION, channels=3, mean=(0.5, 0.4, 0.3), std=(0.2,)),
+        )
     ):
         run = run_of(tmp_path / str(number), description)
         assert open_run(run.root).spec == description
@@ -35,6 +39,13 @@ def test_a_description_survives_the_run_folder(tmp_path):
 def test_what_is_described_is_built():
     output = DESCRIPTION.build()(torch.zeros(2, 1, 64, 96))
     assert output.logits.shape == (2, 2)
+
+
+def test_the_described_channels_and_statistics_are_built():
+    model = replace(DESCRIPTION, channels=3, mean=(0.5, 0.4, 0.3), std=(0.2,)).build()
+    image = torch.tensor([0.5, 0.4, 0.5]).reshape(1, 3, 1, 1).expand(1, 3, 64, 96)
+    torch.testing.assert_close(model.standardise(image)[0, :, 0, 0], torch.tensor([0.0, 0.0, 1.0]))
+    assert model(image).logits.shape == (1, 2)
 
 
 def test_weights_come_back_as_they_were(tmp_path):
@@ -78,6 +89,9 @@ def test_damaged_weights_are_refused(tmp_path, damage):
         ({"frame": {"height_px": 64000, "width_px": 64000}}, RunFolderError, "64000x64000 is too large"),
         ({"frame": {"height_px": 65, "width_px": 64}}, RunFolderError, "not divisible by 32"),
         ({"type": None}, RunFolderError, "invalid value for key type"),
+        ({"channels": 2}, RunFolderError, "invalid value for key channels"),
+        ({"mean": [0.1, 0.2]}, RunFolderError, "invalid value for key mean"),
+        ({"std": [0.0]}, RunFolderError, r"invalid value for key std(?s:.*)1 number above 0"),
     ],
 )
 def test_a_damaged_description_is_refused(tmp_path, change, error, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -10,6 +11,17 @@ from torch import Tensor, nn
 
 Reduction = Literal["sum", "mean"]
 PixelScale = Literal["dtype", "image"]
+Statistic = float | Sequence[float]
+"""A mean or standard deviation of pixels: one for all channels, or one per channel."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Mean of the red, green and blue pixels of ImageNet, scaled to 0..1."""
+
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation of the red, green and blue pixels of ImageNet, scaled to 0..1."""
+
+GREY_MEAN, GREY_STD = 0.449, 0.226
+"""The mean over the channels of :data:`IMAGENET_MEAN` and of :data:`IMAGENET_STD`, for grey images."""
 
 
 class CAMOutput(NamedTuple):
@@ -97,6 +109,19 @@ class CAMHead(nn.Module):
         return CAMOutput(logits, cam, features)
 
 
+def imagenet_statistics(in_channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the standard deviation by which images are standardised by default.
+
+    Args:
+        in_channels: number of channels of the images.
+
+    Returns:
+        Mean and standard deviation of the pixels scaled to 0..1: ImageNet's own for three channels (RGB), otherwise
+        those for grey images, once for all channels.
+    """
+    return (IMAGENET_MEAN, IMAGENET_STD) if in_channels == 3 else ((GREY_MEAN,), (GREY_STD,))
+
+
 class CAMClassifier(nn.Module):
     """A feature extractor with a CAM head.
 
@@ -106,19 +131,23 @@ class CAMClassifier(nn.Module):
         backbone: feature extractor; see :func:`ggcam.models.backbones.create_backbone`.
         num_classes: number of classes.
         reduction: reduction over channels in the CAM head, "sum" or "mean".
-        mean: mean of the pixels after scaling to 0..1, which is subtracted (default: the mean of ImageNet's channels).
-        std: standard deviation of the pixels, by which they are divided.
+        mean: mean of the pixels after scaling to 0..1, which is subtracted: one for all channels, or one per channel.
+            None takes that of ImageNet for the number of channels of the images; see :func:`imagenet_statistics`.
+        std: standard deviation of the pixels, by which they are divided; likewise.
         scale_by: pixel value that is scaled to 1: "dtype" takes the largest value of the integer type (for floats, 1),
             "image" the largest value of each image, as in GG-CAM.
     """
+
+    _channel_mean: Tensor
+    _channel_std: Tensor
 
     def __init__(
         self,
         backbone: FeatureExtractor,
         num_classes: int,
         reduction: Reduction = "sum",
-        mean: float = 0.449,
-        std: float = 0.226,
+        mean: Statistic | None = None,
+        std: Statistic | None = None,
         scale_by: PixelScale = "dtype",
     ):
         super().__init__()
@@ -127,6 +156,9 @@ class CAMClassifier(nn.Module):
         self.mean = mean
         self.std = std
         self.scale_by: PixelScale = scale_by
+        # Buffers, which move to the device once and not with each batch; not part of the weights.
+        self.register_buffer("_channel_mean", _per_channel(mean, IMAGENET_MEAN), persistent=False)
+        self.register_buffer("_channel_std", _per_channel(std, IMAGENET_STD), persistent=False)
 
     def forward(self, image: Shaped[Tensor, "b i H W"]) -> CAMOutput:
         """Compute logits and CAM from images.
@@ -147,10 +179,38 @@ class CAMClassifier(nn.Module):
 
         Returns:
             Floats of the same shape; a black image is scaled to 0.
+
+        Raises:
+            ValueError: the number of channels is not that of `mean` or `std`.
         """
         scaled = image.float()
         if self.scale_by == "image":
             scaled = scaled / scaled.amax(dim=(1, 2, 3), keepdim=True).clamp_min(torch.finfo(scaled.dtype).tiny)
         elif not image.is_floating_point():
             scaled = scaled / torch.iinfo(image.dtype).max
-        return (scaled - self.mean) / self.std
+        channels = image.shape[1]
+        mean = _for_channels(self.mean, self._channel_mean, GREY_MEAN, channels)
+        std = _for_channels(self.std, self._channel_std, GREY_STD, channels)
+        return (scaled - mean) / std
+
+
+def _per_channel(value: Statistic | None, default: Sequence[float]) -> Float[Tensor, "i 1 1"]:
+    """Return the values of the channels as a tensor that broadcasts over rows and columns."""
+    if isinstance(value, int | float):
+        value = (value,)
+    return torch.tensor(default if value is None else tuple(value), dtype=torch.float32).reshape(-1, 1, 1)
+
+
+def _for_channels(
+    value: Statistic | None, per_channel: Float[Tensor, "i 1 1"], grey: float, channels: int
+) -> float | Float[Tensor, "i 1 1"]:
+    """Return what to subtract from, or divide by, images of a number of channels."""
+    if value is None and channels != 3:
+        return grey
+    if isinstance(value, int | float):
+        return value
+    if value is not None and len(value) == 1:
+        return value[0]
+    if len(per_channel) != channels:
+        raise ValueError(f"the model standardises images of {len(per_channel)} channels, got {channels}")
+    return per_channel

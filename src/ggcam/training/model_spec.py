@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from ggcam.guidance import Guidance
 from ggcam.guidance.original import export_scalars
 from ggcam.models import original, original_weights
 from ggcam.models.backbones import create_backbone
-from ggcam.models.cam import CAMClassifier, Reduction
+from ggcam.models.cam import CAMClassifier, Reduction, imagenet_statistics
 from ggcam.report.result_schemas import ModelFile
 from ggcam.training.config import TrainConfig, current_names
 from ggcam.utils.structure import structure
@@ -40,6 +40,9 @@ class ModelSpec:
         num_stages: requested number of stages of the backbone; None is all.
         framing: how raw images are fitted into the frame.
         used_bits: bits that the values of raw 16-bit PNG and TIFF files use.
+        channels: number of channels of the images: 1 for grey, 3 for colour.
+        mean: mean by which pixels are standardised, one for all channels or one per channel; None is ImageNet's.
+        std: standard deviation by which they are standardised; likewise.
     """
 
     type: str
@@ -52,6 +55,9 @@ class ModelSpec:
     num_stages: int | None = None
     framing: FramingName = "fitted"
     used_bits: int = ALL_BITS
+    channels: int = 1
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     @classmethod
     def from_config(cls, config: TrainConfig, data: PreparedData) -> ModelSpec:
@@ -68,8 +74,10 @@ class ModelSpec:
             ConfigError: there is no such network, or one of the original's is to have another head than it has.
         """
         network = original.find_network(config.backbone)
+        channels, mean, std = 1, None, None
         if network is None:
             net, type, reduction = "CAMClassifier", config.backbone, config.reduction or "sum"
+            mean, std = imagenet_statistics(channels)
         else:
             net, type, reduction = network.family.net, network.type, config.reduction or "mean"
             if reduction != "mean":
@@ -90,6 +98,9 @@ class ModelSpec:
             num_stages=config.num_stages,
             framing=data.framing,
             used_bits=data.used_bits,
+            channels=channels,
+            mean=mean,
+            std=std,
         )
 
     @property
@@ -127,12 +138,13 @@ class ModelSpec:
         backbone = create_backbone(
             self.type,
             self.frame.shape,
+            in_channels=self.channels,
             output_stride=self.output_stride,
             pretrained=pretrained,
             weights=weights,
             num_stages=self.num_stages,
         )
-        return CAMClassifier(backbone, len(self.class_names), self.reduction)
+        return CAMClassifier(backbone, len(self.class_names), self.reduction, self.mean, self.std)
 
     def check_match(self, data: PreparedData) -> None:
         """Check that data have the classes, the frame and the kind of labels that the network was trained with.
@@ -160,8 +172,8 @@ class ModelSpec:
         if network is None:
             return {
                 **asdict(self),
-                "in_channels": 1,
-                "pixels": "0..1, standardised with ImageNet's mean and standard deviation",
+                "in_channels": self.channels,
+                "pixels": "0..1, then (pixel - mean) / std for each channel",
             }
         return {
             **asdict(self),
@@ -191,6 +203,7 @@ class ModelSpec:
             frame = Frame(**found["frame"])
         except ConfigError as error:
             raise RunFolderError("invalid frame", where=where, got=error.what) from None
+        channels = found.get("channels", 1)  # earlier versions knew grey images
         return cls(
             type=found["type"],
             class_names=tuple(found["class_names"]),
@@ -202,7 +215,27 @@ class ModelSpec:
             num_stages=found.get("num_stages"),  # and whole networks
             framing=FRAMINGS[found.get("framing", "fitted")].name,
             used_bits=found.get("used_bits", ALL_BITS),
+            channels=channels,
+            mean=_statistic(found, "mean", channels, where),
+            std=_statistic(found, "std", channels, where),
         )
+
+
+def _statistic(
+    found: Mapping[str, Any], key: Literal["mean", "std"], channels: int, where: object
+) -> tuple[float, ...] | None:
+    """Return the mean or the standard deviation of the pixels; None if the file has none."""
+    values = found.get(key)
+    if values is None:
+        return None
+    if len(values) not in (1, channels) or (key == "std" and min(values) <= 0):
+        raise RunFolderError(
+            f"invalid value for key {key}",
+            where=where,
+            expected=f"{channels} number{'s' if channels > 1 else ''}{' above 0' if key == 'std' else ''}",
+            got=values,
+        )
+    return tuple(values)
 
 
 def net_weights(model: CAMClassifier, guidance: Guidance) -> dict[str, Tensor]:
