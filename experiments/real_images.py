@@ -17,6 +17,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
@@ -86,17 +87,18 @@ def prepared(out: Path, raw: Path, name: str) -> PreparedData:
 def _other_readers_on_test_images(raw: Path, out: Path) -> Path:
     """Copy POET with readers 1 to 3 on training images and 4 and 5 on all others; return the split file."""
     labels, fixations = pd.read_csv(raw / "labels.csv"), pd.read_csv(raw / "fixations.csv")
-    train, others = train_test_split(labels["image"], test_size=0.3, stratify=labels["label"], random_state=0)
-    valid, test = train_test_split(others, test_size=2 / 3, stratify=labels["label"][others.index], random_state=0)
-    is_train = fixations["image"].isin(train)
+    classes, split = labels["label"].to_numpy(), np.full(len(labels), "train", dtype=object)
+    others = train_test_split(np.arange(len(labels)), test_size=0.3, stratify=classes, random_state=0)[1]
+    split[others] = "valid"
+    split[train_test_split(others, test_size=2 / 3, stratify=classes[others], random_state=0)[1]] = "test"
     shutil.copytree(raw / "images", out / "images", dirs_exist_ok=True)
     for name in ("labels.csv", "boxes.csv"):
         shutil.copy(raw / name, out)
-    fixations[is_train == fixations["reader"].isin(TRAINING_READERS)].to_csv(out / "fixations.csv", index=False)
-    splits = pd.concat({"train": train, "valid": valid, "test": test}, names=["split"]).map(
-        lambda image: Path(image).stem
-    )
-    splits.rename("id").reset_index("split").to_csv(out / "splits.csv", index=False)
+    of_training = fixations["reader"].isin(TRAINING_READERS)
+    in_training = fixations["image"].isin(labels["image"][split == "train"])
+    fixations[in_training == of_training].to_csv(out / "fixations.csv", index=False)
+    ids = [Path(image).stem for image in labels["image"]]
+    pd.DataFrame({"id": ids, "split": split}).to_csv(out / "splits.csv", index=False)
     return out / "splits.csv"
 
 
