@@ -95,7 +95,7 @@ def _other_readers_on_test_images(raw: Path, out: Path) -> Path:
     for name in ("labels.csv", "boxes.csv"):
         shutil.copy(raw / name, out)
     of_training = fixations["reader"].isin(TRAINING_READERS)
-    in_training = fixations["image"].isin(labels["image"][split == "train"])
+    in_training = fixations["image"].isin(labels.loc[split == "train", "image"].tolist())
     fixations[in_training == of_training].to_csv(out / "fixations.csv", index=False)
     ids = [Path(image).stem for image in labels["image"]]
     pd.DataFrame({"id": ids, "split": split}).to_csv(out / "splits.csv", index=False)
