@@ -18,7 +18,7 @@ from pydicom.uid import (
 )
 
 from data.dicom_fixture import lossless_jpeg, lut, make_dicom, write_bare, write_dicom
-from ggcam.data.images import image_size, read_image
+from ggcam.data.images import image_size, read_image, read_pixels, stores_colour
 from ggcam.errors import ImageError
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -180,6 +180,14 @@ def test_colour_becomes_grey(tmp_path):
     expected = colour @ [0.299, 0.587, 0.114] * 257
     np.testing.assert_allclose(read_image(path), expected, atol=257)
     assert image_size(path) == (20, 30)
+    assert stores_colour(path)
+    np.testing.assert_array_equal(read_pixels(path, channels=3), colour.astype(np.uint16) * 257)
+
+
+def test_grey_stays_grey_where_colours_are_kept(tmp_path):
+    path = write_dicom(tmp_path / "x.dcm", RAMP, WindowCenter=1000, WindowWidth=1500)
+    assert not stores_colour(path)
+    np.testing.assert_array_equal(read_pixels(path, channels=3), read_image(path))
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])

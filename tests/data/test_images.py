@@ -8,20 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ggcam.data.case import Frame
 from ggcam.data.images import (
     IMAGE_SUFFIXES,
     image_size,
     read_image,
     read_mask,
     read_pixels,
-    resize_mask,
-    resize_to_frame,
-    to_grey,
-    to_uint8,
+    read_pixels_and_bits,
+    stores_colour,
 )
 from ggcam.errors import ImageError
-from ggcam.gaze.fixations import Fixations
 
 RNG = np.random.default_rng(7)
 GREY8 = RNG.integers(0, 256, (40, 30)).astype(np.uint8)
@@ -60,6 +56,55 @@ def test_colour_becomes_grey_with_its_own_bits_and_alpha_is_dropped(tmp_path, pi
 def test_grey_stored_as_colour_is_the_same_grey(tmp_path, pixels):
     cv2.imwrite(str(tmp_path / "x.png"), np.stack([pixels] * 3, axis=2))
     np.testing.assert_array_equal(read_image(tmp_path / "x.png"), pixels)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("pixels", [COLOUR8, COLOUR16], ids=["8 bit", "16 bit"])
+def test_colours_are_kept_with_their_own_bits_and_alpha_is_dropped(tmp_path, pixels, alpha, suffix):
+    stored = pixels
+    if alpha:
+        stored = np.concatenate([pixels, RNG.integers(0, 255, (40, 30, 1)).astype(pixels.dtype)], axis=2)
+    path = tmp_path / f"x{suffix}"
+    cv2.imwrite(str(path), stored)
+    image = read_pixels(path, channels=3)
+    assert image.dtype == pixels.dtype
+    np.testing.assert_array_equal(image, pixels[..., ::-1])  # OpenCV writes blue, green, red
+    assert stores_colour(path)
+
+
+def test_twelve_bits_of_a_colour_image_are_scaled_for_all_channels(tmp_path):
+    cv2.imwrite(str(tmp_path / "x.png"), COLOUR16 >> 4)
+    image, bits = read_pixels_and_bits(tmp_path / "x.png", 12, channels=3)
+    assert bits == 12
+    np.testing.assert_allclose(image, (COLOUR16[..., ::-1] >> 4) * (65535 / 4095), atol=0.51)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16"])
+def test_a_grey_image_stays_grey_where_colours_are_kept(tmp_path, mode):
+    Image.new(mode, (30, 40), 1).save(tmp_path / "x.png")
+    assert read_pixels(tmp_path / "x.png", channels=3).shape == (40, 30)
+    assert not stores_colour(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [(".png", "P"), (".jpg", "CMYK"), (".jpg", "RGB"), (".png", "RGBA")])
+def test_colours_of_palettes_and_inks_are_those_that_pillow_shows(tmp_path, suffix, mode):
+    picture = Image.new("RGB", (30, 40), (200, 30, 60))
+    if mode == "P":
+        picture = picture.quantize(colors=2)  # a palette of its own
+    else:
+        picture = picture.convert(mode)
+    picture.save(tmp_path / f"x{suffix}")
+    image = read_pixels(tmp_path / f"x{suffix}", channels=3)
+    assert image.shape == (40, 30, 3)
+    np.testing.assert_allclose(image, np.broadcast_to([200, 30, 60], image.shape), atol=3)
+
+
+def test_an_exif_rotation_of_a_colour_image_is_ignored(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 40), (9, 99, 199)).save(tmp_path / "x.jpg", exif=exif)
+    assert read_pixels(tmp_path / "x.jpg", channels=3).shape == (40, 30, 3)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -203,14 +248,6 @@ def test_suffixes_are_lower_case_with_a_dot():
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in IMAGE_SUFFIXES)
 
 
-def test_sixteen_bits_become_eight_by_rounding():
-    wide = np.arange(0, 65536, dtype=np.uint16)[None]
-    narrow = to_uint8(wide)
-    assert narrow.dtype == np.uint8
-    np.testing.assert_array_equal(narrow[0], [round(int(value) / 257) for value in wide[0]])
-    assert to_uint8(GREY8) is GREY8
-
-
 # --- arrays
 
 
@@ -235,7 +272,6 @@ def test_an_array_of_zeros_is_black(tmp_path):
 def test_other_images_keep_their_values(tmp_path):
     (tmp_path / "x.png").write_bytes(_png())
     np.testing.assert_array_equal(read_pixels(tmp_path / "x.png"), GREY8)
-    assert to_grey(GREY8) is GREY8
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
@@ -261,83 +297,6 @@ def test_an_array_that_is_not_an_image_is_refused(tmp_path, array, message):
         with pytest.raises(ImageError, match=message) as caught:
             function(tmp_path / "x.pk")
         assert str(tmp_path / "x.pk") in str(caught.value)
-
-
-# --- into the frame
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.data(), st.integers(40, 900), st.integers(40, 900), st.sampled_from([(128, 96), (256, 320), (64, 64)]))
-def test_a_spot_is_placed_by_the_map_of_the_frame(data, height, width, size):
-    frame = Frame(*size)
-    radius = max(height, width) // 16 + 2
-    row = data.draw(st.integers(0, height - 1))
-    column = data.draw(st.integers(0, width - 1))
-    raw = np.zeros((height, width), np.uint16)
-    raw[max(0, row - radius) : row + radius + 1, max(0, column - radius) : column + radius + 1] = 60000
-    framed = resize_to_frame(raw, frame).astype(float)
-    rows, columns = np.nonzero(raw)
-    centre = Fixations.build([columns.mean() + 0.5], [rows.mean() + 0.5])
-    expected = frame.fit(height, width).apply(centre)
-    y, x = (np.indices(framed.shape) + 0.5).reshape(2, -1)
-    weight = framed.ravel()
-    assert np.average(x, weights=weight) == pytest.approx(expected.x_px[0], abs=0.5)
-    assert np.average(y, weights=weight) == pytest.approx(expected.y_px[0], abs=0.5)
-
-
-def test_shrinking_by_a_whole_factor_averages_areas_exactly():
-    raw = RNG.integers(0, 65536, (256, 192)).astype(np.uint16)
-    framed = resize_to_frame(raw, Frame(64, 64))
-    means = raw.reshape(64, 4, 48, 4).mean(axis=(1, 3))
-    np.testing.assert_allclose(framed[:, 8:56], means, atol=0.51)
-    assert not framed[:, :8].any()
-    assert not framed[:, 56:].any()
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(8, 300), st.integers(8, 300), st.sampled_from([np.uint8, np.uint16]))
-def test_a_white_image_fills_the_fitted_size_and_nothing_else(height, width, dtype):
-    frame = Frame(96, 64)
-    framed = resize_to_frame(np.full((height, width), np.iinfo(dtype).max, dtype), frame)
-    assert framed.dtype == dtype
-    assert framed.shape == (96, 64)
-    rows, columns = np.nonzero(framed)
-    fitted = frame.fitted_size(height, width)
-    affine = frame.fit(height, width)
-    assert (rows.min(), columns.min()) == (affine.shift_y_px, affine.shift_x_px)
-    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == fitted
-    assert (framed[framed > 0] == np.iinfo(dtype).max).all()
-
-
-def test_enlarging_is_linear_and_stays_in_place():
-    raw = np.zeros((16, 16), np.uint8)
-    raw[:, 8:] = 200
-    framed = resize_to_frame(raw, Frame(64, 64)).astype(float)
-    assert framed[32, 31] < 100 < framed[32, 32]
-    assert framed[32, 31] + framed[32, 32] == pytest.approx(200, abs=1)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(20, 400), st.integers(20, 400))
-def test_a_mask_keeps_its_area_and_place(height, width):
-    mask = np.zeros((height, width), bool)
-    mask[height // 4 : height // 2, width // 4 : width // 2] = True
-    frame = Frame(128, 96)
-    framed = resize_mask(mask, frame)
-    affine = frame.fit(height, width)
-    rows, columns = np.nonzero(framed)
-    assert rows.min() == pytest.approx(affine.apply_y(np.array([height // 4]))[0], abs=0.51)
-    assert rows.max() + 1 == pytest.approx(affine.apply_y(np.array([height // 2]))[0], abs=0.51)
-    assert columns.min() == pytest.approx(affine.apply_x(np.array([width // 4]))[0], abs=0.51)
-    assert columns.max() + 1 == pytest.approx(affine.apply_x(np.array([width // 2]))[0], abs=0.51)
-
-
-def test_a_mask_pixel_is_inside_when_the_mask_is_at_its_centre():
-    mask = np.zeros((96, 96), bool)  # three pixels for each of the frame's
-    mask[:, 1] = mask[:, 3] = mask[:, 5] = True
-    framed = resize_mask(mask, Frame(32, 32))
-    assert framed[:, 0].all()
-    assert not framed[:, 1:].any()
 
 
 def test_real_x_rays_are_read(real_data):

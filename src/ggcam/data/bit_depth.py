@@ -18,7 +18,7 @@ DARK_BITS = 2
 """An image whose values use this many bits less than others is at most a quarter as bright."""
 
 
-def used_bits(pixels: UInt16[np.ndarray, "h w"]) -> int:
+def used_bits(pixels: UInt16[np.ndarray, "h w *rgb"]) -> int:
     """Count the bits that the values of an image use.
 
     Args:
@@ -35,8 +35,8 @@ def used_bits(pixels: UInt16[np.ndarray, "h w"]) -> int:
 
 
 def scale_to_all_bits(
-    pixels: UInt16[np.ndarray, "h w"], bits: int, min_is_white: bool = False
-) -> UInt16[np.ndarray, "h w"]:
+    pixels: UInt16[np.ndarray, "h w *rgb"], bits: int, min_is_white: bool = False
+) -> UInt16[np.ndarray, "h w *rgb"]:
     """Scale values so that the largest one of their bits becomes 65535, white.
 
     Args:

@@ -1,4 +1,4 @@
-"""DICOM file -> 2-D array of grey values as a viewer would display it."""
+"""DICOM file -> grey or RGB values as a viewer would display them."""
 
 from __future__ import annotations
 
@@ -47,14 +47,30 @@ def read_size(path: Path) -> tuple[int, int]:
         return _size(read_dicom_header(path, _HEADER), path)
 
 
-def read_dicom(path: Path) -> UInt16[np.ndarray, "h w"]:
+def stores_colour(path: Path) -> bool:
+    """Return whether an image has three samples per pixel, from the header.
+
+    Args:
+        path: DICOM file, with or without preamble.
+
+    Returns:
+        True for RGB and YBR.
+
+    Raises:
+        ImageError: as for :func:`read_size`.
+    """
+    with _quiet_pydicom():
+        return read_dicom_header(path, _HEADER).get("PhotometricInterpretation") in _COLOUR
+
+
+def read_dicom(path: Path, channels: int = 1) -> UInt16[np.ndarray, "h w *rgb"]:
     """Read an image as a viewer would display it: 0 black, 65535 white.
 
     The steps follow the standard (PS3.3 C.11.1, C.11.2): stored values of 8 to 16 bits, signed or unsigned, compressed
     or not; modality LUT, or rescale slope and intercept; then the first usable VOI LUT, whose largest entry is white,
     else the first valid window, else a linear map of the image's own range. Rescale and window may be in the functional
     groups of an enhanced object. MONOCHROME1 and the presentation LUT shape INVERSE invert, once. Pixel padding is
-    black and is not part of the range. Colour is converted to grey.
+    black and is not part of the range. Colours are scaled by the number of their bits.
 
     Attributes that contradict each other or the pixels are ignored where the image can be displayed without them; the
     log then has a warning, which starts with the path: an unusable LUT or window, a rescale slope of 0, a high bit or
@@ -63,9 +79,10 @@ def read_dicom(path: Path) -> UInt16[np.ndarray, "h w"]:
 
     Args:
         path: DICOM file, with or without preamble.
+        channels: 3 to keep colours; 1 to convert them to grey.
 
     Returns:
-        Shape (height, width), uint16.
+        uint16: grey, shape (height, width), or RGB, shape (height, width, 3).
 
     Raises:
         ImageError: the file has no pixels, several frames, or an unsupported size, photometric interpretation,
@@ -79,9 +96,9 @@ def read_dicom(path: Path) -> UInt16[np.ndarray, "h w"]:
         stored = _decode(dataset, path)
         if dataset.PhotometricInterpretation in _COLOUR:
             _check_shape(stored, (height, width, 3), path)
-            grey = cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY)
-            displayed = np.rint(np.arange(256**grey.itemsize) * (WHITE / (2**bits - 1)))
-            return np.minimum(displayed, WHITE).astype(np.uint16)[grey]
+            kept = stored if channels == 3 else cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY)
+            displayed = np.rint(np.arange(256**kept.itemsize) * (WHITE / (2**bits - 1)))
+            return np.minimum(displayed, WHITE).astype(np.uint16)[kept]
         _check_shape(stored, (height, width), path)
         return display_grey(stored, dataset, bits, path)
 

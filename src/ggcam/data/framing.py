@@ -11,8 +11,8 @@ from jaxtyping import Bool, Shaped
 from ggcam.data.affine import Affine
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
-from ggcam.data.images import resize_mask, resize_to_frame, to_grey
 from ggcam.data.original import preprocessing
+from ggcam.data.pixel_arrays import Pixels, resize_mask, resize_to_frame, to_channels, to_integers
 
 FramingName = Literal["fitted", "strided"]
 """Name in dataset.toml and in the description of a network: a new image is framed as the training images were."""
@@ -25,10 +25,12 @@ class Fitted:
     Attributes:
         frame: size of the result.
         used_bits: bits that the values of 16-bit PNG and TIFF files use; their largest value is white.
+        channels: number of channels of the result: 1 for grey, 3 for RGB.
     """
 
     frame: Frame
     used_bits: int = ALL_BITS
+    channels: int = 1
     name: ClassVar[FramingName] = "fitted"
     description: ClassVar[str] = (
         "the whole image, scaled to the largest size that fits by area averaging, aspect ratio kept, centred; the "
@@ -59,16 +61,16 @@ class Fitted:
         """
         return False
 
-    def image(self, pixels: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "frame_h frame_w"]:
+    def image(self, pixels: Pixels) -> Shaped[np.ndarray, "frame_h frame_w *channels"]:
         """Bring an image into the frame; see :func:`ggcam.data.images.resize_to_frame`.
 
         Args:
-            pixels: as :func:`ggcam.data.images.read_pixels` returns them.
+            pixels: as :func:`ggcam.data.images.read_pixels` returns them for the same number of channels.
 
         Returns:
-            uint8 or uint16.
+            uint8 or uint16. A grey image is repeated in each channel.
         """
-        return resize_to_frame(to_grey(pixels), self.frame)
+        return to_channels(resize_to_frame(to_integers(pixels), self.frame), self.channels)
 
     def mask(self, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
         """Bring a mask into the frame; see :func:`ggcam.data.images.resize_mask`.
@@ -89,10 +91,12 @@ class Strided:
     Attributes:
         frame: size of the result.
         used_bits: all bits of 16-bit files, since the largest value of each image is white.
+        channels: always 1, grey.
     """
 
     frame: Frame
     used_bits: int = ALL_BITS
+    channels: int = 1
     name: ClassVar[FramingName] = "strided"
     description: ClassVar[str] = (
         "the image centred on a black canvas of twice the size, cropped where it is larger; every 2nd pixel of that; "
@@ -132,7 +136,7 @@ class Strided:
         Returns:
             uint16.
         """
-        return to_grey(preprocessing.sample(pixels, self.frame).astype(np.float32))
+        return to_integers(preprocessing.sample(pixels, self.frame).astype(np.float32))
 
     def mask(self, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
         """Bring a mask into the frame.

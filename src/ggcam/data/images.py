@@ -1,24 +1,21 @@
-"""Image files -> 2-D arrays of grey values, and arrays -> the frame of the prepared folder."""
+"""Image files of any supported format -> arrays of grey or RGB values."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped, UInt8
+from jaxtyping import Bool, Float32
 from PIL import Image, ImageFile
 
 from ggcam.data import raster
 from ggcam.data.bit_depth import ALL_BITS
-from ggcam.data.case import Frame, MaskName
+from ggcam.data.case import MaskName
 from ggcam.data.image_errors import image_errors
 from ggcam.data.image_limits import check_size, max_pixels, size_error
+from ggcam.data.pixel_arrays import Grey, Pixels, to_integers
 from ggcam.errors import ImageError
 from ggcam.utils.safe_pickle import load_array
-
-Grey = Shaped[np.ndarray, "h w"]
-"""An image of one channel, uint8 (0 to 255) or uint16 (0 to 65535)."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima"})
 """Suffixes, in lower case, of image files in a folder. The format of a file is recognised by its content."""
@@ -56,32 +53,35 @@ def read_image(path: Path) -> Grey:
         ImageError: the file is missing, empty, truncated, of another format, has several frames or an unsupported size;
             or it is an array with values that are negative, not finite, or not numbers.
     """
-    return to_grey(read_pixels(path))
+    return to_integers(read_pixels(path))
 
 
-def read_pixels(path: Path, used_bits: int = ALL_BITS) -> Shaped[np.ndarray, "h w"]:
+def read_pixels(path: Path, used_bits: int = ALL_BITS, channels: int = 1) -> Pixels:
     """Read an image like :func:`read_image`, but return arrays with their own values, as float32.
 
     Args:
         path: image file.
         used_bits: bits that the values of 16-bit PNG and TIFF files of the data set use; their largest value becomes
             65535, white. A file whose values use more is scaled by its own bits.
+        channels: 3 to keep colours; 1 to convert them to grey.
 
     Returns:
-        Shape (height, width), uint8, uint16 or float32.
+        uint8, uint16 or float32. Grey images have the shape (height, width), also with `channels` 3; colour that is
+        kept has the shape (height, width, 3), in the order red, green, blue.
 
     Raises:
         ImageError: as for :func:`read_image`.
     """
-    return read_pixels_and_bits(path, used_bits)[0]
+    return read_pixels_and_bits(path, used_bits, channels)[0]
 
 
-def read_pixels_and_bits(path: Path, used_bits: int = ALL_BITS) -> tuple[Shaped[np.ndarray, "h w"], int | None]:
+def read_pixels_and_bits(path: Path, used_bits: int = ALL_BITS, channels: int = 1) -> tuple[Pixels, int | None]:
     """Read an image like :func:`read_pixels`, and count the bits that its values use.
 
     Args:
         path: image file.
         used_bits: as for :func:`read_pixels`.
+        channels: as for :func:`read_pixels`.
 
     Returns:
         The pixels; and for 16-bit PNG and TIFF files the number of bits that the values use, for other files None.
@@ -100,12 +100,12 @@ def read_pixels_and_bits(path: Path, used_bits: int = ALL_BITS) -> tuple[Shaped[
         if kind == "dicom":
             from ggcam.data.dicom import read_dicom
 
-            return read_dicom(path), None
+            return read_dicom(path, channels), None
         with _open(path) as image:
             check_size(image.height, image.width, path)
             if getattr(image, "n_frames", 1) > 1:
                 raise ImageError("the file contains several images", where=path, expected="a single image")
-            stored = raster.read_raster(image, path)
+            stored = raster.read_raster(image, path, channels)
         return stored.scaled(used_bits), stored.used_bits
 
 
@@ -193,6 +193,30 @@ def has_sixteen_bits(path: Path) -> bool:
             return raster.has_sixteen_bits(image)
 
 
+def stores_colour(path: Path) -> bool:
+    """Return whether the format of a file leaves room for colours, from its header; they may all be grey.
+
+    Args:
+        path: image file.
+
+    Returns:
+        False for files of one channel, and for arrays.
+
+    Raises:
+        ImageError: as for :func:`read_image`, as far as the header shows it.
+    """
+    with image_errors(path):
+        kind = _kind(path)
+        if kind == "dicom":
+            from ggcam.data import dicom
+
+            return dicom.stores_colour(path)
+        if kind:
+            return False
+        with _open(path) as image:
+            return raster.stores_colour(image)
+
+
 def is_original_file(path: Path) -> bool:
     """Return whether a file is a `.pt` file, whose image the original GG-CAM has already brought into its frame.
 
@@ -207,72 +231,6 @@ def is_original_file(path: Path) -> bool:
     """
     with image_errors(path):
         return _kind(path) == "pt"
-
-
-def to_grey(pixels: Shaped[np.ndarray, "h w"]) -> Grey:
-    """Scale the values of a float32 array to uint16, with 0 black and the largest value white.
-
-    Args:
-        pixels: float32 values >= 0; uint8 and uint16 are returned unchanged.
-
-    Returns:
-        uint8 or uint16.
-    """
-    if pixels.dtype != np.float32:
-        return pixels
-    peak = float(pixels.max(initial=0))
-    return np.rint(pixels * (65535 / peak if peak > 0 else 0)).astype(np.uint16)
-
-
-def to_uint8(image: Grey) -> UInt8[np.ndarray, "h w"]:
-    """Convert an image to 8 bits per pixel.
-
-    Args:
-        image: uint16, where 65535 becomes 255, rounded to the nearest value; uint8 is returned unchanged.
-
-    Returns:
-        uint8.
-    """
-    return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=1 / 257)
-
-
-def resize_to_frame(image: Grey, frame: Frame) -> Shaped[np.ndarray, "frame_h frame_w"]:
-    """Fit a whole image into the frame as :meth:`Frame.fit` places it; the rest is black.
-
-    Images are reduced by area averaging, to avoid aliasing, and enlarged by linear interpolation.
-
-    Args:
-        image: shape (h, w), uint8 or uint16.
-        frame: target size.
-
-    Returns:
-        Shape (frame.height_px, frame.width_px), of the image's type.
-    """
-    height, width = frame.fitted_size(*image.shape)
-    shrinks = height <= image.shape[0] and width <= image.shape[1]
-    return _fit(image, frame, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-def resize_mask(mask: Bool[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarray, "frame_h frame_w"]:
-    """Fit a mask into the frame like its image. A pixel is inside if the mask is true at its centre.
-
-    Args:
-        mask: shape (h, w), true inside.
-        frame: target size.
-
-    Returns:
-        Shape (frame.height_px, frame.width_px); false off the image.
-    """
-    return _fit(mask.view(np.uint8), frame, cv2.INTER_NEAREST_EXACT).view(bool)
-
-
-def _fit(image: Grey, frame: Frame, interpolation: int) -> Shaped[np.ndarray, "frame_h frame_w"]:
-    height, width = frame.fitted_size(*image.shape)
-    affine = frame.fit(*image.shape)
-    top, left = int(affine.shift_y_px), int(affine.shift_x_px)
-    framed = np.zeros(frame.shape, image.dtype)
-    framed[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=interpolation)
-    return framed
 
 
 def _open(path: Path) -> ImageFile.ImageFile:

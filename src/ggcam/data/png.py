@@ -42,17 +42,18 @@ def _text_chunk(keyword: str, text: str) -> bytes:
 _MARK = _text_chunk("Software", "ggcam")
 
 
-def write_png(path: Path, pixels: Shaped[np.ndarray, "h w"]) -> None:
+def write_png(path: Path, pixels: Shaped[np.ndarray, "h w *rgb"]) -> None:
     """Write an image.
 
     Args:
         path: PNG file.
-        pixels: uint8 or uint16.
+        pixels: grey or RGB, uint8 or uint16.
 
     Raises:
         PreparedFolderError: the file cannot be written.
     """
-    _, encoded = cv2.imencode(".png", pixels, _OPTIONS)
+    stored = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".png", stored, _OPTIONS)
     try:
         path.write_bytes(encoded.tobytes())
     except OSError as error:
@@ -99,8 +100,8 @@ def read_png(path: Path) -> np.ndarray | None:
         path: PNG file.
 
     Returns:
-        uint8 or uint16, as OpenCV returns it; None if the file is missing, damaged, not an image, or has more than
-        `MAX_PIXELS` pixels.
+        uint8 or uint16: grey, shape (h, w), or RGB, shape (h, w, 3); other channels as OpenCV returns them. None if the
+        file is missing, damaged, not an image, or has more than `MAX_PIXELS` pixels.
     """
     try:
         file = np.fromfile(path, np.uint8)
@@ -113,6 +114,9 @@ def read_png(path: Path) -> np.ndarray | None:
     if width * height > MAX_PIXELS:  # OpenCV would reserve the memory before it finds that the pixels are missing
         return None
     try:
-        return cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(file, cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
+    if pixels is None or pixels.shape[2:] != (3,):
+        return pixels
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)

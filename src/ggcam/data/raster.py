@@ -1,4 +1,4 @@
-"""PNG, JPEG and TIFF files, opened with Pillow -> grey pixels as stored."""
+"""PNG, JPEG and TIFF files, opened with Pillow -> grey or RGB pixels as stored."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PHOTOMETRIC_INTERPRETATION, _MIN_IS_WHITE = 262, 0
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """Grey pixels of a PNG, JPEG or TIFF file.
+    """Pixels of a PNG, JPEG or TIFF file.
 
     Attributes:
-        pixels: values, uint8 or uint16.
+        pixels: values, uint8 or uint16: grey, shape (h, w), or RGB, shape (h, w, 3).
         min_is_white: whether the smallest of the 16-bit values is white; 8-bit values are inverted already.
     """
 
-    pixels: Shaped[np.ndarray, "h w"]
+    pixels: Shaped[np.ndarray, "h w *rgb"]
     min_is_white: bool = False
 
     @property
@@ -37,7 +37,7 @@ class Raster:
         """Bits that 16-bit values use; None for 8-bit values."""
         return used_bits(self.pixels) if self.pixels.dtype == np.uint16 else None
 
-    def scaled(self, bits: int = ALL_BITS) -> Shaped[np.ndarray, "h w"]:
+    def scaled(self, bits: int = ALL_BITS) -> Shaped[np.ndarray, "h w *rgb"]:
         """Return the pixels with the full range of the type from black to white.
 
         Args:
@@ -62,12 +62,25 @@ def has_sixteen_bits(image: ImageFile.ImageFile) -> bool:
     return image.mode in _SIXTEEN_BIT_GREY or _has_sixteen_bit_colour(image)
 
 
-def read_raster(image: ImageFile.ImageFile, path: Path) -> Raster:
-    """Read the pixels of an opened file. Colour is converted to grey with its own number of bits.
+def stores_colour(image: ImageFile.ImageFile) -> bool:
+    """Return whether an opened file has channels or a palette for colours, from its header.
+
+    Args:
+        image: the file, opened with Pillow.
+
+    Returns:
+        False for black and white, and for shades of grey.
+    """
+    return image.mode not in ("1", "L", "LA", "La", "F", *_SIXTEEN_BIT_GREY)
+
+
+def read_raster(image: ImageFile.ImageFile, path: Path, channels: int = 1) -> Raster:
+    """Read the pixels of an opened file, with their own number of bits.
 
     Args:
         image: the file, opened with Pillow.
         path: its path.
+        channels: 3 to keep colours as RGB; 1 to convert them to grey.
 
     Returns:
         The pixels.
@@ -79,7 +92,7 @@ def read_raster(image: ImageFile.ImageFile, path: Path) -> Raster:
     if image.format == "TIFF":
         # For damaged files, Pillow's libtiff writes to the terminal; OpenCV's can be silenced.
         tags: dict[int, object] = dict(getattr(image, "tag_v2", {}))
-        pixels = _read_with_opencv(path)
+        pixels = _read_with_opencv(path, channels)
         # OpenCV inverts pixels of 1 and 8 bits itself.
         is_inverse = tags.get(_PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE and pixels.dtype == np.uint16
         return Raster(pixels, is_inverse)
@@ -87,19 +100,20 @@ def read_raster(image: ImageFile.ImageFile, path: Path) -> Raster:
     image.load()
     if sixteen_bit_colour:
         # Pillow keeps only the upper 8 bits. It has just validated the file, so libpng has nothing to write about.
-        return Raster(_read_with_opencv(path))
+        return Raster(_read_with_opencv(path, channels))
     if image.mode in ("1", "L", "LA", "La"):
         return Raster(np.array(image.convert("L")))
     if image.mode in _SIXTEEN_BIT_GREY:
         return Raster(np.asarray(image).astype(np.uint16))
-    return Raster(cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2GRAY))
+    rgb = np.asarray(image.convert("RGB"))
+    return Raster(rgb if channels == 3 else cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
 
 
 def _has_sixteen_bit_colour(image: ImageFile.ImageFile) -> bool:
     return image.mode in ("LA", "RGB", "RGBA") and any("16" in str(tile.args) for tile in image.tile)
 
 
-def _read_with_opencv(path: Path) -> Shaped[np.ndarray, "h w"]:
+def _read_with_opencv(path: Path, channels: int) -> Shaped[np.ndarray, "h w *rgb"]:
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -112,4 +126,6 @@ def _read_with_opencv(path: Path) -> Shaped[np.ndarray, "h w"]:
         raise ImageError("unsupported pixel type", where=path, expected="8 or 16 bits, unsigned", got=pixels.dtype)
     if pixels.ndim == 2:
         return pixels
-    return pixels[..., 0] if pixels.shape[2] < 3 else cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY)
+    if pixels.shape[2] < 3:
+        return pixels[..., 0]
+    return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB if channels == 3 else cv2.COLOR_BGR2GRAY)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 
 from ggcam.data.case import Split
 from ggcam.data.dataset import PreparedDataset
-from ggcam.data.images import to_uint8
+from ggcam.data.pixel_arrays import to_uint8
 from ggcam.data.prepared import PreparedData
 from ggcam.data.schema import Labels
 from ggcam.data.views import apply_view

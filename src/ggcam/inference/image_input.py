@@ -14,7 +14,8 @@ from ggcam.data.bit_depth import ALL_BITS, used_bits, warn_if_bits_differ
 from ggcam.data.decoding import decode_in_worker
 from ggcam.data.framing import Fitted, Framing
 from ggcam.data.image_limits import MIN_SIDE_PX, max_pixels
-from ggcam.data.images import Grey, is_original_file, read_pixels, read_pixels_and_bits, to_grey, to_uint8
+from ggcam.data.images import is_original_file, read_pixels, read_pixels_and_bits
+from ggcam.data.pixel_arrays import Grey, to_integers, to_uint8
 from ggcam.errors import ImageError
 
 OVERLAY_SIDE_PX = 1024
@@ -139,7 +140,7 @@ def _check_array(array: np.ndarray) -> Grey:
 
 def _shown(pixels: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "shown_h shown_w"]:
     """Return an image as uint8 or uint16, reduced to `OVERLAY_SIDE_PX` if its longer side is above that."""
-    grey = to_grey(pixels)
+    grey = to_integers(pixels)
     height, width = grey.shape
     scale = min(1.0, OVERLAY_SIDE_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

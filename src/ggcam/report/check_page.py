@@ -11,7 +11,7 @@ import numpy as np
 
 from ggcam.data.checks.check import DataCheck
 from ggcam.data.checks.pixels import THUMBNAIL_PX
-from ggcam.data.images import to_uint8
+from ggcam.data.pixel_arrays import to_uint8
 from ggcam.data.prepared import PreparedData
 from ggcam.report.overlay import cam_overlay, enlarge, png_bytes, stretch_to_uint8
 from ggcam.report.render import render, write_page

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 from ggcam.data.checks.coordinates import CORRECTIONS, Points, image_affines, raw_sizes, share_inside
 from ggcam.data.checks.result import CheckResult, make_result
 from ggcam.data.grey_levels import BLACK, FEW_LEVELS, INVERTED, MARKS, MIN_LEVELS, WHITE, GreyLevels, find_marks
-from ggcam.data.images import to_uint8
+from ggcam.data.pixel_arrays import to_uint8
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources.axis_order import on_lungs
 from ggcam.errors import join_limited

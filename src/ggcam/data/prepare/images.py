@@ -14,7 +14,8 @@ from ggcam.data.case import MASK_BITS, Case, MaskName, RegionMask
 from ggcam.data.decoding import decoding_guard
 from ggcam.data.framing import Framing
 from ggcam.data.grey_levels import GreyLevels
-from ggcam.data.images import read_mask, read_pixels_and_bits, to_grey, to_uint8
+from ggcam.data.images import read_mask, read_pixels_and_bits
+from ggcam.data.pixel_arrays import Pixels, to_channels, to_integers, to_uint8
 from ggcam.data.png import write_png
 from ggcam.data.region_masks import Box, bounding_box, mask_files
 from ggcam.data.schema import region_mask_bits
@@ -62,7 +63,7 @@ class PixelFiles:
         return " ".join(_version(path) for path in self.paths)
 
     def read(self) -> tuple[Shaped[np.ndarray, "h w"], dict[MaskName, Bool[np.ndarray, "h w"]]]:
-        """Read the image with :func:`ggcam.data.images.read_pixels`, and the masks.
+        """Read the image in grey with :func:`ggcam.data.images.read_pixels`, and the masks.
 
         Returns:
             Pixels of the image; name -> mask, true inside.
@@ -73,11 +74,12 @@ class PixelFiles:
         image, _ = self.read_image()
         return image, self.read_masks(image.shape)
 
-    def read_image(self, used_bits: int = ALL_BITS) -> tuple[Shaped[np.ndarray, "h w"], int | None]:
+    def read_image(self, used_bits: int = ALL_BITS, channels: int = 1) -> tuple[Pixels, int | None]:
         """Read the image with :func:`ggcam.data.images.read_pixels_and_bits`.
 
         Args:
             used_bits: bits that the values of the data set's 16-bit files use.
+            channels: 3 to keep colours; 1 to convert them to grey.
 
         Returns:
             Pixels of the image, and the bits that its own values use.
@@ -85,13 +87,13 @@ class PixelFiles:
         Raises:
             ImageError: the file is missing or damaged, or has another size than expected.
         """
-        image, own_bits = read_pixels_and_bits(self.image, used_bits)
-        if self.raw_size is not None and image.shape != self.raw_size:
+        image, own_bits = read_pixels_and_bits(self.image, used_bits, channels)
+        if self.raw_size is not None and image.shape[:2] != self.raw_size:
             raise ImageError(
                 "the image has another size than its gaze and regions refer to",
                 where=self.image,
                 expected=self.raw_size,
-                got=image.shape,
+                got=image.shape[:2],
             )
         return image, own_bits
 
@@ -224,9 +226,10 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
     """
     version = task.files.version  # before reading: a file that is replaced meanwhile is read again by the next call
     try:
-        image, used_bits = task.files.read_image(task.framing.used_bits)
-        masks = task.files.read_masks(image.shape)
-        region_masks = task.files.read_region_masks(image.shape)
+        image, used_bits = task.files.read_image(task.framing.used_bits, task.framing.channels)
+        height, width = image.shape[:2]
+        masks = task.files.read_masks((height, width))
+        region_masks = task.files.read_region_masks((height, width))
     except ImageError as error:
         return ImageOutcome(task.case_id, error=error)
     framed = task.framing.image(image)
@@ -237,8 +240,7 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
         bits = [task.framing.mask(mask) * np.uint8(MASK_BITS[name]) for name, mask in masks.items()]
         write_png(task.mask_png, np.bitwise_or.reduce(bits))
     boxes = _write_region_masks(task, region_masks)
-    height, width = image.shape
-    levels = GreyLevels.from_image(to_uint8(to_grey(image)))
+    levels = GreyLevels.from_image(to_channels(to_uint8(to_integers(image)), 1))
     return ImageOutcome(task.case_id, (height, width), used_bits, levels, version, boxes)
 
 
