@@ -18,8 +18,8 @@ from ggcam.models import original, original_weights
 from ggcam.models.backbone_limits import find_limit
 from ggcam.models.depthwise import speed_up_dilated_depthwise
 from ggcam.models.grid import feature_shape, fit_to_grid, size_in_whole_cells
+from ggcam.models.initial_weights import InitialWeights, load_weight_file, timm_source
 from ggcam.models.original_nets import OriginalBackbone
-from ggcam.models.weight_files import read_state_dict
 
 HINT = "choose another network; `ggcam backbones` lists them"
 """How to go on without a network that cannot be a backbone."""
@@ -41,7 +41,10 @@ class TimmBackbone(nn.Module):
         stride: side of a cell in pixels of the enlarged image.
         border_px: number of rows and of columns that are added around the image, for a network that does not pad its
             convolutions.
+        initial_weights: which weights the network started from, and what did not fit; None for random ones.
     """
+
+    initial_weights: InitialWeights | None = None
 
     def __init__(self, trunk: nn.Module, num_stages: int | None = None, multiple_px: int | None = None):
         super().__init__()
@@ -111,7 +114,9 @@ def create_backbone(
             colours. The original networks accept both 1 and 3.
         output_stride: 8 or 16 refine the grid of a CNN by dilation; None keeps its native stride, mostly 32.
         pretrained: whether to download the weights that timm provides (mostly trained on ImageNet).
-        weights: local file with such weights, `.pth` or `.safetensors`; for an original network its `NET.pt`.
+        weights: local file with weights of this network, `.pth` or `.safetensors`; for an original network its
+            `NET.pt`. What does not fit is listed in the backbone's `initial_weights`; see
+            :mod:`ggcam.models.initial_weights`.
         num_stages: number of feature levels to keep, from the first one on, as timm counts them; None keeps all. A CNN
             without its last stage is smaller and has a finer grid. The first level of a CNN is its stem or first stage
             (4 of ResNet-18's 5 levels end with its third stage); the levels of a transformer are its blocks.
@@ -120,8 +125,8 @@ def create_backbone(
         The backbone, in training mode.
 
     Raises:
-        ConfigError: the network does not exist or does not support an option, or its weights cannot be downloaded or
-            do not fit.
+        ConfigError: the network does not exist or does not support an option, or its weights cannot be downloaded, or
+            the file `weights` holds those of another network.
         MissingFileError: the file `weights` does not exist.
         WeightsError: the file `weights` is not a `NET.pt` of this original network.
 
@@ -165,10 +170,7 @@ def create_backbone(
         with torch.device("meta"):  # without values, which takes no time
             multiple_px = _create_trunk(name, options).feature_info[-1]["reduction"]
         options["img_size"] = size_in_whole_cells(image_size, multiple_px)
-    trunk = _create_trunk(name, options, pretrained, weights)
-    if weights is not None:
-        _check_overlap(trunk, weights, name)
-        trunk.pretrained_cfg.pop("state_dict", None)  # timm would keep the weights a second time
+    trunk = _create_trunk(name, options, pretrained and weights is None)
     num_levels = len(trunk.feature_info)
     if num_stages is not None and not 1 <= num_stages <= num_levels:
         raise ConfigError(
@@ -177,16 +179,22 @@ def create_backbone(
             expected=f"1 to {num_levels}",
             got=num_stages,
         )
+    initial_weights = None
+    if weights is not None:
+        with torch.device("meta"):
+            kept = TimmBackbone(_create_trunk(name, options), num_stages, multiple_px).trunk.state_dict()
+        initial_weights = load_weight_file(trunk, name, weights, in_channels, kept)
+    elif pretrained:
+        initial_weights = InitialWeights(timm_source(trunk))
     backbone = TimmBackbone(trunk, num_stages, multiple_px)
+    backbone.initial_weights = initial_weights
     _set_border(backbone, name, image_size, in_channels)
     return backbone
 
 
-def _create_trunk(name: str, options: dict[str, Any], pretrained: bool = False, weights: Path | None = None) -> Any:
+def _create_trunk(name: str, options: dict[str, Any], pretrained: bool = False) -> Any:
     """Create a timm network without pooling and classifier; whatever prevents it is an error in words."""
-    overlay = {} if weights is None else {"pretrained_cfg_overlay": {"state_dict": read_state_dict(weights)}}
-    loads = pretrained or weights is not None
-    create = partial(timm.create_model, name, pretrained=loads, **options, **overlay)
+    create = partial(timm.create_model, name, pretrained=pretrained, **options)
     try:
         try:
             return create(global_pool="")
@@ -196,12 +204,12 @@ def _create_trunk(name: str, options: dict[str, Any], pretrained: bool = False, 
             return trunk
     except Exception as error:  # the code of a thousand networks raises anything
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:300]
-        if loads and not isinstance(error, (TypeError, NotImplementedError, AssertionError)):
+        if pretrained and not isinstance(error, (TypeError, NotImplementedError, AssertionError)):
             raise ConfigError(
-                f"the weights of {name} could not be {'loaded' if weights else 'downloaded'}",
-                where=weights or "--pretrained",
+                f"the weights of {name} could not be downloaded",
+                where="--pretrained",
                 got=reason,
-                hint="pass another file with --weights, or train from scratch",
+                hint="pass a file of them with --weights, or train from scratch",
             ) from error
         refused = [f"{option}={options[option]}" for option in ("output_stride", "img_size") if option in options]
         raise ConfigError(
@@ -256,19 +264,3 @@ def _unpadded_px(trunk: nn.Module) -> int:
     if type(first) is not nn.Conv2d or first.padding != (0, 0):  # a subclass of timm's may pad by itself
         return 0
     return max(0, first.kernel_size[0] - first.stride[0])
-
-
-def _check_overlap(trunk: nn.Module, weights: Path, name: str) -> None:
-    """Raise ConfigError if fewer than half of the parameters' names are in the file.
-
-    timm loads the parameters that fit and only warns about the others.
-    """
-    expected, found = set(trunk.state_dict()), set(read_state_dict(weights))
-    if len(expected & found) < len(expected) / 2:
-        raise ConfigError(
-            f"the file does not hold the weights of {name}",
-            where=weights,
-            expected=f"names such as {join_limited(sorted(expected), 3)}",
-            got=f"{len(expected & found)} of {len(expected)} names; others such as "
-            f"{join_limited(sorted(found - expected), 3)}",
-        )

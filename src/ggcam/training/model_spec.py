@@ -20,6 +20,7 @@ from ggcam.guidance.original import export_scalars
 from ggcam.models import original, original_weights
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier, Reduction, imagenet_statistics
+from ggcam.models.pixel_statistics import native_statistics
 from ggcam.report.result_schemas import ModelFile
 from ggcam.training.config import TrainConfig, current_names
 from ggcam.utils.structure import structure
@@ -63,6 +64,9 @@ class ModelSpec:
     def from_config(cls, config: TrainConfig, data: PreparedData) -> ModelSpec:
         """Describe the network that a training run asks for.
 
+        With pretrained weights, pixels are standardised by the mean and standard deviation that the weights were
+        trained with; from scratch, by those of ImageNet.
+
         Args:
             config: options of the training.
             data: prepared folder, which decides the classes and the frame.
@@ -77,7 +81,8 @@ class ModelSpec:
         channels, mean, std = 1, None, None
         if network is None:
             net, type, reduction = "CAMClassifier", config.backbone, config.reduction or "sum"
-            mean, std = imagenet_statistics(channels)
+            pretrained = config.pretrained or config.weights is not None
+            mean, std = native_statistics(type, channels) if pretrained else imagenet_statistics(channels)
         else:
             net, type, reduction = network.family.net, network.type, config.reduction or "mean"
             if reduction != "mean":

@@ -22,6 +22,7 @@ from ggcam.errors import DivergenceError
 from ggcam.guidance import Guidance, OriginalGuidance, create_guidance
 from ggcam.guidance.original import load_scalars
 from ggcam.models import original, original_weights
+from ggcam.models.backbones import TimmBackbone
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import enable_gradient_checkpointing
 from ggcam.models.weight_files import read_state_dict
@@ -104,7 +105,7 @@ def train(
     # Only now: an option that cannot work must not leave a folder behind.
     if is_first_process():
         settings = {"data": data.root.resolve(), "train": asdict(config)}
-        folder = create_run_folder(Path(out), name, settings, spec.to_dict())
+        folder = create_run_folder(Path(out), name, settings, {**spec.to_dict(), **_initial_weights(model)})
     else:
         folder = RunFolder(Path(out), Path(out))  # the other processes write nothing
     with _locked(folder):
@@ -168,6 +169,15 @@ def _build_model(spec: ModelSpec, config: TrainConfig, begun: bool = False) -> C
     if config.checkpointing:
         enable_gradient_checkpointing(model.backbone)
     return model
+
+
+def _initial_weights(model: CAMClassifier) -> dict[str, object]:
+    """Return what params_<Net>_.txt records about the weights that the network started from, and log it."""
+    found = model.backbone.initial_weights if isinstance(model.backbone, TimmBackbone) else None
+    if found is None:
+        return {}
+    log.log(logging.INFO if found.complete else logging.WARNING, "%s", found.summary())
+    return {"initial_weights": found.to_dict()}
 
 
 def _train(
