@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from ggcam.data.affine import Affine
 from ggcam.errors import ConfigError, DataError
 from ggcam.gaze.fixations import Fixations, concatenate
+from ggcam.gaze.mentions import Mention
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -230,6 +231,7 @@ class Case:
         masks: anatomical masks of the raw image's size, nonzero inside.
         regions: boxes and ellipses, in pixels of the raw image.
         region_masks: name of a finding -> its region as a mask, for regions that are not boxes or ellipses.
+        mentions: reading id -> findings that the reader named, on the clock of the reading's fixations.
         split: split given by the source; None if it gives none.
         flags: short remarks kept with the case, such as "no_finding_dwell".
         raw_size: height and width in pixels of the image that the positions refer to; an image of another size is
@@ -244,6 +246,7 @@ class Case:
     masks: Mapping[MaskName, Path] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
     region_masks: Mapping[str, RegionMask] = field(default_factory=dict)
+    mentions: Mapping[str, Sequence[Mention]] = field(default_factory=dict)
     split: Split | None = None
     flags: tuple[str, ...] = ()
     raw_size: tuple[int, int] | None = None

@@ -1,14 +1,14 @@
 """The prepared folder: its tables, and how they are written, read and validated.
 
 `dataset.toml`, `cases.parquet`, `fixations.parquet`, `regions.parquet`, `images/<case_id>.png`, `masks/<case_id>.png`,
-`region_masks/<case_id>.png`.
+`region_masks/<case_id>.png`; and `mentions.parquet` where there are dictations.
 All positions are continuous pixels of the frame, with the origin at its top-left corner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from ggcam.data.case import MASK_BITS, Frame, ImageKind, MaskName, Region
 from ggcam.data.framing import FramingName
 from ggcam.data.parquet_files import read_parquet
 from ggcam.data.png import read_png
-from ggcam.data.prepared_checks import check_cases, check_class_names, check_fixations, check_regions
+from ggcam.data.prepared_checks import check_cases, check_class_names, check_fixations, check_mentions, check_regions
 from ggcam.data.prepared_schema import PreparedMeta
 from ggcam.data.schema import (
     FIXATIONS,
     MASK_COLUMN,
+    MENTIONS,
     READABLE_VERSIONS,
     REGIONS,
     Labels,
@@ -65,6 +66,7 @@ class PreparedData:
         fixations: table of the fixations; columns of `FIXATIONS`.
         regions: table of the boxes, ellipses and masks; columns of `REGIONS`.
         meta: content of dataset.toml.
+        mentions: table of the findings that readers named; columns of `MENTIONS`.
         attention: what guides the CAMs of a run on these data, never "auto"; see :func:`ggcam.data.views.apply_view`.
 
     Example:
@@ -72,7 +74,7 @@ class PreparedData:
         >>> data = ggcam.load_prepared("DATA")
         >>> sorted(data.cases["split"].unique())
         ['test', 'train', 'valid']
-        >>> data.read_image(data.cases["case_id"][0]).shape == data.frame.shape
+        >>> data.read_image(data.cases["case_id"][0]).shape == data.image_shape
         True
     """
 
@@ -83,6 +85,7 @@ class PreparedData:
     fixations: pd.DataFrame
     regions: pd.DataFrame
     meta: Mapping[str, Any]
+    mentions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=MENTIONS.names))
     attention: AttentionKind = "gaze"
 
     def __len__(self) -> int:
@@ -98,6 +101,16 @@ class PreparedData:
     def kind(self) -> ImageKind:
         """What the images show; folders of an earlier version hold chest X-rays."""
         return self.meta.get("kind", "chest")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the images: 1 for grey, 3 for RGB; folders of an earlier version are grey."""
+        return self.meta.get("channels", 1)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of the array of an image: (height, width), or (height, width, 3) for RGB."""
+        return self.frame.shape if self.channels == 1 else (*self.frame.shape, self.channels)
 
     @property
     def used_bits(self) -> int:
@@ -159,12 +172,12 @@ class PreparedData:
             case_id: id of the case.
 
         Returns:
-            Pixels, uint8 or uint16, of the frame's size.
+            Pixels, uint8 or uint16, of the shape :attr:`image_shape`.
 
         Raises:
-            ImageError: the file is missing, damaged, or has another size than the frame.
+            ImageError: the file is missing, damaged, or has another size or other channels than the data set.
         """
-        return self._read(self.root / image_name(case_id))
+        return self._read(self.root / image_name(case_id), self.image_shape)
 
     def read_masks(self, case_id: str) -> dict[MaskName, np.ndarray]:
         """Read a case's anatomical masks.
@@ -181,7 +194,7 @@ class PreparedData:
         path = self.root / mask_name(case_id)
         if case_id not in self._with_masks if self._with_masks is not None else not path.is_file():
             return {}
-        bits = self._read(path)
+        bits = self._read(path, self.frame.shape)
         return {name: inside for name, bit in MASK_BITS.items() if (inside := (bits & bit) > 0).any()}
 
     def read_region_masks(self, case_id: str) -> dict[str, np.ndarray]:
@@ -214,7 +227,7 @@ class PreparedData:
         Raises:
             ImageError: the file is missing or damaged, or has another size than the frame.
         """
-        return self._read(self.root / region_mask_name(case_id))
+        return self._read(self.root / region_mask_name(case_id), self.frame.shape)
 
     @cached_property
     def _with_masks(self) -> frozenset[str] | None:
@@ -223,13 +236,13 @@ class PreparedData:
             return None
         return frozenset(self.cases.loc[self.cases[MASK_COLUMN].notna(), "case_id"])
 
-    def _read(self, path: Path) -> np.ndarray:
+    def _read(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
         image = read_png(path)
-        if image is None or image.shape != self.frame.shape:
+        if image is None or image.shape != shape:
             raise ImageError(
                 "the prepared image is missing or damaged",
                 where=path,
-                expected=f"one channel of {self.frame}",
+                expected=f"{'one channel' if len(shape) == 2 else 'three channels'} of {self.frame}",
                 got="no image" if image is None else f"an array of shape {image.shape}",
                 hint=_AGAIN,
             )
@@ -289,7 +302,17 @@ def load_prepared(root: Path | str) -> PreparedData:
     cases, fixations, regions = (
         table.replace_schema_metadata(None).to_pandas() for table in (cases, fixations, regions)
     )
-    return PreparedData(root, class_names, frame, cases, fixations, regions, meta)
+    return PreparedData(root, class_names, frame, cases, fixations, regions, meta, _read_mentions(root, cases))
+
+
+def _read_mentions(root: Path, cases: pd.DataFrame) -> pd.DataFrame:
+    """Read mentions.parquet; an empty table where there is none."""
+    path = root / "mentions.parquet"
+    if not path.exists():
+        return MENTIONS.empty_table().to_pandas()
+    mentions = read_parquet(path, MENTIONS, hint=_AGAIN)
+    check_mentions(path, mentions, cases["case_id"].to_numpy())
+    return mentions.replace_schema_metadata(None).to_pandas()
 
 
 def _existing_columns(schema: pa.Schema, names: list[str]) -> pa.Schema:

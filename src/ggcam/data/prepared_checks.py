@@ -12,6 +12,7 @@ import pyarrow as pa
 from ggcam.data.case import SPLITS
 from ggcam.data.schema import MASK_COLUMN, MAX_REGION_MASKS, REGION_KINDS, region_mask_name
 from ggcam.errors import GGCamError, PreparedFolderError, TableError, join_limited
+from ggcam.gaze.mentions import HEIGHTS, SIDES
 
 MAX_NAME = 200
 """Maximum number of letters in the name of a class."""
@@ -140,6 +141,27 @@ def check_regions(path: Path, regions: pa.Table, cases: pa.Table) -> None:
         for name, values in ((f"{axis}0_px", low), (f"{axis}1_px", high)):
             _raise_if_any(path, ~_plausible(values), values, f"{name} is not a position", _POSITION)
         _raise_if_any(path, low > high, low, f"{axis}0_px is above {axis}1_px")
+
+
+def check_mentions(path: Path, mentions: pa.Table, case_ids: Sequence[str] | np.ndarray) -> None:
+    """Check that each mention has a case, a time, a side and a height.
+
+    Args:
+        path: path of mentions.parquet.
+        mentions: its content.
+        case_ids: ids of the cases.
+
+    Raises:
+        TableError: a row has an invalid value; rows are counted from 0.
+    """
+    ids, start_s, end_s = _columns(mentions, "case_id", "start_s", "end_s")
+    _raise_if_any(path, _not_in(ids, case_ids), ids, "case_id is missing from cases.parquet")
+    for name, values in (("start_s", start_s), ("end_s", end_s)):
+        _raise_if_any(path, ~_plausible(values), values, f"{name} is not a time", "a number of seconds")
+    _raise_if_any(path, start_s > end_s, start_s, "start_s is above end_s")
+    for name, known in (("side", SIDES), ("height", HEIGHTS)):
+        (values,) = _columns(mentions, name)
+        _raise_if_any(path, _not_in(values, known), values, f"unknown {name}", join_limited(map(repr, known)))
 
 
 def _check_region_masks(path: Path, ids: np.ndarray, kinds: np.ndarray, names: np.ndarray) -> None:

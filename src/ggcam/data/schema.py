@@ -121,6 +121,18 @@ REGIONS = _schema(
 )
 """Columns of regions.parquet: one row per box, ellipse or mask."""
 
+MENTIONS = _schema(
+    case_id=pa.string(),
+    reading_id=pa.string(),
+    label=pa.string(),
+    start_s=pa.float64(),
+    end_s=pa.float64(),
+    side=pa.string(),
+    height=pa.string(),
+)
+"""Columns of mentions.parquet: one row per finding that a reader names, in order of time within a reading; see
+:class:`ggcam.gaze.mentions.Mention`. A folder without dictations does not have this table."""
+
 
 def image_name(case_id: str) -> str:
     """Return the path of a case's image, relative to the prepared folder.

@@ -13,6 +13,10 @@ Control = Literal["none", "shuffled-gaze", "shuffled-in-class", "centre", "lung-
 AttentionKind = Literal["auto", "gaze", "regions", "boxes", "masks", "gaze-else-regions"]
 """What guides the CAMs: fixations, or marked regions of findings."""
 
+LabelCue = Literal["prior", "words", "time"]
+"""What tells which fixations belong to a label: where the finding tends to be, the side and height that the reader
+names, and the time of the mention."""
+
 RegionShape = Literal["filled", "gaussian"]
 """How the attention spreads in a box or an ellipse: evenly, or as a Gaussian whose standard deviation is a quarter of
 each side."""

@@ -18,6 +18,7 @@ from ggcam.simulation.dicom_writer import write_dicom
 from ggcam.simulation.layout import DrawnCase, WrittenCase, csv_lines
 from ggcam.simulation.plan import CasePlan
 from ggcam.simulation.reflacx_columns import CORNERS, FIXATIONS, LABELS, METADATA, WORDS
+from ggcam.simulation.reflacx_dictation import word_rows
 from ggcam.simulation.reflacx_screen import draw_views
 from ggcam.simulation.scanpath import draw_gaze
 
@@ -58,7 +59,8 @@ def write_case(root: Path, config: SimulationConfig, plan: CasePlan, drawn: Draw
             zero_s = rng.uniform(*reflacx_rows.AUDIO_OFFSET_S)
             views = draw_views(gaze, *size, rng)
             mentioned = [finding for finding in findings if values[reflacx_rows.label_name(finding, phase)]]
-            words = reflacx_rows.word_rows(mentioned, gaze, canvas.width_px, zero_s)
+            # A generator of its own, so that the words do not change what else is drawn.
+            words = word_rows(mentioned, gaze, drawn.chest, zero_s, rng.spawn(1)[0])
             _write_csv(folder / "fixations.csv", FIXATIONS, reflacx_rows.fixation_rows(gaze, views, zero_s, rng))
             _write_csv(folder / "timestamps_transcription.csv", WORDS, words)
             (folder / "transcription.txt").write_text(" ".join(row[0] for row in words), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Rows of one reading in REFLACX's tables: labels with certainties, ellipses, fixations, and words with their times."""
+"""Rows of one reading in REFLACX's tables: labels with certainties, ellipses and fixations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ggcam.simulation.anatomy import Box, Chest
 from ggcam.simulation.findings import SimulatedFinding
 from ggcam.simulation.reflacx_columns import LABELS
 from ggcam.simulation.reflacx_screen import ScreenViews
-from ggcam.simulation.report_sentences import report_sentences
 from ggcam.simulation.scanpath import SimulatedGaze
 
 _LABELS: Mapping[str, str] = {
@@ -26,7 +25,6 @@ _PHASE_1_NAMES = {"Pleural abnormality": "Pleural effusion"}
 PRESENT, MISSED, ABSENT = ((0, 0.02, 0.05, 0.2, 0.3, 0.43), (0.7, 0.15, 0.15), (0.9, 0.05, 0.03, 0.02))
 """Probabilities of the certainties 0, 1, 2, ... of a label that is present, present but overlooked, and absent."""
 
-WORD_DURATION_S, SPEECH_DELAY_S = 0.32, 0.4
 AUDIO_OFFSET_S = (0.2, 2.5)
 """Range of the start of the audio recording, in seconds since the image appeared; the tables count times from it."""
 
@@ -152,44 +150,3 @@ def fixation_rows(gaze: SimulatedGaze, views: ScreenViews, zero_s: float, rng: G
             strict=True,
         )
     ]
-
-
-def word_rows(
-    findings: Sequence[SimulatedFinding], gaze: SimulatedGaze, width_px: int, zero_s: float
-) -> list[list[Any]]:
-    """Make the rows of timestamps_transcription.csv. A finding is mentioned soon after it was looked at.
-
-    Args:
-        findings: findings that the reader mentions.
-        gaze: the reader's gaze.
-        width_px: width of the image in pixels.
-        zero_s: start of the audio recording, from which times are counted, in seconds.
-
-    Returns:
-        Rows of word, start and end; commas and full stops count as words.
-    """
-    sentences = report_sentences(findings, width_px)
-    due = [(_time_of_dwell_s(finding, gaze), text) for text, finding in sentences]
-    rows: list[list[Any]] = []
-    now = 0.0
-    for at_s, text in sorted(due, key=lambda timed: timed[0]):
-        now = max(now, at_s + SPEECH_DELAY_S)
-        for word in text.replace(",", " ,").replace(".", " .").split():
-            length = 0.05 if word in ",." else WORD_DURATION_S
-            rows.append([word, f"{now - zero_s:.3f}", f"{now + length - zero_s:.3f}"])
-            now += length
-    return rows
-
-
-def _time_of_dwell_s(finding: SimulatedFinding | None, gaze: SimulatedGaze) -> float:
-    """Return the time at which half of the dwell on a finding is over; without dwell, the end of the gaze."""
-    end = gaze.start_s + gaze.duration_s
-    if finding is None:
-        return float(end[-1])
-    region = finding.region
-    inside = (gaze.x_px >= region.x0_px) & (gaze.x_px < region.x1_px)
-    inside &= (gaze.y_px >= region.y0_px) & (gaze.y_px < region.y1_px)
-    if not inside.any():
-        return float(end[-1])
-    dwell = gaze.duration_s[inside].cumsum()
-    return float(end[inside][np.searchsorted(dwell, dwell[-1] / 2)])

@@ -30,8 +30,8 @@ from ggcam.utils.recorded_paths import record_path
 PARTIAL = "partial-"
 """Beginning of the names of the folders of unfinished runs."""
 
-TABLES = ("dataset.toml", "cases.parquet", "fixations.parquet", "regions.parquet")
-"""Files that identify a prepared folder."""
+TABLES = ("dataset.toml", "cases.parquet", "fixations.parquet", "regions.parquet", "mentions.parquet")
+"""Files that identify a prepared folder; one without dictations has no mentions."""
 
 
 @dataclass(frozen=True)
@@ -163,5 +163,6 @@ def fingerprint(data: Path) -> str:
     """
     digest = hashlib.sha256()
     for name in TABLES:
-        digest.update((data / name).read_bytes())
+        if name != "mentions.parquet" or (data / name).exists():
+            digest.update((data / name).read_bytes())
     return digest.hexdigest()

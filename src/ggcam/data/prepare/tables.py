@@ -13,7 +13,7 @@ from ggcam.data.affine import Affine
 from ggcam.data.case import Case, Frame, Region, Split
 from ggcam.data.framing import Framing
 from ggcam.data.region_masks import Box
-from ggcam.data.schema import FIXATIONS, MASK_COLUMN, REGIONS, image_name, label_columns, mask_name
+from ggcam.data.schema import FIXATIONS, MASK_COLUMN, MENTIONS, REGIONS, image_name, label_columns, mask_name
 from ggcam.gaze.fixations import Fixations, concatenate
 
 
@@ -80,7 +80,26 @@ def make_tables(
         "fixations.parquet": _fixation_table(readings),
         "regions.parquet": pa.Table.from_pylist(regions, schema=REGIONS),
     }
+    if mentions := _mention_rows(cases):
+        tables["mentions.parquet"] = pa.Table.from_pylist(mentions, schema=MENTIONS)
     return tables, sum(reading.off_image for reading in readings)
+
+
+def _mention_rows(cases: Sequence[Case]) -> list[dict[str, object]]:
+    return [
+        {
+            "case_id": case.case_id,
+            "reading_id": reading_id,
+            "label": mention.finding,
+            "start_s": mention.start_s,
+            "end_s": mention.end_s,
+            "side": mention.side,
+            "height": mention.height,
+        }
+        for case in cases
+        for reading_id, mentions in case.mentions.items()
+        for mention in mentions
+    ]
 
 
 def _labels(case: Case, schema: pa.Schema) -> dict[str, int | None]:

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from ggcam.data.sources.locations import find_locations
 from ggcam.data.sources.negation import is_negated, tokenize
 from ggcam.errors import ConfigError
+from ggcam.gaze.mentions import Mention
 from ggcam.utils.documents import read_toml
 
 VOCABULARY = Path(__file__).with_name("vocabulary.toml")
@@ -34,21 +36,6 @@ class Word:
     """
 
     text: str
-    start_s: float
-    end_s: float
-
-
-@dataclass(frozen=True)
-class Mention:
-    """A place in a dictation where a finding is named.
-
-    Attributes:
-        finding: name of the finding.
-        start_s: start of the first word, in seconds.
-        end_s: end of the last word, in seconds.
-    """
-
-    finding: str
     start_s: float
     end_s: float
 
@@ -78,7 +65,9 @@ def read_vocabulary(path: Path | None, source: str) -> Vocabulary:
 
 
 def find_mentions(words: Sequence[Word], vocabulary: Vocabulary) -> list[Mention]:
-    """Find every place where a finding is named and not negated (see :mod:`ggcam.data.sources.negation`).
+    """Find every place where a finding is named and not negated, and what the sentence says about where it is.
+
+    See :mod:`ggcam.data.sources.negation` and :mod:`ggcam.data.sources.locations`.
 
     Args:
         words: the dictation.
@@ -91,13 +80,19 @@ def find_mentions(words: Sequence[Word], vocabulary: Vocabulary) -> list[Mention
     tokens = tokenize([word.text for word in words])
     texts = [token.text for token in tokens]
     found = [
-        Mention(finding, words[at].start_s, words[at + len(phrase) - 1].end_s)
+        (finding, at, at + len(phrase))
         for finding, phrases in vocabulary.items()
         for phrase in (text.lower().split() for text in phrases)
         for at in range(len(words) - len(phrase) + 1)
-        if all(map(_matches, phrase, texts[at : at + len(phrase)])) and not is_negated(tokens, at, at + len(phrase))
+        if all(map(_matches, phrase, texts[at : at + len(phrase)]))
     ]
-    return sorted(found, key=lambda mention: (mention.start_s, mention.end_s, mention.finding))
+    locations = find_locations(tokens, [(begin, end) for _, begin, end in found])
+    mentions = [
+        Mention(finding, words[begin].start_s, max(words[begin].start_s, words[end - 1].end_s), *location)
+        for (finding, begin, end), location in zip(found, locations, strict=True)
+        if not is_negated(tokens, begin, end)
+    ]
+    return sorted(mentions, key=lambda mention: (mention.start_s, mention.end_s, mention.finding))
 
 
 def _matches(pattern: str, word: str) -> bool:

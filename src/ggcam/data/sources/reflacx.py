@@ -26,6 +26,7 @@ from ggcam.data.sources.reflacx_labels import CLASS_NAMES, columns_by_class, rea
 from ggcam.data.split_words import read_splits
 from ggcam.data.tables import read_table
 from ggcam.errors import ConfigError, MissingFileError, TableError, join_limited
+from ggcam.gaze.mentions import Mention
 from ggcam.utils.foreign_paths import file_exists
 
 NAME = "reflacx"
@@ -90,7 +91,7 @@ def read(
             to one patient and therefore to the same split.
         min_certainty: minimum certainty, 1 to 5, of a class that is present and of an ellipse that is kept.
         dictation_window_s: label each fixation with the finding that the dictation names during it or within this many
-            seconds after it. Default: off.
+            seconds after it. Default: off; training weighs the fixations by the dictation, see `label_gaze` there.
         vocabulary: TOML file of finding = ["phrase", ...], the phrases that name each finding. Default: built in.
         skip_missing: leave out cases whose image is missing and readings whose files are missing, and count them.
 
@@ -105,7 +106,7 @@ def read(
         DataError: images were resized, or most fixations lie off their images.
     """
     _check_options(phases, min_certainty)
-    phrases = None if dictation_window_s is None else read_vocabulary(vocabulary, NAME)
+    phrases = read_vocabulary(vocabulary, NAME)
     dropped: Counter[str] = Counter()
     tables = {phase: path for phase, path in _find_metadata(root).items() if phase in phases}
     if not tables:
@@ -124,7 +125,7 @@ def read(
     mimic_cxr.check_sizes([first_records[at].dicom_id for at in usable], sizes[usable], expected, folder)
 
     kept = [list(groups.values())[at] for at in usable]
-    rows = _read_gaze(kept, folder, skip_missing, dropped, phrases, dictation_window_s or 0.0)
+    rows, mentions = _read_gaze(kept, folder, skip_missing, dropped, phrases, dictation_window_s)
     gaze = group_readings(rows, sizes[usable], dropped, folder)
     count_without_gaze(gaze, dropped)
     case_ids = list(groups)
@@ -139,6 +140,7 @@ def read(
                 [(folder / record.reading_id, record.phase) for record in group], min_certainty, dropped
             ),
             split=group[0].split,
+            mentions={reading_id: named for reading_id in of_case if (named := mentions[reading_id])},
         )
         for at, group, of_case in zip(usable, kept, gaze, strict=True)
     )
@@ -242,9 +244,10 @@ def _read_gaze(
     folder: Path,
     skip_missing: bool,
     dropped: Counter[str],
-    phrases: Vocabulary | None,
-    window_s: float,
-) -> FixationRows:
+    phrases: Vocabulary,
+    window_s: float | None,
+) -> tuple[FixationRows, dict[str, tuple[Mention, ...]]]:
+    """Read the fixations, and the mentions of each reading."""
     with_gaze = [(case, record) for case, group in enumerate(groups) for record in group if not record.gaze_discarded]
     n_discarded = sum(map(len, groups)) - len(with_gaze)
     dropped["reading whose gaze the authors discarded (regions kept)"] += n_discarded
@@ -259,10 +262,12 @@ def _read_gaze(
             hint="complete the download; or leave them out with --skip-missing",
         )
     dropped["reading without fixations.csv"] += len(missing)
-    return FixationRows.concatenate(
-        [
-            reflacx_readings.read_fixations(folder / record.reading_id, case, dropped, phrases, window_s)
-            for case, record in with_gaze
-            if record.reading_id not in missing
-        ]
-    )
+    mentions: dict[str, tuple[Mention, ...]] = {}
+    rows: list[FixationRows] = []
+    for case, record in with_gaze:
+        if record.reading_id not in missing:
+            reading = folder / record.reading_id
+            named = reflacx_readings.read_mentions(reading, dropped, phrases, required=window_s is not None)
+            rows.append(reflacx_readings.read_fixations(reading, case, dropped, named, window_s))
+            mentions[record.reading_id] = named
+    return FixationRows.concatenate(rows), mentions

@@ -15,17 +15,49 @@ from ggcam.data.sources.fixation_rows import FixationRows, pixel_centre
 from ggcam.data.sources.reflacx_labels import columns_by_class, read_booleans
 from ggcam.data.tables import Table, read_table
 from ggcam.errors import TableError
+from ggcam.gaze.mentions import Mention
 
 TOLERANCE_DEG = 0.5
 """A fixation this close to the displayed part of the image counts as on it: the error of the eye tracker."""
+
+MAX_TIME_S = 1e6
+"""No reading takes as long; a larger time has another unit."""
 
 _PX_PER_DEGREE = tuple(f"angular_resolution_{axis}_pixels_per_degree" for axis in "xy")
 _DISPLAYED = tuple(f"{edge}_shown_from_image" for edge in ("xmin", "ymin", "xmax", "ymax"))
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
+def read_mentions(
+    folder: Path, dropped: Counter[str], vocabulary: Vocabulary, required: bool = False
+) -> tuple[Mention, ...]:
+    """Read the findings that a reader names in the dictation; times are relative to the audio.
+
+    Args:
+        folder: folder of the reading.
+        dropped: reason -> count; updated where there is no dictation.
+        vocabulary: phrases that name each finding.
+        required: refuse a reading without timestamps_transcription.csv.
+
+    Returns:
+        The mentions in order of time; none without a dictation.
+
+    Raises:
+        MissingFileError: there is no dictation, and it is required.
+        TableError: the table lacks a column, or has an invalid value.
+    """
+    path = folder / "timestamps_transcription.csv"
+    if not required and not path.is_file():
+        dropped["reading without dictation (kept)"] += 1
+        return ()
+    mentions = find_mentions(_read_words(path), vocabulary)
+    timed = tuple(mention for mention in mentions if np.isfinite([mention.start_s, mention.end_s]).all())
+    dropped["mention of a finding without a time"] += len(mentions) - len(timed)
+    return timed
+
+
 def read_fixations(
-    folder: Path, case: int, dropped: Counter[str], vocabulary: Vocabulary | None, window_s: float
+    folder: Path, case: int, dropped: Counter[str], mentions: Sequence[Mention] = (), window_s: float | None = None
 ) -> FixationRows:
     """Read the fixations of a reading, in pixels of the original image; times are relative to the audio.
 
@@ -33,14 +65,15 @@ def read_fixations(
         folder: folder of the reading; its name is the reading's id.
         case: index of the case that the rows belong to.
         dropped: reason -> count; updated.
-        vocabulary: label the fixations by the dictation with this vocabulary; None leaves them unlabelled.
-        window_s: see :func:`ggcam.data.sources.dictation.label_fixations`.
+        mentions: findings that the reader names.
+        window_s: label the fixations with these findings, see :func:`ggcam.data.sources.dictation.label_fixations`;
+            None leaves them unlabelled.
 
     Returns:
         The fixations on or near the displayed part of the image.
 
     Raises:
-        MissingFileError: there is no fixations.csv; or no timestamps_transcription.csv, and it is needed.
+        MissingFileError: there is no fixations.csv.
         TableError: a table lacks a column, or has an invalid value.
     """
     times = ("timestamp_start_fixation", "timestamp_end_fixation")
@@ -53,8 +86,8 @@ def read_fixations(
     near = _near(np.stack([x, y], axis=1), displayed, px_per_degree)
     dropped["fixation off the displayed part of the image"] += int((~near).sum())
     label = np.full(len(table), "", dtype=np.str_)
-    if vocabulary is not None:
-        label = label_fixations(start_s, end_s, find_mentions(_read_words(folder), vocabulary), window_s)
+    if window_s is not None:
+        label = label_fixations(start_s, end_s, mentions, window_s)
     rows = FixationRows.build(
         case=np.full(len(table), case),
         x_px=pixel_centre(x),
@@ -77,11 +110,16 @@ def _near(
     return np.logical_not(np.any(outside, axis=1))
 
 
-def _read_words(folder: Path) -> list[Word]:
+def _read_words(path: Path) -> list[Word]:
     columns = ("word", "timestamp_start_word", "timestamp_end_word")
-    table = read_table(folder / "timestamps_transcription.csv", columns)
-    times = (table.numbers(name).tolist() for name in columns[1:])
-    return [Word(text, start, end) for text, start, end in zip(table["word"].tolist(), *times, strict=True)]
+    table = read_table(path, columns)
+    times = [table.numbers(name, allow_blank=True) for name in columns[1:]]
+    for name, values in zip(columns[1:], times, strict=True):
+        table.refuse(np.abs(values) > MAX_TIME_S, f"{name} is not a time of a reading", name, f"up to {MAX_TIME_S:g} s")
+    return [
+        Word(text, start, end)
+        for text, start, end in zip(table["word"].tolist(), *(values.tolist() for values in times), strict=True)
+    ]
 
 
 def read_regions(readings: Sequence[tuple[Path, int]], min_certainty: int, dropped: Counter[str]) -> tuple[Region, ...]:
