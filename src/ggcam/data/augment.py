@@ -77,6 +77,8 @@ def augment_images(images: Shaped[Tensor, "b i H W"], augmentation: Augmentation
     moved = functional.grid_sample(images.float() / scale, grid, align_corners=False)
     gain, offset = augmentation.gain[:, None, None, None], augmentation.offset[:, None, None, None]
     inside = moved > 0  # keeps the padding black
+    if images.shape[1] > 1:
+        inside = inside.any(dim=1, keepdim=True)  # a colour may lack a channel
     return torch.where(inside, (moved - 0.5) * gain + 0.5 + offset, 0).clamp(0, 1)
 
 

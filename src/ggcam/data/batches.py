@@ -21,7 +21,7 @@ class Sample(NamedTuple):
     """One case as tensors.
 
     Attributes:
-        image: (1, H, W), uint8 or uint16.
+        image: (1, H, W), or (3, H, W) for RGB; uint8 or uint16.
         label: (), index of the class; in multi-label data (k,), 1, 0 or NaN (unknown) for each class.
         points_px: (n, 2), x_px and y_px of each fixation in the image.
         duration_s: (n,), duration of each fixation in seconds.
@@ -33,7 +33,7 @@ class Sample(NamedTuple):
         region_label: (r,), index of the class that each region belongs to; -1 for no class.
     """
 
-    image: Shaped[Tensor, "1 H W"]
+    image: Shaped[Tensor, "i H W"]
     label: Int[Tensor, ""] | Float[Tensor, " k"]
     points_px: Float[Tensor, "n 2"]
     duration_s: Float[Tensor, " n"]
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
     """Several cases as tensors. The images become floating-point on the device.
 
     Attributes:
-        image: (b, 1, H, W), uint8 or uint16.
+        image: (b, 1, H, W), or (b, 3, H, W) for RGB; uint8 or uint16.
         label: (b,), index of the class; in multi-label data (b, k), 1, 0 or NaN (unknown) for each class.
         points_px: (b, p, 2), x_px and y_px of each fixation in the image; 0 where padded.
         duration_s: (b, p), duration of each fixation in seconds; 0 where padded.
@@ -63,7 +63,7 @@ class Batch(NamedTuple):
         region_label: (b, r), index of the class that each region belongs to; -1 for no class, or where padded.
     """
 
-    image: Shaped[Tensor, "b 1 H W"]
+    image: Shaped[Tensor, "b i H W"]
     label: Int[Tensor, " b"] | Float[Tensor, "b k"]
     points_px: Float[Tensor, "b p 2"]
     duration_s: Float[Tensor, "b p"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from ggcam.utils.parallel import thread_count
 Cache = Literal["auto", "memory", "disk", "none"]
 
 AUTO_CACHE_BYTES = 4 * 2**30
-"""A split of up to this many pixels is kept in memory by the cache "auto"."""
+"""A split of up to this many values of pixels is kept in memory by the cache "auto"."""
 
 _GAZE_COLUMNS = ("x_px", "y_px", "duration_s", "px_per_degree_x", "px_per_degree_y")
 
@@ -55,7 +56,7 @@ class PreparedDataset(Dataset[Sample]):
         >>> from torch.utils.data import DataLoader
         >>> data = ggcam.load_prepared("DATA")
         >>> dataset = ggcam.PreparedDataset(data, "train")
-        >>> dataset[0].image.shape == (1, *dataset.frame)
+        >>> dataset[0].image.shape == (data.channels, *dataset.frame)
         True
         >>> loader = DataLoader(dataset, batch_size=8, shuffle=True, collate_fn=ggcam.collate)
         >>> len(next(iter(loader)).image)
@@ -81,7 +82,7 @@ class PreparedDataset(Dataset[Sample]):
         guided_by_regions = data.attention != "gaze"
         self._regions = RegionMaps(data, self._case_ids, region_shape) if guided_by_regions else None
         in_memory = cache == "memory" or (
-            cache == "auto" and len(self) * self.frame[0] * self.frame[1] <= AUTO_CACHE_BYTES
+            cache == "auto" and len(self) * math.prod(data.image_shape) <= AUTO_CACHE_BYTES
         )
         self._images = default_collate(self._decode(range(len(self)))) if in_memory and len(self) else None
         self._file = pixel_cache(data, self._case_ids) if cache == "disk" and len(self) else None
@@ -120,7 +121,7 @@ class PreparedDataset(Dataset[Sample]):
         ]
         return samples if self.transform is None else [self.transform(sample) for sample in samples]
 
-    def _sample(self, position: int, row: int, image: Shaped[Tensor, "1 H W"]) -> Sample:
+    def _sample(self, position: int, row: int, image: Shaped[Tensor, "i H W"]) -> Sample:
         regions = (None, None) if self._regions is None else map(torch.from_numpy, self._regions.draw(position))
         region_maps, region_label = regions
         return Sample(
@@ -146,23 +147,29 @@ class PreparedDataset(Dataset[Sample]):
         """
         return collate(self.__getitems__(rows))
 
-    def _read(self, rows: Sequence[int]) -> Sequence[Shaped[Tensor, "1 H W"]]:
+    def _read(self, rows: Sequence[int]) -> Sequence[Shaped[Tensor, "i H W"]]:
         if self._images is not None:
             return [self._images[row] for row in rows]
         if self._file is not None:
             # Mapped anew for each batch, which is cheap, because worker processes do not inherit a mapping.
             mapped = np.load(self._file, mmap_mode="r")
-            return [torch.from_numpy(mapped[row].copy())[None] for row in rows]
+            return [_to_tensor(mapped[row].copy()) for row in rows]
         return self._decode(rows)
 
-    def _decode(self, rows: Sequence[int]) -> list[Shaped[Tensor, "1 H W"]]:
+    def _decode(self, rows: Sequence[int]) -> list[Shaped[Tensor, "i H W"]]:
         case_ids = [self._case_ids[row] for row in rows]
         if get_worker_info() is not None or len(rows) == 1:  # worker processes need no threads of their own
             images = list(map(self._data.read_image, case_ids))
         else:
             with ThreadPoolExecutor(thread_count()) as pool:  # decoding releases the interpreter's lock
                 images = list(pool.map(self._data.read_image, case_ids))
-        return [torch.from_numpy(image)[None] for image in images]
+        return list(map(_to_tensor, images))
+
+
+def _to_tensor(image: Shaped[np.ndarray, "H W *rgb"]) -> Shaped[Tensor, "i H W"]:
+    """View an image as a tensor with the channels first. In memory they stay last, as networks compute fastest."""
+    pixels = torch.from_numpy(image)
+    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
 
 
 def _gaze_by_case(

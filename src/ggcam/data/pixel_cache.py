@@ -1,8 +1,9 @@
 """The decoded images of a prepared folder in one memory-mapped file, which is read without decoding.
 
-DATA/pixels/<key>.npy, (n, height, width), uint8 or uint16. It takes three times the disk space of the images, and is
-useful if these do not fit into memory and the disk is fast. The key depends on the cases and on the size and time of
-each image file, so the cache is never outdated. Files that are no longer needed may be deleted.
+DATA/pixels/<key>.npy, (n, height, width), or (n, height, width, 3) for RGB; uint8 or uint16. It takes three times the
+disk space of the images, and is useful if these do not fit into memory and the disk is fast. The key depends on the
+cases and on the size and time of each image file, so the cache is never outdated. Files that are no longer needed may
+be deleted.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def pixel_cache(data: PreparedData, case_ids: Sequence[str]) -> Path:
         PreparedFolderError: the file cannot be written.
     """
     path = data.root / "pixels" / f"{_key(data, case_ids)}.npy"
-    shape = (len(case_ids), *data.frame.shape)
+    shape = (len(case_ids), *data.image_shape)
     if path.is_file():
         if _is_whole(path, shape):
             return path

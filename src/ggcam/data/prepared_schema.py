@@ -30,6 +30,7 @@ class PreparedMeta(TypedDict):
     multi_label: NotRequired[bool]
     preset: NotRequired[str]
     framing: NotRequired[Literal["fitted", "strided"]]
+    channels: NotRequired[Literal[1, 3]]
     bits: NotRequired[int]
     used_bits: NotRequired[int]
     frame: FrameSize

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 from ggcam.data.checks.coordinates import CORRECTIONS, Points, image_affines, raw_sizes, share_inside
 from ggcam.data.checks.result import CheckResult, make_result
 from ggcam.data.grey_levels import BLACK, FEW_LEVELS, INVERTED, MARKS, MIN_LEVELS, WHITE, GreyLevels, find_marks
-from ggcam.data.pixel_arrays import to_uint8
+from ggcam.data.pixel_arrays import to_channels, to_uint8
 from ggcam.data.prepared import PreparedData
 from ggcam.data.sources.axis_order import on_lungs
 from ggcam.errors import join_limited
@@ -33,7 +33,7 @@ class ImageSummary:
         digest: digest of the pixels; equal images have equal digests.
         blank: whether all pixels have the same value.
         levels: grey levels of the image without the frame's margins.
-        thumbnail: the image without the frame's margins, resized to a square and stretched to the range 0 to 255.
+        thumbnail: the image without the frame's margins, in grey, resized to a square and stretched to 0 to 255.
         lung_shares: share of the gaze time on the lungs after each of `CORRECTIONS`; None for a case without gaze.
         lung_area: share of the image that is lung; NaN if the data set has neither masks nor boxes of the lungs, so
             that their usual position on a frontal chest X-ray is used.
@@ -90,7 +90,7 @@ def summarise_images(
     def summarise(case_id: str) -> ImageSummary:
         image, affine, (height, width) = prepared.read_image(case_id), affines[case_id], sizes[case_id]
         (x0, x1), (y0, y1) = affine.apply_x(np.array([0, width])), affine.apply_y(np.array([0, height]))
-        without_margins = image[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)]
+        without_margins = to_channels(image[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)], 1)
         lungs = _lungs(prepared, case_id)
         shares = None
         if case_id in points:

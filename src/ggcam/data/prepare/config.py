@@ -30,6 +30,8 @@ class PrepareConfig:
         subset_fraction: fraction of each split to keep, with --split position.
         kind: what the images show: chest (X-rays), or other, which skips the checks of `ggcam inspect` that know where
             lungs are. Default: what the source says; for images of your own, other if they have colours.
+        channels: channels of the images: grey (one), colour (three), or auto, which keeps colours if most of the images
+            have any, unless they are chest X-rays.
         bits: bits per pixel of the images. Default: 8, or 16 with --preset original.
         used_bits: bits that the values of 16-bit PNG and TIFF files use, 8 to 16; their largest value is white.
             Default: found from the files.
@@ -46,6 +48,7 @@ class PrepareConfig:
     split_fractions: tuple[float, float, float] = FRACTIONS
     subset_fraction: float = 1.0
     kind: Literal["chest", "other"] | None = None
+    channels: Literal["auto", "grey", "colour"] = "auto"
     bits: Literal[8, 16] | None = None
     used_bits: int | None = None
     workers: int = 0
@@ -62,6 +65,12 @@ class PrepareConfig:
                 "--used-bits has no meaning with --preset original",
                 where="--used-bits",
                 hint="leave it out: the largest value of each image is white",
+            )
+        if self.channels == "colour" and self.preset == "original":
+            raise ConfigError(
+                "the original's Data Processing is for grey images",
+                where="--channels colour, --preset original",
+                hint="leave --channels or --preset out",
             )
         if self.split_file and self.split in ("source", "position"):
             raise ConfigError(

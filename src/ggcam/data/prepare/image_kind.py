@@ -1,15 +1,19 @@
-"""Whether the images of a data set are chest X-rays, where its format does not tell: photographs have colours."""
+"""What images show, where their format does not tell: photographs have colours, chest X-rays have none."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from ggcam.data.case import ImageKind, Source
+from ggcam.data.decoding import decode_in_worker
+from ggcam.data.images import read_pixels, stores_colour
+from ggcam.data.pixel_arrays import to_channels, to_integers, to_uint8
 from ggcam.data.prepare.config import PrepareConfig
 
 SAMPLE = 16
@@ -33,13 +37,30 @@ def find_image_kind(source: Source, config: PrepareConfig) -> ImageKind:
     Returns:
         What the settings say, or else the source; if neither does, "other" if most of some images have colours.
     """
-    return config.kind or source.kind or _kind_by_colour([case.image for case in source.cases])
+    return config.kind or source.kind or ("other" if _most_have_colours(source) else "chest")
 
 
-def _kind_by_colour(images: Sequence[Path]) -> ImageKind:
+def find_channels(source: Source, config: PrepareConfig) -> int:
+    """Return the number of channels that the images of a source are prepared with.
+
+    Args:
+        source: the source.
+        config: settings of the preparation.
+
+    Returns:
+        3 for colour, 1 for grey: what the settings say; if they leave it open, 3 if most of some images have colours,
+        unless they are chest X-rays or the images of the original GG-CAM.
+    """
+    if config.channels != "auto":
+        return 3 if config.channels == "colour" else 1
+    is_grey = config.preset == "original" or (config.kind or source.kind) == "chest"
+    return 1 if is_grey or not _most_have_colours(source) else 3
+
+
+def _most_have_colours(source: Source) -> bool:
+    images = [case.image for case in source.cases]
     sample = [images[index] for index in np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))]
-    coloured = [has_colours(path) for path in sample]
-    return "other" if sum(coloured) > len(sample) / 2 else "chest"
+    return sum(map(has_colours, sample)) > len(sample) / 2
 
 
 def has_colours(path: Path) -> bool:
@@ -49,15 +70,27 @@ def has_colours(path: Path) -> bool:
         path: image file.
 
     Returns:
-        False for an image of one channel, and for files other than PNG and JPEG.
+        False for an image of one channel, and for a file that cannot be read.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
-            warnings.simplefilter("ignore")
-            if image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;"):
-                return False
-            image.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
-            small = image.convert("RGB").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
+        small = _thumbnail(path) if stores_colour(path) else None
     except Exception:  # an unreadable image is reported when its pixels are read; a decoder may raise anything
         return False
-    return bool((np.ptp(np.asarray(small).astype(int), axis=2) >= MIN_CHROMA).mean() >= MIN_COLOURED)
+    return small is not None and bool((np.ptp(small.astype(int), axis=2) >= MIN_CHROMA).mean() >= MIN_COLOURED)
+
+
+def _thumbnail(path: Path) -> UInt8[np.ndarray, "side side 3"]:
+    """Reduce an image. Pillow decodes PNG and JPEG files safely, and JPEG files at a reduced size."""
+    with path.open("rb") as file:
+        is_other = not file.read(8).startswith((b"\x89PNG", b"\xff\xd8"))
+    if is_other:
+        return decode_in_worker(_read_thumbnail, path, path)
+    with warnings.catch_warnings(), Image.open(path, formats=("PNG", "JPEG")) as image:
+        warnings.simplefilter("ignore")
+        image.draft("RGB", (THUMBNAIL_PX, THUMBNAIL_PX))
+        return np.asarray(image.convert("RGB").resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX))
+
+
+def _read_thumbnail(path: Path) -> UInt8[np.ndarray, "side side 3"]:
+    pixels = to_channels(to_uint8(to_integers(read_pixels(path, channels=3))), 3)
+    return cv2.resize(pixels, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)

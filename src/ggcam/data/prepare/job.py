@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from ggcam.data.case import Case, Frame, Source, Split
+from ggcam.data.framing import Framing
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.schema import SCHEMA_VERSION
 from ggcam.utils.versions import versions
@@ -20,7 +21,7 @@ VERSIONED_PACKAGES = ("ggcam", "numpy", "opencv-python-headless", "pillow", "pya
 def describe_job(
     source: Source,
     config: PrepareConfig,
-    used_bits: int,
+    framing: Framing,
     split_record: Mapping[str, object],
     splits: Mapping[str, Split],
 ) -> dict[str, str]:
@@ -29,7 +30,7 @@ def describe_job(
     Args:
         source: cases to prepare.
         config: settings.
-        used_bits: bits that the values of 16-bit files use.
+        framing: how the images are brought into the frame.
         split_record: how the split was made.
         splits: case id -> split.
 
@@ -43,7 +44,8 @@ def describe_job(
         "kind of images": str(config.kind or source.kind),
         "size": str(Frame.parse(config.size)),
         "bits": str(config.image_bits),
-        "used bits": str(used_bits),
+        "channels": str(framing.channels),
+        "used bits": str(framing.used_bits),
         "split": _in_words(split_record),
         "source": source.name,
         "classes": ", ".join(source.class_names),
@@ -70,6 +72,7 @@ def source_digests(source: Source, splits: Mapping[str, Split]) -> dict[str, str
         "splits": _digest(sorted(splits.items())),
         "image files": _digest((case_id, name, os.path.abspath(path)) for case_id, name, path in files),
         "gaze": _digest(part for case in source.cases for part in _gaze_parts(case)),
+        **_mentions_digest(source),
         "regions": _digest((case.case_id, case.regions, sorted(case.region_masks.items())) for case in source.cases),
         "dropped records": _digest(sorted(source.dropped.items())),
     }
@@ -88,6 +91,12 @@ def _gaze_parts(case: Case) -> Iterator[object]:
         yield case.case_id, reading_id, len(fixations)
         for field in fields(fixations):
             yield getattr(fixations, field.name).tobytes()
+
+
+def _mentions_digest(source: Source) -> dict[str, str]:
+    """Digest of the mentions; none for a source without any."""
+    mentions = [(case.case_id, sorted(case.mentions.items())) for case in source.cases if case.mentions]
+    return {"mentions": _digest(mentions)} if mentions else {}
 
 
 def _digest(items: Iterable[object]) -> str:

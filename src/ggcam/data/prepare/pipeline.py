@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from ggcam.data.case import OFF_IMAGE, Case, Frame, Label, Source, Split
 from ggcam.data.framing import Fitted, Framing, FramingName, Strided
 from ggcam.data.original.preprocessing import check_raw, is_processed
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.image_kind import find_image_kind
+from ggcam.data.prepare.image_kind import find_channels, find_image_kind
 from ggcam.data.prepare.images import PREPARE_GUARD, ImageOutcome, ImageTask, PixelFiles, prepare_image
 from ggcam.data.prepare.job import VERSIONED_PACKAGES, describe_job
 from ggcam.data.prepare.marks import mark_images
@@ -123,8 +123,8 @@ def prepare_source(
         source.cases, config.split_by, config.split_fractions, config.seed, config.subset_fraction
     )
     source = _select_split_cases(source, splits)
-    framing = _choose_framing(source.cases, frame, config)
-    job = describe_job(source, config, framing.used_bits, split_record, splits)
+    framing = _choose_framing(source, frame, config)
+    job = describe_job(source, config, framing, split_record, splits)
     with locked_target(out), naming_place(out):
         return _prepare(source, out, config, framing, job, splits, split_record, progress)
 
@@ -168,6 +168,7 @@ def _prepare(
         "multi_label": source.multi_label,
         "preset": config.preset,
         "framing": _framing_name(kept, staging.done, framing),
+        "channels": framing.channels,
         "bits": config.image_bits,
         "used_bits": framing.used_bits,
         "frame": {"height_px": framing.frame.height_px, "width_px": framing.frame.width_px},
@@ -186,7 +187,7 @@ def _prepare(
 
 
 def load_if_same(source: Source, out: Path, config: PrepareConfig) -> PreparedData | None:
-    """Load a prepared folder if preparing it again would give the same cases, split, frame and preset.
+    """Load a prepared folder if preparing it again would give the same cases, split, frame, channels and preset.
 
     Args:
         source: what a reader found in the raw data set.
@@ -211,16 +212,19 @@ def load_if_same(source: Source, out: Path, config: PrepareConfig) -> PreparedDa
         data.meta["source"] == source.name
         and data.meta.get("preset", "corrected") == config.preset
         and data.frame == Frame.parse(config.size)
+        and data.channels == find_channels(source, config)
         and all(splits.get(case_id) == split for case_id, split in prepared_splits)
         and len(data) + data.meta["dropped"].get(UNREADABLE, 0) == len(splits)
     )
     return data if same else None
 
 
-def _choose_framing(cases: Sequence[Case], frame: Frame, config: PrepareConfig) -> Framing:
+def _choose_framing(source: Source, frame: Frame, config: PrepareConfig) -> Framing:
     if config.preset == "original":
         return Strided(frame)
-    return Fitted(frame, config.used_bits or find_used_bits([case.image for case in cases], config.workers))
+    channels = find_channels(source, config)
+    images = [case.image for case in source.cases]
+    return Fitted(frame, config.used_bits or find_used_bits(images, config.workers, channels), channels)
 
 
 def _prepare_images(
