@@ -76,6 +76,11 @@ class RunFolder:
         return self.root / "calibration.json"
 
     @property
+    def typicality(self) -> Path:
+        """What the training images look like; beside it, `typicality.npz` has the statistics of their features."""
+        return self.root / "typicality.json"
+
+    @property
     def classification_report(self) -> Path:
         """Classification metrics under the original GG-CAM's names."""
         return self.results / "classification_report.json"

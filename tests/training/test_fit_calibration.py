@@ -2,14 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import softmax
 
-from ggcam.data.dataset import PreparedDataset
-from ggcam.data.prepared import load_prepared
-from ggcam.models.backbones import create_backbone
-from ggcam.models.cam import CAMClassifier
-from ggcam.training.fit_calibration import calibrate, calibrate_network
+from ggcam.training.fit_calibration import calibrate
 
 NAMES = ("Normal", "CHF", "pneumonia")
 
@@ -44,18 +39,3 @@ def test_labels_that_are_unknown_or_always_absent_do_not_take_part():
     assert found.temperature[0] < 20
     assert found.thresholds["youden"]["pneumonia"] is None
     assert found.thresholds["youden"]["Normal"] is not None
-
-
-def test_a_network_is_calibrated_in_evaluation_mode_and_keeps_its_own(prepared):
-    data = load_prepared(prepared)
-    dataset = PreparedDataset(data, "valid")
-    torch.manual_seed(0)
-    model = CAMClassifier(create_backbone("test_resnet", data.frame.shape), 3).train()
-    labels = data.labels_of(dataset.cases)
-    found = calibrate_network(model, dataset, labels, data.class_names, batch_size=4)
-    assert model.training
-    assert found == calibrate_network(model, dataset, labels, data.class_names, batch_size=4)
-    with torch.inference_mode():
-        logits = model.eval()(dataset.batch(range(len(dataset))).image).logits
-    whole = calibrate(logits.double().numpy(), labels, data.class_names)
-    assert found.temperature == pytest.approx(whole.temperature, rel=1e-3)

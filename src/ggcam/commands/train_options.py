@@ -22,6 +22,7 @@ TRAIN_GROUPS: dict[str, tuple[str, ...]] = {
         "early_stop_patience",
         "monitor",
         "calibration",
+        "typicality",
         "clip_norm",
         "seed",
     ),

@@ -72,6 +72,7 @@ class TrainConfig:
             has validation cases both with and without it), loss (lowest classification loss), or total (lowest total
             loss, as in the original; a guidance that learns its own weights moves it by these alone).
         calibration: after training, fit a temperature that makes the probabilities match the validation cases.
+        typicality: after training, describe the training images, so that prediction marks images unlike them.
         clip_norm: maximum norm of the gradient; 0 turns clipping off.
         precision: bf16, 32, or auto (bf16 where the device computes it faster).
         checkpointing: recompute most activations in the backward pass instead of storing them: about a third more
@@ -118,6 +119,7 @@ class TrainConfig:
     early_stop_patience: int | None = None
     monitor: Literal["auroc", "loss", "total"] = "auroc"
     calibration: bool = True
+    typicality: bool = True
     clip_norm: float = 1.0
     precision: Literal["auto", "bf16", "32"] = "auto"
     checkpointing: bool = False

@@ -12,6 +12,7 @@ from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import PreparedFolderError, RunFolderError, WeightsError
 from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
+from ggcam.models.feature_distance import FeatureDistance
 from ggcam.models.weight_files import read_state_dict
 from ggcam.report.result_schemas import RunMetrics
 from ggcam.report.run_files import read_history, read_metrics
@@ -19,6 +20,7 @@ from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.calibration import Calibration, load_calibration
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.training.model_spec import ModelSpec
+from ggcam.training.typicality import Typicality, load_feature_distance, load_typicality
 from ggcam.utils.documents import read_text
 
 
@@ -80,6 +82,32 @@ class Run:
             RunFolderError: the file is damaged.
         """
         return load_calibration(self.folder.calibration, len(self.class_names))
+
+    @cached_property
+    def typicality(self) -> Typicality | None:
+        """What the training images look like; None where the run does not know.
+
+        Raises:
+            RunFolderError: the file is damaged.
+        """
+        return load_typicality(self.folder.typicality)
+
+    def load_feature_distance(self, model: CAMClassifier) -> FeatureDistance | None:
+        """Load what measures how far the features of an image are from those of the training images.
+
+        Args:
+            model: the network of the run.
+
+        Returns:
+            The module, on the CPU; None where the run does not know what its training images look like.
+
+        Raises:
+            MissingFileError: one of the two files is missing.
+            RunFolderError: a file is damaged, or does not fit the network.
+        """
+        if self.typicality is None:
+            return None
+        return load_feature_distance(self.folder.typicality, model.backbone.num_features)
 
     def data(self, root: Path | str | None = None) -> PreparedData:
         """Load the prepared folder that the run was trained on.

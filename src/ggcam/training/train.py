@@ -29,21 +29,19 @@ from ggcam.models.weight_files import read_state_dict
 from ggcam.report.diverged_page import write_diverged_report
 from ggcam.report.training_plot import save_training_plot
 from ggcam.run_folder import RunFolder, create_run_folder, write_summary
-from ggcam.training.calibration import save_calibration
-from ggcam.training.checkpoints import Checkpoints, best_state, find_checkpoint, has_checkpoint
+from ggcam.training.checkpoints import Checkpoints, find_checkpoint, has_checkpoint
 from ggcam.training.config import TrainConfig, check_user_named
 from ggcam.training.data_checks import check_training_data, log_warnings, with_defined_monitor
-from ggcam.training.fit_calibration import calibrate_network
+from ggcam.training.finish import save_best
 from ggcam.training.history import History
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.loggers import create_loggers
-from ggcam.training.model_spec import ModelSpec, net_weights
+from ggcam.training.model_spec import ModelSpec
 from ggcam.training.plateau import Plateau
 from ggcam.training.run import Run, open_run
 from ggcam.training.trainer import create_trainer, fit, is_first_process, quiet_lightning
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.locks import locked_folder
-from ggcam.utils.safe_pickle import pt_bytes
 from ggcam.utils.seeding import local_seed
 
 log = logging.getLogger(__name__)
@@ -231,7 +229,7 @@ def _train(
         write_summary(folder, sum(row["seconds"] for row in history.rows), str(trainer.strategy.root_device))
         rows = pd.DataFrame(history.rows)
         save_training_plot(rows, folder.training_plot, metric=config.monitored_column, mode=config.monitor_mode)
-        _save_best(run, module, batches)
+        save_best(run, module, batches)
     return replace(run, folder=trainer.strategy.broadcast(folder))
 
 
@@ -284,16 +282,3 @@ class _TimeLimit(Timer):
         if is_first_process() and remaining is not None and remaining <= 0 and trainer.current_epoch < epochs:
             done = f"{trainer.current_epoch} of {epochs} epochs"
             log.warning("the time limit of %g hours ended the training after %s", self._max_hours, done)
-
-
-def _save_best(run: Run, module: GuidedTraining, batches: PreparedDataModule) -> None:
-    """Calibrate the best network and write `NET.pt`; if it exists, training has finished."""
-    folder, config = run.folder, run.config
-    module.load_state_dict(best_state(folder.checkpoints)["state_dict"])
-    if config.calibration:
-        dataset = batches.dataset("valid")
-        labels = batches.data.labels_of(dataset.cases)
-        calibration = calibrate_network(module.model, dataset, labels, run.class_names, config.batch_size)
-        save_calibration(calibration, folder.calibration)
-    module.cpu()
-    atomic_write(folder.weights, pt_bytes(net_weights(module.model, module.guidance)))
