@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
-from ggcam.training.losses import classification_loss, count_known_entries, loss_per_case, macro_auroc_and_accuracy
+from ggcam.training.losses import (
+    balanced_class_weights,
+    classification_loss,
+    count_known_entries,
+    loss_per_case,
+    macro_auroc_and_accuracy,
+)
 
 UNKNOWN = math.nan
 LABELS = torch.tensor([[1, 0, UNKNOWN], [UNKNOWN, UNKNOWN, UNKNOWN], [0, 1, 1], [1, UNKNOWN, 0]])
@@ -91,3 +98,39 @@ def test_scores_of_several_labels_equal_scikit_learns():
 
 def test_scores_of_nothing_known_are_undefined():
     assert all(math.isnan(score) for score in macro_auroc_and_accuracy(np.zeros((3, 2)), np.full((3, 2), np.nan)))
+
+
+def test_balanced_weights_equal_those_of_scikit_learn_and_average_to_one():
+    labels = np.array([0] * 7 + [1] * 2 + [2])
+    found = balanced_class_weights(labels, 3)
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found[torch.from_numpy(labels)].mean().item() == pytest.approx(1)
+
+
+def test_with_several_labels_only_known_ones_are_counted_and_a_label_without_both_values_has_weight_one():
+    labels = np.array([[1, 0, 1, np.nan], [0, 0, 1, np.nan], [0, np.nan, 1, np.nan], [0, 0, np.nan, np.nan]])
+    assert balanced_class_weights(labels, 4).tolist() == [3, 1, 1, 1]
+
+
+def test_weights_and_smoothing_of_one_label_equal_a_loop():
+    given, labels, weights = logits(), torch.tensor([0, 2, 2, 1]), torch.tensor([0.5, 2.0, 3.0])
+    log_p = given.detach().double().log_softmax(dim=1)
+    target = 0.9 * functional.one_hot(labels, 3).double() + 0.1 / 3
+    expected = np.mean([float(weights[y]) * -float(t @ p) for y, t, p in zip(labels, target, log_p, strict=True)])
+    assert classification_loss(given, labels, weights, 0.1).item() == pytest.approx(expected, rel=1e-5)
+    assert classification_loss(given, labels, torch.ones(3)).item() == pytest.approx(
+        classification_loss(given, labels).item(), rel=1e-6
+    )
+
+
+def test_weights_and_smoothing_of_several_labels_equal_a_loop():
+    given, weights = logits(), torch.tensor([0.5, 2.0, 3.0])
+    probability = given.detach().double().sigmoid()
+    values = [
+        -(weights[k].item() * (0.8 * y + 0.1) * math.log(p) + (0.9 - 0.8 * y) * math.log(1 - p))
+        for ps, ys in zip(probability.tolist(), LABELS.tolist(), strict=True)
+        for k, (p, y) in enumerate(zip(ps, ys, strict=True))
+        if not math.isnan(y)
+    ]
+    assert classification_loss(given, LABELS, weights, 0.2).item() == pytest.approx(np.mean(values), rel=1e-5)

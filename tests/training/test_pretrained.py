@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ import torch
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import ConfigError
 from ggcam.inference.onnx import to_onnx
+from ggcam.models.weight_files import read_state_dict
 from ggcam.training.config import TrainConfig
 from ggcam.training.model_spec import ModelSpec
 from ggcam.training.run import Run, open_run
-from ggcam.training.train import train
+from ggcam.training.train import resume, train
 
 NAME = "test_resnet"
 """A network whose pretrained weights expect other pixels than ImageNet's mean and standard deviation."""
@@ -88,4 +90,50 @@ def test_what_did_not_fit_is_said_when_training_starts(prepared, weights, tmp_pa
 def test_the_weights_of_another_network_leave_no_run_folder(prepared, weights, tmp_path):
     with pytest.raises(ConfigError, match="does not hold the weights of resnet10t"):
         train(load_prepared(prepared), TrainConfig(backbone="resnet10t", weights=weights), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def stop(row: dict[str, float]) -> None:
+    if row["epoch"] == 1:
+        raise KeyboardInterrupt
+
+
+def test_frozen_stages_keep_their_weights_bitwise_in_a_run_that_is_resumed(prepared, weights, tmp_path):
+    config = TrainConfig(
+        backbone=NAME,
+        weights=weights,
+        freeze_stages=2,
+        backbone_lr_scale=0.1,
+        class_weights="balanced",
+        label_smoothing=0.1,
+        epochs=3,
+        batch_size=8,
+        accelerator="cpu",
+        precision="32",
+        calibration=False,
+        typicality=False,
+    )
+    data = load_prepared(prepared)
+    whole = read_state_dict(train(data, config, tmp_path, "whole").folder.weights)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, config, tmp_path, "cut", on_epoch=stop)
+    continued = resume(tmp_path / "cut")
+    assert continued.config == replace(config, weights=Path(weights.name))
+    resumed = read_state_dict(continued.folder.weights)
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    initial = read_state_dict(weights)
+    kept = {
+        name.removeprefix("backbone.trunk.")
+        for name, value in whole.items()
+        if name.startswith("backbone.trunk.") and torch.equal(value, initial.get(name[15:], torch.empty(0)))
+    }
+    frozen = {name for name in initial if name.startswith(("bn1.", "layer1.")) and name in kept}
+    assert frozen == {name for name in initial if name.startswith(("bn1.", "layer1."))}
+    assert not any(name.startswith(("layer3.", "layer4.")) and name.endswith("conv1.weight") for name in kept)
+
+
+def test_more_frozen_stages_than_the_network_has_leave_no_run_folder(prepared, weights, tmp_path):
+    config = TrainConfig(backbone=NAME, weights=weights, freeze_stages=9)
+    with pytest.raises(ConfigError, match="feature levels"):
+        train(load_prepared(prepared), config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -7,13 +7,14 @@ from ggcam.training.config import TrainConfig
 
 TRAIN_GROUPS: dict[str, tuple[str, ...]] = {
     "guidance": ("guidance", "guidance_weight", "sigma_deg", "sigma_px", "label_gaze", "region_shape"),
-    "model": ("backbone", "reduction", "output_stride", "num_stages", "pretrained", "weights"),
+    "model": ("backbone", "reduction", "output_stride", "num_stages", "pretrained", "weights", "freeze_stages"),
     "optimization": (
         "epochs",
         "max_hours",
         "batch_size",
         "optimizer",
         "lr",
+        "backbone_lr_scale",
         "weight_decay",
         "schedule",
         "patience",
@@ -23,6 +24,8 @@ TRAIN_GROUPS: dict[str, tuple[str, ...]] = {
         "monitor",
         "calibration",
         "typicality",
+        "class_weights",
+        "label_smoothing",
         "clip_norm",
         "seed",
     ),

@@ -42,9 +42,11 @@ class TimmBackbone(nn.Module):
         border_px: number of rows and of columns that are added around the image, for a network that does not pad its
             convolutions.
         initial_weights: which weights the network started from, and what did not fit; None for random ones.
+        frozen: layers that stay in evaluation mode; see :func:`ggcam.models.freezing.freeze_stages`.
     """
 
     initial_weights: InitialWeights | None = None
+    frozen: tuple[nn.Module, ...] = ()
 
     def __init__(self, trunk: nn.Module, num_stages: int | None = None, multiple_px: int | None = None):
         super().__init__()
@@ -72,6 +74,20 @@ class TimmBackbone(nn.Module):
             enable: whether to do so.
         """
         self.trunk.set_grad_checkpointing(enable)  # pyright: ignore[reportCallIssue]
+
+    def train(self, mode: bool = True) -> TimmBackbone:
+        """Set training or evaluation mode, except for frozen layers.
+
+        Args:
+            mode: whether to train.
+
+        Returns:
+            The backbone.
+        """
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
 
     def forward(self, image: Float[Tensor, "b i H W"]) -> Float[Tensor, "b c h w"]:
         """Compute features on a grid, without a transformer's class and register tokens.

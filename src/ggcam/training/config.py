@@ -55,6 +55,10 @@ class TrainConfig:
         pretrained: start from the weights that timm provides (needs a network connection).
         weights: start from a local file of such weights; for one of the original's networks, from its NET.pt.
             Default: random weights.
+        freeze_stages: fix the weights and batch norms of the first stages of a pretrained network, counted as for
+            num_stages.
+        backbone_lr_scale: factor on the learning rate of the backbone, which is lower for pretrained weights than for
+            the new CAM head: 0.1, for example.
         epochs: maximum number of epochs.
         max_hours: start no epoch after this many hours. Default: no limit.
         batch_size: cases per batch, over all processes together.
@@ -73,6 +77,9 @@ class TrainConfig:
             loss, as in the original; a guidance that learns its own weights moves it by these alone).
         calibration: after training, fit a temperature that makes the probabilities match the validation cases.
         typicality: after training, describe the training images, so that prediction marks images unlike them.
+        class_weights: balanced weighs the classes in the training loss by the inverse of their frequency; with several
+            labels per case, the positive cases of a label by the number of negative ones per positive one.
+        label_smoothing: fraction of each training target that is spread evenly over all classes, 0 to below 1.
         clip_norm: maximum norm of the gradient; 0 turns clipping off.
         precision: bf16, 32, or auto (bf16 where the device computes it faster).
         checkpointing: recompute most activations in the backward pass instead of storing them: about a third more
@@ -106,6 +113,8 @@ class TrainConfig:
     num_stages: int | None = None
     pretrained: bool = False
     weights: Path | None = None
+    freeze_stages: int = 0
+    backbone_lr_scale: float = 1.0
     epochs: int = 25
     max_hours: float | None = None
     batch_size: int = 32
@@ -120,6 +129,8 @@ class TrainConfig:
     monitor: Literal["auroc", "loss", "total"] = "auroc"
     calibration: bool = True
     typicality: bool = True
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: float = 0.0
     clip_norm: float = 1.0
     precision: Literal["auto", "bf16", "32"] = "auto"
     checkpointing: bool = False
@@ -138,9 +149,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("guidance", "backbone"):
             object.__setattr__(self, name, canonical_name(getattr(self, name)))
-        may_be_zero = ("guidance_weight", "weight_decay", "min_lr", "clip_norm", "seed", "workers")
+        may_be_zero = ("guidance_weight", "weight_decay", "min_lr", "clip_norm", "seed", "workers", "freeze_stages")
+        may_be_zero += ("label_smoothing",)
         positive = ("sigma_deg", "sigma_px", "epochs", "max_hours", "batch_size", "lr", "patience", "nodes")
-        positive += ("early_stop_patience", "num_stages")
+        positive += ("early_stop_patience", "num_stages", "backbone_lr_scale")
         for name in positive + may_be_zero:
             value = getattr(self, name)
             in_range = value is None or (math.isfinite(value) and (value > 0 or (value == 0 and name in may_be_zero)))
@@ -151,6 +163,19 @@ class TrainConfig:
                     expected="a number above 0" if name in positive else "0 or more",
                     got=value,
                 )
+        if self.label_smoothing >= 1:
+            raise ConfigError(
+                "label_smoothing is out of range",
+                where="--label-smoothing",
+                expected="0 to below 1, such as 0.1",
+                got=self.label_smoothing,
+            )
+        if self.freeze_stages and not (self.pretrained or self.weights):
+            raise ConfigError(
+                "freezing needs pretrained weights: random ones would never learn",
+                where="--freeze-stages",
+                hint="pass --pretrained or --weights FILE, or leave --freeze-stages out",
+            )
         if self.seed > MAX_SEED:
             raise ConfigError("seed is out of range", where="--seed", expected=f"at most {MAX_SEED}", got=self.seed)
 

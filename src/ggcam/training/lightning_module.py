@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from timm.optim import create_optimizer_v2  # pyright: ignore[reportPrivateImportUsage]  (public all the same)
 from torch import Tensor
 
 from ggcam.data.augment import (
@@ -35,6 +34,7 @@ from ggcam.models.checkpointing import frozen_running_statistics
 from ggcam.models.compiling import compile_network
 from ggcam.training.config import TrainConfig
 from ggcam.training.losses import classification_loss, count_known_entries, loss_per_case, macro_auroc_and_accuracy
+from ggcam.training.optimizer import create_optimizer
 
 WARM_UP = 0.05
 """Fraction of the steps in which the cosine schedule rises to its peak."""
@@ -48,15 +48,26 @@ class GuidedTraining(lightning.LightningModule):
         guidance: how gaze enters the loss.
         config: options of the training.
         frame: height and width of the images in pixels.
+        class_weights: (k,), weights of the classes in the classification loss of training; None weighs all alike.
     """
 
-    def __init__(self, model: CAMClassifier, guidance: Guidance, config: TrainConfig, frame: tuple[int, int]):
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        model: CAMClassifier,
+        guidance: Guidance,
+        config: TrainConfig,
+        frame: tuple[int, int],
+        class_weights: Float[Tensor, " k"] | None = None,
+    ):
         super().__init__()
         guidance.initialize(model)
         self.model = model
         self.guidance = guidance
         self.config = config
         self.frame = frame
+        self.register_buffer("class_weights", class_weights, persistent=False)  # follows from the training cases
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def on_train_epoch_start(self) -> None:
@@ -104,7 +115,8 @@ class GuidedTraining(lightning.LightningModule):
         image = batch.image if batch.augmentation is None else augment_images(batch.image, batch.augmentation)
         attention = self.build_attention(batch)
         output = self._training_network(_channels_last(image))
-        classification = classification_loss(output.logits, batch.label)
+        smoothing = self.config.label_smoothing
+        classification = classification_loss(output.logits, batch.label, self.class_weights, smoothing)
         return self.guidance(output, batch.label, attention, classification, batch.present)
 
     @cached_property
@@ -198,16 +210,7 @@ class GuidedTraining(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Create the optimizer of network and guidance, with its schedule (the plateau schedule is a callback)."""
         config = self.config
-        optimizer = create_optimizer_v2(
-            self,
-            opt=config.optimizer,
-            lr=config.lr,
-            weight_decay=config.weight_decay,
-            filter_bias_and_bn=True,
-            fused=True,
-        )
-        # Lightning refuses to clip for an optimizer that may unscale gradients; here no gradient is scaled.
-        optimizer._step_supports_amp_scaling = False  # pyright: ignore[reportAttributeAccessIssue]
+        optimizer = create_optimizer(self, self.model, config)
         if config.schedule != "cosine":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)

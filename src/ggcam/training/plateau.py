@@ -55,7 +55,7 @@ class Plateau(lightning.Callback):
 
     def _drop(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         (optimizer,) = trainer.optimizers
-        rates = [max(self._min_lr, FACTOR * group["lr"]) for group in optimizer.param_groups]
+        rates = [min(group["lr"], max(self._min_lr, FACTOR * group["lr"])) for group in optimizer.param_groups]
         if all(group["lr"] <= rate for group, rate in zip(optimizer.param_groups, rates, strict=True)):
             return
         if self._reload_best:

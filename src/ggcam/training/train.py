@@ -25,6 +25,7 @@ from ggcam.models import original, original_weights
 from ggcam.models.backbones import TimmBackbone
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.checkpointing import enable_gradient_checkpointing
+from ggcam.models.freezing import freeze_stages
 from ggcam.models.weight_files import read_state_dict
 from ggcam.report.diverged_page import write_diverged_report
 from ggcam.report.training_plot import save_training_plot
@@ -36,6 +37,7 @@ from ggcam.training.finish import save_best
 from ggcam.training.history import History
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.loggers import create_loggers
+from ggcam.training.losses import balanced_class_weights
 from ggcam.training.model_spec import ModelSpec
 from ggcam.training.plateau import Plateau
 from ggcam.training.run import Run, open_run
@@ -164,6 +166,7 @@ def _build_model(spec: ModelSpec, config: TrainConfig, begun: bool = False) -> C
     """Build the network as training starts. Once begun, a checkpoint has the weights, and their file may be gone."""
     with local_seed(config.seed):
         model = spec.build(config.pretrained and not begun, None if begun else config.weights)
+    freeze_stages(model.backbone, config.freeze_stages, spec.frame.shape, spec.channels)
     if config.checkpointing:
         enable_gradient_checkpointing(model.backbone)
     return model
@@ -187,7 +190,12 @@ def _train(
     progress_bar: bool,
 ) -> Run:
     folder, config = run.folder, run.config
-    module = GuidedTraining(model.to(memory_format=torch.channels_last), guidance, config, data.frame.shape)
+    class_weights = None
+    if config.class_weights == "balanced":
+        labels = data.labels_of(data.cases.loc[data.cases["split"] == "train"])
+        class_weights = balanced_class_weights(labels, len(data.class_names))
+    network = model.to(memory_format=torch.channels_last)
+    module = GuidedTraining(network, guidance, config, data.frame.shape, class_weights)
     checkpoint = find_checkpoint(folder.checkpoints, module)
     if config.weights is not None and checkpoint is None:
         start_guidance(module, config.weights)
