@@ -131,7 +131,7 @@ def test_a_file_alone_needs_no_package_that_only_writing_one_needs(kept, monkeyp
 
 @ON_CPU
 def test_auto_falls_back_on_torch_where_a_network_cannot_be_written(trained, monkeypatch, caplog):
-    def fails(*_):
+    def fails(*_, **__):
         raise ConfigError("this network cannot be written as ONNX")
 
     monkeypatch.setattr(run_onnx, "to_onnx", fails)

@@ -93,7 +93,7 @@ def test_an_array_is_predicted_like_a_file_of_its_pixels(predictor, files, kind)
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((64, 64, 3), np.uint8), r"not a grey image(?s:.*)got: shape \(64, 64, 3\)(?s:.*)as a list"),
+        (np.zeros((64, 64, 4), np.uint8), r"not an image(?s:.*)got: shape \(64, 64, 4\)(?s:.*)as a list"),
         (np.zeros((4, 64), np.uint8), r"unsupported size(?s:.*)at least 8 pixels(?s:.*)\(4, 64\)"),
         (np.zeros((64, 64), np.int32), r"unsupported type(?s:.*)float from 0(?s:.*)got: int32"),
         (np.zeros((64, 64), bool), r"unsupported type(?s:.*)got: bool"),

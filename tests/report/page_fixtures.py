@@ -18,7 +18,7 @@ from ggcam.metrics.multilabel import multilabel_report
 from ggcam.metrics.threshold_statistics import weighted_auroc, weighted_macro_auroc
 from ggcam.report.cases import PredictionTable
 from ggcam.report.gallery import ClassMap, GalleryCase
-from ggcam.report.layers import map_layer, region_marks, scanpath, xray
+from ggcam.report.layers import image_layer, map_layer, region_marks, scanpath
 from ggcam.report.run_charts import run_charts
 from ggcam.report.run_page import RunResults
 
@@ -85,7 +85,7 @@ def gallery_case(number, names, true=(0,), gaze=True, multi_label=False, **chang
                 for k, name in enumerate(names)
             ),
             "frame": FRAME,
-            "xray": xray(rng.integers(0, 255, (64, 32)).astype(np.uint8)),
+            "image": image_layer(rng.integers(0, 255, (64, 32)).astype(np.uint8)),
             "gaze": map_layer(rng.random((16, 8)), "viridis") if gaze else None,
             "scanpaths": (scanpath(fixations, FRAME),) if gaze else (),
             "fixations": 6 if gaze else 0,

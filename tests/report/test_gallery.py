@@ -18,11 +18,11 @@ from ggcam.report.layers import (
     MAX_BYTES,
     MAX_CELLS,
     MAX_SIDE_PX,
+    image_layer,
     legend,
     map_layer,
     region_marks,
     scanpath,
-    xray,
 )
 from ggcam.report.run_page import render_run_report
 from report.page_fixtures import gallery_case, run_results
@@ -79,11 +79,11 @@ def test_a_fine_map_is_made_coarser():
 def test_small_images_are_sent_without_loss_large_ones_small():
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (96, 80)).astype(np.uint8)
-    sent = xray(small)
+    sent = image_layer(small)
     assert sent.kind == "png"
     np.testing.assert_array_equal(np.array(Image.open(BytesIO(sent.content))), small)
     noise = rng.integers(0, 65535, (1536, 1280)).astype(np.uint16)  # nothing is harder to make small
-    sent = xray(noise)
+    sent = image_layer(noise)
     assert sent.kind == "jpeg"
     assert len(sent.content) <= MAX_BYTES
     assert Image.open(BytesIO(sent.content)).size == (640, MAX_SIDE_PX)
@@ -92,11 +92,11 @@ def test_small_images_are_sent_without_loss_large_ones_small():
 def test_forty_large_cases_of_fourteen_classes_make_a_page_of_less_than_10_mb():
     names = tuple(f"class {k}" for k in range(14))
     rng = np.random.default_rng(0)
-    noise = xray(rng.integers(0, 255, (1536, 1280)).astype(np.uint8))
+    noise = image_layer(rng.integers(0, 255, (1536, 1280)).astype(np.uint8))
     layers = map_layer(rng.random((64, 54)))
     cases = []
     for number in range(MAX_CASES):
-        case = gallery_case(number, names, xray=noise, gaze=layers)
+        case = gallery_case(number, names, image=noise, gaze=layers)
         classes = tuple(replace(each, cam=layers) for each in case.classes)
         path = scanpath(Fixations.build(*rng.uniform(0, 1000, (2, 150))), Frame(1536, 1280))
         cases.append(replace(case, classes=classes, scanpaths=(path, path)))

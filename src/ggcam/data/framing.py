@@ -13,6 +13,7 @@ from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
 from ggcam.data.original import preprocessing
 from ggcam.data.pixel_arrays import Pixels, resize_mask, resize_to_frame, to_channels, to_integers
+from ggcam.errors import ConfigError
 
 FramingName = Literal["fitted", "strided"]
 """Name in dataset.toml and in the description of a network: a new image is framed as the training images were."""
@@ -92,6 +93,9 @@ class Strided:
         frame: size of the result.
         used_bits: all bits of 16-bit files, since the largest value of each image is white.
         channels: always 1, grey.
+
+    Raises:
+        ConfigError: another number of channels.
     """
 
     frame: Frame
@@ -102,6 +106,10 @@ class Strided:
         "the image centred on a black canvas of twice the size, cropped where it is larger; every 2nd pixel of that; "
         "the largest value of these white"
     )
+
+    def __post_init__(self) -> None:
+        if self.channels != 1:
+            raise ConfigError("the original's framing is for grey images", got=f"{self.channels} channels")
 
     def affine(self, height_px: int, width_px: int) -> Affine:
         """Return the map from a raw image to the frame; see :func:`ggcam.data.original.preprocessing.place`.

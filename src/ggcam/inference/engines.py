@@ -110,7 +110,7 @@ class OnnxEngine(ABC):
         with self._damage_in_words():
             self._load(content)
 
-    def __call__(self, image: Shaped[Tensor, "b 1 H W"]) -> EngineOutput:
+    def __call__(self, image: Shaped[Tensor, "b i H W"]) -> EngineOutput:
         """Compute logits and CAMs; see :meth:`Engine.__call__`."""
         pixels = _to_pixels(image, self._pixels)
         with self._damage_in_words():
@@ -144,7 +144,7 @@ class OnnxEngine(ABC):
         """Load the file."""
 
     @abstractmethod
-    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> EngineOutput:
+    def _compute(self, pixels: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
         """Run the file on images of the type that it takes."""
 
 
@@ -160,7 +160,7 @@ class OnnxRuntimeEngine(OnnxEngine):
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
-    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> EngineOutput:
+    def _compute(self, pixels: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
         logits, cam = self._session.run(list(OUTPUTS), {INPUT: pixels})
         return EngineOutput(np.asarray(logits), np.asarray(cam))
 
@@ -176,7 +176,7 @@ class OpenVinoEngine(OnnxEngine):
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         self._compiled = core.compile_model(core.read_model(content), "CPU", settings)
 
-    def _compute(self, pixels: Shaped[np.ndarray, "b 1 H W"]) -> EngineOutput:
+    def _compute(self, pixels: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
         found = self._compiled([pixels])
         return EngineOutput(*(np.array(found[name]) for name in OUTPUTS))  # copies: OpenVINO reuses its buffers
 
@@ -195,8 +195,9 @@ def _openvino_core() -> Any:
     return import_openvino().Core()
 
 
-def _to_pixels(image: Shaped[Tensor, "b 1 H W"], pixels: str) -> Shaped[np.ndarray, "b 1 H W"]:
+def _to_pixels(image: Shaped[Tensor, "b i H W"], pixels: str) -> Shaped[np.ndarray, "b i H W"]:
     """Convert 8-bit images to the type that the file takes; 255 becomes 65535 in 16 bits."""
     if image.dtype != torch.uint8:
         raise TypeError(f"an ONNX engine takes images of torch.uint8, got {image.dtype}")
-    return image.numpy() if pixels == "uint8" else image.numpy().astype(np.uint16) * np.uint16(257)
+    values = np.ascontiguousarray(image.numpy())  # the channels of RGB images may come last in memory
+    return values if pixels == "uint8" else values.astype(np.uint16) * np.uint16(257)

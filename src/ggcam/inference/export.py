@@ -122,7 +122,7 @@ def _run_data(run: Run) -> PreparedData:
 
 def _batches(
     data: PreparedData, split: Split, limit: int | None = None
-) -> Iterator[tuple[Shaped[np.ndarray, "b 1 H W"], Labels]]:
+) -> Iterator[tuple[Shaped[np.ndarray, "b i H W"], Labels]]:
     """Yield 8-bit images and labels of a split in order; at most `limit` cases, evenly spaced."""
     dataset = PreparedDataset(data, split, cache="none")
     labels = data.labels_of(dataset.cases)
@@ -131,8 +131,9 @@ def _batches(
         rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
     for start in range(0, len(rows), _BATCH):
         batch_rows = rows[start : start + _BATCH]
-        images = dataset.batch(batch_rows.tolist()).image.numpy()[:, 0]
-        yield np.stack([to_uint8(image) for image in images])[:, None], labels[batch_rows]
+        images = np.ascontiguousarray(dataset.batch(batch_rows.tolist()).image.numpy())
+        channels = images.reshape(-1, *images.shape[2:])
+        yield np.stack([to_uint8(channel) for channel in channels]).reshape(images.shape), labels[batch_rows]
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""Images as users pass them to a predictor, files or grey arrays -> the frame of the network."""
+"""Images as users pass them to a predictor, files or arrays -> the frame and the channels of the network."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from ggcam.data.decoding import decode_in_worker
 from ggcam.data.framing import Fitted, Framing
 from ggcam.data.image_limits import MIN_SIDE_PX, max_pixels
 from ggcam.data.images import is_original_file, read_pixels, read_pixels_and_bits
-from ggcam.data.pixel_arrays import Grey, to_integers, to_uint8
+from ggcam.data.pixel_arrays import Pixels, to_channels, to_integers, to_uint8
 from ggcam.errors import ImageError
 
 OVERLAY_SIDE_PX = 1024
 """Maximum longer side of an overlay; a CAM has less detail than that."""
 
 ImageInput = str | os.PathLike[str] | np.ndarray
-"""An image to predict: a PNG, JPEG, TIFF or DICOM file; or a grey array (h, w), uint8, uint16 or float in 0..1."""
+"""An image to predict: a PNG, JPEG, TIFF or DICOM file; or an array, grey (h, w) or RGB (h, w, 3), uint8, uint16 or
+float in 0..1. A network for colours sees a grey image in three equal channels, one for grey images sees colours in
+grey."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +35,15 @@ class LoadedImage:
         image: the file or the array.
         image_size: its height and width in pixels.
         framing: how it was brought into the frame.
-        framed: the image in the frame.
-        shown: the image at the size of its overlay.
+        framed: the image in the frame, with the channels that the network takes.
+        shown: the image at the size of its overlay; in colour if it has colours that the network sees.
     """
 
     image: Path | np.ndarray
     image_size: tuple[int, int]
     framing: Framing
-    framed: UInt8[np.ndarray, "frame_h frame_w"]
-    shown: Shaped[np.ndarray, "shown_h shown_w"]
+    framed: UInt8[np.ndarray, "frame_h frame_w *channels"]
+    shown: Shaped[np.ndarray, "shown_h shown_w *rgb"]
 
 
 def load_image(image: ImageInput, framing: Framing) -> LoadedImage:
@@ -55,37 +57,37 @@ def load_image(image: ImageInput, framing: Framing) -> LoadedImage:
         The loaded image.
 
     Raises:
-        ImageError: the file cannot be read, or the array is not a grey image.
+        ImageError: the file cannot be read, or the array is not an image.
     """
     if isinstance(image, np.ndarray):
-        pixels = _check_array(image)
+        pixels = _check_array(image, framing.channels)
         if pixels.dtype == np.uint16:
             warn_if_bits_differ("the array", used_bits(pixels), ALL_BITS)
         return _load(image, pixels, framing)
     return decode_in_worker(_load_file, (Path(image), framing), Path(image))
 
 
-def load_shown(image: Path | np.ndarray, framing: Framing) -> Shaped[np.ndarray, "shown_h shown_w"]:
+def load_shown(image: Path | np.ndarray, framing: Framing) -> Shaped[np.ndarray, "shown_h shown_w *rgb"]:
     """Load an image at the size of its overlay.
 
     Args:
         image: file or array.
-        framing: how it was brought into the network's frame, which says what is white.
+        framing: how it was brought into the network's frame, which says what is white, and whether colours are kept.
 
     Returns:
-        uint8 or uint16.
+        Grey or RGB, uint8 or uint16.
 
     Raises:
         ImageError: as for :func:`load_image`.
     """
     if isinstance(image, np.ndarray):
-        return _shown(_check_array(image))
-    return decode_in_worker(_read_shown, (image, framing.used_bits), image)
+        return _shown(_check_array(image, framing.channels))
+    return decode_in_worker(_read_shown, (image, framing.used_bits, framing.channels), image)
 
 
 def _load_file(task: tuple[Path, Framing]) -> LoadedImage:
     path, framing = task
-    pixels, own_bits = read_pixels_and_bits(path, framing.used_bits)
+    pixels, own_bits = read_pixels_and_bits(path, framing.used_bits, framing.channels)
     if isinstance(framing, Fitted):
         warn_if_bits_differ(path, own_bits, framing.used_bits)
     elif is_original_file(path):
@@ -93,30 +95,35 @@ def _load_file(task: tuple[Path, Framing]) -> LoadedImage:
     return _load(path, pixels, framing)
 
 
-def _load(image: Path | np.ndarray, pixels: Shaped[np.ndarray, "h w"], framing: Framing) -> LoadedImage:
-    height, width = pixels.shape
+def _load(image: Path | np.ndarray, pixels: Pixels, framing: Framing) -> LoadedImage:
+    height, width = pixels.shape[:2]
     return LoadedImage(image, (height, width), framing, to_uint8(framing.image(pixels)), _shown(pixels))
 
 
-def _read_shown(task: tuple[Path, int]) -> Shaped[np.ndarray, "shown_h shown_w"]:
+def _read_shown(task: tuple[Path, int, int]) -> Shaped[np.ndarray, "shown_h shown_w *rgb"]:
     return _shown(read_pixels(*task))
 
 
-def _check_array(array: np.ndarray) -> Grey:
-    """Return an array as uint8 or uint16."""
-    if array.ndim != 2:
+def _check_array(array: np.ndarray, channels: int) -> Pixels:
+    """Return an array as uint8 or uint16, in grey if `channels` is 1."""
+    if array.ndim != 2 and array.shape[2:] != (3,):
         raise ImageError(
-            "the array is not a grey image",
-            expected="shape (height, width)",
+            "the array is not an image",
+            expected="shape (height, width) for grey, or (height, width, 3) for RGB",
             got=f"shape {array.shape}",
-            hint="convert a colour image to grey; pass several images as a list of arrays",
+            hint="pass several images as a list of arrays",
         )
-    if min(array.shape) < MIN_SIDE_PX or array.size > max_pixels():
+    if min(array.shape[:2]) < MIN_SIDE_PX or array.shape[0] * array.shape[1] > max_pixels():
         raise ImageError(
             "the array has an unsupported size",
             expected=f"sides of at least {MIN_SIDE_PX} pixels, at most {max_pixels():,} pixels",
             got=f"shape {array.shape}",
         )
+    pixels = _as_integers(array)
+    return to_channels(pixels, 1) if channels == 1 else pixels
+
+
+def _as_integers(array: np.ndarray) -> Pixels:
     native = array.dtype.newbyteorder("=")
     if native in (np.uint8, np.uint16):
         return np.ascontiguousarray(array, native)
@@ -138,10 +145,10 @@ def _check_array(array: np.ndarray) -> Grey:
     return np.rint(array.astype(np.float64) * 65535).astype(np.uint16)
 
 
-def _shown(pixels: Shaped[np.ndarray, "h w"]) -> Shaped[np.ndarray, "shown_h shown_w"]:
+def _shown(pixels: Pixels) -> Shaped[np.ndarray, "shown_h shown_w *rgb"]:
     """Return an image as uint8 or uint16, reduced to `OVERLAY_SIDE_PX` if its longer side is above that."""
-    grey = to_integers(pixels)
-    height, width = grey.shape
+    image = to_integers(pixels)
+    height, width = image.shape[:2]
     scale = min(1.0, OVERLAY_SIDE_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return grey if scale == 1 else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -19,7 +19,7 @@ QUANTISED = ("Conv", "MatMul", "Gemm")
 """Operations that are quantised: they take most of the time. The CAM head (an Einsum) stays in float32."""
 
 
-def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b 1 H W"]]) -> bytes:
+def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b i H W"]]) -> bytes:
     """Quantise statically: weights per channel, activations over the range that they have on calibration images.
 
     Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference" (CVPR
@@ -44,7 +44,7 @@ def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b 1 H W"]]) ->
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
-            self._batches: Iterator[Shaped[np.ndarray, "b 1 H W"]] = iter(images)
+            self._batches: Iterator[Shaped[np.ndarray, "b i H W"]] = iter(images)
 
         def get_next(self) -> Any:  # a dict, or None at the end: the base class annotates a dict only
             image = next(self._batches, None)

@@ -67,7 +67,7 @@ def open_network(
         return _open_file(path, engine, device)
     run = open_run(path)
     name, chosen = _choose_engine(run, engine, device, expected_images)
-    framing = FRAMINGS[run.spec.framing](run.spec.frame, run.spec.used_bits)
+    framing = FRAMINGS[run.spec.framing](run.spec.frame, run.spec.used_bits, run.spec.channels)
     return Network(
         run.class_names, framing, BatchPredictor(chosen, run.spec.multi_label, run.calibration.temperature), name
     )
@@ -79,7 +79,7 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
         content = path.read_bytes()
         metadata = read_metadata(content)
         framing = FRAMINGS[metadata.get("framing", "fitted")](
-            Frame(*metadata["size"]), int(metadata.get("used_bits", ALL_BITS))
+            Frame(*metadata["size"]), int(metadata.get("used_bits", ALL_BITS)), metadata["channels"]
         )
         names, multi_label = tuple(metadata["class_names"]), metadata["multi_label"]
         check_class_names(names, path, WeightsError)

@@ -30,7 +30,7 @@ Pixels = Literal["uint8", "uint16"]
 """Type of the images that a file takes; the largest value of the type is white."""
 
 INPUT, OUTPUTS = "image", ("logits", "cam")
-"""Names of the input, shape (batch, 1, H, W), and outputs, shapes (batch, classes) and (batch, classes, h, w)."""
+"""Names of the input, shape (batch, channels, H, W), and outputs, (batch, classes) and (batch, classes, h, w)."""
 
 TOLERANCE = 1e-4
 """Maximum difference between an output of the file and torch's, relative to the largest value (but at least to 1)."""
@@ -71,7 +71,11 @@ def check_packages(*names: str, where: object) -> None:
 
 
 def to_onnx(
-    model: CAMClassifier, image_size: tuple[int, int], metadata: Mapping[str, Any], pixels: Pixels = "uint8"
+    model: CAMClassifier,
+    image_size: tuple[int, int],
+    metadata: Mapping[str, Any],
+    pixels: Pixels = "uint8",
+    channels: int = 1,
 ) -> bytes:
     """Convert a classifier to ONNX and check that ONNX Runtime computes the same as torch.
 
@@ -80,6 +84,7 @@ def to_onnx(
         image_size: height and width of the images in pixels; the batch size stays free.
         metadata: key -> JSON-serialisable value, stored in the file.
         pixels: type of the images.
+        channels: number of channels of the images: 1 for grey, 3 for RGB.
 
     Returns:
         Bytes of the ONNX file.
@@ -90,7 +95,7 @@ def to_onnx(
     """
     check_packages("onnx", "onnxscript", "onnxruntime", where="--format onnx")
     network = _LogitsAndCAM(model).eval()
-    example = torch.zeros(2, 1, *image_size, dtype=getattr(torch, pixels))
+    example = torch.zeros(2, channels, *image_size, dtype=getattr(torch, pixels))
     try:
         with _quiet(), torch.inference_mode(False), torch.no_grad():
             program = torch.onnx.export(
@@ -112,7 +117,7 @@ def to_onnx(
     assert program is not None
     proto = program.model_proto
     _remove_notes(proto)
-    for name, value in {**metadata, "pixels": pixels, "size": list(image_size)}.items():
+    for name, value in {**metadata, "pixels": pixels, "size": list(image_size), "channels": channels}.items():
         proto.metadata_props.add(key=_PREFIX + name, value=json.dumps(value))
     content = proto.SerializeToString()
     check_parity(content, model, example)
@@ -139,7 +144,7 @@ def read_metadata(content: bytes) -> dict[str, Any]:
         content: bytes of the file.
 
     Returns:
-        Key -> value; "pixels" and "size" are always there.
+        Key -> value; "pixels", "size" and "channels" are always there.
 
     Raises:
         WeightsError: the bytes are not an ONNX file, or not one written by ggcam, or the file names other files.
@@ -168,7 +173,7 @@ def read_metadata(content: bytes) -> dict[str, Any]:
             "the ONNX file has no metadata of ggcam", hint="write it with `ggcam export RUN --format onnx`"
         )
     structure(metadata, OnnxNote, "metadata of the ONNX file", error=WeightsError)
-    return metadata
+    return {"channels": 1, **metadata}  # earlier versions knew grey images
 
 
 def _external_files(message: Any) -> Iterator[str]:
@@ -184,7 +189,7 @@ def _external_files(message: Any) -> Iterator[str]:
                 yield from _external_files(inner)
 
 
-def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "b 1 H W"]) -> None:
+def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "b i H W"]) -> None:
     """Check that ONNX Runtime computes the same as torch.
 
     On images unlike its training images, a deep network can amplify rounding errors until even two memory layouts of
@@ -198,7 +203,7 @@ def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "
     Raises:
         ConfigError: the outputs differ by more than :data:`TOLERANCE`, or torch disagrees with itself on every image.
     """
-    image = _test_images(torch.iinfo(example.dtype).max, *example.shape[2:]).to(example.dtype)
+    image = _test_images(torch.iinfo(example.dtype).max, *example.shape[1:]).to(example.dtype)
     session = import_onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
     found = session.run(list(OUTPUTS), {INPUT: image.numpy()})
     with torch.inference_mode():
@@ -221,9 +226,9 @@ def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "
             )
 
 
-def _test_images(white: int, height: int, width: int) -> Int64[Tensor, "4 1 {height} {width}"]:
+def _test_images(white: int, channels: int, height: int, width: int) -> Int64[Tensor, "4 {channels} {height} {width}"]:
     """Noise over the full range, dark noise, bright noise, and a smooth image like an X-ray."""
-    noise = torch.from_numpy(np.random.default_rng(0).integers(0, white + 1, (4, 1, height, width)))
+    noise = torch.from_numpy(np.random.default_rng(0).integers(0, white + 1, (4, channels, height, width)))
     down, across = (torch.hann_window(side, periodic=False, dtype=torch.float64) for side in (height, width))
     noise[1] //= 4
     noise[2] = white - noise[2] // 4

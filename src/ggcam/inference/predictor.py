@@ -12,7 +12,8 @@ from typing import TypeVar, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
+from torch import Tensor
 
 from ggcam.data.case import Frame
 from ggcam.data.framing import Framing
@@ -105,8 +106,9 @@ class Predictor:
         """Predict one image, or a list of images.
 
         Args:
-            images: a file, an array, or a list of files and arrays. An array is grey, shape (h, w), black at 0: uint8,
-                uint16, or float from 0 to 1.
+            images: a file, an array, or a list of files and arrays. An array is grey, shape (h, w), or RGB, shape
+                (h, w, 3), black at 0: uint8, uint16, or float from 0 to 1. Colours become grey for a network that was
+                trained on grey images; a grey image is repeated in three channels for one that was trained on colours.
             batch_size: number of images in one forward pass.
 
         Returns:
@@ -164,12 +166,17 @@ class Predictor:
         readable = [image for image in loaded if isinstance(image, LoadedImage)]
         if not readable:
             return [image for image in loaded if isinstance(image, ImageError)]
-        batch = self._network.predict_batch(torch.from_numpy(np.stack([image.framed for image in readable])[:, None]))
+        batch = self._network.predict_batch(_to_batch([image.framed for image in readable]))
         predictions = zip(batch.probabilities.tolist(), batch.cam, strict=True)
         return [
             image if isinstance(image, ImageError) else _result(image, self.class_names, *next(predictions))
             for image in loaded
         ]
+
+
+def _to_batch(framed: Sequence[UInt8[np.ndarray, "y x *channels"]]) -> UInt8[Tensor, "b i y x"]:
+    pixels = torch.from_numpy(np.stack(framed))
+    return pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
 
 
 def _load(image: ImageInput, framing: Framing) -> LoadedImage | ImageError:

@@ -38,7 +38,7 @@ class PredictionResult:
     probabilities: Mapping[str, float]
     cam_grid: Mapping[str, Float32[np.ndarray, "h w"]]
     framing: Framing
-    shown: Shaped[np.ndarray, "shown_h shown_w"] | None = None
+    shown: Shaped[np.ndarray, "shown_h shown_w *rgb"] | None = None
 
     @property
     def predicted(self) -> str:
@@ -67,7 +67,7 @@ class PredictionResult:
         if name not in self.cam_grid:
             raise ConfigError("no such class", expected=", ".join(self.cam_grid), got=name)
         shown = load_shown(self.image, self.framing) if self.shown is None else self.shown
-        cam, inside = self._resample(name, shown.shape)
+        cam, inside = self._resample(name, shown.shape[:2])
         return cam_overlay(shown, np.where(inside, cam, cam.min()))
 
     def save(self, folder: str | os.PathLike[str], name: str | None = None) -> Path:

@@ -88,7 +88,8 @@ def _convert(run: Run) -> bytes:
         "class_names": list(spec.class_names),
         "multi_label": spec.multi_label,
         "network": f"{spec.net} {spec.type}",
-        "image": "grey; 0 is black, the largest value of the type is white; DICOM files: over their display window",
+        "image": f"{'grey' if spec.channels == 1 else 'red, green, blue'}; 0 is black, the largest value of the type "
+        "is white; DICOM files: over their display window",
         "framing": spec.framing,
         "used_bits": spec.used_bits,
         "fit": FRAMINGS[spec.framing].description,
@@ -99,7 +100,7 @@ def _convert(run: Run) -> bytes:
         "use": "for research use; not a medical device",
         **{f"version_{name}": version for name, version in versions("ggcam", "torch").items()},
     }
-    return to_onnx(model, spec.frame.shape, metadata)
+    return to_onnx(model, spec.frame.shape, metadata, channels=spec.channels)
 
 
 def _weights_sha256(folder: RunFolder) -> str:

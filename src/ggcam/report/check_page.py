@@ -135,6 +135,6 @@ def _picture(prepared: PreparedData, case_id: str, caption: str, stretched: bool
     """Reduce an image for the page, with its range stretched to black and white, or as it is."""
     pixels = prepared.read_image(case_id)
     image = stretch_to_uint8(pixels) if stretched else to_uint8(pixels)
-    scale = PICTURE_PX / 2 / max(image.shape)
+    scale = PICTURE_PX / 2 / max(image.shape[:2])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
     return Picture(caption, png_bytes(enlarge(small, 64)))

@@ -18,10 +18,10 @@ from ggcam.report.layers import (
     Picture,
     RegionMark,
     Scanpath,
+    image_layer,
     map_layer,
     region_marks,
     scanpath,
-    xray,
 )
 
 MAX_CASES = 40
@@ -71,7 +71,7 @@ class GalleryCase:
         shown: index of the class whose CAM is shown first.
         classes: predictions and CAMs by class.
         frame: size of the image in which all marks are given.
-        xray: the image.
+        image: the image as a layer.
         gaze: gaze map as a layer; None without gaze.
         scanpaths: one per reading.
         fixations: number of fixations.
@@ -90,7 +90,7 @@ class GalleryCase:
     shown: int
     classes: tuple[ClassMap, ...]
     frame: Frame
-    xray: Picture
+    image: Picture
     gaze: Picture | None = None
     scanpaths: tuple[Scanpath, ...] = ()
     fixations: int = 0
@@ -180,7 +180,7 @@ def _case(
             for k in _shown_classes(probabilities, truth)
         ),
         frame=frame,
-        xray=xray(view.image),
+        image=image_layer(view.image),
         gaze=map_layer(view.fine_gaze, GAZE_COLOUR_MAP) if view.fine_gaze is not None else None,
         scanpaths=tuple(scanpath(reading, frame) for reading in view.readings),
         fixations=sum(len(reading) for reading in view.readings),

@@ -1,4 +1,4 @@
-"""Layers of a case in the gallery: X-ray, maps, scanpaths and regions, which the browser overlays."""
+"""Layers of a case in the gallery: image, maps, scanpaths and regions, which the browser overlays."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LOSSLESS_PX = 256
 """Images up to this longer side are stored as PNG: JPEG would blur them."""
 
 MAX_SIDE_PX = 768
-"""Maximum longer side of an X-ray on the page."""
+"""Maximum longer side of an image on the page."""
 
 MAX_BYTES = 110_000
-"""Maximum size of an X-ray on the page; a page of 40 cases with 14 maps each stays below 10 MB."""
+"""Maximum size of an image on the page; a page of 40 cases with 14 maps each stays below 10 MB."""
 
 QUALITIES = (90, 82, 72, 60, 45, 30)
 """JPEG qualities to try, until the file is small enough."""
@@ -94,26 +94,26 @@ class RegionMark:
     text_shown: bool = True
 
 
-def xray(image: np.ndarray) -> Picture:
-    """Encode an X-ray for the page: small ones as PNG, large ones as JPEG within `MAX_SIDE_PX` and `MAX_BYTES`.
+def image_layer(image: np.ndarray) -> Picture:
+    """Encode an image for the page: small ones as PNG, large ones as JPEG within `MAX_SIDE_PX` and `MAX_BYTES`.
 
     Args:
-        image: shape (H, W), uint8 or uint16.
+        image: grey, shape (H, W), or RGB, shape (H, W, 3); uint8 or uint16.
 
     Returns:
         The encoded image.
     """
-    grey = stretch_to_uint8(image)
-    longer = max(grey.shape)
+    shown = stretch_to_uint8(image)
+    longer = max(shown.shape[:2])
     if longer <= LOSSLESS_PX:
-        return Picture(png_bytes(grey), "png")
+        return Picture(png_bytes(shown), "png")
     if longer > MAX_SIDE_PX:
-        size = (round(grey.shape[1] * MAX_SIDE_PX / longer), round(grey.shape[0] * MAX_SIDE_PX / longer))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        size = (round(shown.shape[1] * MAX_SIDE_PX / longer), round(shown.shape[0] * MAX_SIDE_PX / longer))
+        shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
     content = b""
     for quality in QUALITIES:
         buffer = BytesIO()
-        Image.fromarray(grey).save(buffer, "JPEG", quality=quality, optimize=True)
+        Image.fromarray(shown).save(buffer, "JPEG", quality=quality, optimize=True)
         content = buffer.getvalue()
         if len(content) <= MAX_BYTES:
             break

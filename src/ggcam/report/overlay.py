@@ -18,20 +18,20 @@ from ggcam.utils.atomic import atomic_write
 RGB = UInt8[np.ndarray, "H W 3"]
 Colour = tuple[int, int, int]
 
-# Okabe and Ito's palette, safe for colour-blind readers and bright enough for an X-ray.
+# Okabe and Ito's palette, safe for colour-blind readers and bright enough for an X-ray or a photograph.
 ORANGE: Colour = (230, 159, 0)
 SKY: Colour = (86, 180, 233)
 YELLOW: Colour = (240, 228, 66)
 
 COLOUR_MAP = "inferno"
-"""Perceptually uniform and safe for colour-blind readers; its dark end blends into the X-ray."""
+"""Perceptually uniform and safe for colour-blind readers; its dark end blends into the image."""
 
 
-def stretch_to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W"]:
-    """Convert a grey image to 8 bits for display.
+def stretch_to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W *rgb"]:
+    """Convert an image to 8 bits for display.
 
     Args:
-        image: shape (H, W).
+        image: grey, shape (H, W), or RGB, shape (H, W, 3), whose channels are stretched alike.
 
     Returns:
         An 8-bit image unchanged; any other one stretched between its 0.5th and 99.5th percentile.
@@ -44,15 +44,16 @@ def stretch_to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W"]:
 
 
 def to_rgb(image: np.ndarray) -> RGB:
-    """Convert a grey image of 8 or 16 bits to RGB.
+    """Convert an image of 8 or 16 bits to RGB of 8 bits.
 
     Args:
-        image: shape (H, W); or RGB already, shape (H, W, 3), uint8.
+        image: grey, shape (H, W), or RGB already, shape (H, W, 3).
 
     Returns:
         uint8, shape (H, W, 3).
     """
-    return image if image.ndim == 3 else np.repeat(stretch_to_uint8(image)[:, :, None], 3, axis=2)
+    shown = stretch_to_uint8(image)
+    return shown if shown.ndim == 3 else np.repeat(shown[:, :, None], 3, axis=2)
 
 
 def unit_range(
@@ -86,11 +87,11 @@ def cam_overlay(
     """Lay a CAM, or any other map on a grid, over its image.
 
     The map is scaled to 0..1 between the percentiles, resized to the image (cubic), coloured, and blended with an alpha
-    proportional to its value, so the X-ray stays visible where the map is low. Constant maps and cells that are not
+    proportional to its value, so the image stays visible where the map is low. Constant maps and cells that are not
     finite are transparent.
 
     Args:
-        image: shape (H, W), uint8 or uint16.
+        image: grey, shape (H, W), or RGB, shape (H, W, 3); uint8 or uint16.
         cam: shape (h, w), any range; the grid spans the whole image.
         percentiles: percentiles of the map that become 0 and 1.
         opacity: alpha of the highest value, 0 to 1.
@@ -100,7 +101,7 @@ def cam_overlay(
     """
     from matplotlib import colormaps
 
-    height, width = image.shape
+    height, width = image.shape[:2]
     scaled = unit_range(cam.astype(np.float32), percentiles)
     value = np.clip(cv2.resize(scaled, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
     colours = (255 * colormaps[COLOUR_MAP](np.arange(256))[:, :3]).astype(np.float32)
@@ -186,7 +187,7 @@ def png_bytes(image: np.ndarray) -> bytes:
     """Encode an image as PNG.
 
     Args:
-        image: RGB, shape (H, W, 3), uint8; or grey, shape (H, W), uint8 or uint16.
+        image: RGB, shape (H, W, 3), or grey, shape (H, W); uint8 or uint16.
 
     Returns:
         Content of the PNG file.
@@ -201,7 +202,7 @@ def png_bytes(image: np.ndarray) -> bytes:
 
 
 def save_png(path: Path, image: np.ndarray) -> None:
-    """Write a picture as a PNG file, marked as drawn by ggcam so that it is never taken for an X-ray.
+    """Write a picture as a PNG file, marked as drawn by ggcam so that it is never taken for an image to predict.
 
     Args:
         path: file to write; its folder is created if missing.

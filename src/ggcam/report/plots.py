@@ -42,8 +42,8 @@ def plot_image(image: np.ndarray, *, regions: Sequence[Region] = (), ax: Axes | 
     """Draw an image, with outlines of regions.
 
     Args:
-        image: grey, shape (H, W), uint8 or uint16 (stretched to its 0.5th to 99.5th percentile); or RGB, shape
-            (H, W, 3), uint8.
+        image: grey, shape (H, W), or RGB, shape (H, W, 3); uint8, or uint16 (stretched to its 0.5th to 99.5th
+            percentile).
         regions: regions to outline, in pixels of the image.
         ax: axes to draw on; None to create a figure.
 
@@ -94,7 +94,7 @@ def plot_attention_map(
     """Draw an attention map over its image.
 
     Args:
-        image: grey, shape (H, W), uint8 or uint16.
+        image: as for :func:`plot_image`.
         gaze: fixations in pixels of the image, or an attention map on any grid over the image.
         sigma_px: standard deviation of the Gaussian around a fixation, in pixels of the image; None to use `sigma_deg`.
         sigma_deg: standard deviation in degrees of visual angle.
@@ -121,7 +121,7 @@ def plot_cam(
     """Draw a CAM over its image, coloured from its lowest to its highest value.
 
     Args:
-        image: grey, shape (H, W), uint8 or uint16.
+        image: as for :func:`plot_image`.
         cam: CAM on any grid over the image, any range; NaN is transparent.
         regions: regions to outline, in pixels of the image.
         ax: axes to draw on; None to create a figure.
@@ -141,7 +141,7 @@ class ComparisonCase:
 
     Attributes:
         name: title of the row, such as "p10012: pneumonia".
-        image: grey, shape (H, W), uint8 or uint16.
+        image: as for :func:`plot_image`.
         cam_without: CAM of the true class from the model without guidance, on a grid over the image.
         cam_with: CAM of the true class from the model with guidance.
         gaze: attention map of the reader on a grid over the image; None without gaze.
@@ -240,7 +240,7 @@ def attention_overlay(
     """Lay an attention map over its image.
 
     Args:
-        image: grey, shape (H, W), uint8 or uint16.
+        image: as for :func:`plot_image`.
         gaze: fixations in pixels of the image, or an attention map on any grid over the image.
         sigma_px: standard deviation of the Gaussian in pixels of the image; None to use `sigma_deg`.
         sigma_deg: standard deviation in degrees of visual angle.
@@ -249,7 +249,7 @@ def attention_overlay(
         RGB image, uint8, shape (H, W, 3); the plain image without fixations.
     """
     if isinstance(gaze, Fixations):
-        height, width = image.shape
+        height, width = image.shape[:2]
         cell_px = max(height, width) / MAP_CELLS
         grid = (max(1, round(height / cell_px)), max(1, round(width / cell_px)))
         gaze = attention_map(gaze, grid, (height, width), sigma_px, sigma_deg)

@@ -263,6 +263,7 @@ class OnnxNote(TypedDict):
 
     pixels: Literal["uint8", "uint16"]
     size: list[int]
+    channels: NotRequired[Literal[1, 3]]
     class_names: NotRequired[list[str]]
     multi_label: NotRequired[bool]
     framing: NotRequired[Literal["fitted", "strided"]]

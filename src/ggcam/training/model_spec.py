@@ -78,7 +78,7 @@ class ModelSpec:
             ConfigError: there is no such network, or one of the original's is to have another head than it has.
         """
         network = original.find_network(config.backbone)
-        channels, mean, std = 1, None, None
+        channels, mean, std = data.channels, None, None
         if network is None:
             net, type, reduction = "CAMClassifier", config.backbone, config.reduction or "sum"
             pretrained = config.pretrained or config.weights is not None
@@ -152,7 +152,7 @@ class ModelSpec:
         return CAMClassifier(backbone, len(self.class_names), self.reduction, self.mean, self.std)
 
     def check_match(self, data: PreparedData) -> None:
-        """Check that data have the classes, the frame and the kind of labels that the network was trained with.
+        """Check that data have the classes, frame, channels and kind of labels that the network was trained with.
 
         Args:
             data: prepared folder.
@@ -164,6 +164,7 @@ class ModelSpec:
         for what, ours, theirs in (
             ("classes", ", ".join(self.class_names), ", ".join(data.class_names)),
             ("frame", self.frame, data.frame),
+            ("channels", _in_words(self.channels), _in_words(data.channels)),
             ("labels", kinds[self.multi_label], kinds[data.multi_label]),
         ):
             if ours != theirs:
@@ -224,6 +225,10 @@ class ModelSpec:
             mean=_statistic(found, "mean", channels, where),
             std=_statistic(found, "std", channels, where),
         )
+
+
+def _in_words(channels: int) -> str:
+    return "grey" if channels == 1 else "colour"
 
 
 def _statistic(
