@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ggcam.data.augment_config import AugmentConfig
-from ggcam.data.view_config import RegionShape, ViewConfig
+from ggcam.data.view_config import LabelCue, RegionShape, ViewConfig
 from ggcam.errors import ConfigError, MissingFileError
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.recorded_paths import recorded_path
@@ -41,7 +41,11 @@ class TrainConfig:
         sigma_deg: standard deviation of the gaze map's Gaussian blur, in degrees of visual angle.
         sigma_px: the same in pixels of the prepared frame; overrides sigma_deg. Default: sigma_deg.
         label_gaze: with several labels per case, which fixations guide the CAM of a label: own (those that name the
-            label), all (every fixation of the case), or own-else-all (own if there are any, otherwise all).
+            label), all (every fixation of the case), own-else-all (own if there are any, otherwise all), weighted (all,
+            weighted for the label by label_cues), or auto (weighted if the data have dictations and no fixation names a
+            label, otherwise own-else-all).
+        label_cues: what weighted gaze goes by: prior (where the finding tends to be in the chest), words (side and
+            height that the reader names), time (shortly before the reader names the finding), or several of these.
         region_shape: how the attention spreads in a box or an ellipse: filled (evenly), or gaussian (a standard
             deviation of a quarter of each side).
         backbone: name of a timm network (`ggcam backbones` lists them), or of one of the original GG-CAM's:
@@ -105,7 +109,8 @@ class TrainConfig:
     guidance_weight: float = 1.0
     sigma_deg: float = 1.0
     sigma_px: float | None = None
-    label_gaze: Literal["own-else-all", "all", "own"] = "own-else-all"
+    label_gaze: Literal["auto", "weighted", "own-else-all", "all", "own"] = "auto"
+    label_cues: tuple[LabelCue, ...] = ("prior", "words", "time")
     region_shape: RegionShape = "filled"
     backbone: str = "resnet18"
     reduction: Literal["sum", "mean"] | None = None
@@ -178,6 +183,11 @@ class TrainConfig:
             )
         if self.seed > MAX_SEED:
             raise ConfigError("seed is out of range", where="--seed", expected=f"at most {MAX_SEED}", got=self.seed)
+
+    @property
+    def point_selection(self) -> Literal["own-else-all", "all", "own"]:
+        """How a batch selects the fixations of a label; weighted fixations have labels, and are selected by them."""
+        return "own-else-all" if self.label_gaze in ("auto", "weighted") else self.label_gaze
 
     @property
     def monitored(self) -> str:

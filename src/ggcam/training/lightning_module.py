@@ -147,7 +147,7 @@ class GuidedTraining(lightning.LightningModule):
         if augmentation is not None:
             points = augment_points(points, augmentation, self.frame)
             sigma_px = sigma_px * scale_factor(augmentation)[:, None, None]
-        gaze = GazeBatch(points, batch.duration_s, sigma_px, self.frame, batch.point_label, self.config.label_gaze)
+        gaze = GazeBatch(points, batch.duration_s, sigma_px, self.frame, batch.point_label, self.config.point_selection)
         maps, label = batch.region_maps, batch.region_label
         if maps is None or label is None:
             return gaze

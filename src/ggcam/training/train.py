@@ -15,7 +15,9 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
+from ggcam.data.attention import uses_gaze
 from ggcam.data.data_module import PreparedDataModule
+from ggcam.data.label_gaze import is_weighted_by_default, with_label_gaze
 from ggcam.data.prepared import PreparedData
 from ggcam.data.views import apply_view
 from ggcam.errors import DivergenceError
@@ -93,7 +95,7 @@ def train(
     guidance = create_guidance(config.guidance, config.guidance_weight)
     if data.multi_label:
         guidance.check_multilabel()
-    data = apply_view(data, config.view)
+    data = _view_data(data, config)
     problems = check_training_data(data, config, guidance)
     if is_first_process():
         log_warnings(problems)
@@ -145,7 +147,7 @@ def resume(
         if run.folder.weights.is_file():
             return run
         check_user_named(run.config.guidance, guidance, where=run.folder.config)
-        data = apply_view(run.data(), run.config.view)
+        data = _view_data(run.data(), run.config)
         run.spec.check_match(data)
         begun = has_checkpoint(run.folder.checkpoints)
         if not begun and run.folder.history.is_file():
@@ -160,6 +162,17 @@ def _locked(folder: RunFolder) -> Iterator[None]:
     """Hold the lock of a run in the process that writes its files."""
     with locked_folder(folder.root) if is_first_process() else nullcontext():
         yield
+
+
+def _view_data(data: PreparedData, config: TrainConfig) -> PreparedData:
+    """Select the data of a run, with the fixations weighted for each label where the config says so.
+
+    Before a control, so that shuffled gaze keeps the weights that it has in its own case.
+    """
+    by_default = config.label_gaze == "auto" and is_weighted_by_default(data)
+    if uses_gaze(config.view.attention) and (by_default or config.label_gaze == "weighted"):
+        data = with_label_gaze(data, config.label_cues)
+    return apply_view(data, config.view)
 
 
 def _build_model(spec: ModelSpec, config: TrainConfig, begun: bool = False) -> CAMClassifier:
