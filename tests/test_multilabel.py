@@ -91,7 +91,7 @@ def test_training_leaves_a_history_without_gaps_and_guides(run):
     history = pd.read_csv(run.history)
     assert np.isfinite(history.to_numpy()).all()
     assert (history[["train_guidance", "valid_guidance"]] > 0).all(axis=None)
-    assert json.loads((run.root / "params_NetLearn_.txt").read_text())["label_gaze"] == "own-else-all"
+    assert json.loads((run.root / "params_NetLearn_.txt").read_text())["label_gaze"] == "auto"
     assert open_run(run.root).spec.multi_label
 
 

@@ -96,7 +96,7 @@ def test_negations_in_typical_phrases(text, expected):
 
 def test_a_mention_spans_its_phrase():
     found = find_mentions(words("a left Pleural, effusion"), {"P": ["pleural effusion"]})
-    assert found == [Mention("P", 2.0, 3.5)]
+    assert found == [Mention("P", 2.0, 3.5, side="left")]
 
 
 def test_the_built_in_vocabulary_has_exactly_the_classes():

@@ -174,6 +174,34 @@ def test_fixations_are_labelled_by_the_dictation_with_a_window(data):
     assert set(reflacx.read(data.root).cases[1].fixations.label) == {""}
 
 
+def test_findings_that_a_reader_names_are_read_with_their_place(data):
+    reading_id = "P203R000003"
+    say(data, reading_id, 10.0, "There is a large left pleural effusion . No pneumothorax . Nodule in the right apex .")
+    data.words[reading_id].append(("edema", "", ""))
+    data.look(reading_id, 20, 20)
+    source = reflacx.read(data.write())
+    (mentions,) = [case.mentions[reading_id] for case in source.cases if reading_id in case.mentions]
+    assert [(mention.finding, mention.side, mention.height) for mention in mentions] == [
+        ("Pleural abnormality", "left", ""),
+        ("Pleural abnormality", "left", ""),
+        ("Lung nodule or mass", "right", "upper"),
+    ]
+    assert [mention.start_s for mention in mentions] == [12.5, 13.0, 15.5]
+    assert source.dropped["mention of a finding without a time"] == 1
+    (data.root / "main_data" / reading_id / "timestamps_transcription.csv").unlink()
+    silent = reflacx.read(data.root)
+    assert silent.dropped["reading without dictation (kept)"] == 1
+    assert not any(reading_id in case.mentions for case in silent.cases)
+    with pytest.raises(MissingFileError, match="timestamps_transcription"):
+        reflacx.read(data.root, dictation_window_s=1)
+
+
+def test_a_time_that_is_no_time_of_a_reading_is_refused(data):
+    data.words["P203R000003"].append(("edema", "1e9", "1e9"))
+    with pytest.raises(TableError, match=r"is not a time of a reading(.|\n)*transcription.csv:2"):
+        reflacx.read(data.write())
+
+
 def test_labels_of_fixations_reach_the_prepared_table(data, tmp_path):
     say(data, "P203R000003", 1.5, "atelectasis")
     source = reflacx.read(data.write(), dictation_window_s=1)
