@@ -6,7 +6,16 @@ from ggcam.commands.study_options import StudyTraining
 from ggcam.training.config import TrainConfig
 
 TRAIN_GROUPS: dict[str, tuple[str, ...]] = {
-    "guidance": ("guidance", "guidance_weight", "sigma_deg", "sigma_px", "label_gaze", "label_cues", "region_shape"),
+    "guidance": (
+        "guidance",
+        "guidance_weight",
+        "guidance_options",
+        "sigma_deg",
+        "sigma_px",
+        "label_gaze",
+        "label_cues",
+        "region_shape",
+    ),
     "model": ("backbone", "reduction", "output_stride", "num_stages", "pretrained", "weights", "freeze_stages"),
     "optimization": (
         "epochs",

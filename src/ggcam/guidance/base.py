@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from ggcam.gaze.regions import Attention
 from ggcam.guidance.pairs import Labels, Pairs
 from ggcam.models.cam import CAMClassifier, CAMOutput
+
+Network = Callable[[Tensor], CAMOutput]
+"""The network as a guidance calls it in training: images (b, i, H, W) -> output."""
 
 
 class Losses(NamedTuple):
@@ -31,12 +35,22 @@ class Losses(NamedTuple):
 class Guidance(nn.Module):
     """Base class of all guidance methods; itself it is no guidance, the classification loss alone.
 
-    A method overrides :meth:`dissimilarity`, and :meth:`combine` if the two losses are not simply added. Parameters of
-    its own are trained with the network and kept in the checkpoints. Guidance is a matter of training only: a trained
+    A method overrides :meth:`dissimilarity`. Some also override :meth:`combine` if the two losses are not simply added,
+    :meth:`extra_loss` if they have a further loss on every case, :meth:`forward_pass` if they change the image or
+    compute more than one forward pass, and `head` if they pool the features in their own way. Parameters of the
+    guidance are trained with the network and kept in the checkpoints. Guidance is a matter of training only: a trained
     network is built, loaded and used without it.
 
     Args:
         weight: weight of the guidance term in the total loss.
+
+    Attributes:
+        head: name of the network's head, a key of :data:`ggcam.models.heads.HEADS`.
+        compares: "label" if each label of a case has a map of its own to compare with its attention, "case" if one map
+            is compared with the whole attention of a case.
+        needs: what the method requires besides attention, in words; empty for nothing.
+        excludes: names of the options compile and checkpointing, if the method does not work with them.
+        progress: fraction of the training steps that are done, 0 to 1; set before each step.
 
     Example:
         A guidance of your own, in a file `my_module.py`, for `ggcam train DATA --guidance my_module:PeakGuidance`:
@@ -47,36 +61,73 @@ class Guidance(nn.Module):
         ...         return 1 - (attention * density.flatten(1)).sum(1)
     """
 
+    head: ClassVar[str] = "cam"
+    compares: ClassVar[Literal["label", "case"]] = "label"
+    needs: ClassVar[str] = ""
+    excludes: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, weight: float = 1.0):
         super().__init__()
         self.weight = weight
+        self.progress = 0.0
 
     def initialize(self, model: CAMClassifier) -> None:
-        """Set initial values that depend on the network; called once, before training.
+        """Set initial values that depend on the network, or create layers of the guidance that do; called once.
 
         Args:
             model: the network to train, which must not be changed: it is built without the guidance for prediction.
+
+        Raises:
+            ConfigError: the method does not work with this network.
         """
 
     def check_multilabel(self) -> None:
         """Raise a ConfigError if the method requires that every case belongs to exactly one class."""
 
+    def forward_pass(
+        self, network: Network, image: Shaped[Tensor, "b i H W"], labels: Labels, attention: Attention
+    ) -> CAMOutput:
+        """Run the network on a training batch.
+
+        Args:
+            network: the network.
+            image: images, integers or floats from 0 to 1.
+            labels: class index of each case; or (b, k), 1, 0 or NaN (unknown) for each class.
+            attention: gaze or regions of each case.
+
+        Returns:
+            Its output, with what the losses need in `extra`. Validation calls the network itself, without this method.
+        """
+        return network(image)
+
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"] | None:
-        """Compute how far the CAM of each case is from its attention map.
+        """Compute how far the map of each case is from its attention map.
 
         With several labels per case, a case comes once for each label that it has (see :class:`Pairs`), and the batch
         may be empty.
 
         Args:
             output: output of the model.
-            labels: class index of each case.
+            labels: class index of each case; with `compares = "case"` and several labels per case, 0.
             density: attention maps on the grid of the CAM, each summing to 1; all zero for a case without any, whose
                 dissimilarity is ignored but must be finite.
 
         Returns:
             A value per case; None for a method that does not use attention.
+        """
+        return None
+
+    def extra_loss(self, output: CAMOutput, classify: Callable[[Tensor], Tensor]) -> Tensor | None:
+        """Compute a further loss that all training cases have, such as that of a second classifier.
+
+        Args:
+            output: output of the model.
+            classify: the classification loss of the batch as a function of logits (b, k).
+
+        Returns:
+            A scalar, which is added to the total loss; None for none.
         """
         return None
 
@@ -118,7 +169,10 @@ class Guidance(nn.Module):
         """
         if labels.ndim == 2:
             self.check_multilabel()
-        pairs = Pairs.from_batch(output, labels, attention, present)
+        if self.compares == "label":
+            pairs = Pairs.from_batch(output, labels, attention, present)
+        else:
+            pairs = Pairs.whole_cases(output, labels, attention)
         height, width = output.cam.shape[-2:]
         density = pairs.attention.density((height, width))
         per_pair = self.dissimilarity(pairs.output, pairs.label, density)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from ggcam.gaze.maps import as_peak
 
-LossKind = Literal["cc", "mse"]
+LossKind = Literal["cc", "mse", "bce", "kl", "nss", "ssim"]
+
+_SSIM_CONSTANTS = (0.01**2, 0.03**2)
+"""Of Wang et al. (2004), for maps from 0 to 1."""
 
 
 def cam_gaze_loss(
@@ -25,9 +30,12 @@ def cam_gaze_loss(
         cam: CAM of one class per case, usually the true one.
         density: gaze map of each case on the grid of the CAM, such as `GazeBatch.density` returns: each sums to 1. A
             case whose map is all zero has no gaze, and contributes 0.
-        kind: "cc" is 1 - r, where r is the Pearson correlation over the cells: 0 (same pattern) to 2 (opposite
-            pattern), whatever the scale and shift of the CAM. "mse" is the mean squared error to the gaze map divided
-            by its maximum; the CAM should then lie between 0 and 1, after a sigmoid for example.
+        kind: how the two are compared. Three kinds take any CAM: "cc" is 1 - r, where r is the Pearson correlation
+            over the cells: 0 (same pattern) to 2 (opposite pattern), whatever the scale and shift of the CAM; "nss" is
+            minus the mean of the standardised CAM where the gaze is (the more negative, the better); "kl" is the
+            divergence of the CAM's softmax from the gaze map. Three take a CAM from 0 to 1, after a sigmoid for
+            example, and the gaze map divided by its maximum: "mse" is the mean squared error, "bce" the binary cross
+            entropy, "ssim" is 1 - the structural similarity over windows of 3x3 cells.
         reduction: "mean" over all cases, those without gaze included; "none" keeps one value per case.
 
     Returns:
@@ -59,7 +67,7 @@ def cam_gaze_loss(
         )
     if cam.dtype in (torch.float16, torch.bfloat16):
         cam = cam.float()
-    per_case = 1 - pearson(cam, density) if kind == "cc" else squared_error(cam, as_peak(density))
+    per_case = _LOSSES[kind](cam, density)
     per_case = torch.where(density.sum(dim=(1, 2)) > 0, per_case, 0)
     return per_case.mean() if reduction == "mean" else per_case
 
@@ -92,3 +100,83 @@ def squared_error(cam: Float[Tensor, "b h w"], gaze: Float[Tensor, "b h w"]) -> 
         Shape (b,), 0 or more.
     """
     return (cam - gaze).square().mean(dim=(1, 2))
+
+
+def binary_cross_entropy(cam: Float[Tensor, "b h w"], gaze: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+    """Compute the mean binary cross entropy over the cells of each pair of maps.
+
+    Args:
+        cam: maps from 0 to 1.
+        gaze: targets from 0 to 1.
+
+    Returns:
+        Shape (b,), 0 or more.
+    """
+    return functional.binary_cross_entropy(cam.clamp(0, 1), gaze, reduction="none").mean(dim=(1, 2))
+
+
+def divergence(cam: Float[Tensor, "b h w"], density: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+    """Compute the Kullback-Leibler divergence of the softmax of each CAM from a gaze map.
+
+    Args:
+        cam: maps.
+        density: gaze maps, each summing to 1.
+
+    Returns:
+        Shape (b,), 0 or more, in nats.
+    """
+    log_cam = cam.flatten(1).log_softmax(dim=1)
+    return functional.kl_div(log_cam, density.flatten(1), reduction="none").sum(dim=1)
+
+
+def scanpath_saliency(cam: Float[Tensor, "b h w"], density: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+    """Compute the normalised scanpath saliency: the standardised CAM, averaged with the gaze map as weights.
+
+    Args:
+        cam: maps.
+        density: gaze maps, each summing to 1.
+
+    Returns:
+        Shape (b,); 0, with a gradient of 0, where a CAM is constant.
+    """
+    centred = cam - cam.mean(dim=(1, 2), keepdim=True)
+    deviation = centred.square().mean(dim=(1, 2)).clamp_min(1e-20).sqrt()
+    return (centred * density).sum(dim=(1, 2)) / deviation
+
+
+def structural_similarity(a: Float[Tensor, "b h w"], b: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+    """Compute the structural similarity of maps from 0 to 1, over windows of 3x3 cells inside the grid.
+
+    Wang et al., "Image quality assessment" (IEEE TIP 2004), with uniform windows: the grid of a CAM is too small for
+    the usual Gaussian ones of 11x11.
+
+    Args:
+        a: maps.
+        b: maps to compare them with.
+
+    Returns:
+        Shape (b,), -1 to 1.
+    """
+    size = (min(3, a.shape[1]), min(3, a.shape[2]))
+
+    def mean(values: Tensor) -> Tensor:
+        return functional.avg_pool2d(values[:, None], size, stride=1)[:, 0]
+
+    mean_a, mean_b = mean(a), mean(b)
+    variance_a, variance_b = mean(a * a) - mean_a**2, mean(b * b) - mean_b**2
+    covariance = mean(a * b) - mean_a * mean_b
+    c1, c2 = _SSIM_CONSTANTS
+    similarity = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
+        (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
+    )
+    return similarity.mean(dim=(1, 2))
+
+
+_LOSSES: Mapping[LossKind, Callable[[Tensor, Tensor], Tensor]] = {
+    "cc": lambda cam, density: 1 - pearson(cam, density),
+    "mse": lambda cam, density: squared_error(cam, as_peak(density)),
+    "bce": lambda cam, density: binary_cross_entropy(cam, as_peak(density)),
+    "kl": divergence,
+    "nss": lambda cam, density: -scanpath_saliency(cam, density),
+    "ssim": lambda cam, density: 1 - structural_similarity(cam, as_peak(density)),
+}

@@ -50,9 +50,24 @@ class Pairs(NamedTuple):
             The pairs.
         """
         if labels.ndim == 1:
-            return cls(output, labels, attention, torch.arange(len(labels), device=labels.device))
+            return cls.whole_cases(output, labels, attention)
         case, label = (torch.nonzero(labels == 1) if present is None else present).unbind(1)
-        return cls(CAMOutput(*(part[case] for part in output)), label, attention.for_labels(case, label), case)
+        return cls(output.select(case), label, attention.for_labels(case, label), case)
+
+    @classmethod
+    def whole_cases(cls, output: CAMOutput, labels: Labels, attention: Attention) -> Pairs:
+        """Pair each case with its whole attention, whatever its labels.
+
+        Args:
+            output: output of the model.
+            labels: class index of each case; or (b, k), which leaves the pairs without a label: theirs is 0.
+            attention: attention of each case.
+
+        Returns:
+            One pair per case.
+        """
+        case = torch.arange(len(labels), device=labels.device)
+        return cls(output, labels if labels.ndim == 1 else torch.zeros_like(case), attention, case)
 
     def mean(self, values: Float[Tensor, " m"], counts: Bool[Tensor, " m"], cases: int) -> Float[Tensor, ""]:
         """Average over the pairs of each case, and then over all cases.

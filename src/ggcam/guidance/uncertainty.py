@@ -38,11 +38,28 @@ class UncertaintyGuidance(Guidance):
         Returns:
             The total loss.
         """
-        a, b = self.log_sigma_classification, self.log_sigma_guidance
-        # exp(-2b) instead of 1 / sd^2: at the initial value of `original`, the gradient of the latter overflows.
-        return (
-            classification * (-2 * a).exp()
-            + torch.log1p(a.exp())
-            + self.weight * guidance * (-2 * b).exp() / 2
-            + torch.log1p(b.exp())
+        return combine_by_uncertainty(
+            classification, self.weight * guidance, self.log_sigma_classification, self.log_sigma_guidance
         )
+
+
+def combine_by_uncertainty(
+    classification: Float[Tensor, ""],
+    guidance: Float[Tensor, ""],
+    log_sigma_classification: Float[Tensor, ""],
+    log_sigma_guidance: Float[Tensor, ""],
+) -> Float[Tensor, ""]:
+    """Compute `CE / sc^2 + log(1 + sc) + D / (2 sd^2) + log(1 + sd)`.
+
+    Args:
+        classification: CE.
+        guidance: D.
+        log_sigma_classification: log sc.
+        log_sigma_guidance: log sd.
+
+    Returns:
+        The total loss.
+    """
+    a, b = log_sigma_classification, log_sigma_guidance
+    # exp(-2b) instead of 1 / sd^2: at the initial value of `original`, the gradient of the latter overflows.
+    return classification * (-2 * a).exp() + torch.log1p(a.exp()) + guidance * (-2 * b).exp() / 2 + torch.log1p(b.exp())

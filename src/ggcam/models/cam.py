@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -31,11 +31,13 @@ class CAMOutput(NamedTuple):
         logits: (b, k), score of each class.
         cam: (b, k, h, w), evidence for each class in each cell of the grid: unbounded, without the bias.
         features: (b, c, h, w), the features that the CAM was computed from.
+        extra: further tensors with one row per image, by name, that a guidance needs in training.
     """
 
     logits: Float[Tensor, "b k"]
     cam: Float[Tensor, "b k h w"]
     features: Float[Tensor, "b c h w"]
+    extra: Mapping[str, Tensor] = {}  # a plain dict, which torch.compile can trace; never changed
 
     def cam_for_labels(self, labels: Int[Tensor, " b"]) -> Float[Tensor, "b h w"]:
         """Select the CAM of one class per image.
@@ -47,6 +49,18 @@ class CAMOutput(NamedTuple):
             CAMs of shape (b, h, w).
         """
         return self.cam[torch.arange(len(labels), device=labels.device), labels]
+
+    def select(self, rows: Int[Tensor, " m"]) -> CAMOutput:
+        """Select images, each any number of times.
+
+        Args:
+            rows: index of the image for each row of the result.
+
+        Returns:
+            The output for these images.
+        """
+        extra = {name: part[rows] for name, part in self.extra.items()}
+        return CAMOutput(self.logits[rows], self.cam[rows], self.features[rows], extra)
 
 
 @runtime_checkable
@@ -136,6 +150,7 @@ class CAMClassifier(nn.Module):
         std: standard deviation of the pixels, by which they are divided; likewise.
         scale_by: pixel value that is scaled to 1: "dtype" takes the largest value of the integer type (for floats, 1),
             "image" the largest value of each image, as in GG-CAM.
+        head: head to use instead of a new :class:`CAMHead`.
     """
 
     _channel_mean: Tensor
@@ -149,10 +164,11 @@ class CAMClassifier(nn.Module):
         mean: Statistic | None = None,
         std: Statistic | None = None,
         scale_by: PixelScale = "dtype",
+        head: CAMHead | None = None,
     ):
         super().__init__()
         self.backbone = backbone
-        self.head = CAMHead(backbone.num_features, num_classes, reduction)
+        self.head = head or CAMHead(backbone.num_features, num_classes, reduction)
         self.mean = mean
         self.std = std
         self.scale_by: PixelScale = scale_by

@@ -256,6 +256,7 @@ class ModelFile(TypedDict):
     channels: NotRequired[Literal[1, 3]]
     mean: NotRequired[list[float] | None]
     std: NotRequired[list[float] | None]
+    head: NotRequired[Literal["cam", "attention-pool", "attention-branch", "mil"]]
 
 
 class OnnxNote(TypedDict):
@@ -269,5 +270,6 @@ class OnnxNote(TypedDict):
     framing: NotRequired[Literal["fitted", "strided"]]
     used_bits: NotRequired[int]
     temperature: NotRequired[list[float]]
+    typicality: NotRequired[dict[str, Any]]
     weights_sha256: NotRequired[str]
     version_ggcam: NotRequired[str]

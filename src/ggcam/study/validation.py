@@ -14,10 +14,9 @@ from ggcam.data.schema import label_matrix
 from ggcam.data.view_config import ViewConfig
 from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError
-from ggcam.guidance import create_guidance
 from ggcam.study.plan import Arm, StudyPlan
 from ggcam.training.data_checks import check_training_data, log_warnings
-from ggcam.training.model_spec import ModelSpec
+from ggcam.training.model_spec import ModelSpec, guidance_of
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def validate_plan(data: PreparedData, plan: StudyPlan) -> StudyPlan:
         ConfigError: a guidance or the network does not exist, a class has no training case, no training case has
             attention that a guidance can use, or there are too many folds or training cases.
     """
-    guidances = {arm.guidance: create_guidance(arm.guidance) for arm in plan.arms}
+    guidances = {run.arm: guidance_of(run.config) for run in plan.runs}
     if data.multi_label:
         for guidance in guidances.values():
             guidance.check_multilabel()
@@ -48,7 +47,7 @@ def validate_plan(data: PreparedData, plan: StudyPlan) -> StudyPlan:
         view = run.config.view
         if view not in viewed:
             viewed[view] = _check_cases(data, view)
-        warnings |= dict.fromkeys(check_training_data(viewed[view], run.config, guidances[run.arm.guidance]))
+        warnings |= dict.fromkeys(check_training_data(viewed[view], run.config, guidances[run.arm]))
     log_warnings(warnings)  # once, not again in each run
     return replace(plan, arms=tuple(arm for arm in plan.arms if _is_possible(data, plan, arm)))
 

@@ -38,6 +38,8 @@ class TrainConfig:
         guidance: how gaze enters training: none, ggcam (the published method), ggcam-cc (correlation; recommended),
             original (the published code, defects included), or a class of your own as MODULE:CLASS.
         guidance_weight: weight of the guidance term in the loss.
+        guidance_options: hyper-parameters of the guidance as NAME=VALUE, such as balance=0.3; `ggcam guidances` lists
+            them. Default: the guidance's own values.
         sigma_deg: standard deviation of the gaze map's Gaussian blur, in degrees of visual angle.
         sigma_px: the same in pixels of the prepared frame; overrides sigma_deg. Default: sigma_deg.
         label_gaze: with several labels per case, which fixations guide the CAM of a label: own (those that name the
@@ -107,6 +109,7 @@ class TrainConfig:
 
     guidance: str = "ggcam-cc"
     guidance_weight: float = 1.0
+    guidance_options: tuple[str, ...] = ()
     sigma_deg: float = 1.0
     sigma_px: float | None = None
     label_gaze: Literal["auto", "weighted", "own-else-all", "all", "own"] = "auto"

@@ -87,6 +87,10 @@ class GuidedTraining(lightning.LightningModule):
             augmentation = Augmentation(*(part.pin_memory() for part in augmentation))
         return batch._replace(augmentation=augmentation)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Tell the guidance how much of the training is done."""
+        self.guidance.progress = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the total loss of a batch, and log all losses."""
         losses = self.compute_losses(batch)
@@ -114,9 +118,14 @@ class GuidedTraining(lightning.LightningModule):
         """
         image = batch.image if batch.augmentation is None else augment_images(batch.image, batch.augmentation)
         attention = self.build_attention(batch)
-        output = self._training_network(_channels_last(image))
-        smoothing = self.config.label_smoothing
-        classification = classification_loss(output.logits, batch.label, self.class_weights, smoothing)
+        output = self.guidance.forward_pass(self._training_network, _channels_last(image), batch.label, attention)
+
+        def classify(logits: Tensor) -> Tensor:
+            return classification_loss(logits, batch.label, self.class_weights, self.config.label_smoothing)
+
+        classification, extra = classify(output.logits), self.guidance.extra_loss(output, classify)
+        if extra is not None:
+            classification = classification + extra
         return self.guidance(output, batch.label, attention, classification, batch.present)
 
     @cached_property

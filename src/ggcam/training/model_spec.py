@@ -15,11 +15,13 @@ from ggcam.data.framing import FRAMINGS, FramingName
 from ggcam.data.prepared import PreparedData
 from ggcam.data.prepared_checks import check_class_names
 from ggcam.errors import ConfigError, RunFolderError
-from ggcam.guidance import Guidance
+from ggcam.guidance import Guidance, create_guidance, guidance_class
+from ggcam.guidance.options import parse_options
 from ggcam.guidance.original import export_scalars
 from ggcam.models import original, original_weights
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier, Reduction, imagenet_statistics
+from ggcam.models.heads import HEADS
 from ggcam.models.pixel_statistics import native_statistics
 from ggcam.report.result_schemas import ModelFile
 from ggcam.training.config import TrainConfig, current_names
@@ -37,6 +39,7 @@ class ModelSpec:
         output_stride: requested stride of the backbone; None is its own.
         net: class name of the model, ours or the original's; part of file names.
         reduction: how the CAM combines channels.
+        head: name of the head, a key of :data:`ggcam.models.heads.HEADS`.
         multi_label: whether an image may belong to several classes, or to none.
         num_stages: requested number of stages of the backbone; None is all.
         framing: how raw images are fitted into the frame.
@@ -59,6 +62,7 @@ class ModelSpec:
     channels: int = 1
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    head: str = "cam"
 
     @classmethod
     def from_config(cls, config: TrainConfig, data: PreparedData) -> ModelSpec:
@@ -77,14 +81,28 @@ class ModelSpec:
         Raises:
             ConfigError: there is no such network, or one of the original's is to have another head than it has.
         """
-        network = original.find_network(config.backbone)
+        network, head = original.find_network(config.backbone), guidance_class(config.guidance).head
         channels, mean, std = data.channels, None, None
         if network is None:
             net, type, reduction = "CAMClassifier", config.backbone, config.reduction or "sum"
+            if head != "cam" and reduction != "sum":
+                raise ConfigError(
+                    f"the head of guidance {config.guidance} sums over channels",
+                    where="--reduction",
+                    expected="sum",
+                    got=reduction,
+                )
             pretrained = config.pretrained or config.weights is not None
             mean, std = native_statistics(type, channels) if pretrained else imagenet_statistics(channels)
         else:
             net, type, reduction = network.family.net, network.type, config.reduction or "mean"
+            if head != "cam":
+                raise ConfigError(
+                    f"guidance {config.guidance} needs a head that the original's networks do not have",
+                    where="--backbone",
+                    expected="a network of timm",
+                    got=config.backbone,
+                )
             if reduction != "mean":
                 raise ConfigError(
                     "the original's networks average over channels",
@@ -106,6 +124,7 @@ class ModelSpec:
             channels=channels,
             mean=mean,
             std=std,
+            head=head,
         )
 
     @property
@@ -149,7 +168,8 @@ class ModelSpec:
             weights=weights,
             num_stages=self.num_stages,
         )
-        return CAMClassifier(backbone, len(self.class_names), self.reduction, self.mean, self.std)
+        head = None if self.head == "cam" else HEADS[self.head](backbone.num_features, len(self.class_names))
+        return CAMClassifier(backbone, len(self.class_names), self.reduction, self.mean, self.std, head=head)
 
     def check_match(self, data: PreparedData) -> None:
         """Check that data have the classes, frame, channels and kind of labels that the network was trained with.
@@ -224,6 +244,7 @@ class ModelSpec:
             channels=channels,
             mean=_statistic(found, "mean", channels, where),
             std=_statistic(found, "std", channels, where),
+            head=found.get("head", "cam"),
         )
 
 
@@ -246,6 +267,27 @@ def _statistic(
             got=values,
         )
     return tuple(values)
+
+
+def guidance_of(config: TrainConfig) -> Guidance:
+    """Create the guidance that a training run asks for.
+
+    Args:
+        config: options of the training.
+
+    Returns:
+        The guidance, with its own initial values.
+
+    Raises:
+        ConfigError: there is no such guidance, one of its options is invalid, or it excludes an option of the training.
+    """
+    guidance = create_guidance(config.guidance, config.guidance_weight, parse_options(config.guidance_options))
+    for option in guidance.excludes:
+        if getattr(config, option):
+            raise ConfigError(
+                f"guidance {config.guidance} does not work with --{option}", where=f"--{option}", hint="leave it out"
+            )
+    return guidance
 
 
 def net_weights(model: CAMClassifier, guidance: Guidance) -> dict[str, Tensor]:

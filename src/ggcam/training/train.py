@@ -21,7 +21,7 @@ from ggcam.data.label_gaze import is_weighted_by_default, with_label_gaze
 from ggcam.data.prepared import PreparedData
 from ggcam.data.views import apply_view
 from ggcam.errors import DivergenceError
-from ggcam.guidance import Guidance, OriginalGuidance, create_guidance
+from ggcam.guidance import Guidance, OriginalGuidance
 from ggcam.guidance.original import load_scalars
 from ggcam.models import original, original_weights
 from ggcam.models.backbones import TimmBackbone
@@ -40,7 +40,7 @@ from ggcam.training.history import History
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.loggers import create_loggers
 from ggcam.training.losses import balanced_class_weights
-from ggcam.training.model_spec import ModelSpec
+from ggcam.training.model_spec import ModelSpec, guidance_of
 from ggcam.training.plateau import Plateau
 from ggcam.training.run import Run, open_run
 from ggcam.training.trainer import create_trainer, fit, is_first_process, quiet_lightning
@@ -92,7 +92,7 @@ def train(
         0.81
     """
     config = config or TrainConfig()
-    guidance = create_guidance(config.guidance, config.guidance_weight)
+    guidance = guidance_of(config)
     if data.multi_label:
         guidance.check_multilabel()
     data = _view_data(data, config)
@@ -153,7 +153,7 @@ def resume(
         if not begun and run.folder.history.is_file():
             log.warning("there is no checkpoint, so training starts again: %s", run.folder.checkpoints)
         model = _build_model(run.spec, run.config, begun)
-        method = create_guidance(run.config.guidance, run.config.guidance_weight)
+        method = guidance_of(run.config)
         return _train(run, model, method, data, on_epoch, progress_bar)
 
 

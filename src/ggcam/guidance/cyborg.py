@@ -1,0 +1,70 @@
+"""`cyborg`: the CAM of the predicted class resembles the attention."""
+
+from __future__ import annotations
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ggcam.gaze.regions import Attention
+from ggcam.guidance.base import Guidance, Losses
+from ggcam.guidance.cam_maps import min_max_scaled
+from ggcam.guidance.functional import squared_error
+from ggcam.guidance.pairs import Labels
+from ggcam.models.cam import CAMOutput
+
+
+class CyborgGuidance(Guidance):
+    """`a CE + (1 - a) MSE` between the CAM of the predicted class and the attention, both scaled to 0..1.
+
+    Boyd et al., "CYBORG: Blending human saliency into the loss improves deep learning" (WACV 2023). With several labels
+    per case there is no one predicted class: the CAM of each label that the case has is compared.
+
+    Args:
+        weight: factor on the MSE; 1 in the paper.
+        balance: a, the share of the classification loss.
+    """
+
+    def __init__(self, weight: float = 1.0, balance: float = 0.5):
+        super().__init__(weight)
+        self.balance = balance
+        self._several_labels = False
+
+    def forward(
+        self,
+        output: CAMOutput,
+        labels: Labels,
+        attention: Attention,
+        classification: Float[Tensor, ""],
+        present: Int[Tensor, "m 2"] | None = None,
+    ) -> Losses:
+        """Compute the losses of a batch; see :meth:`Guidance.forward`."""
+        self._several_labels = labels.ndim == 2
+        return super().forward(output, labels, attention, classification, present)
+
+    def dissimilarity(
+        self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
+    ) -> Float[Tensor, " b"]:
+        """Compute the mean squared error of each case over its grid, 0 to 1.
+
+        Args:
+            output: output of the model.
+            labels: class index of each case.
+            density: attention map of each case.
+
+        Returns:
+            Shape (b,).
+        """
+        compared = labels if self._several_labels else output.logits.argmax(dim=1)
+        return squared_error(min_max_scaled(output.cam_for_labels(compared)), min_max_scaled(density))
+
+    def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """Blend the two losses.
+
+        Args:
+            classification: the classifier's own loss.
+            guidance: mean dissimilarity.
+
+        Returns:
+            The total loss.
+        """
+        return self.balance * classification + (1 - self.balance) * self.weight * guidance

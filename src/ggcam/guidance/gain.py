@@ -1,0 +1,86 @@
+"""`gain`: what the map leaves out must not show the class, and the map resembles the attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+from torch.nn import functional
+
+from ggcam.gaze.maps import as_peak
+from ggcam.gaze.regions import Attention
+from ggcam.guidance.base import Guidance, Network
+from ggcam.guidance.cam_maps import peak_scaled
+from ggcam.guidance.functional import squared_error
+from ggcam.guidance.pairs import Labels
+from ggcam.guidance.rrr import as_floats
+from ggcam.models.cam import CAMOutput
+
+_REMAINING = "remaining_probability"
+
+
+class GAINGuidance(Guidance):
+    """`CE + a p(class | image without what the map shows) + w MSE(map, attention)`.
+
+    Li et al., "Tell Me Where to Look: Guided Attention Inference Network" (CVPR 2018). The map is the evidence for the
+    class from 0 to 1; `sigmoid(omega (map - sigma))`, enlarged to the image, is what is removed. A second forward pass
+    classifies the rest, which nearly doubles the time of a step. With several labels per case, the maps of its labels
+    are removed together, and their probabilities are averaged. A case without a label loses nothing.
+
+    Args:
+        weight: w, weight of the guidance term in the total loss.
+        removal: a, weight of the remaining probability.
+        omega: steepness of the removal.
+        sigma: level of the map at which half is removed.
+    """
+
+    def __init__(self, weight: float = 1.0, removal: float = 1.0, omega: float = 10.0, sigma: float = 0.5):
+        super().__init__(weight)
+        self.removal = removal
+        self.omega = omega
+        self.sigma = sigma
+
+    def forward_pass(
+        self, network: Network, image: Shaped[Tensor, "b i H W"], labels: Labels, attention: Attention
+    ) -> CAMOutput:
+        """Classify the images, and then what the maps leave of them; see :meth:`Guidance.forward_pass`."""
+        output = network(image)
+        classes = output.logits.shape[1]
+        has = (labels == 1).float() if labels.ndim == 2 else functional.one_hot(labels, classes).float()
+        maps = peak_scaled(output.cam.flatten(0, 1)).unflatten(0, output.cam.shape[:2])
+        shown = (maps * has[..., None, None]).amax(dim=1, keepdim=True)
+        removed = torch.sigmoid(self.omega * (shown - self.sigma))
+        removed = functional.interpolate(removed, image.shape[-2:], mode="bilinear", align_corners=False)
+        logits = network(as_floats(image) * (1 - removed)).logits
+        probability = logits.softmax(dim=1) if labels.ndim == 1 else logits.sigmoid()
+        remaining = (probability * has).sum(dim=1) / has.sum(dim=1).clamp_min(1)
+        return output._replace(extra={**output.extra, _REMAINING: remaining})
+
+    def dissimilarity(
+        self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
+    ) -> Float[Tensor, " b"]:
+        """Compute the mean squared error of each case over its grid, 0 to 1.
+
+        Args:
+            output: output of the model.
+            labels: class index of each case.
+            density: attention map of each case.
+
+        Returns:
+            Shape (b,).
+        """
+        return squared_error(peak_scaled(output.cam_for_labels(labels)), as_peak(density))
+
+    def extra_loss(self, output: CAMOutput, classify: Callable[[Tensor], Tensor]) -> Float[Tensor, ""]:
+        """Compute the mean remaining probability of the classes.
+
+        Args:
+            output: output of :meth:`forward_pass`.
+            classify: the classification loss; not used.
+
+        Returns:
+            A scalar, 0 to `removal`.
+        """
+        return self.removal * output.extra[_REMAINING].mean()
