@@ -1,6 +1,6 @@
 """The study of docs/label-gaze.md: how well maps of label-specific gaze point at the finding, cue by cue.
 
-    python -m experiments.label_gaze OUT [--seeds 1 2 3] [--cases 240] [--tune]
+    python -m experiments.label_gaze OUT [--seeds 1 2 3] [--cases 480] [--tune]
 
 Simulates REFLACX with each seed in OUT, prepares it, draws for each label that a case has and a reader names a map of
 the gaze that belongs to it, and compares it with the ellipses of the finding. The table has the pointing accuracy (the
@@ -62,7 +62,7 @@ class Target:
 
     Attributes:
         case_id: id of the case.
-        patient_id: its patient.
+        patient_id: its patient, different in each data set.
         finding: name of the label.
         gaze: fixations of the case.
         scanpath: the same, placed in the chest.
@@ -86,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--cases", type=int, default=240)
+    parser.add_argument("--cases", type=int, default=480)
     parser.add_argument("--tune", action="store_true", help="compare lags and widths of the gate on seed 0")
     args = parser.parse_args()
     tuning = find_targets(simulated_data(args.out, TUNING_SEED, args.cases))
@@ -95,9 +95,9 @@ def main() -> None:
         return
     targets = [target for seed in args.seeds for target in find_targets(simulated_data(args.out, seed, args.cases))]
     print(f"{len(targets):,} labels of {len({target.case_id for target in targets}):,} cases\n")
-    table = measure(targets, tuning)
-    table.to_csv(args.out / "label-gaze.csv", index=False)
-    print(table.to_string(index=False))
+    for name, table in (("label-gaze", measure(targets, tuning)), ("label-gaze-findings", by_finding(targets))):
+        table.to_csv(args.out / f"{name}.csv", index=False)
+        print(table.to_string(index=False), end="\n\n")
 
 
 def simulated_data(out: Path, seed: int, cases: int) -> PreparedData:
@@ -140,7 +140,7 @@ def find_targets(data: PreparedData) -> list[Target]:
                 corners = [(each.kind, each.x0_px, each.y0_px, each.x1_px, each.y1_px) for each in regions]
                 target = Target(
                     case_id=case_id,
-                    patient_id=patient_id,
+                    patient_id=f"{data.root.name}/{patient_id}",
                     finding=name,
                     gaze=data.gaze[case_id],
                     scanpath=Scanpath.from_table(tables[case_id], chests[case_id]),
@@ -204,6 +204,28 @@ def measure(targets: Sequence[Target], tuning: Sequence[Target]) -> pd.DataFrame
     )
 
 
+def by_finding(targets: Sequence[Target]) -> pd.DataFrame:
+    """Measure the pointing accuracy for each finding.
+
+    Args:
+        targets: labels that the table is about.
+
+    Returns:
+        One row per finding that at least ten cases have: number of cases, and pointing accuracy of some methods.
+    """
+    finding, truth = np.array([target.finding for target in targets]), np.stack([each.truth for each in targets])
+    shown = (WHOLE, WINDOW, "prior alone", "prior x scanpath", ALL_CUES)
+    hits = {name: points_at(np.stack([METHODS[name](target) for target in targets]), truth) for name in shown}
+    names, cases = np.unique(finding, return_counts=True)
+    return pd.DataFrame(
+        [
+            {"finding": name, "cases": count, **{each: hits[each][finding == name].mean().round(3) for each in shown}}
+            for name, count in zip(names.tolist(), cases.tolist(), strict=True)
+            if count >= 10
+        ]
+    )
+
+
 def drawn_maps(targets: Sequence[Target]) -> dict[str, list[Map]]:
     """Draw the map of every method for every label.
 
@@ -260,7 +282,8 @@ def draw_prior(target: Target) -> Map:
     x0, y0, x1, y1 = target.chest
     across, down = np.meshgrid((across * IMAGE_SIZE[1] - x0) / (x1 - x0), (down * IMAGE_SIZE[0] - y0) / (y1 - y0))
     inside = (across > 0) & (across < 1) & (down > 0) & (down < 1)
-    return np.where(inside, prior_weights(target.finding, across, down), 0.0)
+    prior = prior_weights(target.finding, across.ravel(), down.ravel()).reshape(GRID)
+    return np.where(inside, prior, 0.0)
 
 
 def with_other_records(targets: Sequence[Target]) -> list[Target]:
@@ -289,9 +312,9 @@ def with_other_records(targets: Sequence[Target]) -> list[Target]:
 
 CUES: tuple[LabelCue, ...] = ("prior", "words", "time")
 WINDOW, LONG_WINDOW = (f"window of {window_s} s before the mention" for window_s in WINDOWS_S)
-ALL_CUES = "prior x scanpath x words x time"
+WHOLE, ALL_CUES = "all (scanpath)", "prior x scanpath x words x time"
 METHODS: dict[str, Callable[[Target], Map]] = {
-    "all (scanpath)": partial(draw_weighted, cues=()),
+    WHOLE: partial(draw_weighted, cues=()),
     WINDOW: partial(draw_window, window_s=WINDOWS_S[0]),
     LONG_WINDOW: partial(draw_window, window_s=WINDOWS_S[1]),
     "prior alone": draw_prior,
