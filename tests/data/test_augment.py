@@ -33,6 +33,23 @@ def test_images_and_points_move_together(seed, row, column):
     assert found_y.item() == pytest.approx(y, abs=0.5)
 
 
+def test_colours_are_augmented_like_each_of_their_channels():
+    image = 0.1 + 0.9 * torch.rand(2, 3, *FRAME)
+    config = AugmentConfig(rotate_deg=20, shift=0.1, zoom=0.2, contrast=0.5)
+    augmentation = draw_augmentations(config, torch.tensor([4, 5]), FRAME, seed=1, epoch=3)
+    alone = [augment_images(image[:, channel : channel + 1], augmentation) for channel in range(3)]
+    torch.testing.assert_close(augment_images(image, augmentation), torch.cat(alone, dim=1))
+
+
+def test_a_pure_colour_becomes_brighter_in_all_channels_and_the_padding_stays_black():
+    image = torch.zeros(1, 3, *FRAME)
+    image[:, 0] = 0.5
+    augmentation = Augmentation(torch.eye(2)[None], torch.tensor([[20.0, 0.0]]), torch.ones(1), torch.full((1,), 0.2))
+    moved = augment_images(image, augmentation)
+    torch.testing.assert_close(moved[0, :, 48, 40], torch.tensor([0.7, 0.2, 0.2]))
+    assert (moved[..., :19] == 0).all()
+
+
 def test_the_default_configuration_changes_nothing():
     image = torch.rand(2, 1, *FRAME)
     augmentation = draw_augmentations(AugmentConfig(), torch.tensor([0, 1]), FRAME, seed=0, epoch=0)

@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from colour_source import write_photographs
 from ggcam.data.batches import Batch, Sample, collate
 from ggcam.data.dataset import PreparedDataset
+from ggcam.data.prepare.config import PrepareConfig
+from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import ImageError
 
@@ -45,6 +48,45 @@ def test_images_in_memory_equal_images_from_disk(prepared):
     assert not disk.in_memory
     rows = list(range(len(memory)))
     assert torch.equal(memory.batch(rows).image, disk.batch(rows).image)
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """A prepared folder of RGB images of 16 bits."""
+    root = tmp_path_factory.mktemp("colours")
+    photographs = write_photographs(root / "raw", per_class=8)
+    return prepare(photographs, root / "data", PrepareConfig(size="64x32", bits=16))
+
+
+def test_colours_come_with_the_channels_first_from_every_cache(colours):
+    rows = [3, 0, 1]
+    expected = [colours.read_image(case_id) for case_id in colours.cases["case_id"]]
+    for cache in ("memory", "disk", "none"):
+        dataset = PreparedDataset(colours, "train", cache)
+        batch = dataset.batch(rows)
+        assert batch.image.shape == (3, 3, 64, 32)
+        assert batch.image.dtype == torch.uint16
+        for row, image in zip(rows, batch.image, strict=True):
+            index = colours.cases.index[colours.cases["case_id"] == dataset.cases["case_id"][row]][0]
+            for channel in range(3):
+                np.testing.assert_array_equal(image[channel].numpy(), expected[index][..., channel])
+        assert dataset[0].image.shape == (3, 64, 32)
+
+
+def test_worker_processes_deliver_colours(colours):
+    dataset = PreparedDataset(colours, "train", "none")
+    loader = DataLoader(dataset, batch_size=4, collate_fn=collate, num_workers=1)
+    torch.testing.assert_close(next(iter(loader)).image, dataset.batch(range(4)).image)
+
+
+def test_a_grey_image_in_a_folder_of_colours_is_damaged(colours, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(colours.root, copy)
+    data = load_prepared(copy)
+    path = copy / data.cases.loc[0, "image"]
+    cv2.imwrite(str(path), np.zeros((64, 32), np.uint16))
+    with pytest.raises(ImageError, match=r"expected: three channels of 64x32(?s:.*)got: an array of shape \(64, 32\)"):
+        data.read_image(data.cases.loc[0, "case_id"])
 
 
 def test_a_damaged_image_is_named(prepared, tmp_path):

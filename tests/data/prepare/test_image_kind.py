@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
+from data.dicom_fixture import write_dicom
 from data.sources.test_folder import write_text
 from ggcam.data.case import Case, Source
 from ggcam.data.prepare.config import PrepareConfig
-from ggcam.data.prepare.image_kind import find_image_kind, has_colours
+from ggcam.data.prepare.image_kind import find_channels, find_image_kind, has_colours
 from ggcam.data.sources import read
+from ggcam.errors import ConfigError
 
 
 def image(path: Path, colour: tuple[int, int, int]) -> Path:
@@ -51,6 +53,51 @@ def test_settings_come_before_the_source_and_the_source_before_colours(tmp_path:
     assert find_image_kind(source(*images, kind=by_source), PrepareConfig(kind=said)) == kind
 
 
+def test_colours_of_tiff_and_dicom_files_are_found(tmp_path: Path):
+    assert has_colours(image(tmp_path / "red.tif", (30, 40, 200)))
+    assert not has_colours(image(tmp_path / "grey.tif", (90, 90, 90)))
+    rgb = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "RGB"}
+    for colour, expected in (((200, 40, 30), True), ((90, 90, 90), False)):
+        assert (
+            has_colours(write_dicom(tmp_path / "x.dcm", np.full((60, 80, 3), colour, np.uint8), 8, **rgb)) == expected
+        )
+    assert not has_colours(write_dicom(tmp_path / "grey.dcm", np.full((60, 80), 300, np.uint16)))
+
+
+RED, GREY = (30, 40, 200), (90, 90, 90)
+
+
+@pytest.mark.parametrize(
+    ("channels", "kind", "by_source", "images", "expected"),
+    [
+        ("auto", None, None, (RED, RED, RED), 3),
+        ("auto", None, "other", (RED, RED, GREY), 3),
+        ("auto", None, "other", (RED, GREY, GREY), 1),
+        ("auto", None, None, (GREY, GREY, GREY), 1),
+        ("auto", None, "chest", (RED, RED, RED), 1),
+        ("auto", "chest", "other", (RED, RED, RED), 1),
+        ("grey", "other", None, (RED, RED, RED), 1),
+        ("colour", "chest", None, (GREY, GREY, GREY), 3),
+    ],
+)
+def test_colours_are_kept_where_most_images_have_them(tmp_path: Path, channels, kind, by_source, images, expected):
+    paths = [image(tmp_path / f"{number}.png", colour) for number, colour in enumerate(images)]
+    assert find_channels(source(*paths, kind=by_source), PrepareConfig(channels=channels, kind=kind)) == expected
+
+
+def test_the_originals_data_processing_is_grey(tmp_path: Path):
+    red = image(tmp_path / "red.png", RED)
+    assert find_channels(source(red), PrepareConfig(preset="original")) == 1
+    with pytest.raises(ConfigError, match="the original's Data Processing is for grey images"):
+        PrepareConfig(preset="original", channels="colour")
+
+
 def test_real_x_rays_and_photographs_are_told_apart(real_data):
-    for folder, kind in (("nih_boxes", "chest"), ("paediatric_pneumonia", "chest"), ("poet", "other")):
-        assert find_image_kind(read(real_data / folder), PrepareConfig()) == kind
+    for folder, kind, channels in (
+        ("nih_boxes", "chest", 1),
+        ("paediatric_pneumonia", "chest", 1),
+        ("poet", "other", 3),
+    ):
+        found = read(real_data / folder)
+        assert find_image_kind(found, PrepareConfig()) == kind
+        assert find_channels(found, PrepareConfig()) == channels
