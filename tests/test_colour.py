@@ -45,15 +45,8 @@ def colours(photographs: Path) -> Path:
 @pytest.fixture(scope="module")
 def run(colours: Path) -> Path:
     """A run that the command line trained and evaluated on colours."""
-    values = {
-        "guidance": "none",
-        "backbone": "test_resnet",
-        "output-stride": 8,
-        "epochs": 5,
-        "batch-size": 8,
-        "lr": 3e-3,
-    }
-    options = [f"--{name}={value}" for name, value in values.items()]
+    values = {"guidance": "none", "backbone": "test_resnet", "output-stride": 8, "epochs": 5, "lr": 3e-3}
+    options = ["--batch-size=8", *(f"--{name}={value}" for name, value in values.items())]
     main(["train", str(colours), "--out", str(colours.with_name("runs")), "--name", "colour", *options])
     return colours.with_name("runs") / "colour"
 
