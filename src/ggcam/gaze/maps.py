@@ -61,7 +61,8 @@ def _mass(
 ) -> Float[Tensor, "b h w"]:
     columns = _cell_integrals(points_px[..., 0], sigma_px[..., 0], image_size[1], grid[1])
     rows = _cell_integrals(points_px[..., 1], sigma_px[..., 1], image_size[0], grid[0])
-    return (rows * weight[..., None]).transpose(1, 2) @ columns
+    with torch.autocast(points_px.device.type, enabled=False):  # which would multiply in half precision
+        return (rows * weight[..., None]).transpose(1, 2) @ columns
 
 
 def _cell_integrals(

@@ -33,7 +33,7 @@ class Losses(NamedTuple):
 
 
 class Guidance(nn.Module):
-    """Base class of all guidance methods; itself it is no guidance, the classification loss alone.
+    """The classification loss alone; the base class of all methods.
 
     A method overrides :meth:`dissimilarity`. Some also override :meth:`combine` if the two losses are not simply added,
     :meth:`extra_loss` if they have a further loss on every case, :meth:`forward_pass` if they change the image or
@@ -48,6 +48,7 @@ class Guidance(nn.Module):
         head: name of the network's head, a key of :data:`ggcam.models.heads.HEADS`.
         compares: "label" if each label of a case has a map of its own to compare with its attention, "case" if one map
             is compared with the whole attention of a case.
+        source: publication that the method comes from; empty for none.
         needs: what the method requires besides attention, in words; empty for nothing.
         excludes: names of the options compile and checkpointing, if the method does not work with them.
         progress: fraction of the training steps that are done, 0 to 1; set before each step.
@@ -63,6 +64,7 @@ class Guidance(nn.Module):
 
     head: ClassVar[str] = "cam"
     compares: ClassVar[Literal["label", "case"]] = "label"
+    source: ClassVar[str] = ""
     needs: ClassVar[str] = ""
     excludes: ClassVar[tuple[str, ...]] = ()
 
@@ -70,6 +72,15 @@ class Guidance(nn.Module):
         super().__init__()
         self.weight = weight
         self.progress = 0.0
+
+    @classmethod
+    def uses_attention(cls) -> bool:
+        """Return whether the method has any use for attention: it compares a map with it, or changes the image.
+
+        Returns:
+            False for no guidance.
+        """
+        return cls.dissimilarity is not Guidance.dissimilarity or cls.forward_pass is not Guidance.forward_pass
 
     def initialize(self, model: CAMClassifier) -> None:
         """Set initial values that depend on the network, or create layers of the guidance that do; called once.

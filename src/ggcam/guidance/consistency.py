@@ -8,31 +8,34 @@ from torch import Tensor, nn
 
 from ggcam.gaze.maps import as_density, as_peak
 from ggcam.guidance.base import Guidance
-from ggcam.guidance.cam_maps import peak_scaled
+from ggcam.guidance.cam_maps import centre_of_mass, peak_scaled, smooth
 from ggcam.guidance.functional import cam_gaze_loss, squared_error
-from ggcam.guidance.res import smooth
+from ggcam.guidance.options import Fraction, Positive
 from ggcam.models.cam import CAMOutput
 
 
 class AttentionConsistencyGuidance(Guidance):
-    """`MSE(smoothed CAM, attention) / (2 s^2) + log s` with a learned s; the CAM is above 0 and has maximum 1.
+    """Mean squared error between the smoothed CAM and the attention, weighted by a learned uncertainty.
 
-    Wang et al., "Knowledge-driven attention consistency" (GA-Net, IEEE TMI 2022); the learned uncertainty s is that of
-    the re-implementation by Bigolin Lanfredi et al. (2023).
+    `MSE / (2 s^2) + log s` in the cases with attention. The CAM is cut off at 0, blurred by 3x3 cells and divided by
+    its maximum. Attention consistency is that of Wang et al. (GA-Net, IEEE TMI 2022); the learned s is that of the
+    re-implementation by Bigolin Lanfredi et al. (2023). The loss may be negative.
 
     Args:
         weight: factor on the whole term.
         sigma: initial value of s.
     """
 
-    def __init__(self, weight: float = 1.0, sigma: float = 0.5):
+    source = "Wang et al., IEEE TMI 2022"
+
+    def __init__(self, weight: float = 1.0, sigma: Positive = 0.5):
         super().__init__(weight)
         self.log_sigma = nn.Parameter(torch.tensor(float(sigma)).log())
 
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the mean squared error of each case over its grid, 0 to 1.
+        """Compute the weighted mean squared error of each case over its grid.
 
         Args:
             output: output of the model.
@@ -40,36 +43,28 @@ class AttentionConsistencyGuidance(Guidance):
             density: attention map of each case.
 
         Returns:
-            Shape (b,).
+            Shape (b,), from log s on.
         """
-        smoothed = smooth(output.cam_for_labels(labels).clamp_min(0))
-        return squared_error(peak_scaled(smoothed), as_peak(density))
-
-    def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """Add the two losses, the second with its learned uncertainty.
-
-        Args:
-            classification: the classifier's own loss.
-            guidance: mean dissimilarity.
-
-        Returns:
-            The total loss.
-        """
-        return classification + self.weight * (guidance * (-2 * self.log_sigma).exp() / 2 + self.log_sigma)
+        smoothed = peak_scaled(smooth(output.cam_for_labels(labels).clamp_min(0)))
+        return squared_error(smoothed, as_peak(density)) * (-2 * self.log_sigma).exp() / 2 + self.log_sigma
 
 
 class CompositeGuidance(Guidance):
-    """`MSE + KL + (1 - r) + distance of the centres of mass`, with a weight that rises.
+    """Sum of four distances between CAM and attention, with a weight that rises.
 
-    As described in arXiv 2508.13068 (withdrawn). The CAM is above 0; it has maximum 1 for the MSE and sum 1 for the
-    centre of mass, whose distance is in units of the grid's diagonal.
+    `MSE + KL + (1 - r) + distance of the centres of mass`, as described in the abstract of arXiv 2508.13068, which was
+    withdrawn; all details are chosen here. For the MSE the CAM is cut off at 0 and divided by its maximum, for the
+    centre of mass by its sum; KL is that of its softmax, and r is Pearson's. The distance is relative to the grid's
+    diagonal, the image being a square.
 
     Args:
         weight: final weight of the guidance term in the total loss.
         ramp: fraction of the training in which the weight rises from 0, in a straight line.
     """
 
-    def __init__(self, weight: float = 1.0, ramp: float = 0.3):
+    source = "arXiv 2508.13068, 2025"
+
+    def __init__(self, weight: float = 1.0, ramp: Fraction = 0.3):
         super().__init__(weight)
         self.ramp = ramp
 
@@ -108,17 +103,3 @@ class CompositeGuidance(Guidance):
         """
         rise = min(1.0, self.progress / self.ramp) if self.ramp > 0 else 1.0
         return classification + self.weight * rise * guidance
-
-
-def centre_of_mass(density: Float[Tensor, "b h w"]) -> Float[Tensor, "b 2"]:
-    """Compute the centre of mass of maps.
-
-    Args:
-        density: maps that sum to 1, or to 0.
-
-    Returns:
-        Row and column of each as fractions of the grid, 0 to 1; 0 for a map that sums to 0.
-    """
-    rows = (torch.arange(density.shape[1], device=density.device) + 0.5) / density.shape[1]
-    columns = (torch.arange(density.shape[2], device=density.device) + 0.5) / density.shape[2]
-    return torch.stack([density.sum(dim=2) @ rows, density.sum(dim=1) @ columns], dim=1)

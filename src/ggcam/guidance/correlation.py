@@ -11,13 +11,16 @@ from ggcam.models.cam import CAMOutput
 
 
 class CorrelationGuidance(Guidance):
-    """`1 - r` between the CAM of the true class and the gaze density, over the cells of the grid.
+    """1 - Pearson correlation between the CAM of the true class and the attention, over the cells of the grid.
 
-    Pearson's r ignores scale and shift, so the logit, which is the mean of the CAM, is left to the classification loss.
+    The correlation ignores scale and shift, so the logit, which is the mean of the CAM, is left to the classification
+    loss.
 
     Args:
         weight: weight of the guidance term in the total loss.
     """
+
+    source = "this project"
 
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]

@@ -9,28 +9,32 @@ from torch.nn import functional
 
 from ggcam.gaze.regions import Attention
 from ggcam.guidance.base import Guidance, Network
-from ggcam.guidance.consistency import centre_of_mass
+from ggcam.guidance.cam_maps import cell_centres, centre_of_mass
+from ggcam.guidance.options import Fraction
 from ggcam.guidance.pairs import Labels
-from ggcam.guidance.rrr import as_floats
+from ggcam.guidance.pixels import as_floats
 from ggcam.models.cam import CAMOutput
 
 _GRID = (32, 32)
+"""Cells on which the attention is drawn to find its centre and spread."""
 
 
 class GazeCropGuidance(Guidance):
-    """Attention as augmentation: half of the cases are enlarged to where the attention is; there is no other loss.
+    """Augmentation: some training images are replaced by the part where the attention is; no loss is added.
 
-    After Rong et al., "Human Attention in Fine-grained Classification" (GAT, BMVC 2021), which trains on the image and
-    on its crop. The crop is centred on the attention and reaches two standard deviations to each side, but covers at
-    least `smallest` of the image's sides.
+    After Rong et al., "Human Attention in Fine-grained Classification" (GAT, BMVC 2021), who train on the image and on
+    its crop. The crop is centred on the attention, reaches two standard deviations of it to each side, covers at least
+    `smallest` of each side of the image, and stays inside it.
 
     Args:
         weight: not used.
-        probability: fraction of the cases with attention that are cropped, in each batch.
-        smallest: smallest side of a crop as a fraction of the image's.
+        probability: probability that a case with attention is cropped.
+        smallest: smallest height and width of a crop as a fraction of the image's.
     """
 
-    def __init__(self, weight: float = 1.0, probability: float = 0.5, smallest: float = 0.5):
+    source = "Rong et al., BMVC 2021"
+
+    def __init__(self, weight: float = 1.0, probability: Fraction = 0.5, smallest: Fraction = 0.5):
         super().__init__(weight)
         self.probability = probability
         self.smallest = smallest
@@ -49,7 +53,7 @@ class GazeCropGuidance(Guidance):
     def _crop_grid(self, density: Float[Tensor, "b h w"], shape: torch.Size) -> Float[Tensor, "b H W 2"]:
         """Return where each pixel of the crops lies in the images, for `grid_sample`."""
         centre = centre_of_mass(density)  # row and column, 0 to 1
-        rows, columns = ((torch.arange(side, device=density.device) + 0.5) / side for side in density.shape[1:])
+        rows, columns = cell_centres(density)
         spread_y = (density.sum(dim=2) * (rows - centre[:, :1]).square()).sum(dim=1)
         spread_x = (density.sum(dim=1) * (columns - centre[:, 1:]).square()).sum(dim=1)
         half = (2 * torch.stack([spread_y, spread_x], dim=1).sqrt()).clamp(self.smallest / 2, 0.5)

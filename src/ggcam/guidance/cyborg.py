@@ -9,22 +9,26 @@ from ggcam.gaze.regions import Attention
 from ggcam.guidance.base import Guidance, Losses
 from ggcam.guidance.cam_maps import min_max_scaled
 from ggcam.guidance.functional import squared_error
+from ggcam.guidance.options import Fraction
 from ggcam.guidance.pairs import Labels
 from ggcam.models.cam import CAMOutput
 
 
 class CyborgGuidance(Guidance):
-    """`a CE + (1 - a) MSE` between the CAM of the predicted class and the attention, both scaled to 0..1.
+    """Mean squared error between the CAM of the predicted class and the attention, both scaled to 0..1.
 
-    Boyd et al., "CYBORG: Blending human saliency into the loss improves deep learning" (WACV 2023). With several labels
-    per case there is no one predicted class: the CAM of each label that the case has is compared.
+    `a CE + (1 - a) MSE`, with maps scaled from their minimum and maximum. Boyd et al., "CYBORG: Blending human saliency
+    into the loss improves deep learning" (WACV 2023). With several labels per case there is no one predicted class: the
+    CAM of each label that the case has is compared.
 
     Args:
         weight: factor on the MSE; 1 in the paper.
         balance: a, the share of the classification loss.
     """
 
-    def __init__(self, weight: float = 1.0, balance: float = 0.5):
+    source = "Boyd et al., WACV 2023"
+
+    def __init__(self, weight: float = 1.0, balance: Fraction = 0.5):
         super().__init__(weight)
         self.balance = balance
         self._several_labels = False

@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from ggcam.gaze.maps import as_peak
 from ggcam.guidance.base import Guidance
-from ggcam.guidance.functional import divergence
+from ggcam.guidance.functional import divergence, squared_error
+from ggcam.guidance.options import Fraction, PositiveInt
 from ggcam.guidance.uncertainty import combine_by_uncertainty
 from ggcam.models.cam import CAMClassifier, CAMOutput
 
@@ -35,7 +36,7 @@ class MapDecoder(nn.Sequential):
 
 
 class DecoderGuidance(Guidance):
-    """The common part: the map of the decoder, which is dropped after training.
+    """A decoder, dropped after training, predicts the attention: the common part.
 
     The published decoders enlarge the map to the size of the image, with connections to the first layers of the
     network; here the map has the grid of the CAM, because any network can be decoded there, and finer maps than the
@@ -48,7 +49,7 @@ class DecoderGuidance(Guidance):
 
     compares = "case"
 
-    def __init__(self, weight: float = 1.0, width: int = 64):
+    def __init__(self, weight: float = 1.0, width: PositiveInt = 64):
         super().__init__(weight)
         self.width = width
         self.decoder = nn.Identity()
@@ -74,10 +75,11 @@ class DecoderGuidance(Guidance):
 
 
 class UNetGuidance(DecoderGuidance):
-    """`g CE + (1 - g) BCE` of the decoder's map with the attention (maximum 1).
+    """A decoder predicts the attention from the features (binary cross entropy).
 
-    The static model of Karargyris et al., "Creation and validation of a chest X-ray dataset with eye-tracking and
-    report dictation for AI development" (Scientific Data, 2021).
+    `g CE + (1 - g) BCE`, the attention having maximum 1. The static model of Karargyris et al., "Creation and
+    validation of a chest X-ray dataset with eye-tracking and report dictation for AI development" (Scientific Data,
+    2021).
 
     Args:
         weight: factor on the BCE; 1 in the paper.
@@ -85,7 +87,9 @@ class UNetGuidance(DecoderGuidance):
         width: number of channels of the decoder.
     """
 
-    def __init__(self, weight: float = 1.0, balance: float = 0.417, width: int = 64):
+    source = "Karargyris et al., Scientific Data 2021"
+
+    def __init__(self, weight: float = 1.0, balance: Fraction = 0.417, width: PositiveInt = 64):
         super().__init__(weight, width)
         self.balance = balance
 
@@ -119,16 +123,19 @@ class UNetGuidance(DecoderGuidance):
 
 
 class MTUNetGuidance(DecoderGuidance):
-    """`CE / sc^2 + log(1 + sc) + KL / (2 si^2) + log(1 + si)` of the decoder's map, with learned sc and si.
+    """A decoder predicts the attention from the features (divergence), with learned weights of the two losses.
 
-    Zhu, Rohling, Salcudean, "Multi-task UNet" (2022). The classifier reads the features of the network alone.
+    `CE / sc^2 + log(1 + sc) + KL / (2 si^2) + log(1 + si)`. Zhu, Rohling, Salcudean, "Multi-task UNet" (2022). Both sc
+    and si start at 1. There the classifier also reads features of the decoder, here those of the network alone.
 
     Args:
         weight: factor on KL; 1 in the paper.
         width: number of channels of the decoder.
     """
 
-    def __init__(self, weight: float = 1.0, width: int = 64):
+    source = "Zhu et al., MT-UNet, 2022"
+
+    def __init__(self, weight: float = 1.0, width: PositiveInt = 64):
         super().__init__(weight, width)
         self.log_sigma_classification = nn.Parameter(torch.zeros(()))
         self.log_sigma_guidance = nn.Parameter(torch.zeros(()))
@@ -164,10 +171,12 @@ class MTUNetGuidance(DecoderGuidance):
 
 
 class MentorGuidance(DecoderGuidance):
-    """The network first learns to predict the attention alone, then to classify alone.
+    """The network first learns to predict the attention with a decoder, and only then to classify.
 
-    MENTOR (WACV 2025): pre-training as an autoencoder from image to human map, whose decoder is dropped. The first
-    `pretraining` of the steps of the training are that stage.
+    MENTOR (WACV 2025): pre-training as an autoencoder from image to human map, whose decoder is dropped. The loss of
+    this stage, the mean squared error, is chosen here. Both stages are part of one training run, with one optimizer and
+    one learning rate schedule. The validation metrics do not improve before the second stage, so the schedule "plateau"
+    and early stopping need a patience that is longer than the first.
 
     Args:
         weight: factor on the loss of the first stage.
@@ -175,7 +184,9 @@ class MentorGuidance(DecoderGuidance):
         width: number of channels of the decoder.
     """
 
-    def __init__(self, weight: float = 1.0, pretraining: float = 0.4, width: int = 64):
+    source = "MENTOR, WACV 2025"
+
+    def __init__(self, weight: float = 1.0, pretraining: Fraction = 0.4, width: PositiveInt = 64):
         super().__init__(weight, width)
         self.pretraining = pretraining
 
@@ -192,7 +203,7 @@ class MentorGuidance(DecoderGuidance):
         Returns:
             Shape (b,).
         """
-        return (self.decode(output).sigmoid() - as_peak(density)).square().mean(dim=(1, 2))
+        return squared_error(self.decode(output).sigmoid(), as_peak(density))
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """Return the loss of this stage.

@@ -17,6 +17,9 @@ LossKind = Literal["cc", "mse", "bce", "kl", "nss", "ssim"]
 _SSIM_CONSTANTS = (0.01**2, 0.03**2)
 """Of Wang et al. (2004), for maps from 0 to 1."""
 
+_EPSILON = 1e-6
+"""Distance from 0 and 1 that a probability keeps, so that its logarithm is finite."""
+
 
 def cam_gaze_loss(
     cam: Float[Tensor, "b h w"] | Float[Tensor, "b 1 h w"],
@@ -32,8 +35,9 @@ def cam_gaze_loss(
             case whose map is all zero has no gaze, and contributes 0.
         kind: how the two are compared. Three kinds take any CAM: "cc" is 1 - r, where r is the Pearson correlation
             over the cells: 0 (same pattern) to 2 (opposite pattern), whatever the scale and shift of the CAM; "nss" is
-            minus the mean of the standardised CAM where the gaze is (the more negative, the better); "kl" is the
-            divergence of the CAM's softmax from the gaze map. Three take a CAM from 0 to 1, after a sigmoid for
+            the mean of the standardised CAM where the gaze is (normalised scanpath saliency), subtracted from the
+            largest possible one, which the gaze map itself has; "kl" is the divergence of the CAM's softmax from the
+            gaze map. Three take a CAM from 0 to 1, after a sigmoid for
             example, and the gaze map divided by its maximum: "mse" is the mean squared error, "bce" the binary cross
             entropy, "ssim" is 1 - the structural similarity over windows of 3x3 cells.
         reduction: "mean" over all cases, those without gaze included; "none" keeps one value per case.
@@ -106,13 +110,15 @@ def binary_cross_entropy(cam: Float[Tensor, "b h w"], gaze: Float[Tensor, "b h w
     """Compute the mean binary cross entropy over the cells of each pair of maps.
 
     Args:
-        cam: maps from 0 to 1.
+        cam: maps from 0 to 1; 0 and 1 count as 1e-6 and 1 - 1e-6.
         gaze: targets from 0 to 1.
 
     Returns:
         Shape (b,), 0 or more.
     """
-    return functional.binary_cross_entropy(cam.clamp(0, 1), gaze, reduction="none").mean(dim=(1, 2))
+    cam = cam.clamp(_EPSILON, 1 - _EPSILON)
+    # Not torch's function, which refuses to run under autocast on a GPU.
+    return -(gaze * cam.log() + (1 - gaze) * (1 - cam).log()).mean(dim=(1, 2))
 
 
 def divergence(cam: Float[Tensor, "b h w"], density: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
@@ -177,6 +183,6 @@ _LOSSES: Mapping[LossKind, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": lambda cam, density: squared_error(cam, as_peak(density)),
     "bce": lambda cam, density: binary_cross_entropy(cam, as_peak(density)),
     "kl": divergence,
-    "nss": lambda cam, density: -scanpath_saliency(cam, density),
+    "nss": lambda cam, density: scanpath_saliency(density, density) - scanpath_saliency(cam, density),
     "ssim": lambda cam, density: 1 - structural_similarity(cam, as_peak(density)),
 }

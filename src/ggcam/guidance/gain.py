@@ -14,20 +14,24 @@ from ggcam.gaze.regions import Attention
 from ggcam.guidance.base import Guidance, Network
 from ggcam.guidance.cam_maps import peak_scaled
 from ggcam.guidance.functional import squared_error
+from ggcam.guidance.options import Fraction, NonNegative, Positive
 from ggcam.guidance.pairs import Labels
-from ggcam.guidance.rrr import as_floats
-from ggcam.models.cam import CAMOutput
+from ggcam.guidance.pixels import as_floats
+from ggcam.models.cam import CAMClassifier, CAMOutput
+from ggcam.models.checkpointing import frozen_running_statistics
 
 _REMAINING = "remaining_probability"
 
 
 class GAINGuidance(Guidance):
-    """`CE + a p(class | image without what the map shows) + w MSE(map, attention)`.
+    """The CAM resembles the attention, and what it leaves of the image does not show the class.
 
-    Li et al., "Tell Me Where to Look: Guided Attention Inference Network" (CVPR 2018). The map is the evidence for the
-    class from 0 to 1; `sigmoid(omega (map - sigma))`, enlarged to the image, is what is removed. A second forward pass
-    classifies the rest, which nearly doubles the time of a step. With several labels per case, the maps of its labels
-    are removed together, and their probabilities are averaged. A case without a label loses nothing.
+    `CE + a p(class | image without what the map shows) + w MSE(map, attention)`. Li et al., "Tell Me Where to Look:
+    Guided Attention Inference Network" (CVPR 2018). The map is the evidence for the class, divided by its maximum;
+    `sigmoid(omega (map - sigma))`, enlarged to the image, is what is removed. A second forward pass classifies the
+    rest, which nearly doubles the time of a step; batch norm's running statistics are those of whole images. With
+    several labels per case, the maps of its labels are removed together, and the probabilities that remain are
+    averaged.
 
     Args:
         weight: w, weight of the guidance term in the total loss.
@@ -36,11 +40,22 @@ class GAINGuidance(Guidance):
         sigma: level of the map at which half is removed.
     """
 
-    def __init__(self, weight: float = 1.0, removal: float = 1.0, omega: float = 10.0, sigma: float = 0.5):
+    source = "Li et al., CVPR 2018"
+
+    def __init__(self, weight: float = 1.0, removal: NonNegative = 1.0, omega: Positive = 10.0, sigma: Fraction = 0.5):
         super().__init__(weight)
+        self._model: list[CAMClassifier] = []  # in a list, so that its parameters are not the guidance's, too
         self.removal = removal
         self.omega = omega
         self.sigma = sigma
+
+    def initialize(self, model: CAMClassifier) -> None:
+        """Remember the network, whose running statistics the second pass leaves as they are.
+
+        Args:
+            model: the network to train; it is not changed.
+        """
+        self._model = [model]
 
     def forward_pass(
         self, network: Network, image: Shaped[Tensor, "b i H W"], labels: Labels, attention: Attention
@@ -53,7 +68,9 @@ class GAINGuidance(Guidance):
         shown = (maps * has[..., None, None]).amax(dim=1, keepdim=True)
         removed = torch.sigmoid(self.omega * (shown - self.sigma))
         removed = functional.interpolate(removed, image.shape[-2:], mode="bilinear", align_corners=False)
-        logits = network(as_floats(image) * (1 - removed)).logits
+        (model,) = self._model
+        with frozen_running_statistics(model):
+            logits = network(as_floats(image) * (1 - removed)).logits
         probability = logits.softmax(dim=1) if labels.ndim == 1 else logits.sigmoid()
         remaining = (probability * has).sum(dim=1) / has.sum(dim=1).clamp_min(1)
         return output._replace(extra={**output.extra, _REMAINING: remaining})

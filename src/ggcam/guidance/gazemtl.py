@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ggcam.guidance.base import Guidance
+from ggcam.guidance.options import NonNegative
 from ggcam.models.cam import CAMClassifier, CAMOutput
 
 LOCATIONS = (3, 3)
@@ -15,12 +16,12 @@ LOCATIONS = (3, 3)
 
 
 class GazeMTLGuidance(Guidance):
-    """Auxiliary tasks on the pooled features: where the attention is, and how diffuse.
+    """Heads of their own predict from the pooled features where the attention is, and how diffuse.
 
     Saab et al., "Observational supervision for medical image classification using gaze data" (MICCAI 2021). The
     location is the share of the attention in each of 3x3 parts of the image (cross entropy), the diffusivity the
-    entropy of the map relative to that of an even one (squared error). The paper's third task, the total viewing time,
-    is left out: boxes and masks have none, and in most data it was measured over several images.
+    entropy of the map relative to that of an even one (squared error); both definitions are chosen here. The paper's
+    third task, the total viewing time, is left out, because boxes and masks have none.
 
     Args:
         weight: weight of the guidance term in the total loss.
@@ -28,9 +29,10 @@ class GazeMTLGuidance(Guidance):
         diffusivity: weight of the diffusivity in it.
     """
 
+    source = "Saab et al., MICCAI 2021"
     compares = "case"
 
-    def __init__(self, weight: float = 1.0, location: float = 0.5, diffusivity: float = 1.0):
+    def __init__(self, weight: float = 1.0, location: NonNegative = 0.5, diffusivity: NonNegative = 1.0):
         super().__init__(weight)
         self.location = location
         self.diffusivity = diffusivity
@@ -71,7 +73,7 @@ def located(density: Float[Tensor, "b h w"]) -> Float[Tensor, "b parts"]:
         density: attention maps, each summing to 1.
 
     Returns:
-        Shares of the parts, row by row; they sum to 1 as far as the grid can be divided.
+        Shares of the parts, row by row, which sum to 1. Parts overlap where the grid is not divisible by 3.
     """
     parts = functional.adaptive_avg_pool2d(density[:, None], LOCATIONS).flatten(1)
     return parts / parts.sum(dim=1, keepdim=True).clamp_min(1e-12)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ggcam.guidance.functional import LossKind, cam_gaze_loss
+from ggcam.guidance.options import Positive
 from ggcam.guidance.uncertainty import UncertaintyGuidance
 from ggcam.models.cam import CAMOutput
 
@@ -17,7 +18,7 @@ _OF_ACTIVATION = ("mse", "bce", "ssim")
 
 
 class GGCAMGuidance(UncertaintyGuidance):
-    """Mean squared error between a sigmoid of the true class's CAM and the gaze map, with learned uncertainties.
+    """Mean squared error between a sigmoid of the true class's CAM and the attention, with learned weights.
 
     `D = MSE(sigmoid(exp(k) CAM_y + s), G)`, where G has maximum 1 and k and s are learned. The shift s is an addition
     to the published method: without it the sigmoid starts at 1/2 everywhere, and only a negative CAM, and so a negative
@@ -36,12 +37,14 @@ class GGCAMGuidance(UncertaintyGuidance):
         alignment: the distance D; see :func:`ggcam.cam_gaze_loss`.
     """
 
+    source = "Zhu et al., VINCI 2022"
+
     def __init__(
         self,
         weight: float = 1.0,
-        sigma_classification: float = 1.0,
-        sigma_guidance: float = 0.1,
-        sharpness: float = 0.3,
+        sigma_classification: Positive = 1.0,
+        sigma_guidance: Positive = 0.1,
+        sharpness: Positive = 0.3,
         shift: float = -2.5,
         alignment: LossKind = "mse",
     ):

@@ -12,15 +12,17 @@ from ggcam.models.cam import CAMOutput
 
 
 class GradiaGuidance(Guidance):
-    """`mean |A / max A - G / max G|`, where A is Grad-CAM above 0.
+    """Mean absolute difference between the evidence for the class and the attention.
 
-    Gao et al., "Aligning Eyes between Humans and Deep Neural Network through Interactive Attention Alignment"
-    (CSCW 2022), in the normalised form of Rao et al. (ICCV 2023). The paper also weighs cases by whether the prediction
-    and the map were judged right; all weigh the same here.
+    `mean |A / max A - G / max G|`, A being Grad-CAM, cut off at 0. Gao et al., "Aligning Eyes between Humans and Deep
+    Neural Network through Interactive Attention Alignment" (CSCW 2022), in the normalised form of Rao et al. (ICCV
+    2023). The paper also weighs cases by whether the prediction and the map were judged right; all weigh the same here.
 
     Args:
         weight: weight of the guidance term in the total loss.
     """
+
+    source = "Gao et al., CSCW 2022; Rao et al., ICCV 2023"
 
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]

@@ -1,10 +1,15 @@
-"""Hyper-parameters of a guidance as options: NAME=VALUE -> arguments of its class, checked."""
+"""Hyper-parameters of a guidance as options: NAME=VALUE -> arguments of its class, checked.
+
+They are the arguments of the constructor, converted to the types of its annotations, or else of the defaults.
+"""
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from ggcam.errors import ConfigError
 from ggcam.guidance.base import Guidance
@@ -12,7 +17,29 @@ from ggcam.guidance.base import Guidance
 Value = bool | int | float | str
 """What a hyper-parameter may be."""
 
+
+@dataclass(frozen=True)
+class Range:
+    """The values that a hyper-parameter may have, with its type in `Annotated`.
+
+    Attributes:
+        words: the range in words, for messages.
+        low: smallest value.
+        high: largest value.
+    """
+
+    words: str
+    low: float
+    high: float = math.inf
+
+
+Fraction = Annotated[float, Range("0 to 1", 0, 1)]
+NonNegative = Annotated[float, Range("a number of 0 or more", 0)]
+Positive = Annotated[float, Range("a number above 0", math.ulp(0.0))]
+PositiveInt = Annotated[int, Range("an integer of 1 or more", 1)]
+
 _WORDS = {"true": True, "false": False}
+_KINDS = {bool: "true or false", int: "an integer", float: "a number"}
 
 
 def hyperparameters(guidance: type[Guidance]) -> dict[str, inspect.Parameter]:
@@ -25,7 +52,8 @@ def hyperparameters(guidance: type[Guidance]) -> dict[str, inspect.Parameter]:
         Name -> parameter of its constructor, without `weight`, which all have.
     """
     parameters = inspect.signature(guidance).parameters
-    return {name: parameter for name, parameter in parameters.items() if name != "weight"}
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: each for name, each in parameters.items() if name != "weight" and each.kind not in variadic}
 
 
 def parse_options(pairs: Iterable[str]) -> dict[str, str]:
@@ -66,9 +94,10 @@ def check_options(guidance: type[Guidance], options: Mapping[str, Value], name: 
         Arguments for the constructor.
 
     Raises:
-        ConfigError: the guidance has no such hyper-parameter, or the value has the wrong type.
+        ConfigError: the guidance has no such hyper-parameter, a value has the wrong type or is out of range, or a
+            hyper-parameter without a default is missing.
     """
-    known, hints = hyperparameters(guidance), get_type_hints(guidance.__init__)
+    known, hints = hyperparameters(guidance), get_type_hints(guidance.__init__, include_extras=True)
     if unknown := [option for option in options if option not in known]:
         raise ConfigError(
             f"guidance {name} has no option {unknown[0]}",
@@ -76,22 +105,44 @@ def check_options(guidance: type[Guidance], options: Mapping[str, Value], name: 
             expected=", ".join(f"{key}={parameter.default}" for key, parameter in known.items()) or "no option",
             got=f"{unknown[0]}={options[unknown[0]]}",
         )
-    return {option: _convert(option, value, hints.get(option, str)) for option, value in options.items()}
+    if missing := [name for name, each in known.items() if each.default is each.empty and name not in options]:
+        raise ConfigError(
+            f"guidance {name} needs the option {missing[0]}",
+            where="--guidance-options",
+            expected=f"{missing[0]}=VALUE",
+        )
+    kinds = {option: hints.get(option, type(known[option].default)) for option in options}
+    return {option: _convert(option, value, kinds[option]) for option, value in options.items()}
 
 
 def _convert(option: str, value: Value, kind: Any) -> Value:
+    allowed: Range | None = None
+    if get_origin(kind) is Annotated:
+        kind, allowed = get_args(kind)[:2]
+    expected = ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else _KINDS.get(kind, "a text")
+    if allowed is not None:
+        expected = allowed.words
     try:
-        if get_origin(kind) is Literal and value in get_args(kind):
-            return value
-        if kind is bool:
-            return value if isinstance(value, bool) else _WORDS[str(value).lower()]
-        if kind in (int, float) and not isinstance(value, bool):
-            return kind(value)
-        if kind is str:
-            return str(value)
+        found = _parse(value, kind)
+        if allowed is None or allowed.low <= float(found) <= allowed.high:
+            return found
     except (KeyError, ValueError):
         pass
-    expected = ", ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else getattr(kind, "__name__", kind)
     raise ConfigError(
         f"invalid value for option {option} of the guidance", where="--guidance-options", expected=expected, got=value
     )
+
+
+def _parse(value: Value, kind: Any) -> Value:
+    if get_origin(kind) is Literal:
+        return {str(each): each for each in get_args(kind)}[str(value)]
+    if kind is bool:
+        return _WORDS[str(value).lower()]
+    if kind is int:
+        return int(str(value))
+    if kind is float:
+        number = float(str(value))
+        if not math.isfinite(number):
+            raise ValueError
+        return number
+    return str(value)

@@ -23,7 +23,9 @@ PARAMETER_NAMES: Mapping[str, str] = {
 
 
 class OriginalGuidance(UncertaintyGuidance):
-    """Mean squared error between the raw CAM of class 0 and the gaze map, for comparison with old results only.
+    """The released code's loss, defects included: MSE between the CAM of class 0 and the gaze.
+
+    For comparison with old results only.
 
     Its defects, and their effects:
 
@@ -42,6 +44,8 @@ class OriginalGuidance(UncertaintyGuidance):
     Args:
         weight: factor of D in the loss; 1 in the original.
     """
+
+    source = "Zhu et al., released code"
 
     def __init__(self, weight: float = 1.0):
         super().__init__(weight, log_sigma_classification=7.0, log_sigma_guidance=-16.0, log_sharpness=0.0)

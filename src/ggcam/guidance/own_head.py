@@ -12,21 +12,25 @@ from torch.nn import functional
 from ggcam.gaze.maps import as_peak
 from ggcam.guidance.base import Guidance
 from ggcam.guidance.cam_maps import attended
+from ggcam.guidance.functional import squared_error
+from ggcam.guidance.options import Fraction
 from ggcam.models.cam import CAMOutput
 from ggcam.models.heads import MIL_FLOOR
 
 
 class AttentionBranchGuidance(Guidance):
-    """The map of an attention branch network resembles the attention; both of its classifiers are trained.
+    """An attention branch, whose map strengthens the features, resembles the attention.
 
     Fukui et al., "Attention Branch Network" (CVPR 2019), with human maps as in Mitsuhara et al., "Embedding human
-    knowledge into deep neural network via attention map" (2019), whose distance is the mean squared error. The network
-    has an :class:`ggcam.models.heads.AttentionBranchHead`.
+    knowledge into deep neural network via attention map" (2019). The distance is the mean squared error, the attention
+    having maximum 1; both classifiers of the network are trained. Its head is an
+    :class:`ggcam.models.heads.AttentionBranchHead`.
 
     Args:
         weight: weight of the guidance term in the total loss.
     """
 
+    source = "Fukui et al., CVPR 2019; Mitsuhara et al., 2019"
     head = "attention-branch"
     compares = "case"
 
@@ -43,7 +47,7 @@ class AttentionBranchGuidance(Guidance):
         Returns:
             Shape (b,).
         """
-        return (output.extra["attention_logits"].sigmoid() - as_peak(density)).square().mean(dim=(1, 2))
+        return squared_error(output.extra["attention_logits"].sigmoid(), as_peak(density))
 
     def extra_loss(self, output: CAMOutput, classify: Callable[[Tensor], Tensor]) -> Tensor:
         """Compute the classification loss of the branch.
@@ -59,15 +63,17 @@ class AttentionBranchGuidance(Guidance):
 
 
 class GazeAttentionGuidance(Guidance):
-    """The weights with which the network pools its features are those with which humans looked.
+    """The weights by which the network pools its features resemble the attention.
 
-    The divergence of the pooling weights from the attention map. The network has an
-    :class:`ggcam.models.heads.AttentionPoolHead`.
+    The Kullback-Leibler divergence of the pooling weights from the attention map. The network has an
+    :class:`ggcam.models.heads.AttentionPoolHead`. Attention pooling with human attention as its target has no one
+    source; this form is this project's.
 
     Args:
         weight: weight of the guidance term in the total loss.
     """
 
+    source = "this project"
     head = "attention-pool"
     compares = "case"
 
@@ -89,21 +95,23 @@ class GazeAttentionGuidance(Guidance):
 
 
 class MILGuidance(Guidance):
-    """`-log(prod inside p * prod outside (1 - p))` of the cells' probabilities; see Bigolin Lanfredi et al. (2023).
+    """Multiple-instance learning: the cells inside the attended area show the class, those outside do not.
 
-    "Localization supervision of chest X-ray classifiers using label-specific eye-tracking annotation". The network has
-    a :class:`ggcam.models.heads.MILHead`. Two things differ: a case with attention keeps its image loss, which there
-    replaces it; and there is no second decoder for the whole gaze. The logarithm is averaged over the cells, so that
-    its weight does not depend on the grid.
+    `-log(prod inside p * prod outside (1 - p))` of the cells' probabilities. Bigolin Lanfredi et al., "Localization
+    supervision of chest X-ray classifiers using label-specific eye-tracking annotation" (2023). The network has a
+    :class:`ggcam.models.heads.MILHead`. Three things differ: a case with attention keeps its classification loss, which
+    this loss there replaces; there is no second decoder for the whole gaze; and the logarithm is averaged over the
+    cells instead of summed, so that its weight does not depend on the grid.
 
     Args:
         weight: weight of the guidance term in the total loss.
         threshold: fraction of the attention's maximum from which on a cell is inside; 0.15 in the paper.
     """
 
+    source = "Bigolin Lanfredi et al., 2023"
     head = "mil"
 
-    def __init__(self, weight: float = 1.0, threshold: float = 0.15):
+    def __init__(self, weight: float = 1.0, threshold: Fraction = 0.15):
         super().__init__(weight)
         self.threshold = threshold
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ggcam.guidance.base import Guidance
-from ggcam.guidance.cam_maps import attended, peak_scaled
+from ggcam.guidance.cam_maps import attended, peak_scaled, smooth
+from ggcam.guidance.options import Fraction
 from ggcam.models.cam import CAMOutput
 
 _STEEPNESS = 5.0
@@ -16,12 +17,13 @@ _LEVELS = 21
 
 
 class RobustGuidance(Guidance):
-    """`relu(mean |tanh(5 (M - a)) - F| - eta) + mean |M - blurred F|`.
+    """Absolute difference of the evidence for the class from the attended area, whose boundary may be imprecise.
 
-    Gao et al., "RES: A Robust Framework for Guiding Visual Explanation" (KDD 2022), with the Gaussian imputation (G).
-    M is the evidence for the class from 0 to 1; F is 1 inside the attended area and -1 outside in the first term, whose
-    tanh has that range, and 1 and 0 in the second. The level a is solved for in each case: the one of 21 from 0 to 1
-    with the smallest first term. An error of up to eta is free.
+    `relu(mean |tanh(5 (M - a)) - F| - eta) + mean |M - blurred F|`. Gao et al., "RES: A Robust Framework for Guiding
+    Visual Explanation" (KDD 2022), with the Gaussian imputation (G); here a blur of 3x3 cells. M is the evidence for
+    the class from 0 to 1; F is 1 inside the attended area and -1 outside in the first term, whose tanh has that range,
+    and 1 and 0 in the second. The level a is solved for in each case: the one of 21 from 0 to 1 with the smallest first
+    term. An error of up to eta is free.
 
     Args:
         weight: weight of the guidance term in the total loss.
@@ -29,7 +31,9 @@ class RobustGuidance(Guidance):
         threshold: fraction of the attention's maximum from which on a cell is inside.
     """
 
-    def __init__(self, weight: float = 1.0, eta: float = 0.1, threshold: float = 0.15):
+    source = "Gao et al., KDD 2022"
+
+    def __init__(self, weight: float = 1.0, eta: Fraction = 0.1, threshold: Fraction = 0.15):
         super().__init__(weight)
         self.eta = eta
         self.threshold = threshold
@@ -59,17 +63,3 @@ def _least_error(evidence: Float[Tensor, "b h w"], inside: Bool[Tensor, "b h w"]
     levels = torch.linspace(0, 1, _LEVELS, device=evidence.device)
     errors = [((_STEEPNESS * (evidence - level)).tanh() - target).abs().mean(dim=(1, 2)) for level in levels]
     return torch.stack(errors).amin(dim=0)
-
-
-def smooth(maps: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
-    """Blur maps with the binomial kernel of 3x3 cells, a Gaussian of 0.7 cells; borders are repeated.
-
-    Args:
-        maps: any maps.
-
-    Returns:
-        Maps of the same shape.
-    """
-    row = torch.tensor([0.25, 0.5, 0.25], device=maps.device, dtype=maps.dtype)
-    padded = functional.pad(maps[:, None], (1, 1, 1, 1), mode="replicate")
-    return functional.conv2d(padded, torch.outer(row, row)[None, None])[:, 0]

@@ -10,18 +10,21 @@ from torch.nn import functional
 from ggcam.gaze.regions import Attention
 from ggcam.guidance.base import Guidance, Network
 from ggcam.guidance.cam_maps import attended
+from ggcam.guidance.options import Fraction, NonNegative
 from ggcam.guidance.pairs import Labels
+from ggcam.guidance.pixels import as_floats
 from ggcam.models.cam import CAMOutput
 
 _GRADIENT = "squared_gradient"
 
 
 class RightReasonsGuidance(Guidance):
-    """`sum over pixels outside of (d/dx sum_k log p_k)^2`, x being the image from 0 to 1.
+    """The gradient of the answer with respect to the image is small outside the attended area.
 
-    Ross, Hughes, Doshi-Velez, "Right for the Right Reasons" (IJCAI 2017). With several labels per case, p_k and 1 - p_k
-    of each label enter. The gradient is summed over the pixels of each cell of the CAM's grid. It is differentiated in
-    turn, which doubles the time of a step. In validation the term is not computed, and counts as 0.
+    `sum over pixels outside of (d/dx sum_k log p_k)^2`, x being the image from 0 to 1. Ross, Hughes, Doshi-Velez,
+    "Right for the Right Reasons" (IJCAI 2017). With several labels per case, the sum has log p_k and log(1 - p_k) of
+    each label. What is outside is decided on the CAM's grid. The gradient is differentiated in turn, which doubles the
+    time of a step. In validation the term is not computed, and counts as 0.
 
     Args:
         weight: weight of the guidance term in the total loss.
@@ -29,10 +32,11 @@ class RightReasonsGuidance(Guidance):
         threshold: fraction of the attention's maximum from which on a cell is inside.
     """
 
+    source = "Ross et al., IJCAI 2017"
     compares = "case"
     excludes = ("compile", "checkpointing")
 
-    def __init__(self, weight: float = 1.0, strength: float = 10.0, threshold: float = 0.15):
+    def __init__(self, weight: float = 1.0, strength: NonNegative = 10.0, threshold: Fraction = 0.15):
         super().__init__(weight)
         self.strength = strength
         self.threshold = threshold
@@ -69,17 +73,3 @@ class RightReasonsGuidance(Guidance):
             return None
         outside = ~attended(density, self.threshold)
         return self.strength * (output.extra[_GRADIENT] * outside).sum(dim=(1, 2))
-
-
-def as_floats(image: Shaped[Tensor, "b i H W"]) -> Float[Tensor, "b i H W"]:
-    """Scale images of integers to 0..1, as the network would.
-
-    Args:
-        image: integers, or floats from 0 to 1.
-
-    Returns:
-        Floats, detached.
-    """
-    if image.is_floating_point():
-        return image.detach().clone()
-    return image.float() / torch.iinfo(image.dtype).max

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ggcam.models.cam import CAMHead, CAMOutput
 
 MIL_FLOOR = 1e-9
 """Probability that no cell shows a class where all of them do; see :class:`MILHead`."""
+
+_TINY = torch.finfo(torch.float32).tiny
 
 
 class AttentionPoolHead(CAMHead):
@@ -54,7 +58,9 @@ class AttentionBranchHead(CAMHead):
     """The attention branch network: a map from a branch of its own strengthens the features.
 
     Fukui et al., "Attention Branch Network" (CVPR 2019). The branch computes K class maps; their means are logits of
-    its own, and a convolution of them gives one map A from 0 to 1. The classifier sees `f * (1 + A)`.
+    its own, and a convolution of them gives one map A from 0 to 1. The classifier sees `f * (1 + A)`. In the paper both
+    have a residual stage of their own, and A has a batch norm; here the branch follows the last features, so that any
+    network can have it.
 
     Args:
         num_features: number of channels of the features.
@@ -107,6 +113,13 @@ class MILHead(CAMHead):
         super().__init__(num_features, num_classes)
         nn.init.constant_(self.bias, -4.0)  # so that p(image) starts near 0.3, whatever the number of cells
 
+    def start_at(self, logits: Float[Tensor, " k"]) -> None:
+        """Leave the bias as it is: it belongs to each cell, and the logits of an image are not its sum.
+
+        Args:
+            logits: not used.
+        """
+
     def forward(self, features: Float[Tensor, "b c h w"]) -> CAMOutput:
         """Compute CAM and logits from features.
 
@@ -121,10 +134,12 @@ class MILHead(CAMHead):
             cam = (
                 torch.einsum("bchw,kc->bkhw", features.float(), self.weight.float()) + self.bias.float()[:, None, None]
             )
-            floor = MIL_FLOOR ** (1 / cells)
-            # log of the probability that no cell shows the class, at most 0
-            log_none = torch.log(1 - (1 - floor) * cam.sigmoid()).sum(dim=(2, 3))
-            logits = torch.log(torch.expm1(-log_none).clamp_min(torch.finfo(torch.float32).tiny))
+            log_floor = math.log(MIL_FLOOR) / cells
+            # -log(1 - (1 - q) sigmoid(z)), without taking the logarithm of a number that rounds to 1
+            surprise = functional.softplus(cam) - functional.softplus(cam + log_floor)
+            no_cell = surprise.sum(dim=(2, 3))  # minus the logarithm of the probability that no cell shows the class
+            # log(exp(s) - 1), without subtracting 1 from a number that is near it
+            logits = no_cell / 2 + (2 * torch.sinh(no_cell / 2)).clamp_min(_TINY).log()
         return CAMOutput(logits, cam, features)
 
 

@@ -149,12 +149,14 @@ def _missing_in_validation(data: PreparedData, config: TrainConfig) -> list[str]
 
 
 def _attention(data: PreparedData, config: TrainConfig, guidance: Guidance) -> list[str]:
-    if type(guidance).dissimilarity is Guidance.dissimilarity:
-        return []  # it compares no CAM with attention
+    if not guidance.uses_attention():
+        return []
     train = (data.cases["split"] == "train").to_numpy()
-    usable, cases = int(usable_attention(data, config)[train].sum()), int(train.sum())
+    by_label = guidance.compares == "label"
+    attended = usable_attention(data, config) if by_label else attended_cases(data)
+    usable, cases = int(attended[train].sum()), int(train.sum())
     if not usable:
-        own = data.multi_label and config.label_gaze == "own"
+        own = by_label and data.multi_label and config.label_gaze == "own"
         raise ConfigError(
             f"no training case has attention that guidance {config.guidance} can use",
             where=data.root,

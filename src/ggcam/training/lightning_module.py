@@ -123,10 +123,9 @@ class GuidedTraining(lightning.LightningModule):
         def classify(logits: Tensor) -> Tensor:
             return classification_loss(logits, batch.label, self.class_weights, self.config.label_smoothing)
 
-        classification, extra = classify(output.logits), self.guidance.extra_loss(output, classify)
-        if extra is not None:
-            classification = classification + extra
-        return self.guidance(output, batch.label, attention, classification, batch.present)
+        losses = self.guidance(output, batch.label, attention, classify(output.logits), batch.present)
+        extra = self.guidance.extra_loss(output, classify)
+        return losses if extra is None else losses._replace(total=losses.total + extra)
 
     @cached_property
     def _training_network(self) -> Callable[[Tensor], CAMOutput]:
