@@ -209,7 +209,7 @@ def create_run_folder(
     )
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise taken
-    net, kind = str(model_settings["net"]), str(model_settings["type"]).replace("/", "_")
+    net, kind = str(model_settings["net"]), str(model_settings["type"]).translate({ord("/"): "_", ord(":"): "_"})
     run = RunFolder(root, root / f"{model_settings.get('results', net)}_{kind}_{random_code()}")
     content = plain({"results": run.results.name, **settings})
     if not content["train"].get("keep_paths"):

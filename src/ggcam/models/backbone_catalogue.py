@@ -14,9 +14,10 @@ from ggcam.models.backbone_limits import find_limit
 from ggcam.models.backbones import create_backbone
 from ggcam.models.grid import feature_shape
 from ggcam.models.original import NETWORKS
+from ggcam.models.xrv import NETWORKS as XRV_NETWORKS
 
-ORIGINAL = "original GG-CAM"
-"""Name of the family of the original GG-CAM's networks."""
+ORIGINAL, XRV = "original GG-CAM", "torchxrayvision"
+"""Names of the families that are not modules of timm."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ def list_families() -> list[Family]:
     """List all families, without building a network.
 
     Returns:
-        The family of the original GG-CAM, then the families of timm in alphabetical order.
+        The families of the original GG-CAM and of torchxrayvision, then those of timm in alphabetical order.
     """
     families = [Family(module, tuple(list_models(module=module))) for module in sorted(list_modules())]
-    return [Family(ORIGINAL, tuple(NETWORKS)), *families]
+    return [Family(ORIGINAL, tuple(NETWORKS)), Family(XRV, tuple(XRV_NETWORKS)), *families]
 
 
 def find_networks(text: str) -> list[str]:
@@ -68,11 +69,11 @@ def find_networks(text: str) -> list[str]:
         text: part of the name, in lower case, or a pattern with * and ?.
 
     Returns:
-        Names in alphabetical order, the original GG-CAM's first.
+        Names in alphabetical order, those of the original GG-CAM and of torchxrayvision first.
     """
     pattern = text if any(each in text for each in "*?") else f"*{text}*"
-    original = [name for name in NETWORKS if text in name]
-    return original + timm.list_models(pattern)
+    others = [name for name in (*NETWORKS, *XRV_NETWORKS) if text in name]
+    return others + timm.list_models(pattern)
 
 
 def try_networks(names: list[str], image_size: tuple[int, int]) -> Iterator[BackboneInfo]:

@@ -20,6 +20,8 @@ from ggcam.models.depthwise import speed_up_dilated_depthwise
 from ggcam.models.grid import feature_shape, fit_to_grid, size_in_whole_cells
 from ggcam.models.initial_weights import InitialWeights, load_weight_file, timm_source
 from ggcam.models.original_nets import OriginalBackbone
+from ggcam.models.xrv import fetch_weights, find_xrv_network
+from ggcam.utils.aliases import canonical_backbone
 
 HINT = "choose another network; `ggcam backbones` lists them"
 """How to go on without a network that cannot be a backbone."""
@@ -123,13 +125,14 @@ def create_backbone(
     """Build the trunk of a timm network or of an original GG-CAM network.
 
     Args:
-        name: name of a timm network, such as "resnet50" or "vit_small_patch16_224", or of an original one, such as
-            "original-resnet-50".
+        name: name of a timm network, such as "resnet50" or "vit_small_patch16_224", of an original one, such as
+            "original-resnet-50", or of one of torchxrayvision's, such as "xrv:densenet121-res224-all".
         image_size: height and width of the images in pixels; only transformers depend on it.
         in_channels: number of image channels, 1 for X-rays. Pretrained weights of the first layer are summed over the
             colours. The original networks accept both 1 and 3.
         output_stride: 8 or 16 refine the grid of a CNN by dilation; None keeps its native stride, mostly 32.
-        pretrained: whether to download the weights that timm provides (mostly trained on ImageNet).
+        pretrained: whether to download the weights that timm provides (mostly trained on ImageNet), or those of
+            torchxrayvision unless they are in its cache.
         weights: local file with weights of this network, `.pth` or `.safetensors`; for an original network its
             `NET.pt`. What does not fit is listed in the backbone's `initial_weights`; see
             :mod:`ggcam.models.initial_weights`.
@@ -152,6 +155,7 @@ def create_backbone(
         >>> backbone(torch.rand(1, 1, 256, 224)).shape
         torch.Size([1, 128, 32, 28])
     """
+    name = canonical_backbone(name)
     network = original.find_network(name)
     if network is not None:
         original.check_options(output_stride, pretrained, num_stages)
@@ -160,12 +164,20 @@ def create_backbone(
         backbone = original_weights.load_as(network, weights).backbone
         assert isinstance(backbone, OriginalBackbone)
         return backbone
+    xrv_network = find_xrv_network(name)
+    if xrv_network is not None:
+        if pretrained and weights is None:
+            weights = fetch_weights(xrv_network)
+        name = xrv_network.timm_name
     if not timm.is_model(name):
         close = get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
         raise ConfigError(
             f"there is no network {name!r} in timm",
             where="--backbone",
             expected=f"one of {join_limited(close)}" if close else "a name from timm.list_models()",
+            hint="for weights from another repository, pass the name of its architecture, and its file with --weights"
+            if ":" in name
+            else None,
         )
     limit = find_limit(name)
     if limit is not None and not limit.allows(*image_size):

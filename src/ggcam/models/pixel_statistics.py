@@ -6,7 +6,9 @@ from statistics import fmean
 
 import timm
 
+from ggcam.models import xrv
 from ggcam.models.cam import imagenet_statistics
+from ggcam.models.xrv import find_xrv_network
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of the pixels scaled to 0..1: one for all channels, or one per channel."""
@@ -21,7 +23,7 @@ def native_statistics(name: str, in_channels: int) -> Statistics:
     few per cent.
 
     Args:
-        name: name of a timm network; its tag, such as "vit_base_patch16_224.mae", says which weights.
+        name: name of a backbone; the tag of a timm network, such as "vit_base_patch16_224.mae", says which weights.
         in_channels: number of channels of the images.
 
     Returns:
@@ -32,6 +34,8 @@ def native_statistics(name: str, in_channels: int) -> Statistics:
         >>> native_statistics("tf_efficientnet_lite0", 1)
         ((0.5,), (0.5,))
     """
+    if find_xrv_network(name) is not None:
+        return (xrv.MEAN,), (xrv.STD,)
     try:
         config = timm.get_pretrained_cfg(name)
     except RuntimeError:  # a tag that timm does not know; building the network says so

@@ -1,4 +1,4 @@
-"""Weight files, which are read without running any code in them: state dicts as `.pt` and `.pth` or as safetensors."""
+"""Weight files, which are read without running any code in them: `.pt` and `.pth` files of torch, or safetensors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from ggcam.errors import MissingFileError, WeightsError
+from ggcam.models.pickled_networks import read_pickled_network
 from ggcam.utils.safe_pickle import load_pt
 
-_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
+_WRAPPERS = (
+    *("state_dict_ema", "model_ema", "ema_state_dict"),
+    *("state_dict", "model_state_dict", "model", "net", "network", "teacher", "student", "encoder", "backbone"),
+)
 """Keys under which training scripts keep the state dict in a checkpoint; averaged weights come first, as in timm."""
 
 _PREFIXES = ("_orig_mod.", "module.", "_orig_mod.")
@@ -23,7 +27,8 @@ def read_state_dict(path: Path | str, *, checksums: bool = False) -> dict[str, T
     """Read a state dict from a file of weights, or from a checkpoint of a training script that holds one.
 
     Args:
-        path: file written by `torch.save`, or a safetensors file.
+        path: file written by `torch.save`, or a safetensors file. A network that was pickled whole is read as well; see
+            :mod:`ggcam.models.pickled_networks`.
         checksums: whether to check the checksums of a file written by `torch.save`.
 
     Returns:
@@ -37,8 +42,11 @@ def read_state_dict(path: Path | str, *, checksums: bool = False) -> dict[str, T
     if not path.is_file():
         raise MissingFileError("the weight file does not exist", where=path)
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pt(path, checksums)
-    if isinstance(state, dict):
-        state = next((state[key] for key in _WRAPPERS if isinstance(state.get(key), dict)), state)
+    while isinstance(state, dict):
+        inner = next((state[key] for key in _WRAPPERS if isinstance(state.get(key), dict)), None)
+        if inner is None:
+            break
+        state = inner
     if (
         not isinstance(state, dict)
         or not state
@@ -55,8 +63,16 @@ def read_state_dict(path: Path | str, *, checksums: bool = False) -> dict[str, T
 
 
 def _read_pt(path: Path, checksums: bool) -> Any:
-    with torch.serialization.safe_globals([argparse.Namespace]):  # timm's checkpoints hold their options, too
-        return load_pt(path, WeightsError, "tensors", checksums=checksums)
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):  # timm's checkpoints hold their options, too
+            return load_pt(path, WeightsError, "tensors", checksums=checksums)
+    except WeightsError as error:
+        if checksums:  # a file of ggcam's own, which holds tensors only
+            raise
+        try:
+            return read_pickled_network(path)
+        except WeightsError:
+            raise error from None
 
 
 def _read_safetensors(path: Path) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ggcam.data.augment_config import AugmentConfig
 from ggcam.data.view_config import LabelCue, RegionShape, ViewConfig
 from ggcam.errors import ConfigError, MissingFileError
-from ggcam.utils.aliases import canonical_name
+from ggcam.utils.aliases import canonical_backbone, canonical_name
 from ggcam.utils.recorded_paths import recorded_path
 from ggcam.utils.structure import structure
 from ggcam.utils.user_code import is_reference
@@ -50,17 +50,19 @@ class TrainConfig:
             height that the reader names), time (shortly before the reader names the finding), or several of these.
         region_shape: how the attention spreads in a box or an ellipse: filled (evenly), or gaussian (a standard
             deviation of a quarter of each side).
-        backbone: name of a timm network (`ggcam backbones` lists them), or of one of the original GG-CAM's:
-            original-resnet-18, -34, -50, -101, -152, original-effnet-s, -m, -l, -xl.
+        backbone: name of a timm network (`ggcam backbones` lists them), also as hf-hub:timm/NAME; of one of the
+            original GG-CAM's: original-resnet-18, -34, -50, -101, -152, original-effnet-s, -m, -l, -xl; or of one that
+            torchxrayvision trained on chest X-rays: xrv:densenet121-res224-all, -nih, -pc, -chex, -rsna, -mimic_nb,
+            -mimic_ch, xrv:resnet50-res512-all.
         reduction: how the CAM combines channels: sum, or mean as in GG-CAM. Default: mean for the original's networks,
             sum for others.
         output_stride: 8 or 16 give a CNN's CAM a finer grid than the usual stride of 32. Default: the network's own.
         num_stages: keep only the first stages of the network, counted as timm counts feature levels (of ResNet-18's 5,
             4 end with its third stage; a transformer's are its blocks). Fewer stages make the network smaller, and the
             grid of a CNN finer. Default: all.
-        pretrained: start from the weights that timm provides (needs a network connection).
-        weights: start from a local file of such weights; for one of the original's networks, from its NET.pt.
-            Default: random weights.
+        pretrained: start from the weights that timm or torchxrayvision provides (downloaded once).
+        weights: start from a local file of weights, .pth, .pt or .safetensors; for one of the original's networks, from
+            its NET.pt. Default: random weights.
         freeze_stages: fix the weights and batch norms of the first stages of a pretrained network, counted as for
             num_stages.
         backbone_lr_scale: factor on the learning rate of the backbone, which is lower for pretrained weights than for
@@ -155,8 +157,8 @@ class TrainConfig:
     keep_paths: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("guidance", "backbone"):
-            object.__setattr__(self, name, canonical_name(getattr(self, name)))
+        object.__setattr__(self, "guidance", canonical_name(self.guidance))
+        object.__setattr__(self, "backbone", canonical_backbone(self.backbone))
         may_be_zero = ("guidance_weight", "weight_decay", "min_lr", "clip_norm", "seed", "workers", "freeze_stages")
         may_be_zero += ("label_smoothing",)
         positive = ("sigma_deg", "sigma_px", "epochs", "max_hours", "batch_size", "lr", "patience", "nodes")
@@ -177,6 +179,13 @@ class TrainConfig:
                 where="--label-smoothing",
                 expected="0 to below 1, such as 0.1",
                 got=self.label_smoothing,
+            )
+        if self.backbone.startswith("xrv:") and not (self.pretrained or self.weights):
+            raise ConfigError(
+                f"the name {self.backbone} stands for pretrained weights",
+                where="--backbone",
+                hint="pass --pretrained, which downloads them unless torchxrayvision has, or --weights FILE; to train "
+                "from scratch, pass --backbone densenet121 or resnet50",
             )
         if self.freeze_stages and not (self.pretrained or self.weights):
             raise ConfigError(

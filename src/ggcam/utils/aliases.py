@@ -1,4 +1,4 @@
-"""The word `released`, which still works wherever a name says `original`."""
+"""Other names for the same thing: `released` for `original`, and the Hugging Face names of timm's networks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,22 @@ def canonical_name(name: str) -> str:
         ('original-resnet-50', 'effnet-original', 'ggcam-cc')
     """
     return re.sub(r"(^|-)released(?=-|$)", r"\1original", name, flags=re.IGNORECASE)
+
+
+def canonical_backbone(name: str) -> str:
+    """Return the name of a backbone without the words that only say where its weights are published.
+
+    Args:
+        name: name of a backbone.
+
+    Returns:
+        The current name; of a repository of timm on Hugging Face, timm's own name.
+
+    Example:
+        >>> canonical_backbone("hf-hub:timm/resnet18.a1_in1k"), canonical_backbone("released-resnet-50")
+        ('resnet18.a1_in1k', 'original-resnet-50')
+    """
+    return canonical_name(re.sub(r"^(hf[-_]hub:)?timm/", "", name))
 
 
 def canonical_arguments(arguments: Sequence[str]) -> list[str]:

@@ -21,7 +21,8 @@ import numpy as np
 
 from ggcam.errors import DataError, ImageError
 
-_NOTHING_RAN = "nothing of it was run; do not open it with other programs unless you trust who made it"
+NOTHING_RAN = "nothing of it was run; do not open it with other programs unless you trust who made it"
+"""Hint of the error about a file that holds code."""
 
 
 def load_array(path: Path) -> np.ndarray:
@@ -127,7 +128,7 @@ def load_pt(
             where=path,
             expected=expected,
             got=next(filter(None, forbidden.groups())),
-            hint=_NOTHING_RAN,
+            hint=NOTHING_RAN,
         ) from None
     except (FileNotFoundError, MemoryError):
         raise
@@ -182,7 +183,7 @@ def _load(path: Path, allowed: Mapping[str, Callable], expected: str, error_type
                 where=path,
                 expected=expected,
                 got=error,
-                hint=_NOTHING_RAN,
+                hint=NOTHING_RAN,
             ) from None
         except Exception as error:  # the instructions of a damaged pickle may raise anything
             raise error_type("the pickle is truncated or damaged", where=path, got=_first_line(error)) from None
