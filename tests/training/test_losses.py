@@ -15,6 +15,7 @@ from ggcam.training.losses import (
     balanced_class_weights,
     classification_loss,
     count_known_entries,
+    log_odds,
     loss_per_case,
     macro_auroc_and_accuracy,
 )
@@ -134,3 +135,15 @@ def test_weights_and_smoothing_of_several_labels_equal_a_loop():
         if not math.isnan(y)
     ]
     assert classification_loss(given, LABELS, weights, 0.2).item() == pytest.approx(np.mean(values), rel=1e-5)
+
+
+def test_log_odds_minimise_the_loss_of_a_constant_answer():
+    labels = np.array([[1.0, 0.0]] * 3 + [[0.0, 1.0]] * 17 + [[np.nan, 1.0]] * 20)
+    found = log_odds(labels)
+    for weights in (None, balanced_class_weights(labels, 2)):
+        start = log_odds(labels, weights).requires_grad_()
+        classification_loss(start.expand(40, 2), torch.from_numpy(labels).float(), weights).backward()
+        assert start.grad.abs().max() < 0.02  # half a case is added to each side
+    assert found[0] == pytest.approx(np.log(3 / 17), abs=0.15)
+    assert log_odds(labels, balanced_class_weights(labels, 2)) == pytest.approx([0, 0], abs=0.15)
+    assert np.isfinite(log_odds(np.array([[1.0, np.nan]] * 5))).all()

@@ -104,6 +104,18 @@ class CAMHead(nn.Module):
         self.bias = linear.bias
         self.reduction = reduction
 
+    def start_at(self, logits: Float[Tensor, " k"]) -> None:
+        """Set the initial bias to logits that hold for all images, such as those of the classes' frequencies.
+
+        The bias is no part of the CAM. Without this start, a CAM of rare classes learns their rarity first: it becomes
+        negative in every cell, and shows no evidence for a class anywhere.
+
+        Args:
+            logits: (k,), logit of each class for an image about which nothing is known.
+        """
+        with torch.no_grad():
+            self.bias.copy_(logits)
+
     def forward(self, features: Float[Tensor, "b c h w"]) -> CAMOutput:
         """Compute CAM and logits from features.
 

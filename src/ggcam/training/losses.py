@@ -119,6 +119,27 @@ def balanced_class_weights(labels: prepared.Labels, num_classes: int) -> Float[T
     return torch.tensor(weights, dtype=torch.float32)
 
 
+def log_odds(
+    labels: Float[np.ndarray, "n k"], class_weights: Float[Tensor, " k"] | None = None
+) -> Float[Tensor, " k"]:
+    """Return the log odds of each label in the training cases: what a network answers that knows nothing of the image.
+
+    Args:
+        labels: 1, 0 or NaN (unknown) for each class of each training case.
+        class_weights: weights of the entries that are 1 in the training loss; None weighs all alike.
+
+    Returns:
+        Shape (k,). Half a case is added to each side, so that a label that no case or every case has stays finite.
+
+    Example:
+        >>> log_odds(np.array([[1.0], [0.0], [0.0], [0.0], [np.nan]])).round(decimals=2)
+        tensor([-0.8500])
+    """
+    positive, negative = (labels == 1).sum(axis=0) + 0.5, (labels == 0).sum(axis=0) + 0.5
+    odds = torch.tensor(np.log(positive / negative), dtype=torch.float32)
+    return odds if class_weights is None else odds + class_weights.log()
+
+
 def _entry_losses(
     logits: Float[Tensor, "b k"],
     labels: Float[Tensor, "b k"],

@@ -39,7 +39,7 @@ from ggcam.training.finish import save_best
 from ggcam.training.history import History
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.loggers import create_loggers
-from ggcam.training.losses import balanced_class_weights
+from ggcam.training.losses import balanced_class_weights, log_odds
 from ggcam.training.model_spec import ModelSpec, guidance_of
 from ggcam.training.plateau import Plateau
 from ggcam.training.run import Run, open_run
@@ -204,12 +204,14 @@ def _train(
 ) -> Run:
     folder, config = run.folder, run.config
     class_weights = None
+    labels = data.labels_of(data.cases.loc[data.cases["split"] == "train"])
     if config.class_weights == "balanced":
-        labels = data.labels_of(data.cases.loc[data.cases["split"] == "train"])
         class_weights = balanced_class_weights(labels, len(data.class_names))
     network = model.to(memory_format=torch.channels_last)
     module = GuidedTraining(network, guidance, config, data.frame.shape, class_weights)
     checkpoint = find_checkpoint(folder.checkpoints, module)
+    if checkpoint is None and data.multi_label and not original.is_original(model):
+        model.head.start_at(log_odds(labels, class_weights))
     if config.weights is not None and checkpoint is None:
         start_guidance(module, config.weights)
     history = History(folder.history, on_epoch)
