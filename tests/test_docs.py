@@ -16,6 +16,7 @@ import pytest
 
 import ggcam
 from doc_pages import DOCS, ROOT, blocks, run_page
+from ggcam.data.schema import MENTIONS
 
 sys.path.insert(0, str(DOCS))
 check_links = importlib.import_module("check_links")
@@ -254,6 +255,10 @@ def _tables(page: str, heading: str) -> set[str]:
     section = re.split(r"^#+ ", text.split(f"# {heading}\n")[1], flags=re.M)[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
     return {name for cell in rows for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_the_table_of_mentions_is_described():
+    assert _tables("reference/prepared-folder.md", "mentions.parquet") == set(MENTIONS.names)
 
 
 def test_tables_of_the_prepared_folder_are_described(prepared: Path):
