@@ -19,6 +19,7 @@ from ggcam.inference.int8 import quantise
 from ggcam.inference.onnx import TOLERANCE, check_packages, check_parity, read_metadata, to_onnx
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
+from ggcam.models.feature_distance import FeatureDistance
 from ggcam.models.original import create_classifier, network_from_params
 
 FRAME = (64, 32)
@@ -45,13 +46,29 @@ def content(model) -> bytes:
     return to_onnx(model, FRAME, {"class_names": ["a", "b", "ç"]})
 
 
+@pytest.fixture(scope="module")
+def with_distance(model) -> bytes:
+    return to_onnx(model, FRAME, {}, distance=feature_distance(model.backbone.num_features))
+
+
 def images(count: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(0, 256, (count, 1, *FRAME), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
-def assert_equal(engine: Engine, model: CAMClassifier, image: torch.Tensor) -> None:
-    expected, found = TorchEngine(model, torch.device("cpu"))(image), engine(image)
+def feature_distance(channels: int) -> FeatureDistance:
+    generator = torch.Generator().manual_seed(0)
+    whitening = torch.eye(channels) + 0.1 * torch.randn(channels, channels, generator=generator)
+    return FeatureDistance(torch.rand(channels, generator=generator), whitening)
+
+
+def assert_equal(
+    engine: Engine, model: CAMClassifier, image: torch.Tensor, distance: FeatureDistance | None = None
+) -> None:
+    expected, found = TorchEngine(model, torch.device("cpu"), distance)(image), engine(image)
+    assert (expected.distance is None) == (found.distance is None) == (distance is None)
     for ours, theirs in zip(expected, found, strict=True):
+        if ours is None or theirs is None:
+            continue
         assert ours.shape == theirs.shape
         assert ours.dtype == theirs.dtype == np.float32
         assert np.abs(ours).max() > 0.01
@@ -65,10 +82,29 @@ def test_every_engine_answers_as_torch_does_whatever_the_size_of_the_batch(model
         assert_equal(engine, model, images(count, count))
 
 
-def test_an_answer_is_not_overwritten_by_the_next_one(content):
-    engine = OpenVinoEngine(content)
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_the_distance_of_the_features_is_a_third_output(model, with_distance, name):
+    engine = ONNX_ENGINES[name](with_distance)
+    for count in (1, 4):
+        assert_equal(engine, model, images(count, count), feature_distance(model.backbone.num_features))
+    graph = onnx.load_model_from_string(with_distance).graph
+    assert [value.name for value in graph.output] == ["logits", "cam", "distance"]
+
+
+def test_integers_measure_nearly_the_same_distance(model, with_distance):
+    small = quantise(with_distance, (images(2, seed).numpy() for seed in range(4)))
+    exact = TorchEngine(model, torch.device("cpu"), feature_distance(model.backbone.num_features))(images(4, 9))
+    found = OnnxRuntimeEngine(small)(images(4, 9))
+    assert exact.distance is not None
+    assert found.distance is not None
+    np.testing.assert_allclose(found.distance, exact.distance, rtol=0.1)
+
+
+def test_an_answer_is_not_overwritten_by_the_next_one(with_distance):
+    engine = OpenVinoEngine(with_distance)
     first = engine(images(2))
-    kept = [part.copy() for part in first]
+    kept = [part.copy() for part in first if part is not None]
+    assert len(kept) == 3
     engine(images(2, 1))
     for now, before in zip(first, kept, strict=True):
         np.testing.assert_array_equal(now, before)

@@ -52,7 +52,8 @@ def test_the_raw_test_images_get_the_probabilities_of_the_evaluation(trained, si
     evaluated = pd.read_parquet(open_run_folder(trained).predictions).set_index("case_id")
     files = [next(simulated.glob(f"files/*/*/*/{case_id}.dcm")) for case_id in evaluated.index]
     table = predict(trained, files, tmp_path / "out", overlays=False).table
-    assert list(table) == ["image", "predicted", "probability_Normal", "probability_CHF", "probability_pneumonia"]
+    classes = ["probability_Normal", "probability_CHF", "probability_pneumonia"]
+    assert list(table) == ["image", "predicted", *classes, "unusual"]
     expected = evaluated.filter(like="probability_").to_numpy()
     np.testing.assert_allclose(table.filter(like="probability_").to_numpy(), expected, atol=1e-5)
     np.testing.assert_allclose(table.filter(like="probability_").sum(axis=1), 1, atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -69,7 +70,10 @@ def test_one_image_gives_one_result_and_a_list_gives_a_list(predictor, files):
         assert result.probabilities == pytest.approx(one.probabilities, abs=1e-5)
     assert list(one.probabilities) == list(one.cam) == list(one.cam_grid) == list(CLASSES)
     assert sum(one.probabilities.values()) == pytest.approx(1, abs=1e-6)
-    assert repr(one) == f"PredictionResult(a.png: {one.predicted} {max(one.probabilities.values()):.2f})"
+    score = f"PredictionResult(a.png: {one.predicted} {max(one.probabilities.values()):.2f}"
+    assert one.unusual  # noise is no X-ray
+    assert repr(one) == f"{score}; unusual: {', '.join(one.unusual)})"
+    assert repr(replace(one, unusual={})) == f"{score})"
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "big-endian", "float32", "float64", "not contiguous"])

@@ -30,7 +30,8 @@ def test_an_answer_has_logits_their_softmax_and_a_cam_a_class(model, images):
     answer = BatchPredictor(TorchEngine(model, CPU))(images)
     assert answer.logits.shape == answer.probabilities.shape == (5, 3)
     assert answer.cam.shape[:2] == (5, 3)
-    assert all(part.dtype == np.float32 for part in answer)
+    assert all(part.dtype == np.float32 for part in answer[:3])
+    assert answer.distance is None
     expected = np.exp(answer.logits) / np.exp(answer.logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(answer.probabilities, expected, rtol=1e-5)
     bias = model.head.bias.detach().numpy()

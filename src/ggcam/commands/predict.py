@@ -26,8 +26,8 @@ def predict(
 
     Example: ggcam predict run/K3F9Q chest.dcm folder_of_images --out predictions
 
-    Writes predictions.csv and, for each image, an overlay of the CAM of the predicted class. For research use; not
-    a medical device.
+    Writes predictions.csv and, for each image, an overlay of the CAM of the predicted class. The column "unusual" of
+    predictions.csv says why an image is unlike the training images. For research use; not a medical device.
 
     Args:
         run: run folder, or an ONNX file written by `ggcam export --format onnx`.
@@ -45,6 +45,7 @@ def predict(
     # They are ready when this process has imported torch and loaded the network.
     single = len(images) == 1 and images[0].is_file()
     start_workers(1 if single else thread_count(), "ggcam.inference.image_input", "ggcam.data.dicom")
+    from ggcam.inference.predict import UNUSUAL
     from ggcam.inference.predict import predict as predict_files
 
     with show_progress("predicting", "images") as progress:
@@ -53,6 +54,11 @@ def predict(
     if len(table):
         counts = table["predicted"].value_counts()
         print_table(["predicted", "images"], [[str(name), f"{n:,}"] for name, n in counts.items()])
+        if UNUSUAL in table:
+            unusual = sum(table[UNUSUAL] != "")
+            print(f"unlike the training images: {unusual:,} (column {UNUSUAL})")
+        else:
+            print("The run has no description of its training images, so images unlike them are not marked.")
         print(f"{len(table):,} images in {out / 'predictions.csv'}, computed with {predictions.engine}")
     for error in predictions.failed.values():
         print(printable(error), file=sys.stderr)

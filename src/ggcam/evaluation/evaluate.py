@@ -205,7 +205,7 @@ def evaluate(
     for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
         batches.append(predictor(dataset.batch(rows).image))
         report_progress(min(len(batches) * config.batch_size, len(dataset)))
-    logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*(each[:3] for each in batches), strict=True))
     faithfulness = faithfulness_metrics(
         lambda rows: dataset.batch(case[rows].tolist()).image,
         cam[case, label].astype(np.float64),

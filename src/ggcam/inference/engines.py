@@ -6,7 +6,7 @@ All engines compute in float32, agree within `ggcam.inference.onnx.TOLERANCE`, a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -17,18 +17,23 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ggcam.errors import WeightsError
-from ggcam.inference.onnx import INPUT, OUTPUTS, check_packages, read_metadata
+from ggcam.inference.onnx import DISTANCE, INPUT, OUTPUTS, check_packages, read_metadata
 from ggcam.models.cam import CAMClassifier
+from ggcam.models.feature_distance import FeatureDistance
 from ggcam.utils.telemetry import import_onnxruntime, import_openvino
 
 EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
 
 class EngineOutput(NamedTuple):
-    """Logits and CAMs of a batch of b images, for k classes and a CAM grid of h x w cells, in float32."""
+    """Logits and CAMs of a batch of b images, for k classes and a CAM grid of h x w cells, in float32.
+
+    `distance` says how far the features of each image are from those of the training images; None if not measured.
+    """
 
     logits: Float[np.ndarray, "b k"]
     cam: Float[np.ndarray, "b k h w"]
+    distance: Float[np.ndarray, " b"] | None = None
 
 
 @runtime_checkable
@@ -54,10 +59,12 @@ class TorchEngine:
     Args:
         model: trained classifier; it is moved to the device, in the channels-last memory format.
         device: where to run.
+        distance: measures the distance of features; None to leave it out.
     """
 
-    def __init__(self, model: CAMClassifier, device: torch.device):
+    def __init__(self, model: CAMClassifier, device: torch.device, distance: FeatureDistance | None = None):
         self.device = device
+        self.distance = None if distance is None else distance.to(device)
         self.model = model.eval().to(device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -68,7 +75,8 @@ class TorchEngine:
         on_device = image.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         with full_float32():
             output = self.model(on_device)
-        return EngineOutput(*(part.float().cpu().numpy() for part in (output.logits, output.cam)))
+            distance = None if self.distance is None else self.distance(output.features).cpu().numpy()
+        return EngineOutput(output.logits.float().cpu().numpy(), output.cam.float().cpu().numpy(), distance)
 
 
 @contextmanager
@@ -117,7 +125,10 @@ class OnnxEngine(ABC):
             output = self._compute(pixels)
         shapes = [output.logits.shape, output.cam.shape]
         classes = output.logits.shape[-1] if self._class_names is None else len(self._class_names)
-        if shapes[0] != (len(pixels), classes) or len(shapes[1]) != 4 or shapes[1][:2] != shapes[0]:
+        if output.distance is not None:
+            shapes.append(output.distance.shape)
+        fits = shapes[0] == (len(pixels), classes) and len(shapes[1]) == 4 and shapes[1][:2] == shapes[0]
+        if not fits or shapes[2:] not in ([], [(len(pixels),)]):
             raise WeightsError(
                 "the outputs of the ONNX file do not fit its metadata",
                 expected=f"logits and a CAM for each of {classes} classes",
@@ -161,8 +172,8 @@ class OnnxRuntimeEngine(OnnxEngine):
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def _compute(self, pixels: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
-        logits, cam = self._session.run(list(OUTPUTS), {INPUT: pixels})
-        return EngineOutput(np.asarray(logits), np.asarray(cam))
+        names = _output_names(output.name for output in self._session.get_outputs())
+        return EngineOutput(*map(np.asarray, self._session.run(names, {INPUT: pixels})))
 
 
 class OpenVinoEngine(OnnxEngine):
@@ -178,11 +189,17 @@ class OpenVinoEngine(OnnxEngine):
 
     def _compute(self, pixels: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
         found = self._compiled([pixels])
-        return EngineOutput(*(np.array(found[name]) for name in OUTPUTS))  # copies: OpenVINO reuses its buffers
+        names = _output_names(name for output in self._compiled.outputs for name in output.names)
+        return EngineOutput(*(np.array(found[name]) for name in names))  # copies: OpenVINO reuses its buffers
 
 
 ONNX_ENGINES: Mapping[str, type[OnnxEngine]] = {kind.package: kind for kind in (OnnxRuntimeEngine, OpenVinoEngine)}
 """Engine name -> engine, fastest first according to `benchmarks/prediction.py` (the two are close)."""
+
+
+def _output_names(existing: Iterable[str]) -> list[str]:
+    """Return the outputs to compute; files of earlier versions have no distance."""
+    return [*OUTPUTS, DISTANCE] if DISTANCE in existing else list(OUTPUTS)
 
 
 @cache

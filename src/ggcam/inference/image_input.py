@@ -14,7 +14,8 @@ from ggcam.data.bit_depth import ALL_BITS, used_bits, warn_if_bits_differ
 from ggcam.data.decoding import decode_in_worker
 from ggcam.data.framing import Fitted, Framing
 from ggcam.data.image_limits import MIN_SIDE_PX, max_pixels
-from ggcam.data.images import is_original_file, read_pixels, read_pixels_and_bits
+from ggcam.data.image_statistics import ImageStatistics, colourfulness, image_statistics
+from ggcam.data.images import is_original_file, read_pixels, read_pixels_and_bits, stores_colour
 from ggcam.data.pixel_arrays import Pixels, to_channels, to_integers, to_uint8
 from ggcam.errors import ImageError
 
@@ -36,6 +37,7 @@ class LoadedImage:
         image_size: its height and width in pixels.
         framing: how it was brought into the frame.
         framed: the image in the frame, with the channels that the network takes.
+        statistics: what the image looks like.
         shown: the image at the size of its overlay; in colour if it has colours that the network sees.
     """
 
@@ -43,6 +45,7 @@ class LoadedImage:
     image_size: tuple[int, int]
     framing: Framing
     framed: UInt8[np.ndarray, "frame_h frame_w *channels"]
+    statistics: ImageStatistics
     shown: Shaped[np.ndarray, "shown_h shown_w *rgb"]
 
 
@@ -60,10 +63,10 @@ def load_image(image: ImageInput, framing: Framing) -> LoadedImage:
         ImageError: the file cannot be read, or the array is not an image.
     """
     if isinstance(image, np.ndarray):
-        pixels = _check_array(image, framing.channels)
+        pixels = _check_array(image)
         if pixels.dtype == np.uint16:
             warn_if_bits_differ("the array", used_bits(pixels), ALL_BITS)
-        return _load(image, pixels, framing)
+        return _load(image, to_channels(pixels, framing.channels), framing, _colour(pixels))
     return decode_in_worker(_load_file, (Path(image), framing), Path(image))
 
 
@@ -81,7 +84,7 @@ def load_shown(image: Path | np.ndarray, framing: Framing) -> Shaped[np.ndarray,
         ImageError: as for :func:`load_image`.
     """
     if isinstance(image, np.ndarray):
-        return _shown(_check_array(image, framing.channels))
+        return _shown(to_channels(_check_array(image), framing.channels))
     return decode_in_worker(_read_shown, (image, framing.used_bits, framing.channels), image)
 
 
@@ -92,20 +95,28 @@ def _load_file(task: tuple[Path, Framing]) -> LoadedImage:
         warn_if_bits_differ(path, own_bits, framing.used_bits)
     elif is_original_file(path):
         framing = Fitted(framing.frame)  # a file of the original GG-CAM holds the image in its frame already
-    return _load(path, pixels, framing)
+    # Grey values are decoded for themselves, as for training; colours only to see whether there are any.
+    in_colour = read_pixels(path, channels=3) if framing.channels == 1 and stores_colour(path) else pixels
+    return _load(path, pixels, framing, _colour(in_colour))
 
 
-def _load(image: Path | np.ndarray, pixels: Pixels, framing: Framing) -> LoadedImage:
+def _colour(pixels: Pixels) -> float:
+    return colourfulness(to_uint8(to_integers(pixels))) if pixels.ndim == 3 else 0.0
+
+
+def _load(image: Path | np.ndarray, pixels: Pixels, framing: Framing, colour: float) -> LoadedImage:
     height, width = pixels.shape[:2]
-    return LoadedImage(image, (height, width), framing, to_uint8(framing.image(pixels)), _shown(pixels))
+    framed = to_uint8(framing.image(pixels))
+    statistics = image_statistics(framed, (height, width), framing.affine(height, width), colour)
+    return LoadedImage(image, (height, width), framing, framed, statistics, _shown(pixels))
 
 
 def _read_shown(task: tuple[Path, int, int]) -> Shaped[np.ndarray, "shown_h shown_w *rgb"]:
     return _shown(read_pixels(*task))
 
 
-def _check_array(array: np.ndarray, channels: int) -> Pixels:
-    """Return an array as uint8 or uint16, in grey if `channels` is 1."""
+def _check_array(array: np.ndarray) -> Pixels:
+    """Return an array as uint8 or uint16."""
     if array.ndim != 2 and array.shape[2:] != (3,):
         raise ImageError(
             "the array is not an image",
@@ -119,11 +130,6 @@ def _check_array(array: np.ndarray, channels: int) -> Pixels:
             expected=f"sides of at least {MIN_SIDE_PX} pixels, at most {max_pixels():,} pixels",
             got=f"shape {array.shape}",
         )
-    pixels = _as_integers(array)
-    return to_channels(pixels, 1) if channels == 1 else pixels
-
-
-def _as_integers(array: np.ndarray) -> Pixels:
     native = array.dtype.newbyteorder("=")
     if native in (np.uint8, np.uint16):
         return np.ascontiguousarray(array, native)

@@ -7,6 +7,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
 from ggcam.data.framing import FRAMINGS, Framing
@@ -17,6 +19,7 @@ from ggcam.inference.onnx import check_packages, read_metadata
 from ggcam.inference.probabilities import BatchPredictor, find_device
 from ggcam.inference.run_onnx import cached_onnx, read_cached_onnx
 from ggcam.training.run import Run, open_run
+from ggcam.training.typicality import Typicality, parse_typicality
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +36,14 @@ class Network:
         framing: brings raw images into the frame, in the way of the training images.
         predict_batch: computes logits, probabilities and CAMs of images of the frame.
         engine: name of the engine in use.
+        typicality: what the training images look like; None if it is not known.
     """
 
     class_names: tuple[str, ...]
     framing: Framing
     predict_batch: BatchPredictor
     engine: str
+    typicality: Typicality | None = None
 
 
 def open_network(
@@ -68,9 +73,8 @@ def open_network(
     run = open_run(path)
     name, chosen = _choose_engine(run, engine, device, expected_images)
     framing = FRAMINGS[run.spec.framing](run.spec.frame, run.spec.used_bits, run.spec.channels)
-    return Network(
-        run.class_names, framing, BatchPredictor(chosen, run.spec.multi_label, run.calibration.temperature), name
-    )
+    predictor = BatchPredictor(chosen, run.spec.multi_label, run.calibration.temperature)
+    return Network(run.class_names, framing, predictor, name, run.typicality)
 
 
 def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
@@ -86,6 +90,7 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
         temperature: list[float] = metadata.get("temperature", [1.0] * len(names))
         if len(temperature) != len(names) or min(temperature) <= 0:
             raise WeightsError("its metadata have no temperature above 0 for each class")
+        typicality = parse_typicality(metadata["typicality"], path, WeightsError) if "typicality" in metadata else None
     except (WeightsError, ConfigError, KeyError, TypeError) as error:
         what = error.what if isinstance(error, GGCamError) else f"its metadata lack {error}"
         raise WeightsError(
@@ -103,13 +108,14 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
         )
     _check_cpu(engine, device)
     name = (_fastest_installed() or "onnxruntime") if engine == "auto" else engine
-    return Network(names, framing, BatchPredictor(ONNX_ENGINES[name](content), multi_label, temperature), name)
+    predictor = BatchPredictor(ONNX_ENGINES[name](content), multi_label, temperature)
+    return Network(names, framing, predictor, name, typicality)
 
 
 def _choose_engine(run: Run, name: EngineName, device: str | None, expected_images: int) -> tuple[str, Engine]:
     """Return the engine and its name."""
     if name == "torch":
-        return name, TorchEngine(run.load_model(), find_device(device))
+        return name, _torch_engine(run, find_device(device))
     if name != "auto":
         _check_cpu(name, device)
         check_packages("onnx", name, where=f"--engine {name}")
@@ -125,7 +131,12 @@ def _choose_engine(run: Run, name: EngineName, device: str | None, expected_imag
                 return fastest, ONNX_ENGINES[fastest](content)
         except ConfigError as error:  # no engine was asked for, so torch will do
             log.warning("predicting with torch: %s", error.what)
-    return "torch", TorchEngine(run.load_model(), torch_device)
+    return "torch", _torch_engine(run, torch_device)
+
+
+def _torch_engine(run: Run, device: torch.device) -> TorchEngine:
+    model = run.load_model()
+    return TorchEngine(model, device, run.load_feature_distance(model))
 
 
 def _fastest_installed(*required: str) -> str | None:

@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Int64, Shaped
 from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, WeightsError, join_limited
 from ggcam.models.cam import CAMClassifier
+from ggcam.models.feature_distance import FeatureDistance
 from ggcam.report.result_schemas import OnnxNote
 from ggcam.utils.documents import parse_json
 from ggcam.utils.structure import structure
@@ -32,6 +33,9 @@ Pixels = Literal["uint8", "uint16"]
 INPUT, OUTPUTS = "image", ("logits", "cam")
 """Names of the input, shape (batch, channels, H, W), and outputs, (batch, classes) and (batch, classes, h, w)."""
 
+DISTANCE = "distance"
+"""Name of the output, shape (batch,), that says how far the features of an image are from the training images'."""
+
 TOLERANCE = 1e-4
 """Maximum difference between an output of the file and torch's, relative to the largest value (but at least to 1)."""
 
@@ -39,16 +43,17 @@ _PREFIX = "ggcam."
 """Prefix of this package's keys in a file's metadata."""
 
 
-class _LogitsAndCAM(nn.Module):
-    """A classifier that returns logits and CAMs only, without the features."""
+class _OnnxOutputs(nn.Module):
+    """A classifier that returns logits and CAMs, and the distance of its features where it is measured."""
 
-    def __init__(self, model: CAMClassifier):
+    def __init__(self, model: CAMClassifier, distance: FeatureDistance | None):
         super().__init__()
-        self.model = model
+        self.model, self.distance = model, distance
 
-    def forward(self, image: Shaped[Tensor, "b i H W"]) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k h w"]]:
+    def forward(self, image: Shaped[Tensor, "b i H W"]) -> tuple[Tensor, ...]:
         output = self.model(image)
-        return output.logits, output.cam
+        own = (output.logits, output.cam)
+        return own if self.distance is None else (*own, self.distance(output.features))
 
 
 def check_packages(*names: str, where: object) -> None:
@@ -76,6 +81,7 @@ def to_onnx(
     metadata: Mapping[str, Any],
     pixels: Pixels = "uint8",
     channels: int = 1,
+    distance: FeatureDistance | None = None,
 ) -> bytes:
     """Convert a classifier to ONNX and check that ONNX Runtime computes the same as torch.
 
@@ -85,6 +91,7 @@ def to_onnx(
         metadata: key -> JSON-serialisable value, stored in the file.
         pixels: type of the images.
         channels: number of channels of the images: 1 for grey, 3 for RGB.
+        distance: measures the distance of features, which becomes a third output; None for no such output.
 
     Returns:
         Bytes of the ONNX file.
@@ -94,7 +101,7 @@ def to_onnx(
             by more than :data:`TOLERANCE`.
     """
     check_packages("onnx", "onnxscript", "onnxruntime", where="--format onnx")
-    network = _LogitsAndCAM(model).eval()
+    network = _OnnxOutputs(model, distance).eval()
     example = torch.zeros(2, channels, *image_size, dtype=getattr(torch, pixels))
     try:
         with _quiet(), torch.inference_mode(False), torch.no_grad():
@@ -104,7 +111,7 @@ def to_onnx(
                 dynamo=True,
                 verbose=False,
                 input_names=[INPUT],
-                output_names=list(OUTPUTS),
+                output_names=list(OUTPUTS) if distance is None else [*OUTPUTS, DISTANCE],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
     except Exception as error:  # torch raises many exception types
@@ -120,7 +127,7 @@ def to_onnx(
     for name, value in {**metadata, "pixels": pixels, "size": list(image_size), "channels": channels}.items():
         proto.metadata_props.add(key=_PREFIX + name, value=json.dumps(value))
     content = proto.SerializeToString()
-    check_parity(content, model, example)
+    check_parity(content, model, example, distance)
     return content
 
 
@@ -189,7 +196,12 @@ def _external_files(message: Any) -> Iterator[str]:
                 yield from _external_files(inner)
 
 
-def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "b i H W"]) -> None:
+def check_parity(
+    content: bytes,
+    model: CAMClassifier,
+    example: Shaped[Tensor, "b i H W"],
+    distance: FeatureDistance | None = None,
+) -> None:
     """Check that ONNX Runtime computes the same as torch.
 
     On images unlike its training images, a deep network can amplify rounding errors until even two memory layouts of
@@ -199,20 +211,25 @@ def check_parity(content: bytes, model: CAMClassifier, example: Shaped[Tensor, "
         content: bytes of the ONNX file.
         model: classifier that was converted.
         example: an image batch of the type and size that the file takes; its values are not used.
+        distance: what computes the third output, if there is one.
 
     Raises:
         ConfigError: the outputs differ by more than :data:`TOLERANCE`, or torch disagrees with itself on every image.
     """
     image = _test_images(torch.iinfo(example.dtype).max, *example.shape[1:]).to(example.dtype)
     session = import_onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
-    found = session.run(list(OUTPUTS), {INPUT: image.numpy()})
+    names = [output.name for output in session.get_outputs()]
+    found = session.run(names, {INPUT: image.numpy()})
+    network = _OnnxOutputs(model, distance)
     with torch.inference_mode():
-        reference, other_layout = model(image), deepcopy(model).to(memory_format=torch.channels_last)(image)
-    for name, expected, repeated, computed in zip(OUTPUTS, reference[:2], other_layout[:2], found, strict=True):
-        largest = expected.abs().flatten(1).amax(dim=1)
+        reference, other_layout = network(image), deepcopy(network).to(memory_format=torch.channels_last)(image)
+    for name, expected, repeated, computed in zip(names, reference, other_layout, found, strict=True):
+        expected, repeated = (each.reshape(len(image), -1) for each in (expected, repeated))
+        computed = torch.from_numpy(computed).reshape(len(image), -1)
+        largest = expected.abs().amax(dim=1)
         allowed = TOLERANCE * largest.clamp_min(1)
-        stable = (expected - repeated).abs().flatten(1).amax(dim=1) <= allowed / 2
-        difference = (expected - torch.from_numpy(computed)).abs().flatten(1).amax(dim=1)
+        stable = (expected - repeated).abs().amax(dim=1) <= allowed / 2
+        difference = (expected - computed).abs().amax(dim=1)
         if not stable.any() or not (difference <= allowed)[stable].all():  # this way round, NaN fails as well
             raise ConfigError(
                 f"ONNX Runtime and torch differ in the {name} of this network"

@@ -21,6 +21,9 @@ from ggcam.utils.csv_text import csv_text
 from ggcam.utils.locks import locked_folder
 from ggcam.utils.parallel import thread_count
 
+UNUSUAL = "unusual"
+"""Column of predictions.csv with the marks of an image and their reasons."""
+
 TABLES = ("predictions.csv", "errors.csv")
 """Files in the folder beside the overlays."""
 
@@ -30,7 +33,9 @@ class Predictions:
     """Predictions for a list of image files.
 
     Attributes:
-        table: one row per readable image, with the columns image, predicted, probability_<class> and overlay.
+        table: one row per readable image, with the columns image, predicted, probability_<class>, unusual (why the
+            image is unlike the training images, or empty; see :mod:`ggcam.training.typicality`) and overlay. Without
+            `unusual` for a run that does not know its training images.
         failed: image -> why it could not be read.
         engine: name of the engine that computed them.
     """
@@ -129,7 +134,12 @@ def _predict_and_draw(
 
 def _row(path: Path, result: PredictionResult) -> dict[str, object]:
     probabilities = {PROBABILITY + name: value for name, value in result.probabilities.items()}
-    return {"image": str(path), "predicted": result.predicted, **probabilities}
+    row = {"image": str(path), "predicted": result.predicted, **probabilities}
+    return row if result.unusual is None else {**row, UNUSUAL: _in_words(result.unusual)}
+
+
+def _in_words(unusual: Mapping[str, str]) -> str:
+    return "; ".join(f"{mark}: {reason}" for mark, reason in unusual.items())
 
 
 def _draw(result: PredictionResult, path: Path) -> None:

@@ -167,11 +167,27 @@ class Predictor:
         if not readable:
             return [image for image in loaded if isinstance(image, ImageError)]
         batch = self._network.predict_batch(_to_batch([image.framed for image in readable]))
-        predictions = zip(batch.probabilities.tolist(), batch.cam, strict=True)
-        return [
-            image if isinstance(image, ImageError) else _result(image, self.class_names, *next(predictions))
-            for image in loaded
-        ]
+        distance = [None] * len(readable) if batch.distance is None else batch.distance.tolist()
+        results = map(self._result, readable, batch.probabilities.tolist(), batch.cam, distance)
+        return [image if isinstance(image, ImageError) else next(results) for image in loaded]
+
+    def _result(
+        self,
+        image: LoadedImage,
+        probabilities: Sequence[float],
+        cam: Float32[np.ndarray, "k y x"],
+        distance: float | None,
+    ) -> PredictionResult:
+        typicality = self._network.typicality
+        return PredictionResult(
+            image.image,
+            image.image_size,
+            dict(zip(self.class_names, probabilities, strict=True)),
+            dict(zip(self.class_names, cam, strict=True)),
+            image.framing,
+            image.shown,
+            None if typicality is None else typicality.marks(image.statistics, distance),
+        )
 
 
 def _to_batch(framed: Sequence[UInt8[np.ndarray, "y x *channels"]]) -> UInt8[Tensor, "b i y x"]:
@@ -184,10 +200,3 @@ def _load(image: ImageInput, framing: Framing) -> LoadedImage | ImageError:
         return load_image(image, framing)
     except ImageError as error:
         return error
-
-
-def _result(
-    image: LoadedImage, class_names: Sequence[str], probabilities: Sequence[float], cam: Float32[np.ndarray, "k y x"]
-) -> PredictionResult:
-    named = dict(zip(class_names, probabilities, strict=True)), dict(zip(class_names, cam, strict=True))
-    return PredictionResult(image.image, image.image_size, *named, image.framing, image.shown)

@@ -23,11 +23,13 @@ class Prediction(NamedTuple):
         probabilities: shape (b, k): calibrated; softmax of logits / temperature (rows sum to 1), or their sigmoid if
             multi-label.
         cam: shape (b, k, h, w).
+        distance: shape (b,), distance of the features from those of the training images; None if not measured.
     """
 
     logits: Float[np.ndarray, "b k"]
     probabilities: Float[np.ndarray, "b k"]
     cam: Float[np.ndarray, "b k h w"]
+    distance: Float[np.ndarray, " b"] | None = None
 
 
 class BatchPredictor:
@@ -55,7 +57,7 @@ class BatchPredictor:
         """
         output = self.engine(image)
         probabilities = scaled_probabilities(output.logits, self.temperature, self.multi_label)
-        return Prediction(output.logits, probabilities, output.cam)
+        return Prediction(output.logits, probabilities, output.cam, output.distance)
 
 
 def find_device(name: str | None = None) -> torch.device:

@@ -31,6 +31,8 @@ class PredictionResult:
         cam_grid: class name -> CAM on its own grid over the frame, shape (h, w), float32, any range.
         framing: how the image was brought into the frame.
         shown: the image at the size of the overlay; None to read it again when an overlay is drawn.
+        unusual: mark -> why the image is unlike the training images; empty for an image like them, None if the run
+            does not know what its training images look like.
     """
 
     image: Path | np.ndarray
@@ -39,6 +41,7 @@ class PredictionResult:
     cam_grid: Mapping[str, Float32[np.ndarray, "h w"]]
     framing: Framing
     shown: Shaped[np.ndarray, "shown_h shown_w *rgb"] | None = None
+    unusual: Mapping[str, str] | None = None
 
     @property
     def predicted(self) -> str:
@@ -91,6 +94,7 @@ class PredictionResult:
             "image": str(self.image) if isinstance(self.image, Path) else None,
             "predicted": self.predicted,
             "probabilities": dict(self.probabilities),
+            **({} if self.unusual is None else {"unusual": dict(self.unusual)}),
             "overlay": name + OVERLAY_SUFFIX,
             "use": "for research use; not a medical device",
         }
@@ -102,7 +106,8 @@ class PredictionResult:
 
     def __repr__(self) -> str:
         image = self.image.name if isinstance(self.image, Path) else f"array of {self.image_size}"
-        return f"PredictionResult({image}: {self.predicted} {self.probabilities[self.predicted]:.2f})"
+        unusual = f"; unusual: {', '.join(self.unusual)}" if self.unusual else ""
+        return f"PredictionResult({image}: {self.predicted} {self.probabilities[self.predicted]:.2f}{unusual})"
 
     def _resample(
         self, class_name: str, size: tuple[int, ...]

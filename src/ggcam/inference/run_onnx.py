@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import logging
+from dataclasses import asdict
 from typing import Any
 
 from ggcam.data.framing import FRAMINGS
@@ -78,8 +80,9 @@ def read_cached_onnx(run: Run) -> bytes | None:
         return None
     same_version = metadata.get("version_ggcam") == versions("ggcam")["ggcam"]
     same_temperature = metadata.get("temperature") == list(run.calibration.temperature)
+    same_typicality = metadata.get("typicality") == _typicality(run)
     same_weights = metadata.get("weights_sha256") == _weights_sha256(folder)
-    return content if same_version and same_temperature and same_weights else None
+    return content if same_version and same_temperature and same_typicality and same_weights else None
 
 
 def _convert(run: Run) -> bytes:
@@ -96,11 +99,17 @@ def _convert(run: Run) -> bytes:
         "logits": f"probabilities are the {'sigmoid' if spec.multi_label else 'softmax'} of logits / temperature",
         "temperature": list(run.calibration.temperature),
         "cam": "evidence for each class in each cell of a grid over the image; its mean is the logit minus the bias",
+        **({} if run.typicality is None else {"typicality": _typicality(run)}),
         "weights_sha256": _weights_sha256(run.folder),
         "use": "for research use; not a medical device",
         **{f"version_{name}": version for name, version in versions("ggcam", "torch").items()},
     }
-    return to_onnx(model, spec.frame.shape, metadata, channels=spec.channels)
+    return to_onnx(model, spec.frame.shape, metadata, channels=spec.channels, distance=run.load_feature_distance(model))
+
+
+def _typicality(run: Run) -> dict[str, Any] | None:
+    """Return what the training images look like as JSON values."""
+    return None if run.typicality is None else json.loads(json.dumps(asdict(run.typicality)))
 
 
 def _weights_sha256(folder: RunFolder) -> str:

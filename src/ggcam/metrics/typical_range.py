@@ -79,28 +79,30 @@ def score_limit(scores: Float[np.ndarray, " n"], rate: float) -> float:
 def out_of_fold_scores(
     count: int,
     groups: Shaped[np.ndarray, " n"],
-    fit_and_score: Callable[[Int[np.ndarray, " fitted"], Int[np.ndarray, " scored"]], Float[np.ndarray, " scored"]],
+    fit_and_score: Callable[[Int[np.ndarray, " fitted"], Int[np.ndarray, " scored"]], Float[np.ndarray, "scored ..."]],
     folds: int = 5,
     seed: int = 0,
-) -> Float[np.ndarray, " n"]:
+) -> Float[np.ndarray, "n ..."]:
     """Score each case by a reference that was fitted without the cases of its group.
 
     Args:
         count: number of cases, n.
         groups: shape (n,), the group of each case, such as its patient.
-        fit_and_score: called with the rows to fit and the rows to score; returns the scores of the latter.
+        fit_and_score: called with the rows to fit and the rows to score; returns one or more scores of each of the
+            latter.
         folds: number of folds.
         seed: random seed of the folds.
 
     Returns:
-        Shape (n,). With a single group the cases are scored by a reference that was fitted to them.
+        The scores of all cases. With a single group the cases are scored by a reference that was fitted to them.
     """
     names, group = np.unique(groups, return_inverse=True)
     fold = np.random.default_rng(seed).permutation(len(names))[group] % folds
     rows = np.arange(count)
-    scores = np.empty(count)
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
     for number in np.unique(fold):
         held_out: Bool[np.ndarray, " n"] = fold == number
         fitted = rows if held_out.all() else rows[~held_out]
-        scores[held_out] = fit_and_score(fitted, rows[held_out])
-    return scores
+        parts.append((rows[held_out], fit_and_score(fitted, rows[held_out])))
+    order, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return scores[np.argsort(order)]

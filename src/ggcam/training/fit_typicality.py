@@ -25,13 +25,16 @@ from ggcam.training.typicality import (
 )
 
 RATE = 0.01
-"""Share of images like the training images that is marked: one half by the images, one half by their features."""
+"""Share of images like the training images that is marked: one half by all statistics, one half by the features."""
+
+MIN_LIMIT = 2.0
+"""Smallest limit of a deviation: twice the distance from the median to the end of the typical range. A normally
+distributed value is further away in 0.1% of cases, which a small training set does not show."""
 
 MIN_CASES = 20
 """Minimum number of training images: from fewer, nothing can be said about what is typical."""
 
 _STATISTICS = tuple(name for name in MARKS if name != FEATURES)
-_SIGNS = {"low": (-1.0,), "high": (1.0,), "both": (-1.0, 1.0)}
 
 
 def fit_typicality(
@@ -53,25 +56,24 @@ def fit_typicality(
     """
     layouts, values = standardised_layouts(train.statistics), _scaled(train.statistics)
 
-    def score_images(fitted: np.ndarray, scored: np.ndarray) -> Float[np.ndarray, " scored"]:
+    def score_images(fitted: np.ndarray, scored: np.ndarray) -> Float[np.ndarray, "scored s"]:
         layout = layouts[fitted].mean(axis=0)
         own, typical = (_with_layout(values[rows], layouts[rows], layout) for rows in (scored, fitted))
-        return _largest_deviation(own, _range(typical))
+        return _on_marked_sides(deviation(own, _range(typical)))
 
     def score_features(fitted: np.ndarray, scored: np.ndarray) -> Float[np.ndarray, " scored"]:
         return _distances(_fit_distance(train.features[fitted]), train.features[scored])
 
     count = len(train.statistics)
-    image_limit = score_limit(out_of_fold_scores(count, patients, score_images), RATE / 2)
+    deviations = out_of_fold_scores(count, patients, score_images)
     distance = _fit_distance(train.features)
     own_distances = out_of_fold_scores(count, patients, score_features)
     distances = _distances(distance, valid.features)
-    shift = max(1.0, float(np.median(distances) / np.median(own_distances))) if len(distances) else 1.0
+    typical = float(np.median(own_distances))
+    shift = max(1.0, float(np.median(distances)) / typical) if len(distances) and typical > 0 else 1.0
     layout = layouts.mean(axis=0)
-    limits = _limits(_range(_with_layout(values, layouts, layout)), image_limit)
-    limits[FEATURES] = Limits(
-        None, _rounded(float(np.median(own_distances))), _rounded(score_limit(own_distances, RATE / 2) * shift)
-    )
+    limits = _limits(_range(_with_layout(values, layouts, layout)), deviations)
+    limits[FEATURES] = Limits(None, _rounded(typical), _rounded(score_limit(own_distances, RATE / 2) * shift))
     typicality = Typicality(count, RATE, limits, tuple(map(_rounded, layout)), ValidationMarks(0, 0, {}))
     marks = [typicality.marks(*image) for image in zip(valid.statistics, distances.tolist(), strict=True)]
     by_mark = {name: sum(name in each for each in marks) for name in sorted({name for each in marks for name in each})}
@@ -96,20 +98,22 @@ def _range(values: Float[np.ndarray, "n s"]) -> TypicalRange:
     return typical_range(values, np.array([MARKS[name].min_width for name in _STATISTICS]))
 
 
-def _largest_deviation(values: Float[np.ndarray, "n s"], typical: TypicalRange) -> Float[np.ndarray, " n"]:
-    """Return the largest deviation of each image, on the sides that are marked."""
-    found = deviation(values, typical)
-    sides = [found[:, k] * sign for k, name in enumerate(_STATISTICS) for sign in _SIGNS[MARKS[name].side]]
-    return np.nanmax(sides, axis=0)
+def _on_marked_sides(deviations: Float[np.ndarray, "n s"]) -> Float[np.ndarray, "n s"]:
+    """Return how far images deviate to the side that is marked, or to either side."""
+    change = {"low": np.negative, "high": np.positive, "both": np.abs}
+    columns = zip(_STATISTICS, deviations.T, strict=True)
+    return np.column_stack([change[MARKS[name].side](column) for name, column in columns])
 
 
-def _limits(typical: TypicalRange, limit: float) -> dict[str, Limits]:
-    """Return the limits of all statistics that are known, at a deviation."""
+def _limits(typical: TypicalRange, deviations: Float[np.ndarray, "n s"]) -> dict[str, Limits]:
+    """Return the limits of all statistics that are known, such that few of the deviations are outside."""
     found: dict[str, Limits] = {}
-    for name, low, median, high in zip(_STATISTICS, *typical, strict=True):
+    rate = RATE / 2 / len(_STATISTICS)
+    for name, low, median, high, scores in zip(_STATISTICS, *typical, deviations.T, strict=True):
         mark = MARKS[name]
         if math.isnan(median):
             continue
+        limit = max(MIN_LIMIT, score_limit(scores, rate))
         below, above = mark.unscale(median - limit * (median - low)), mark.unscale(median + limit * (high - median))
         found[name] = Limits(
             _rounded(below) if mark.side != "high" and below > mark.smallest else None,

@@ -17,7 +17,7 @@ from ggcam.data.pixel_arrays import to_uint8
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.feature_distance import pooled_features
 
-MAX_CASES = 2000
+MAX_CASES = 1000
 """Maximum number of training images that are described: more hardly change the limits."""
 
 

@@ -75,7 +75,8 @@ MARKS: Mapping[str, Mark] = {
         Mark(FEATURES, "distance of the network's features", "high"),
     )
 }
-"""Name -> mark. An image that is marked for its layout is called "inverted" if its negative is not marked."""
+"""Name -> mark. An image that is marked for its layout is called "inverted" if its negative is like the training images:
+within the limits, and with at least half of their median correlation."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class Typicality:
         for name, limits in self.limits.items():
             if limits.contain(values[name]):
                 continue
-            inverted = name == LAYOUT and limits.contain(-correlation)
+            inverted = name == LAYOUT and -correlation >= limits.median / 2 and limits.contain(-correlation)
             found[INVERTED if inverted else name] = f"{MARKS[name].measure} {values[name]:.3g} (limit: {limits})"
         return found
 
