@@ -47,7 +47,8 @@ class GazeCropGuidance(Guidance):
         chosen = torch.rand(len(image), device=image.device) < self.probability
         chosen &= density.sum(dim=(1, 2)) > 0
         pixels = as_floats(image)
-        crop = functional.grid_sample(pixels, self._crop_grid(density, pixels.shape), align_corners=False)
+        grid = self._crop_grid(density, pixels.shape)
+        crop = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
         return network(torch.where(chosen[:, None, None, None], crop, pixels))
 
     def _crop_grid(self, density: Float[Tensor, "b h w"], shape: torch.Size) -> Float[Tensor, "b H W 2"]:

@@ -111,7 +111,7 @@ class MILHead(CAMHead):
 
     def __init__(self, num_features: int, num_classes: int):
         super().__init__(num_features, num_classes)
-        nn.init.constant_(self.bias, -4.0)  # so that p(image) starts near 0.3, whatever the number of cells
+        nn.init.constant_(self.bias, -4.0)  # so that p(image) starts near 0.3 on any usual grid
 
     def start_at(self, logits: Float[Tensor, " k"]) -> None:
         """Leave the bias as it is: it belongs to each cell, and the logits of an image are not its sum.
