@@ -18,6 +18,7 @@ from ggcam.data.checks.result import CheckResult, Level
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare_source
 from ggcam.data.prepared import load_prepared
+from ggcam.data.schema import MENTIONS
 from ggcam.data.sources import egd_cxr
 from ggcam.simulation.config import SimulationConfig
 from ggcam.simulation.simulator import simulate
@@ -289,6 +290,21 @@ def test_labels_and_readings_of_the_gaze_are_reported(root: Path):
     labels = result_of(root, "labels of the fixations")
     assert (labels.level, labels.value) == ("ok", "50% name a finding, 1 of 3 classes")
     assert "in up to 3 readings" in result_of(root, "fixations per case").value
+
+
+def test_findings_in_dictations_are_reported(prepared: Path):
+    data = load_prepared(prepared)
+    name = "findings in the dictations"
+    assert name not in {result.name for result in check_data(data).results}
+    ids = data.fixations.iloc[0][["case_id", "reading_id"]].tolist()
+    rows = [(*ids, "CHF", 1.0, 2.0, "left", ""), (*ids, "CHF", 4.0, 5.0, "", "lower")]
+    for extra, level in (([], "ok"), ([(*ids, "lump", 6.0, 7.0, "", "")], "warning")):
+        named = replace(data, mentions=pd.DataFrame(rows + extra, columns=MENTIONS.names))
+        result = next(each for each in check_data(named).results if each.name == name)
+        assert result.level == level
+        assert ("not a class: lump" in result.value) == (level == "warning")
+        assert result.value.startswith(f"{len(rows) + len(extra)} in ")
+        assert f"{1 / (2 + len(extra)):.0%} of them with a side" in result.value
 
 
 # --- data other than chest X-rays with gaze

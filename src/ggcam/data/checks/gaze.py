@@ -81,6 +81,7 @@ def check_gaze(
         yield _check_scale(None, span)
     yield _check_counts(prepared)
     yield from _check_labels(prepared)
+    yield from _check_mentions(prepared)
     yield _check_durations(prepared)
     yield _check_order(prepared)
     yield _check_entropy(prepared)
@@ -261,6 +262,22 @@ def _check_labels(prepared: PreparedData) -> Iterator[CheckResult]:
             warning=bool(unknown),
             hint="gaze guides the CAM of the class with the same name: use the names of the classes in --vocabulary or "
             "in the labels",
+        )
+
+
+def _check_mentions(prepared: PreparedData) -> Iterator[CheckResult]:
+    """Check that the findings that readers name are classes; no result if there are no dictations."""
+    mentions = prepared.mentions
+    if len(mentions):
+        unknown = sorted(set(mentions["label"]) - set(prepared.class_names))
+        share = mentions["reading_id"].nunique() / max(prepared.fixations["reading_id"].nunique(), 1)
+        with_side = (mentions["side"] != "").mean()
+        yield make_result(
+            "findings in the dictations",
+            f"{len(mentions):,} in {share:.0%} of the readings, {with_side:.0%} of them with a side"
+            + (f"; not a class: {join_limited(unknown)}" if unknown else ""),
+            warning=bool(unknown),
+            hint="a mention guides the CAM of the class with its name: use the names of the classes in --vocabulary",
         )
 
 
