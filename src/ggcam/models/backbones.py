@@ -18,6 +18,7 @@ from ggcam.models import original, original_weights
 from ggcam.models.backbone_limits import find_limit
 from ggcam.models.depthwise import speed_up_dilated_depthwise
 from ggcam.models.grid import feature_shape, fit_to_grid, size_in_whole_cells
+from ggcam.models.hub import check_download, check_tag
 from ggcam.models.initial_weights import InitialWeights, load_weight_file, timm_source
 from ggcam.models.original_nets import OriginalBackbone
 from ggcam.models.xrv import fetch_weights, find_xrv_network
@@ -179,6 +180,7 @@ def create_backbone(
             if ":" in name
             else None,
         )
+    check_tag(name)
     limit = find_limit(name)
     if limit is not None and not limit.allows(*image_size):
         raise ConfigError(
@@ -188,7 +190,11 @@ def create_backbone(
             hint=HINT,
         )
     if weights is not None and not weights.is_file():
-        raise MissingFileError("the weight file does not exist", where=weights)
+        raise MissingFileError(
+            "the weight file does not exist",
+            where=weights,
+            hint="run the command in the folder of the file, or pass its path with --weights",
+        )
     options: dict[str, Any] = {"in_chans": in_channels, "num_classes": 0}
     if output_stride is not None:
         options["output_stride"] = output_stride
@@ -222,6 +228,8 @@ def create_backbone(
 
 def _create_trunk(name: str, options: dict[str, Any], pretrained: bool = False) -> Any:
     """Create a timm network without pooling and classifier; whatever prevents it is an error in words."""
+    if pretrained:
+        check_download(name)
     create = partial(timm.create_model, name, pretrained=pretrained, **options)
     try:
         try:

@@ -110,7 +110,7 @@ def _train_and_evaluate(task: Task) -> float | None:
     partial = study.root / f"{PARTIAL}{random_code()}"
     try:
         data = load_prepared(task.data)
-        with _without_data_warnings():
+        with _without_repeated_warnings():
             run = train(data, config, partial, task.run.name)
         evaluation = evaluate(run, data)
         _publish(evaluation.save().root, study.run(task.run))
@@ -120,15 +120,17 @@ def _train_and_evaluate(task: Task) -> float | None:
 
 
 @contextmanager
-def _without_data_warnings() -> Iterator[None]:
-    """Leave out the warnings about the data, which `validate_plan` has given once for all runs."""
-    logger = logging.getLogger("ggcam.training.data_checks")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _without_repeated_warnings() -> Iterator[None]:
+    """Leave out the warnings about data and initial weights, which `validate_plan` has given once for all runs."""
+    loggers = [logging.getLogger(f"ggcam.training.{name}") for name in ("data_checks", "initial_model")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _publish(finished: Path, place: Path) -> None:

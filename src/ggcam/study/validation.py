@@ -16,6 +16,7 @@ from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError
 from ggcam.study.plan import Arm, StudyPlan
 from ggcam.training.data_checks import check_training_data, log_warnings
+from ggcam.training.initial_model import build_initial_model, log_initial_weights
 from ggcam.training.model_spec import ModelSpec, guidance_of
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def validate_plan(data: PreparedData, plan: StudyPlan) -> StudyPlan:
     if data.multi_label:
         for guidance in guidances.values():
             guidance.check_multilabel()
-    ModelSpec.from_config(plan.base, data).build(weights=plan.base.weights)
+    log_initial_weights(build_initial_model(ModelSpec.from_config(plan.base, data), plan.base))
     warnings: dict[str, None] = {}
     real = tuple(dict.fromkeys(arm.uncontrolled for arm in plan.arms))
     viewed: dict[ViewConfig, PreparedData] = {}

@@ -24,10 +24,7 @@ from ggcam.errors import DivergenceError
 from ggcam.guidance import Guidance, OriginalGuidance
 from ggcam.guidance.original import load_scalars
 from ggcam.models import original, original_weights
-from ggcam.models.backbones import TimmBackbone
 from ggcam.models.cam import CAMClassifier
-from ggcam.models.checkpointing import enable_gradient_checkpointing
-from ggcam.models.freezing import freeze_stages
 from ggcam.models.weight_files import read_state_dict
 from ggcam.report.diverged_page import write_diverged_report
 from ggcam.report.training_plot import save_training_plot
@@ -37,6 +34,7 @@ from ggcam.training.config import TrainConfig, check_user_named
 from ggcam.training.data_checks import check_training_data, log_warnings, with_defined_monitor
 from ggcam.training.finish import save_best
 from ggcam.training.history import History
+from ggcam.training.initial_model import build_initial_model, initial_weights, log_initial_weights
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.loggers import create_loggers
 from ggcam.training.losses import balanced_class_weights, log_odds
@@ -103,11 +101,14 @@ def train(
     with quiet_lightning():
         create_trainer(config, logger=False, enable_checkpointing=False, enable_model_summary=False)
     spec = ModelSpec.from_config(config, data)
-    model = _build_model(spec, config)
+    model = build_initial_model(spec, config)
     # Only now: an option that cannot work must not leave a folder behind.
     if is_first_process():
         settings = {"data": data.root.resolve(), "train": asdict(config)}
-        folder = create_run_folder(Path(out), name, settings, {**spec.to_dict(), **_initial_weights(model)})
+        weights = initial_weights(model)
+        described = spec.to_dict() | ({} if weights is None else {"initial_weights": weights.to_dict()})
+        folder = create_run_folder(Path(out), name, settings, described)
+        log_initial_weights(model)
     else:
         folder = RunFolder(Path(out), Path(out))  # the other processes write nothing
     with _locked(folder):
@@ -152,7 +153,7 @@ def resume(
         begun = has_checkpoint(run.folder.checkpoints)
         if not begun and run.folder.history.is_file():
             log.warning("there is no checkpoint, so training starts again: %s", run.folder.checkpoints)
-        model = _build_model(run.spec, run.config, begun)
+        model = build_initial_model(run.spec, run.config, begun)
         method = guidance_of(run.config)
         return _train(run, model, method, data, on_epoch, progress_bar)
 
@@ -173,25 +174,6 @@ def _view_data(data: PreparedData, config: TrainConfig) -> PreparedData:
     if uses_gaze(config.view.attention) and (by_default or config.label_gaze == "weighted"):
         data = with_label_gaze(data, config.label_cues)
     return apply_view(data, config.view)
-
-
-def _build_model(spec: ModelSpec, config: TrainConfig, begun: bool = False) -> CAMClassifier:
-    """Build the network as training starts. Once begun, a checkpoint has the weights, and their file may be gone."""
-    with local_seed(config.seed):
-        model = spec.build(config.pretrained and not begun, None if begun else config.weights)
-    freeze_stages(model.backbone, config.freeze_stages, spec.frame.shape, spec.channels)
-    if config.checkpointing:
-        enable_gradient_checkpointing(model.backbone)
-    return model
-
-
-def _initial_weights(model: CAMClassifier) -> dict[str, object]:
-    """Return what params_<Net>_.txt records about the weights that the network started from, and log it."""
-    found = model.backbone.initial_weights if isinstance(model.backbone, TimmBackbone) else None
-    if found is None:
-        return {}
-    log.log(logging.INFO if found.complete else logging.WARNING, "%s", found.summary())
-    return {"initial_weights": found.to_dict()}
 
 
 def _train(
