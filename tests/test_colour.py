@@ -22,6 +22,7 @@ from ggcam.errors import RunFolderError
 from ggcam.inference.export import export_int8, export_onnx
 from ggcam.inference.onnx import read_metadata
 from ggcam.inference.predictor import Predictor
+from ggcam.report.data_card import data_card
 from ggcam.run_folder import open_run_folder
 from ggcam.training.config import TrainConfig
 from ggcam.training.model_spec import ModelSpec
@@ -196,7 +197,8 @@ def test_an_old_folder_without_channels_is_grey(trained):
     assert old.image_shape == old.frame.shape
 
 
-def test_inspect_draws_colours(capsys, colours, tmp_path):
+def test_inspect_and_the_data_card_show_colours(capsys, colours, tmp_path):
+    assert "in colour" in data_card(ggcam.load_prepared(colours)).facts["Frame"]
     called = call(capsys, "inspect", colours, "--out", tmp_path / "sheet.png")
     assert called.code == 0
     assert (np.ptp(rgb(tmp_path / "sheet.png").astype(int), axis=2) > 150).mean() > 0.01

@@ -27,8 +27,9 @@ from ggcam.training.run import open_run
 
 
 def read_image(folder: Path) -> None:
-    """Decode an image file."""
-    read_pixels(_only_file(folder))
+    """Decode an image file, in grey and in colour."""
+    for channels in (1, 3):
+        read_pixels(_only_file(folder), channels=channels)
 
 
 def read_table(folder: Path) -> None:

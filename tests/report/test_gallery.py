@@ -89,6 +89,17 @@ def test_small_images_are_sent_without_loss_large_ones_small():
     assert Image.open(BytesIO(sent.content)).size == (640, MAX_SIDE_PX)
 
 
+def test_colours_reach_the_page():
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 255, (96, 80, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(np.array(Image.open(BytesIO(image_layer(small).content))), small)
+    large = np.empty((1000, 1200, 3), np.uint8)
+    large[:] = (200, 60, 20)
+    sent = Image.open(BytesIO(image_layer(large).content))
+    assert (sent.mode, sent.size) == ("RGB", (MAX_SIDE_PX, 640))
+    np.testing.assert_allclose(np.array(sent)[300, 300], (200, 60, 20), atol=3)
+
+
 def test_forty_large_cases_of_fourteen_classes_make_a_page_of_less_than_10_mb():
     names = tuple(f"class {k}" for k in range(14))
     rng = np.random.default_rng(0)

@@ -78,6 +78,16 @@ def test_sixteen_bits_are_stretched_and_eight_stay():
     assert cam_overlay(deep, np.eye(4)).dtype == np.uint8
 
 
+def test_an_overlay_keeps_the_colours_of_its_image():
+    colours = np.random.default_rng(0).integers(0, 256, (64, 48, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(cam_overlay(colours, np.zeros((4, 3))), colours)
+    half = np.repeat([[0.0, 1.0]], 2, axis=0)
+    drawn = cam_overlay(colours, half)
+    np.testing.assert_array_equal(drawn[:, :8], colours[:, :8])
+    assert not np.array_equal(drawn[:, -8:], colours[:, -8:])
+    np.testing.assert_array_equal(to_rgb(colours.astype(np.uint16) * 257), colours)
+
+
 def test_a_circle_lies_on_its_fixation_and_grows_with_its_duration():
     black = np.zeros((200, 100, 3), np.uint8)
     fixations = Fixations.build([30, 70], [50, 150], duration_s=[0.1, 0.9])

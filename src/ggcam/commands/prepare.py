@@ -58,6 +58,8 @@ def prepare(
             data = run(found, out, config, progress)
     head, *rows = summary_table(data)
     print_table(head, rows)
+    if data.channels == 3:
+        print("the images are in colour, with three channels; --channels grey converts them")
     if data.used_bits < 16:
         print(f"the values of 16-bit images use {data.used_bits} bits: {2**data.used_bits - 1:,} is white")
     dropped: Mapping[str, int] = data.meta["dropped"]

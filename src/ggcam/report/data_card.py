@@ -41,7 +41,7 @@ def data_card(data: PreparedData) -> DataCard:
     split = data.meta.get("split", {})
     facts = {
         "Source": str(data.meta.get("source", "unknown")),
-        "Frame": f"{data.frame} px, {data.meta.get('bits', 8)} bits",
+        "Frame": f"{data.frame} px, {data.meta.get('bits', 8)} bits{'' if data.channels == 1 else ', in colour'}",
         **_used_bits(data),
         "Split": str(split.get("how", "unknown")) + (f", seed {split['seed']}" if "seed" in split else ""),
         "Cases with gaze": _share(int(data.cases["has_gaze"].to_numpy().sum()), cases),

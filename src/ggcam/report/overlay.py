@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from ggcam.data.case import Region
+from ggcam.data.pixel_arrays import to_uint8
 from ggcam.data.png import mark_png
 from ggcam.errors import ImageError
 from ggcam.gaze.fixations import Fixations
@@ -31,13 +32,14 @@ def stretch_to_uint8(image: np.ndarray) -> UInt8[np.ndarray, "H W *rgb"]:
     """Convert an image to 8 bits for display.
 
     Args:
-        image: grey, shape (H, W), or RGB, shape (H, W, 3), whose channels are stretched alike.
+        image: grey, shape (H, W), or RGB, shape (H, W, 3).
 
     Returns:
-        An 8-bit image unchanged; any other one stretched between its 0.5th and 99.5th percentile.
+        An 8-bit image unchanged; colours of 16 bits in 8 bits; any other image stretched between its 0.5th and 99.5th
+        percentile.
     """
-    if image.dtype == np.uint8:
-        return image
+    if image.dtype == np.uint8 or image.ndim == 3:
+        return to_uint8(image)
     low, high = np.percentile(image, [0.5, 99.5])
     scaled = (image.astype(np.float32) - low) * (255 / max(high - low, 1))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
@@ -99,15 +101,27 @@ def cam_overlay(
     Returns:
         uint8, shape (H, W, 3).
     """
-    from matplotlib import colormaps
-
     height, width = image.shape[:2]
     scaled = unit_range(cam.astype(np.float32), percentiles)
     value = np.clip(cv2.resize(scaled, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
-    colours = (255 * colormaps[COLOUR_MAP](np.arange(256))[:, :3]).astype(np.float32)
-    coloured = colours[np.rint(255 * value).astype(np.intp)]
+    coloured = _colours()[np.rint(255 * value).astype(np.intp)]
     alpha = (opacity * value)[:, :, None]
     return np.rint((1 - alpha) * to_rgb(image) + alpha * coloured).astype(np.uint8)
+
+
+def colour_table() -> UInt8[np.ndarray, "256 3"]:
+    """Return the colours of the maps in overlays, from the lowest to the highest value.
+
+    Returns:
+        RGB, uint8.
+    """
+    return np.rint(_colours()).astype(np.uint8)
+
+
+def _colours() -> Float[np.ndarray, "256 3"]:
+    from matplotlib import colormaps
+
+    return (255 * colormaps[COLOUR_MAP](np.arange(256))[:, :3]).astype(np.float32)
 
 
 def draw_scanpath(canvas: RGB, fixations: Fixations, *, max_radius_px: float | None = None) -> RGB:

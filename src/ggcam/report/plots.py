@@ -42,8 +42,8 @@ def plot_image(image: np.ndarray, *, regions: Sequence[Region] = (), ax: Axes | 
     """Draw an image, with outlines of regions.
 
     Args:
-        image: grey, shape (H, W), or RGB, shape (H, W, 3); uint8, or uint16 (stretched to its 0.5th to 99.5th
-            percentile).
+        image: grey, shape (H, W), or RGB, shape (H, W, 3); uint8 or uint16. Grey of 16 bits is stretched to its 0.5th
+            to 99.5th percentile.
         regions: regions to outline, in pixels of the image.
         ax: axes to draw on; None to create a figure.
 
