@@ -139,6 +139,7 @@ def invalid_text(root: Path) -> None:
         ),
         (rewrite(lambda text: text + "x = " + "[" * 100_000), "damaged(.|\n)*nested brackets"),
         (rewrite(lambda text: re.sub("used_bits = .*", "used_bits = inf", text)), "invalid value for key used_bits"),
+        (rewrite(lambda text: re.sub("channels = .*", "channels = 2", text)), "invalid value for key channels"),
         (lambda root: (root / "dataset.toml").write_bytes(b"a = '\xe9'"), r"damaged\n.*\n  expected: text in UTF-8"),
         (lambda root: (root / "fixations.parquet").unlink(), r"missing\n.*fixations.parquet"),
         (lambda root: (root / "cases.parquet").write_text("id,label"), r"not a Parquet table\n.*cases.parquet"),

@@ -147,6 +147,7 @@ def test_a_file_tells_nothing_about_the_machine_it_was_made_on(content):
     ("key", "value", "message"),
     [
         ("pixels", '"uint7"', r"invalid value for key pixels\n(.|\n)*one of 'uint8', 'uint16'"),
+        ("channels", "2", r"invalid value for key channels\n(.|\n)*one of 1, 3"),
         ("size", "64", r"invalid value for key size\n(.|\n)*a list"),
         ("class_names", "[1, 2, 3]", "invalid value for key class_names.0"),
         ("class_names", "[" * 100_000, "nested brackets"),
