@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import re
 import shutil
 import sys
@@ -17,6 +18,7 @@ import pytest
 import ggcam
 from doc_pages import DOCS, ROOT, blocks, run_page
 from ggcam.data.schema import MENTIONS
+from ggcam.training.typicality import INVERTED, MARKS
 
 sys.path.insert(0, str(DOCS))
 check_links = importlib.import_module("check_links")
@@ -28,6 +30,7 @@ SIMPLE_PAGES = (
     "reference/run-folder.md",
     "evidence.md",
     "guides/backbones.md",
+    "guides/unusual-images.md",
 )
 """Pages that need no more than prepared data and a run."""
 
@@ -277,8 +280,15 @@ def test_files_of_a_run_are_described(trained: Path):
     assert {name.replace(class_name, "<Net>") for name in files} | sometimes == described
 
 
+def test_marks_are_described():
+    assert _tables("guides/unusual-images.md", "What the marks mean") == {*MARKS, INVERTED}
+
+
 def test_tables_of_a_run_are_described(trained: Path):
     run = ggcam.open_run(trained)
+    typicality = json.loads((trained / "typicality.json").read_text())
+    inside = {"low", "high", "median", "marked", "by_mark"}
+    assert set(typicality) | inside == _tables("reference/run-folder.md", "typicality.json") | inside
     assert set(run.history.columns) == _tables("reference/run-folder.md", "history.csv")
     columns = set(pd.read_parquet(trained / "predictions.parquet").columns)
     named = {re.sub(r"^(logit|probability)_.*", r"\1_<class>", column) for column in columns}
