@@ -30,6 +30,7 @@ SIMPLE_PAGES = (
     "reference/run-folder.md",
     "evidence.md",
     "guides/backbones.md",
+    "guides/pretrained.md",
     "guides/unusual-images.md",
 )
 """Pages that need no more than prepared data and a run."""
