@@ -276,6 +276,28 @@ def draw_window(target: Target, window_s: float) -> Map:
     return draw(target, (inside if inside.any() else np.ones_like(inside)).astype(np.float64))
 
 
+def with_window(data: PreparedData) -> PreparedData:
+    """Label fixations by the shorter window, as `--dictation-window-s` does when preparing.
+
+    Args:
+        data: the prepared folder.
+
+    Returns:
+        The data with labels of fixations.
+    """
+    by_reading: dict[str, list[Mention]] = {}
+    for readings in mentions_by_case(data).values():
+        for reading_id, mentions in readings.items():
+            by_reading.setdefault(reading_id, []).extend(mentions)
+    label = np.full(len(data.fixations), "", dtype=object)
+    start_s, duration_s = (data.fixations[name].to_numpy(np.float64) for name in ("start_s", "duration_s"))
+    for reading_id, rows in data.fixations.groupby("reading_id").indices.items():
+        start, end = start_s[rows], start_s[rows] + duration_s[rows]
+        label[rows] = label_fixations(start, end, by_reading.get(str(reading_id), []), WINDOWS_S[0])
+    label[label == ""] = None
+    return replace(data, fixations=data.fixations.assign(label=label))
+
+
 def draw_prior(target: Target) -> Map:
     """Draw the anatomical prior of the finding, without gaze."""
     down, across = ((np.arange(cells) + 0.5) / cells for cells in GRID)

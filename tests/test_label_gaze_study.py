@@ -7,6 +7,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from ggcam.data.prepared import PreparedData
+from ggcam.data.sources import reflacx
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -18,8 +21,13 @@ def study() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def targets(study: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list:
-    return study.find_targets(study.simulated_data(tmp_path_factory.mktemp("study"), 7, 60))
+def data(study: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    return study.simulated_data(tmp_path_factory.mktemp("study"), 7, 45)
+
+
+@pytest.fixture(scope="module")
+def targets(study: ModuleType, data: PreparedData) -> list:
+    return study.find_targets(data)
 
 
 def test_the_table_has_every_method_with_its_intervals(study: ModuleType, targets: list):
@@ -36,7 +44,7 @@ def test_the_table_has_every_method_with_its_intervals(study: ModuleType, target
 
 
 def test_every_label_has_a_reader_who_names_it_and_an_ellipse(targets: list):
-    assert len(targets) > 40
+    assert len(targets) > 30
     for target in targets:
         assert any(target.mentions.values())
         assert target.truth.any()
@@ -68,3 +76,17 @@ def test_a_window_without_fixations_falls_back_to_all(study: ModuleType, targets
     late = {key: [type(each)(each.finding, 1e4, 1e4 + 1) for each in named] for key, named in target.mentions.items()}
     found = study.draw_window(study.replace(target, mentions=late), window_s=1.5)
     np.testing.assert_allclose(found, study.METHODS[study.WHOLE](target))
+
+
+def test_the_window_of_a_run_is_that_of_preparing(study: ModuleType, data: PreparedData):
+    source = reflacx.read(data.root.with_name(data.root.name.replace("data", "raw")), dictation_window_s=1.5)
+    expected = {
+        (reading_id, start_s): label
+        for case in source.cases
+        for reading_id, gaze in case.readings.items()
+        for start_s, label in zip(gaze.start_s.tolist(), gaze.label.tolist(), strict=True)
+    }
+    table = study.with_window(data).fixations
+    found = zip(table["reading_id"], table["start_s"], table["label"].fillna(""), strict=True)
+    assert {(reading_id, start_s): label for reading_id, start_s, label in found} == expected
+    assert len(set(expected.values())) > 3

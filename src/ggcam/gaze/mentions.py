@@ -18,7 +18,7 @@ Side = Literal["", "left", "right", "both"]
 """The patient's side, as a reader says it; "" where the dictation does not tell."""
 
 Height = Literal["", "upper", "middle", "lower"]
-"""Third of the lungs, from the apex down; "" where the dictation does not tell."""
+"""Part of the lungs, as a reader says it; "" where the dictation names none or several."""
 
 SIDES: tuple[Side, ...] = ("", "left", "right", "both")
 HEIGHTS: tuple[Height, ...] = ("", "upper", "middle", "lower")

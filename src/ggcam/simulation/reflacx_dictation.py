@@ -2,7 +2,7 @@
 
 Sentences name the side and often the height of a finding; now and then they leave the place out or confuse the sides. A
 finding is named some time after half of the dwell on it is over. Some readers speak as they look, others keep to the
-order of a report, and nobody speaks two sentences at once, so that mentions lag behind the gaze by a variable time.
+order of a report, and sentences do not overlap, so that mentions lag behind the gaze by a variable time.
 """
 
 from __future__ import annotations

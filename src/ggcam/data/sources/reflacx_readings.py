@@ -35,7 +35,7 @@ def read_mentions(
 
     Args:
         folder: folder of the reading.
-        dropped: reason -> count; updated where there is no dictation.
+        dropped: reason -> count; updated where there is no dictation, or a mention has no time.
         vocabulary: phrases that name each finding.
         required: refuse a reading without timestamps_transcription.csv.
 
