@@ -102,7 +102,7 @@ def _other_readers_on_test_images(raw: Path, out: Path) -> Path:
     of_training = fixations["reader"].isin(TRAINING_READERS)
     in_training = fixations["image"].isin(labels.loc[split == "train", "image"].tolist())
     fixations[in_training == of_training].to_csv(out / "fixations.csv", index=False)
-    ids = [Path(image).stem for image in labels["image"]]
+    ids = ["_".join(Path(image).with_suffix("").parts) for image in labels["image"]]
     pd.DataFrame({"id": ids, "split": split}).to_csv(out / "splits.csv", index=False)
     return out / "splits.csv"
 
