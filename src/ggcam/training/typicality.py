@@ -75,8 +75,8 @@ MARKS: Mapping[str, Mark] = {
         Mark(FEATURES, "distance of the network's features", "high"),
     )
 }
-"""Name -> mark. An image that is marked for its layout is called "inverted" if its negative is like the training images:
-within the limits, and with at least half of their median correlation."""
+"""Name -> mark. An image that is marked for its layout is called "inverted" if its negative is like the training
+images: within the limits, and with at least half of their median correlation."""
 
 
 @dataclass(frozen=True)
