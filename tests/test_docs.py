@@ -18,6 +18,7 @@ import pytest
 import ggcam
 from doc_pages import DOCS, ROOT, blocks, run_page
 from ggcam.data.schema import MENTIONS
+from ggcam.guidance.summary import summarise
 from ggcam.training.typicality import INVERTED, MARKS
 
 sys.path.insert(0, str(DOCS))
@@ -29,7 +30,9 @@ SIMPLE_PAGES = (
     "reference/prepared-folder.md",
     "reference/run-folder.md",
     "evidence.md",
+    "label-gaze.md",
     "guides/backbones.md",
+    "guidances.md",
     "guides/pretrained.md",
     "guides/unusual-images.md",
 )
@@ -155,7 +158,7 @@ def test_notebook_guide(prepared_here: Path):
 def test_own_training_loop(prepared_here: Path):
     found = run_page(DOCS / "guides/own-training-loop.md")
     assert 0 < found["loss"].item() < 2
-    assert found["cam"].shape[:2] == (2, 3)
+    assert found["output"].cam.shape[:2] == (2, 3)
 
 
 def test_own_guidance(prepared_here: Path):
@@ -279,6 +282,18 @@ def test_files_of_a_run_are_described(trained: Path):
     class_name = net.partition("_")[0]
     sometimes = {"NET.onnx", "lock", "divergence.txt"}
     assert {name.replace(class_name, "<Net>") for name in files} | sometimes == described
+
+
+def test_the_table_of_guidances_is_that_of_the_registry():
+    rows = []
+    for name, guidance in ggcam.GUIDANCES.items():
+        found = summarise(name, guidance)
+        options = ", ".join(f"`{option}`" for option in found.options) or "-"
+        rows.append(f"| `{name}` | {found.description} | {found.needs} | {options} | {found.source or '-'} |")
+    text = (DOCS / "guidances.md").read_text(encoding="utf-8").replace("`vit_*`, `deit_*`", "vit_*, deit_*")
+    assert "\n".join(rows) in text
+    explained = set(re.findall(r"^\| `([^`]+)` \|", text.split("What holds for all of them")[1], flags=re.M))
+    assert explained == set(ggcam.GUIDANCES) - {"none"}
 
 
 def test_marks_are_described():
