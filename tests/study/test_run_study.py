@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import BusyError, ConfigError, RunFolderError
@@ -209,6 +210,13 @@ def test_results_of_a_folder_that_is_not_a_study_are_refused(data, tmp_path):
 def test_what_cannot_work_is_found_before_anything_is_trained(data, changes, message):
     plan = plan_study(**({"base": BASE, "guidances": ["none", "ggcam"], "seeds": 1} | changes))
     with pytest.raises(ConfigError, match=f"(?s){message}"):
+        validate_plan(data, plan)
+
+
+def test_weights_of_another_network_are_found_before_anything_is_trained(data, tmp_path):
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.pth")
+    plan = plan_study(replace(BASE, weights=tmp_path / "w.pth"), ["none"], 1)
+    with pytest.raises(ConfigError, match="does not hold the weights of"):
         validate_plan(data, plan)
 
 
