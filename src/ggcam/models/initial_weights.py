@@ -84,7 +84,7 @@ class InitialWeights:
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of initial_weights.json."""
+        """Return the entry `initial_weights` of params_<Net>_.txt."""
         return asdict(self)
 
 
