@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from ggcam.commands.arguments import Run
 from ggcam.commands.terminal import print_table, show_progress
+from ggcam.errors import ConfigError
 from ggcam.utils.printable import printable
+
+if TYPE_CHECKING:
+    from ggcam.dicom_output.writer import DicomWriter
 
 
 def predict(
@@ -21,6 +25,11 @@ def predict(
     batch_size: int = 8,
     device: str | None = None,
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
+    dicom_out: Path | None = None,
+    dicom_kinds: str = "pm,sr,sc",
+    dicom_map_bits: Literal[32, 16] = 32,
+    dicom_mask_threshold: float | None = None,
+    anonymise: bool = False,
 ) -> None:
     """Predict new images with a trained run; no gaze is needed.
 
@@ -38,6 +47,14 @@ def predict(
         device: device to compute on, such as cpu or cuda:1. Default: a GPU if there is one.
         engine: torch: any device. onnxruntime, openvino: CPU, through NET.onnx in the run folder. auto: torch on a GPU;
             on a CPU the fastest installed engine if NET.onnx exists or there are enough images to write it.
+        dicom_out: folder to write DICOM objects to, which belong to the study of each DICOM image. Needs the extra
+            ggcam[dicom].
+        dicom_kinds: pm (parametric map of the CAMs), sr (structured report), sc (secondary capture), seg
+            (segmentation), pr (blending presentation state), separated by commas.
+        dicom_map_bits: 32 for maps of float32; 16 for smaller ones, compressed, with colours.
+        dicom_mask_threshold: share of the range of a CAM from which a pixel belongs to a binary segmentation. Default:
+            a fractional segmentation.
+        anonymise: replace patient, study and all UIDs in the DICOM objects.
     """
     from ggcam.utils.parallel import thread_count
     from ggcam.utils.worker_process import start_workers
@@ -48,8 +65,13 @@ def predict(
     from ggcam.inference.predict import UNUSUAL
     from ggcam.inference.predict import predict as predict_files
 
+    writer = None
+    if dicom_out is not None:
+        writer = _dicom_writer(run, dicom_out, dicom_kinds, dicom_map_bits, dicom_mask_threshold, anonymise)
+    elif anonymise:
+        raise ConfigError("only DICOM objects are anonymised", where="--anonymise", hint="pass --dicom-out as well")
     with show_progress("predicting", "images") as progress:
-        predictions = predict_files(run, images, out, overlays, batch_size, device, progress, engine)
+        predictions = predict_files(run, images, out, overlays, batch_size, device, progress, engine, writer)
     table = predictions.table
     if len(table):
         counts = table["predicted"].value_counts()
@@ -60,8 +82,28 @@ def predict(
         else:
             print("The run has no description of its training images, so images unlike them are not marked.")
         print(f"{len(table):,} images in {out / 'predictions.csv'}, computed with {predictions.engine}")
+    if writer is not None:
+        kept = f" ({writer.kept:,} were there already and are kept)" if writer.kept else ""
+        print(f"{writer.written:,} DICOM objects written to {dicom_out}{kept}, listed in {out / 'dicom.csv'}")
     for error in predictions.failed.values():
         print(printable(error), file=sys.stderr)
     if predictions.failed:
         print(f"{len(predictions.failed):,} images could not be read, see {out / 'errors.csv'}", file=sys.stderr)
+    if writer is not None and writer.skipped:
+        print(printable(next(iter(writer.skipped.values()))), file=sys.stderr)
+        print(f"{len(writer.skipped):,} images have no DICOM objects, see {out / 'dicom.csv'}", file=sys.stderr)
+    if predictions.failed or (writer is not None and writer.skipped):
         sys.exit(1)
+
+
+def _dicom_writer(
+    run: Path, folder: Path, kinds: str, map_bits: Literal[32, 16], mask_threshold: float | None, anonymise: bool
+) -> DicomWriter:
+    """Return what writes the DICOM objects."""
+    from ggcam.dicom_output.options import DicomOptions, check_highdicom, parse_kinds
+
+    options = DicomOptions(parse_kinds(kinds), map_bits, mask_threshold, anonymise)
+    check_highdicom("--dicom-out")
+    from ggcam.dicom_output.writer import DicomWriter
+
+    return DicomWriter(run, folder, options)

@@ -18,9 +18,13 @@ log = logging.getLogger(__name__)
 OVERLAY_SUFFIX = "_cam.png"
 """Follows the image's name in the file name of its overlay."""
 
-HIDDEN, OVERLAY, DICOMDIR, LINK, BROKEN_LINK, UNREADABLE, OTHER = (
+DICOM_RESULT_SUFFIX = "_ggcam.dcm"
+"""End of the names of DICOM objects that hold predictions; they are no images to predict."""
+
+HIDDEN, OVERLAY, DICOM_RESULT, DICOMDIR, LINK, BROKEN_LINK, UNREADABLE, OTHER = (
     "hidden image file",
     "overlay drawn by ggcam",
+    "DICOM result written by ggcam",
     "index of a DICOM medium",
     "link to a folder",
     "broken link",
@@ -72,7 +76,8 @@ def find_images(root: Path, exclude: Path | None = None) -> FoundImages:
     """Find all images in a folder at any depth.
 
     An image is a file with an ending of `IMAGE_SUFFIXES` in upper or lower case, or with the content of a DICOM file.
-    Hidden files and folders, overlays of predictions, indexes of DICOM media, and folders behind links are skipped.
+    Hidden files and folders, overlays and DICOM objects of predictions, indexes of DICOM media, and folders behind
+    links are skipped.
 
     Args:
         root: the folder.
@@ -139,12 +144,23 @@ def _skip_reason(path: Path, relative: PurePosixPath) -> str | None:
         return HIDDEN if has_ending else ""
     if not path.is_file():
         return LINK if path.is_dir() else BROKEN_LINK
+    if path.name.endswith(DICOM_RESULT_SUFFIX) and _is_dicom_result(path):
+        return DICOM_RESULT
     if has_ending:
         return OVERLAY if path.name.endswith(OVERLAY_SUFFIX) and is_marked_png(path) else None
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in _ARCHIVES]
     if (suffixes and suffixes[-1] in _COMPANIONS) or path.name.lower() in _SYSTEM_FILES:
         return ""
     return _skip_reason_by_content(path)
+
+
+def _is_dicom_result(path: Path) -> bool:
+    """Return whether the header of a DICOM file names the library that writes the objects of predictions."""
+    try:
+        with path.open("rb") as file:
+            return b"highdicom" in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _skip_reason_by_content(path: Path) -> str | None:

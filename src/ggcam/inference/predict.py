@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -24,8 +26,40 @@ from ggcam.utils.parallel import thread_count
 UNUSUAL = "unusual"
 """Column of predictions.csv with the marks of an image and their reasons."""
 
-TABLES = ("predictions.csv", "errors.csv")
+TABLES = ("predictions.csv", "errors.csv", "dicom.csv")
 """Files in the folder beside the overlays."""
+
+
+@runtime_checkable
+class ResultWriter(Protocol):
+    """Writes further files for each prediction, such as DICOM objects, into a folder of its own."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder to write to."""
+        ...
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What was written, and what could not be written and why."""
+        ...
+
+    def start(self, images: Sequence[Path]) -> None:
+        """Check the images before any of them is predicted.
+
+        Args:
+            images: the files that will be predicted.
+        """
+        ...
+
+    def write(self, image: Path, result: PredictionResult) -> None:
+        """Write the files of one prediction. Several threads call this at a time.
+
+        Args:
+            image: the file.
+            result: its prediction.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +88,7 @@ def predict(
     device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     engine: EngineName = "auto",
+    writer: ResultWriter | None = None,
 ) -> Predictions:
     """Predict image files and folders of image files, and write the results.
 
@@ -70,6 +105,7 @@ def predict(
         device: torch device; None for a GPU where there is one.
         progress: called with the number of finished images and the number of all images.
         engine: what runs the network; see :func:`ggcam.load_predictor`.
+        writer: writes further files for each prediction; `dicom.csv` lists them.
 
     Returns:
         The table, the failed images and the engine.
@@ -89,15 +125,19 @@ def predict(
     if out.exists() and not out.is_dir():
         raise ConfigError("the output folder exists and is a file", where=out, hint="choose another --out")
     names = _overlay_names(_find_images(images))
+    if writer is not None:
+        writer.start(list(names))
     predictor = load_predictor(root, device, engine, expected_images=len(names))
     out.mkdir(parents=True, exist_ok=True)
-    with locked_folder(out):
+    further = None if writer is None or writer.folder.resolve() == out.resolve() else writer.folder
+    with locked_folder(out), nullcontext() if further is None else locked_folder(further):
         for name in TABLES:  # first: the tables of an earlier call must not stand beside overlays of this one
             (out / name).unlink(missing_ok=True)
-        rows, failed = _predict_and_draw(predictor, names, out, overlays, batch_size, progress)
+        rows, failed = _predict_and_draw(predictor, names, out, overlays, batch_size, progress, writer)
         table = pd.DataFrame(rows)
         errors = pd.DataFrame({"image": list(failed), "error": list(failed.values())})
-        for name, content in zip(TABLES, (table, errors), strict=True):
+        written = pd.DataFrame() if writer is None else writer.table
+        for name, content in zip(TABLES, (table, errors, written), strict=True):
             if len(content):
                 atomic_write(out / name, csv_text(content))
     return Predictions(table, failed, predictor.engine)
@@ -110,6 +150,7 @@ def _predict_and_draw(
     overlays: bool,
     batch_size: int,
     progress: Callable[[int, int], None] | None,
+    writer: ResultWriter | None,
 ) -> tuple[list[dict[str, object]], dict[str, str]]:
     """Return the rows of the table, and why the other images could not be read."""
     rows: list[dict[str, object]] = []
@@ -126,6 +167,8 @@ def _predict_and_draw(
                 if overlays:
                     rows[-1]["overlay"] = names[path]
                     drawing.append(pool.submit(_draw, result, out / names[path]))
+                if writer is not None:
+                    drawing.append(pool.submit(writer.write, path, result))
             if progress is not None:
                 progress(len(rows) + len(failed), len(names))
         _wait(drawing)

@@ -81,7 +81,7 @@ def read_cached_onnx(run: Run) -> bytes | None:
     same_version = metadata.get("version_ggcam") == versions("ggcam")["ggcam"]
     same_temperature = metadata.get("temperature") == list(run.calibration.temperature)
     same_typicality = metadata.get("typicality") == _typicality(run)
-    same_weights = metadata.get("weights_sha256") == _weights_sha256(folder)
+    same_weights = metadata.get("weights_sha256") == weights_sha256(folder)
     return content if same_version and same_temperature and same_typicality and same_weights else None
 
 
@@ -100,7 +100,7 @@ def _convert(run: Run) -> bytes:
         "temperature": list(run.calibration.temperature),
         "cam": "evidence for each class in each cell of a grid over the image; its mean is the logit minus the bias",
         **({} if run.typicality is None else {"typicality": _typicality(run)}),
-        "weights_sha256": _weights_sha256(run.folder),
+        "weights_sha256": weights_sha256(run.folder),
         "use": "for research use; not a medical device",
         **{f"version_{name}": version for name, version in versions("ggcam", "torch").items()},
     }
@@ -112,6 +112,14 @@ def _typicality(run: Run) -> dict[str, Any] | None:
     return None if run.typicality is None else json.loads(json.dumps(asdict(run.typicality)))
 
 
-def _weights_sha256(folder: RunFolder) -> str:
+def weights_sha256(folder: RunFolder) -> str:
+    """Compute the SHA-256 of the file of a run's weights.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     with folder.weights.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

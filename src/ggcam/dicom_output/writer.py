@@ -1,0 +1,164 @@
+"""Write the DICOM objects of predictions into a folder."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from threading import BoundedSemaphore, Lock
+
+import pandas as pd
+from pydicom.dataset import Dataset
+
+from ggcam.data.find_images import DICOM_RESULT_SUFFIX
+from ggcam.dicom_output.anonymise import Anonymiser
+from ggcam.dicom_output.model_identity import read_model_identity
+from ggcam.dicom_output.objects import dicom_objects
+from ggcam.dicom_output.options import DicomOptions, Kind
+from ggcam.dicom_output.source import is_dicom_file, read_source
+from ggcam.dicom_output.subject import Subject
+from ggcam.errors import ConfigError, ImageError
+from ggcam.inference.result import PredictionResult
+from ggcam.utils.atomic import atomic_write
+
+log = logging.getLogger(__name__)
+
+_AT_A_TIME = 2
+"""Images whose objects are made at a time: the maps of many classes take much memory."""
+
+COLUMNS = ("image", "kind", "file", "made_up", "error")
+
+
+class DicomWriter:
+    """Writes the DICOM objects of predictions, one file each; :func:`ggcam.inference.predict.predict` calls it.
+
+    File names consist of the kind and the SOP Instance UID, so they tell nothing about the patient. An object that is
+    there already is kept as it is: the same UID means the same content.
+
+    Args:
+        run: run folder, or ONNX file of a run.
+        folder: folder to write to; created if missing.
+        options: which objects to make.
+
+    Raises:
+        RunFolderError: the run is unfinished or damaged, or the path does not exist.
+        WeightsError: the file is not an ONNX file written by ggcam.
+        ConfigError: `folder` is a file.
+
+    Example:
+        >>> from ggcam.inference.predict import predict  # doctest: +SKIP
+        >>> writer = DicomWriter(Path("run/mine"), Path("objects"), DicomOptions(("pm", "sr")))  # doctest: +SKIP
+        >>> predict(Path("run/mine"), [Path("chest.dcm")], Path("out"), writer=writer)  # doctest: +SKIP
+        >>> writer.table["file"].tolist()  # doctest: +SKIP
+    """
+
+    def __init__(self, run: Path, folder: Path, options: DicomOptions | None = None):
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError("the output folder exists and is a file", where=folder, hint="choose another --dicom-out")
+        self._folder = folder
+        self._options = options or DicomOptions()
+        self._model = read_model_identity(run)
+        self._anonymise = Anonymiser() if self._options.anonymise else None
+        self._rows: list[dict[str, str]] = []
+        self._lock, self._slots = Lock(), BoundedSemaphore(_AT_A_TIME)
+        self.written = 0
+        """Number of objects that were written."""
+        self.kept = 0
+        """Number of objects that were there already."""
+        self.skipped: dict[str, str] = {}
+        """Image -> why it has no objects."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder to write to."""
+        return self._folder
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per object: image, kind, file, attributes that were made up; and one per image without, with why."""
+        rows = sorted(self._rows, key=lambda row: row["image"])  # threads finish in any order
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def start(self, images: Sequence[Path]) -> None:
+        """Check that there is a DICOM image, and create the folder.
+
+        Args:
+            images: the files that will be predicted.
+
+        Raises:
+            ConfigError: none of them is a DICOM file.
+        """
+        if not any(_is_dicom(path) for path in images):
+            raise ConfigError(
+                "DICOM results join the study of their image, and none of the images is a DICOM file",
+                where="--dicom-out",
+                expected="at least one DICOM image; PNG, JPEG and TIFF files belong to no study",
+                got=f"{len(images):,} other images, such as {images[0]}" if images else "no images",
+                hint="leave --dicom-out out: predictions.csv and the overlays work for every format",
+            )
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, image: Path, result: PredictionResult) -> None:
+        """Write the objects of one prediction, or note why there are none.
+
+        Args:
+            image: the file.
+            result: its prediction.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        try:
+            with self._slots:
+                objects, made_up = self._make(image, result)
+                files = {kind: self._save(kind, made) for kind, made in objects.items()}
+        except ImageError as error:
+            with self._lock:
+                self.skipped[str(image)] = str(error)
+                self._rows.append(self._row(image, error=str(error)))
+            return
+        with self._lock:
+            self._rows += [self._row(image, kind, path.name, " ".join(made_up)) for kind, path in files.items()]
+
+    def _make(self, image: Path, result: PredictionResult) -> tuple[dict[Kind, Dataset], tuple[str, ...]]:
+        source = read_source(image)
+        if source.made_up:
+            log.warning("%s: made up for the DICOM results: %s", image, ", ".join(source.made_up))
+        if source.ignored:
+            log.warning("%s: invalid values that the DICOM results leave out: %s", image, ", ".join(source.ignored))
+        reference = source.reference
+        if self._anonymise is not None:
+            reference = self._anonymise(reference)
+            if reference.get("BurnedInAnnotation") == "YES" and "sc" in self._options.kinds:
+                raise ImageError(
+                    "the pixels of the image have burned-in text, which a Secondary Capture would show",
+                    where=image,
+                    hint="leave sc out of --dicom-kinds, or --anonymise",
+                )
+        return dicom_objects(Subject(reference, result, self._model, self._options)), source.made_up
+
+    def _save(self, kind: Kind, made: Dataset) -> Path:
+        path = self._folder / f"{kind}_{made.SOPInstanceUID}{DICOM_RESULT_SUFFIX}"
+        if path.exists():
+            with self._lock:
+                self.kept += 1
+            return path
+        buffer = io.BytesIO()  # pydicom would turn an error of the disk into one of its own
+        made.save_as(buffer, enforce_file_format=True)
+        atomic_write(path, buffer.getbuffer())
+        with self._lock:
+            self.written += 1
+        return path
+
+    @staticmethod
+    def _row(image: Path, *values: str, error: str = "") -> dict[str, str]:
+        texts = (str(image), *values, *[""] * (3 - len(values)), error)
+        return dict(zip(COLUMNS, texts, strict=True))
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return is_dicom_file(path)
+    except ImageError:  # reported when it is predicted
+        return False
