@@ -18,6 +18,7 @@ from ggcam.commands.backbones import backbones
 from ggcam.commands.demo import demo
 from ggcam.commands.evaluate import evaluate
 from ggcam.commands.export import export
+from ggcam.commands.guidances import guidances
 from ggcam.commands.inspect import inspect
 from ggcam.commands.option_help import option_registry
 from ggcam.commands.predict import predict
@@ -51,6 +52,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     report,
     export,
     backbones,
+    guidances,
     demo,
 )
 

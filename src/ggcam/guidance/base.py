@@ -33,13 +33,13 @@ class Losses(NamedTuple):
 
 
 class Guidance(nn.Module):
-    """The classification loss alone; the base class of all methods.
+    """The classification loss alone, without any guidance.
 
-    A method overrides :meth:`dissimilarity`. Some also override :meth:`combine` if the two losses are not simply added,
-    :meth:`extra_loss` if they have a further loss on every case, :meth:`forward_pass` if they change the image or
-    compute more than one forward pass, and `head` if they pool the features in their own way. Parameters of the
-    guidance are trained with the network and kept in the checkpoints. Guidance is a matter of training only: a trained
-    network is built, loaded and used without it.
+    It is the base class of all methods. A method overrides :meth:`dissimilarity`. Some also override :meth:`combine` if
+    the two losses are not simply added, :meth:`extra_loss` if they have a further loss on every case,
+    :meth:`forward_pass` if they change the image or compute more than one forward pass, and `head` if they pool the
+    features in their own way. Parameters of the guidance are trained with the network and kept in the checkpoints.
+    Guidance is a matter of training only: a trained network is built, loaded and used without it.
 
     Args:
         weight: weight of the guidance term in the total loss.

@@ -106,7 +106,7 @@ class TrainConfig:
         workers: number of processes that decode images that are not in memory. Default: chosen by the number of
             cores.
         keep_paths: record absolute paths in the run folder. By default the path of the data is recorded relative to
-            the run, or not at all if that would tell where on the machine they are; pass them with --data then.
+            the run, or not at all if that would tell where on the machine they are; `--data` passes them then.
     """
 
     guidance: str = "ggcam-cc"
