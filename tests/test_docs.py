@@ -35,6 +35,7 @@ SIMPLE_PAGES = (
     "guidances.md",
     "guides/pretrained.md",
     "guides/unusual-images.md",
+    "guides/dicom-results.md",
 )
 """Pages that need no more than prepared data and a run."""
 
