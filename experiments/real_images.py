@@ -32,6 +32,20 @@ from ggcam.training.config import TrainConfig
 SIZE = "128x128"
 TRAINING_READERS = (1, 2, 3)
 
+PLACES = {
+    "hit_rate": "pointing_game/{}/hit_rate",
+    "chance": "pointing_game/{}/chance",
+    "best_iou": "overlap/{}/best_iou/cam",
+    "best_iou_chance": "overlap/{}/best_iou/chance",
+    "average_precision": "overlap/{}/average_precision/cam",
+    "average_precision_chance": "overlap/{}/average_precision/chance",
+    "energy_inside": "overlap/{}/energy_inside/cam",
+    "energy_inside_chance": "overlap/{}/energy_inside/chance",
+}
+"""Column -> metric of a finding."""
+
+CALIBRATION = ("ece", "uncalibrated/ece", "brier", "uncalibrated/brier")
+
 NONE, GUIDED, BOXES = Arm("none"), Arm("ggcam-cc"), Arm("ggcam-cc", attention="boxes")
 CONTROLS = (Arm("ggcam-cc", "shuffled-gaze"), Arm("ggcam-cc", "centre"))
 
@@ -107,6 +121,33 @@ def _other_readers_on_test_images(raw: Path, out: Path) -> Path:
     return out / "splits.csv"
 
 
+def places(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return how well CAMs find each finding: means over the test cases of all runs, one row per arm and finding."""
+    rows = []
+    for (arm, finding), cases in _by_finding(runs, "pointing_game/{}/cases").items():
+        row: dict[str, object] = {"arm": arm, "finding": finding, "cases": int(cases.sum())}
+        for name, metric in PLACES.items():
+            values = _by_finding(runs, metric)[arm, finding].reindex(cases.index)
+            row[name] = float((values * cases).sum() / cases.sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _by_finding(runs: pd.DataFrame, pattern: str) -> dict[tuple[str, str], pd.Series]:
+    """Return the values of a metric by arm and finding, each indexed by seed and fold."""
+    before, after = pattern.split("{}")
+    chosen = runs.loc[runs["metric"].str.match(f"^{before}[^/]+{after}$")]
+    finding = chosen["metric"].str.removeprefix(before).str.removesuffix(after)
+    grouped = chosen.set_index(["seed", "fold"]).groupby([chosen["arm"].to_numpy(), finding.to_numpy()])
+    return {(str(arm), str(name)): values["value"].astype(float) for (arm, name), values in grouped}
+
+
+def calibration(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return calibration errors and Brier scores with and without the fitted temperature: means over the runs."""
+    chosen = runs.loc[runs["metric"].isin(CALIBRATION)]
+    return chosen.groupby(["arm", "metric"])["value"].mean().unstack()[list(CALIBRATION)].reset_index()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.real_images",
@@ -130,6 +171,8 @@ def main() -> None:
                 raise SystemExit(f"{len(result.failed)} runs failed: {result.folder.errors}")
             options.tables.mkdir(parents=True, exist_ok=True)
             write_tables(result, options.tables, name)
+            for kind, table in (("places", places(result.runs)), ("calibration", calibration(result.runs))):
+                table.round(4).to_csv(options.tables / f"{name}-{kind}.csv", index=False)
 
 
 if __name__ == "__main__":
