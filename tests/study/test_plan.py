@@ -11,6 +11,7 @@ import pytest
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.study.plan import CONTROLS, Arm, StudyPlan, check_same, plan_study, read_plan, write_plan
 from ggcam.training.config import TrainConfig
+from ggcam.utils.foreign_paths import is_file_name
 
 BASE = TrainConfig(backbone="test_resnet", epochs=3, seed=10)
 DATA = {"root": "DATA", "sha256": "0" * 64}
@@ -51,6 +52,41 @@ def test_the_baseline_is_no_guidance_wherever_it_stands_or_else_the_first_arm():
     assert plan_study(BASE, ["ggcam", "none"], 1).baseline == Arm("none")
     assert plan_study(BASE, ["ggcam", "ggcam-cc"], 1).baseline == Arm("ggcam")
     assert plan_study(BASE, ["none"], 1).comparisons == ()
+
+
+def test_arms_have_weights_and_options_of_their_own(tmp_path):
+    base = replace(BASE, guidance_weight=0.5)
+    tuned = (Arm("cyborg", weight=2, options=("balance=0.3",)), Arm("energy", options=("threshold=0.2",)))
+    plan = plan_study(base, ["none", *tuned, replace(tuned[0], control="centre", attention="boxes")], 1)
+    assert [run.name for run in plan.runs] == [
+        "none-seed10",
+        "cyborg[weight=2.0,balance=0.3]-seed10",
+        "energy[threshold=0.2]-seed10",
+        "cyborg[weight=2.0,balance=0.3]@boxes+centre-seed10",
+    ]
+    assert all(is_file_name(run.name) for run in plan.runs)
+    assert [(run.config.guidance_weight, run.config.guidance_options) for run in plan.runs] == [
+        (0.5, ()),
+        (2.0, ("balance=0.3",)),
+        (0.5, ("threshold=0.2",)),
+        (2.0, ("balance=0.3",)),
+    ]
+    write_plan(tmp_path / "study.toml", plan, DATA)
+    found, _ = read_plan(tmp_path / "study.toml")
+    assert found.arms == plan.arms
+    assert found.runs[1].config.guidance_options == ("balance=0.3",)
+
+
+def test_arms_without_options_take_those_of_the_study():
+    base = replace(BASE, guidance_weight=0.5, guidance_options=("balance=0.7",))
+    (run,) = plan_study(base, ["cyborg"], 1).runs
+    assert (run.config.guidance_weight, run.config.guidance_options) == (0.5, ("balance=0.7",))
+
+
+@pytest.mark.parametrize("option", ["balance", "kind=../a", ""])
+def test_an_option_that_cannot_name_a_run_is_refused(option):
+    with pytest.raises(ConfigError, match=r"(?s)option of arm cyborg.*NAME=VALUE"):
+        Arm("cyborg", options=(option,))
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,8 @@ class PlannedArm(TypedDict):
     guidance: str
     control: Control
     attention: NotRequired[AttentionKind]
+    weight: NotRequired[float]
+    options: NotRequired[list[str]]
 
 
 class Plan(TypedDict):

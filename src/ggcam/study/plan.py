@@ -44,14 +44,32 @@ class Arm:
         guidance: name of the guidance.
         control: what replaces the attention; "none" for real attention.
         attention: what guides the CAMs; "auto" is gaze if the data have any, else regions.
+        weight: weight of the guidance term of this arm; None takes that of the study.
+        options: hyper-parameters of the guidance of this arm, each NAME=VALUE; empty takes those of the study.
+
+    Raises:
+        ConfigError: an option is not of this form, or cannot be part of a file name.
+
+    Example:
+        >>> Arm("cyborg", weight=2.0, options=("balance=0.3",)).name
+        'cyborg[weight=2.0,balance=0.3]'
     """
 
     guidance: str
     control: Control = "none"
     attention: AttentionKind = "auto"
+    weight: float | None = None
+    options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guidance", canonical_name(self.guidance))
+        object.__setattr__(self, "weight", None if self.weight is None else float(self.weight))
+        object.__setattr__(self, "options", tuple(self.options))
+        for option in self.options:
+            if "=" not in option or not is_file_name(option):
+                raise ConfigError(
+                    f"invalid option of arm {self.guidance}", expected="NAME=VALUE, such as balance=0.3", got=option
+                )
 
     @classmethod
     def parse(cls, text: str) -> Arm:
@@ -82,9 +100,16 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Name of the arm, such as "ggcam-cc", "ggcam-cc@boxes" with an attention, "ggcam-cc+centre" with a control."""
+        """Name of the arm: its guidance and what it has of its own, such as "cyborg[balance=0.3]@boxes+centre"."""
+        weight = () if self.weight is None else (f"weight={self.weight}",)
+        own = ",".join((*weight, *self.options))
         attention = "" if self.attention == "auto" else f"@{self.attention}"
-        return self.guidance + attention + ("" if self.control == "none" else f"+{self.control}")
+        control = "" if self.control == "none" else f"+{self.control}"
+        return self.guidance + (f"[{own}]" if own else "") + attention + control
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the arm as study.toml holds it, which has no empty values."""
+        return {name: value for name, value in plain(asdict(self)).items() if value not in (None, [])}
 
 
 @dataclass(frozen=True)
@@ -159,7 +184,10 @@ class StudyPlan:
 
     def _run(self, seed: int, fold: int, train_cases: int | None, arm: Arm) -> PlannedRun:
         view = ViewConfig(arm.control, self.folds, fold, train_cases, view_seed=seed, attention=arm.attention)
-        return PlannedRun(arm, replace(self.base, guidance=arm.guidance, seed=seed, view=view))
+        own: dict[str, Any] = {} if arm.weight is None else {"guidance_weight": arm.weight}
+        if arm.options:
+            own["guidance_options"] = arm.options
+        return PlannedRun(arm, replace(self.base, guidance=arm.guidance, seed=seed, view=view, **own))
 
     @property
     def baseline(self) -> Arm:
@@ -193,7 +221,7 @@ class StudyPlan:
 
 def plan_study(
     base: TrainConfig,
-    guidances: Sequence[str] = ("none", "ggcam", "ggcam-cc"),
+    guidances: Sequence[str | Arm] = ("none", "ggcam", "ggcam-cc"),
     seeds: int = 6,
     folds: int = 0,
     controls: bool = False,
@@ -204,7 +232,8 @@ def plan_study(
     Args:
         base: training config of every run. Its guidance and view are replaced, and the seeds count up from its seed.
         guidances: names of the guidances; each is an arm. "ggcam-cc@boxes" is guided by boxes even if there is gaze;
-            the other kinds of attention are those of `ggcam train --attention`.
+            the other kinds of attention are those of `ggcam train --attention`. An :class:`Arm` may have a weight and
+            options of its own.
         seeds: number of seeds, and so of runs per arm; at least 6 for a test of the differences between runs.
         folds: number of cross-validation folds by patient; 0 keeps the split of the data.
         controls: also compare with shuffled attention (also within classes), centre, lung mask and random map, each
@@ -226,7 +255,7 @@ def plan_study(
     """
     if seeds < 1:
         raise ConfigError("a study needs at least one seed", where="--seeds", expected="1 or more", got=seeds)
-    arms = tuple(map(Arm.parse, guidances))
+    arms = tuple(each if isinstance(each, Arm) else Arm.parse(each) for each in guidances)
     if controls:
         guided = next((arm for arm in arms if arm.guidance != UNGUIDED), None)
         if guided is None:
@@ -234,7 +263,7 @@ def plan_study(
                 "controls need a guidance that uses gaze",
                 where="--controls",
                 expected="a guidance other than none in --guidance",
-                got=", ".join(guidances) or "nothing",
+                got=", ".join(arm.name for arm in arms) or "nothing",
             )
         arms += tuple(replace(guided, control=control) for control in CONTROLS)
     return StudyPlan(base, arms, tuple(range(base.seed, base.seed + seeds)), folds, tuple(train_cases))
@@ -251,7 +280,7 @@ def write_plan(path: Path, plan: StudyPlan, data: Mapping[str, str]) -> None:
     table = {
         "data": dict(data),
         "plan": {
-            "arms": [asdict(arm) for arm in plan.arms],
+            "arms": [arm.to_dict() for arm in plan.arms],
             "seeds": plan.seeds,
             "folds": plan.folds,
             "train_cases": plan.train_cases,
@@ -278,7 +307,7 @@ def read_plan(path: Path) -> tuple[StudyPlan, dict[str, str]]:
     table = structure(read_toml(path, RunFolderError), StudyFile, path, error=RunFolderError)
     planned = table["plan"]
     try:
-        arms = tuple(Arm(**arm) for arm in planned["arms"])
+        arms = tuple(Arm(**{**arm, "options": tuple(arm.get("options", ()))}) for arm in planned["arms"])
         base = config_from_dict(table["train"], where=path)
         found = StudyPlan(base, arms, tuple(planned["seeds"]), planned["folds"], tuple(planned["train_cases"]))
         names = [run.name for run in found.runs]
