@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-from highdicom import PaletteColorLUTTransformation
+from highdicom import VOILUT, PaletteColorLUTTransformation
 from highdicom.pr import (
     AdvancedBlending,
     AdvancedBlendingPresentationState,
@@ -13,6 +15,7 @@ from highdicom.pr import (
 )
 from pydicom.dataset import Dataset
 
+from ggcam.data.dicom_attributes import read_lut
 from ggcam.dicom_output.codes import long_string
 from ggcam.dicom_output.options import RESEARCH_USE
 from ggcam.dicom_output.parametric_map import encode
@@ -43,7 +46,12 @@ def presentation_state(subject: Subject, class_map: Dataset) -> AdvancedBlending
         voi_lut_function="LINEAR_EXACT",
     )
     inputs = [
-        AdvancedBlending([image], 1, palette_color_lut_transformation=_greys(image)),
+        AdvancedBlending(
+            [image],
+            1,
+            voi_lut_transformations=_lut_of(subject),
+            palette_color_lut_transformation=_greys(image),
+        ),
         AdvancedBlending(
             [blended_map], 2, voi_lut_transformations=[window], palette_color_lut_transformation=_colours()
         ),
@@ -65,12 +73,27 @@ def presentation_state(subject: Subject, class_map: Dataset) -> AdvancedBlending
     )
 
 
+def _lut_of(subject: Subject) -> list[SoftcopyVOILUTTransformation] | None:
+    """Return the VOI LUT of the image, with its largest entry as white; None to use the window of the image."""
+    reference = subject.reference
+    if "VOILUTSequence" not in reference or not isinstance(subject.result.image, Path):
+        return None
+    bits, signed = int(reference.BitsStored), bool(reference.get("PixelRepresentation"))
+    ends = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if signed else [0, 2**bits - 1])
+    lut = read_lut(reference, "VOILUTSequence", ends, subject.result.image, little_endian=True)
+    if lut is None:
+        return None
+    entries = np.rint(lut.entries * (65535 / lut.entries.max())).astype(np.uint16)
+    return [SoftcopyVOILUTTransformation(voi_luts=[VOILUT(lut.first, entries)])]
+
+
 def _in_one_space(image: Dataset, class_map: Dataset) -> tuple[Dataset, Dataset]:
     """Return both without pixels and with one frame of reference: the map has the rows and columns of the image."""
     in_space = Dataset(), Dataset()
     for new, old in zip(in_space, (image, class_map), strict=True):
         new.update({element.tag: element for element in old if element.VR not in ("OB", "OW", "OF")})
         new.FrameOfReferenceUID = class_map.FrameOfReferenceUID
+        new.pop("VOILUTSequence", None)
     return in_space
 
 

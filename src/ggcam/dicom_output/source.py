@@ -120,6 +120,8 @@ def _valid_attributes(dataset: Dataset, ignored: list[str]) -> Dataset:
             if element.VR == "SQ":
                 items = [_valid_attributes(item, ignored) for item in element.value]
                 copy.add_new(tag, "SQ", DicomSequence(items))
+            elif element.keyword == "LUTData":  # words or bytes
+                copy.add(element)
             elif element.VR not in _BULK:
                 values = element.value if element.VM > 1 else [element.value]
                 for value in filter(None, values):
