@@ -114,6 +114,12 @@ def test_a_guidance_without_attention_is_refused_and_one_with_little_warned_abou
     assert check(attended(data, 0), replace(CONFIG, guidance="none")) == []
 
 
+@pytest.mark.parametrize("guidance", ["gaze-crop", "eg-vit", "unet"])
+def test_a_method_without_a_loss_on_the_cam_needs_attention_too(data, guidance):
+    with pytest.raises(ConfigError, match=f"no training case has attention that guidance {guidance} can use"):
+        check(attended(data, 0), replace(CONFIG, guidance=guidance))
+
+
 class Sparse(Guidance):
     """A penalty on the CAM alone."""
 
@@ -133,6 +139,7 @@ def test_gaze_that_names_another_label_is_not_usable(multilabel):
     assert not usable_attention(unnamed, own).any()
     with pytest.raises(ConfigError, match=r"(?s)0 of 20 training cases.*--label-gaze own-else-all"):
         check(unnamed, own)
+    assert check(unnamed, replace(own, guidance="unet")) == check(multilabel)  # which takes all gaze of a case
     assert (usable_attention(unnamed, CONFIG) == usable_attention(multilabel, CONFIG)).all()
 
 
