@@ -157,3 +157,13 @@ def test_a_damaged_archive_is_refused(fitted, tmp_path):
     archive.unlink()
     with pytest.raises(MissingFileError):
         load_feature_distance(path, 8)
+
+
+def test_a_view_that_the_training_images_lack_is_marked():
+    patients = np.array([f"p{each}" for each in range(100)])
+    train, valid = outputs(100, 0), outputs(20, 1)
+    of_frontal, _ = fit_typicality(train, valid, patients, ("AP", "PA"))
+    image = train.statistics[0]
+    assert of_frontal.marks(image, view="LL")["view"] == "view LL (training images: AP, PA)"
+    assert "view" not in {**of_frontal.marks(image, view="PA"), **of_frontal.marks(image)}
+    assert "view" not in fit_typicality(train, valid, patients)[0].marks(image, view="LL")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -17,6 +17,7 @@ from ggcam.data.image_limits import MIN_SIDE_PX, max_pixels
 from ggcam.data.image_statistics import ImageStatistics, colourfulness, image_statistics
 from ggcam.data.images import is_original_file, read_pixels, read_pixels_and_bits, stores_colour
 from ggcam.data.pixel_arrays import Pixels, to_channels, to_integers, to_uint8
+from ggcam.data.view_position import read_view
 from ggcam.errors import ImageError
 
 OVERLAY_SIDE_PX = 1024
@@ -39,6 +40,7 @@ class LoadedImage:
         framed: the image in the frame, with the channels that the network takes.
         statistics: what the image looks like.
         shown: the image at the size of its overlay; in colour if it has colours that the network sees.
+        view: from which side it was taken, see :mod:`ggcam.data.view_position`; None if it is not known.
     """
 
     image: Path | np.ndarray
@@ -47,6 +49,7 @@ class LoadedImage:
     framed: UInt8[np.ndarray, "frame_h frame_w *channels"]
     statistics: ImageStatistics
     shown: Shaped[np.ndarray, "shown_h shown_w *rgb"]
+    view: str | None = None
 
 
 def load_image(image: ImageInput, framing: Framing) -> LoadedImage:
@@ -97,7 +100,7 @@ def _load_file(task: tuple[Path, Framing]) -> LoadedImage:
         framing = Fitted(framing.frame)  # a file of the original GG-CAM holds the image in its frame already
     # Grey values are decoded for themselves, as for training; colours only to see whether there are any.
     in_colour = read_pixels(path, channels=3) if framing.channels == 1 and stores_colour(path) else pixels
-    return _load(path, pixels, framing, _colour(in_colour))
+    return replace(_load(path, pixels, framing, _colour(in_colour)), view=read_view(path))
 
 
 def _colour(pixels: Pixels) -> float:

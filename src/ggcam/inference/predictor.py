@@ -186,7 +186,7 @@ class Predictor:
             dict(zip(self.class_names, cam, strict=True)),
             image.framing,
             image.shown,
-            None if typicality is None else typicality.marks(image.statistics, distance),
+            None if typicality is None else typicality.marks(image.statistics, distance, image.view),
         )
 
 

@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from ggcam.data.data_module import PreparedDataModule
+from ggcam.data.view_position import known_view
 from ggcam.models.cam import CAMClassifier
 from ggcam.training.calibration import save_calibration
 from ggcam.training.checkpoints import best_state
@@ -59,7 +60,9 @@ def _describe(
     start, rows = time.perf_counter(), described_rows(len(dataset))
     train = network_outputs(model, dataset, run.config.batch_size, rows, True, colour)
     patients = dataset.cases["patient_id"].to_numpy(np.str_)[rows]
-    save_typicality(*fit_typicality(train, valid, patients), run.folder.typicality)
+    views = [known_view(flags.split(";")) for flags in dataset.cases["flags"].tolist()]
+    known = tuple(sorted(set(filter(None, views)))) if all(views) else ()
+    save_typicality(*fit_typicality(train, valid, patients, known), run.folder.typicality)
     log.info("described %d training images in %.1f s", len(rows), time.perf_counter() - start)
 
 

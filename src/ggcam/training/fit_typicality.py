@@ -38,7 +38,7 @@ _STATISTICS = tuple(name for name in MARKS if name != FEATURES)
 
 
 def fit_typicality(
-    train: NetworkOutputs, valid: NetworkOutputs, patients: Shaped[np.ndarray, " n"]
+    train: NetworkOutputs, valid: NetworkOutputs, patients: Shaped[np.ndarray, " n"], views: tuple[str, ...] = ()
 ) -> tuple[Typicality, FeatureDistance]:
     """Describe the training images, and choose limits.
 
@@ -50,6 +50,7 @@ def fit_typicality(
         train: statistics and features of n training images, at least one.
         valid: those of the validation images, which show how many images are marked.
         patients: shape (n,), the patient of each training image.
+        views: views of the training images; empty if that of any is unknown.
 
     Returns:
         The description of the training images, and what measures the distance of features.
@@ -78,7 +79,7 @@ def fit_typicality(
     marks = [typicality.marks(*image) for image in zip(valid.statistics, distances.tolist(), strict=True)]
     by_mark = {name: sum(name in each for each in marks) for name in sorted({name for each in marks for name in each})}
     validation = ValidationMarks(len(marks), sum(map(bool, marks)), by_mark)
-    return Typicality(count, RATE, limits, typicality.layout, validation), distance
+    return Typicality(count, RATE, limits, typicality.layout, validation, views), distance
 
 
 def _scaled(statistics: Sequence[ImageStatistics]) -> Float[np.ndarray, "n s"]:

@@ -119,9 +119,7 @@ def balanced_class_weights(labels: prepared.Labels, num_classes: int) -> Float[T
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def log_odds(
-    labels: Float[np.ndarray, "n k"], class_weights: Float[Tensor, " k"] | None = None
-) -> Float[Tensor, " k"]:
+def log_odds(labels: Float[np.ndarray, "n k"], class_weights: Float[Tensor, " k"] | None = None) -> Float[Tensor, " k"]:
     """Return the log odds of each label in the training cases: what a network answers that knows nothing of the image.
 
     Args:

@@ -22,8 +22,8 @@ from ggcam.utils.documents import read_json
 from ggcam.utils.npz import read_npz
 from ggcam.utils.structure import structure
 
-LAYOUT, INVERTED, FEATURES = "layout", "inverted", "features"
-"""Marks that are computed from the layout of an image, and from the network's features."""
+LAYOUT, INVERTED, FEATURES, VIEW = "layout", "inverted", "features", "view"
+"""Marks that are computed from the layout of an image, from the network's features, and from its header."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ class Typicality:
         limits: name in `MARKS` -> limits; without the properties that are unknown.
         layout: mean of the training images' standardised layouts, row by row.
         validation: marks on the validation images.
+        views: views of the training images, see :mod:`ggcam.data.view_position`; empty if that of any is unknown.
     """
 
     cases: int
@@ -139,13 +140,17 @@ class Typicality:
     limits: Mapping[str, Limits]
     layout: tuple[float, ...]
     validation: ValidationMarks
+    views: tuple[str, ...] = ()
 
-    def marks(self, statistics: ImageStatistics, distance: float | None = None) -> dict[str, str]:
+    def marks(
+        self, statistics: ImageStatistics, distance: float | None = None, view: str | None = None
+    ) -> dict[str, str]:
         """Find the properties by which an image lies outside of the training images.
 
         Args:
             statistics: statistics of the image.
             distance: distance of its features; None if it is not known.
+            view: its view; None if it is not known.
 
         Returns:
             Mark -> reason in words; empty for an image like the training images.
@@ -157,6 +162,8 @@ class Typicality:
             FEATURES: math.nan if distance is None else distance,
         }
         found: dict[str, str] = {}
+        if view is not None and self.views and view not in self.views:
+            found[VIEW] = f"view {view} (training images: {', '.join(self.views)})"
         for name, limits in self.limits.items():
             if limits.contain(values[name]):
                 continue

@@ -19,6 +19,7 @@ from ggcam.data.pixel_arrays import Pixels, to_channels, to_integers, to_uint8
 from ggcam.data.png import write_png
 from ggcam.data.region_masks import Box, bounding_box, mask_files
 from ggcam.data.schema import region_mask_bits
+from ggcam.data.view_position import read_view
 from ggcam.errors import GGCamError, ImageError
 from ggcam.utils.parallel import Guard
 
@@ -186,6 +187,7 @@ class ImageOutcome:
         levels: grey levels of the raw image; None if it was not prepared from pixels.
         version: version of the raw files, see :attr:`PixelFiles.version`.
         region_boxes: name of a finding -> box around its mask in the frame; without masks that are empty there.
+        view: view that the DICOM file names, see :mod:`ggcam.data.view_position`; None if it is not known.
         error: reason why the image cannot be read; None if it was prepared.
     """
 
@@ -195,6 +197,7 @@ class ImageOutcome:
     levels: GreyLevels | None = None
     version: str = ""
     region_boxes: Mapping[str, Box] = field(default_factory=dict)
+    view: str | None = None
     error: ImageError | None = None
 
 
@@ -241,7 +244,8 @@ def prepare_image(task: ImageTask) -> ImageOutcome:
         write_png(task.mask_png, np.bitwise_or.reduce(bits))
     boxes = _write_region_masks(task, region_masks)
     levels = GreyLevels.from_image(to_channels(to_uint8(to_integers(image)), 1))
-    return ImageOutcome(task.case_id, (height, width), used_bits, levels, version, boxes)
+    view = read_view(task.files.image)
+    return ImageOutcome(task.case_id, (height, width), used_bits, levels, version, boxes, view)
 
 
 def _write_region_masks(task: ImageTask, masks: Mapping[str, Bool[np.ndarray, "h w"]]) -> dict[str, Box]:

@@ -12,6 +12,7 @@ from ggcam.data.case import Case
 from ggcam.data.framing import Fitted, Framing
 from ggcam.data.grey_levels import MARKS, find_marks
 from ggcam.data.prepare.images import ImageOutcome
+from ggcam.data.view_position import known_view
 from ggcam.errors import join_limited
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,9 @@ log = logging.getLogger(__name__)
 def mark_images(
     cases: Sequence[Case], outcomes: Mapping[str, ImageOutcome], framing: Framing
 ) -> tuple[list[Case], Counter[str]]:
-    """Add marks of images that look wrong to the flags of their cases, and log them in one line.
+    """Add the views of DICOM files and marks of images that look wrong to the flags of their cases.
+
+    The marks are logged in one line.
 
     Files that use other bits than the data set are logged in another line.
 
@@ -42,4 +45,8 @@ def mark_images(
     if disagreement:
         log.warning("%s; change it with --used-bits", disagreement)
     counts = Counter({f"{MARKS[mark]} (kept)": len(ids) for mark, ids in marked.items() if ids})
-    return [replace(case, flags=(*case.flags, *marks.get(case.case_id, ()))) for case in cases], counts
+    views = {case.case_id: outcomes[case.case_id].view for case in cases if known_view(case.flags) is None}
+    return [
+        replace(case, flags=(*case.flags, *filter(None, [views.get(case.case_id)]), *marks.get(case.case_id, ())))
+        for case in cases
+    ], counts

@@ -208,6 +208,7 @@ def _to_json(outcome: ImageOutcome) -> dict[str, object]:
         "version": outcome.version,
         "levels": levels and {**vars(levels), "thumbnail": levels.thumbnail.hex()},
         "region_boxes": outcome.region_boxes,
+        "view": outcome.view,
     }
 
 
@@ -217,4 +218,6 @@ def _from_json(line: Mapping[str, Any]) -> ImageOutcome:
         levels = GreyLevels(**{**levels, "thumbnail": bytes.fromhex(levels["thumbnail"])})
     height, width = line["size"]
     boxes: dict[str, Box] = {name: (x0, y0, x1, y1) for name, (x0, y0, x1, y1) in line["region_boxes"].items()}
-    return ImageOutcome(line["case_id"], (height, width), line["used_bits"], levels, line.get("version", ""), boxes)
+    return ImageOutcome(
+        line["case_id"], (height, width), line["used_bits"], levels, line.get("version", ""), boxes, line.get("view")
+    )

@@ -21,6 +21,7 @@ from ggcam.data.sources.label_sets import label_images, split_labels
 from ggcam.data.sources.regions import CaseRegions
 from ggcam.data.split_words import read_splits
 from ggcam.data.tables import MISSING, Table, column_names, read_table
+from ggcam.data.view_position import known_view
 from ggcam.errors import ConfigError, DataError, MissingFileError, join_limited
 from ggcam.gaze.fixations import Fixations
 
@@ -47,6 +48,7 @@ class LabelledImages:
         labels: label of each image, as in :class:`Case`.
         splits: split of each image; None if unknown.
         class_names: name of each class.
+        views: view of each X-ray; None if unknown.
     """
 
     root: Path
@@ -56,6 +58,7 @@ class LabelledImages:
     labels: tuple[Label, ...]
     splits: tuple[Split | None, ...]
     class_names: tuple[str, ...]
+    views: tuple[str | None, ...] = ()
 
     @property
     def files(self) -> list[Path]:
@@ -92,9 +95,18 @@ class LabelledImages:
                 regions=each.regions,
                 region_masks=each.masks,
                 split=split,
+                flags=(view,) if view else (),
             )
-            for case_id, patient_id, label, file, of_case, each, split in zip(
-                self.case_ids, self.patient_ids, self.labels, self.files, readings, found, self.splits, strict=True
+            for case_id, patient_id, label, file, of_case, each, split, view in zip(
+                self.case_ids,
+                self.patient_ids,
+                self.labels,
+                self.files,
+                readings,
+                found,
+                self.splits,
+                self.views or [None] * len(self.images),
+                strict=True,
             )
         )
         return Source(name, self.class_names, cases, dict(+dropped))
@@ -118,8 +130,8 @@ def list_labelled_images(
     Args:
         root: folder with the images.
         labels: table with the columns image (path relative to `root`) and label (or labels, or `label_<class>`), and
-            optionally patient_id and split (train, valid, test or empty). None stands for `root/labels.csv`; without
-            such a table, each folder in `root` is a class.
+            optionally patient_id, split (train, valid, test or empty) and view (PA, AP, LL, ...). None stands for
+            `root/labels.csv`; without such a table, each folder in `root` is a class.
         skip_missing: leave out listed images that are missing or have no label, and count them.
         dropped: reason -> count; updated.
         uncertain: meaning of -1 in the columns `label_<class>`; None refuses it.
@@ -163,6 +175,7 @@ def list_labelled_images(
         labels=found,
         splits=tuple(read_splits(table, allow_blank=True) if "split" in table else [None] * len(table)),
         class_names=class_names,
+        views=tuple(known_view([view]) for view in table["view"].tolist()) if "view" in table else (),
     )
 
 
@@ -214,7 +227,9 @@ def _rows_of_table(
 ) -> Table:
     """Read the distinct rows whose image exists; joined labels are in both columns, label and labels."""
     joined = not label_columns and "label" not in (names := column_names(path)) and "labels" in names
-    table = read_table(path, ["image", *(label_columns or ["labels" if joined else "label"])], ["patient_id", "split"])
+    table = read_table(
+        path, ["image", *(label_columns or ["labels" if joined else "label"])], ["patient_id", "split", "view"]
+    )
     if joined:
         table = replace(table, columns={**table.columns, "label": table["labels"]})
     table = normalise_paths(table)
