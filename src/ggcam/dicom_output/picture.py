@@ -32,6 +32,9 @@ _MARGIN, _LINE, _FONT_PX = 24, 30, 20
 _SCALE_PX = 14
 """Width of the colour scale."""
 
+_MIN_WIDTH_PX = 1000
+"""Width that the probabilities and their words need, beside panels of narrow images."""
+
 
 def draw_picture(subject: Subject) -> UInt8[np.ndarray, "y x 3"]:
     """Draw the image and the overlay of the predicted class side by side, as a viewer shows them, with square pixels.
@@ -55,7 +58,7 @@ def draw_picture(subject: Subject) -> UInt8[np.ndarray, "y x 3"]:
     left, right = _MARGIN, 2 * _MARGIN + size[0]
     top = _MARGIN + 3 * _LINE
     lines = _lines(subject)
-    width = right + size[0] + 2 * _MARGIN + _SCALE_PX + _FONT_PX * 2
+    width = max(_MIN_WIDTH_PX, right + size[0] + 2 * _MARGIN + _SCALE_PX + _FONT_PX * 2)
     canvas = np.full((top + size[1] + _MARGIN + _LINE * (len(lines) + 1), width, 3), _BACKGROUND, np.uint8)
     for panel, x in ((image, left), (overlay, right)):
         canvas[top : top + size[1], x : x + size[0]] = panel
