@@ -165,6 +165,26 @@ def test_a_run_killed_midway_goes_on_to_the_very_weights_of_an_uninterrupted_one
     pd.testing.assert_frame_equal(killed, whole)
 
 
+@pytest.mark.parametrize("guidance", ["unet", "gaze-crop"])
+def test_layers_and_random_numbers_of_a_guidance_follow_the_seed_alone(prepared, tmp_path, guidance):
+    """One has layers of its own, the other draws in each step; the second run is interrupted and continued."""
+    config = TrainConfig(**TINY, epochs=3, guidance=guidance)
+    train(load_prepared(prepared), config, tmp_path, "whole")
+    torch.rand(7)  # what the caller drew before makes no difference
+
+    def interrupt(row: dict[str, float]) -> None:
+        if row["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(load_prepared(prepared), config, tmp_path, "interrupted", on_epoch=interrupt)
+    resume(tmp_path / "interrupted")
+    columns = ["epoch", "learning_rate", "train_total", "valid_macro_auroc"]
+    whole, continued = (pd.read_csv(tmp_path / name / "history.csv")[columns] for name in ("whole", "interrupted"))
+    pd.testing.assert_frame_equal(whole, continued)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "interrupted"))
+
+
 def test_two_processes_give_the_metrics_of_one(prepared, tmp_path):
     """A network without batch norm, in float32: what remains is the order of sums."""
     flags = [*TINY_FLAGS, "--backbone", "test_vit", "--epochs", "2", "--precision", "32", "--out"]

@@ -70,13 +70,6 @@ class GuidedTraining(lightning.LightningModule):
         self.register_buffer("class_weights", class_weights, persistent=False)  # follows from the training cases
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def on_train_epoch_start(self) -> None:
-        """Seed dropout and the like from the run's seed and the epoch alone, so that a resumed run repeats them.
-
-        The generator is torch's global one, whose state `train` saves before and restores afterwards.
-        """
-        torch.manual_seed((self.config.seed << 20) + self.current_epoch)
-
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Draw the augmentation of a training batch while its rows are still in the host's memory."""
         config = self.config
@@ -88,7 +81,13 @@ class GuidedTraining(lightning.LightningModule):
         return batch._replace(augmentation=augmentation)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Tell the guidance how much of the training is done."""
+        """Seed what is random in this step, and tell the guidance how much of the training is done.
+
+        Dropout and the like follow from the run's seed and the step alone, so that a resumed run repeats them; per
+        epoch would not do, because the loaders of a resumed epoch draw from the same generator in another order. It is
+        torch's global one, whose state `train` saves before and restores afterwards.
+        """
+        torch.manual_seed((self.config.seed << 20) + self.trainer.global_step)
         self.guidance.progress = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -190,7 +190,8 @@ def _train(
     if config.class_weights == "balanced":
         class_weights = balanced_class_weights(labels, len(data.class_names))
     network = model.to(memory_format=torch.channels_last)
-    module = GuidedTraining(network, guidance, config, data.frame.shape, class_weights)
+    with local_seed(config.seed):  # for the layers of a guidance
+        module = GuidedTraining(network, guidance, config, data.frame.shape, class_weights)
     checkpoint = find_checkpoint(folder.checkpoints, module)
     if checkpoint is None and data.multi_label and not original.is_original(model):
         model.head.start_at(log_odds(labels, class_weights))
