@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -89,8 +88,7 @@ def parse_kinds(text: str) -> tuple[Kind, ...]:
         ('pm', 'sc')
     """
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
-    unknown: Sequence[str] = [name for name in names if name not in KINDS]
-    if unknown or not names:
+    if not names or set(names) - set(KINDS):
         raise ConfigError(
             "unknown kind of DICOM object",
             where="--dicom-kinds",
