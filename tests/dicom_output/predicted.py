@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydicom.dataset import FileDataset
+import pydicom
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID
 
 from data.dicom_fixture import make_dicom
@@ -89,3 +91,28 @@ def make_subject(
     """Return a predicted file, of which every kind of object is wanted."""
     options = changes.pop("options", DicomOptions(KINDS, map_bits))
     return Subject(read_source(path).reference, predict_file(path, framing, **changes), model, options)
+
+
+def of_class(uid: str, **attributes: object) -> FileDataset:
+    dataset = source_dataset(SOPClassUID=uid, **attributes)
+    dataset.file_meta.MediaStorageSOPClassUID = uid
+    return dataset
+
+
+class Case(NamedTuple):
+    """A source image, its prediction, its objects as they are read from their files, and its map of 16 bits."""
+
+    source: Path
+    subject: Subject
+    objects: dict[str, Dataset]
+    small_map: Dataset
+
+
+def saved(made: dict[str, Dataset]) -> dict[str, Dataset]:
+    """Return objects as they are read from their files."""
+    read: dict[str, Dataset] = {}
+    for kind, dataset in made.items():
+        buffer = BytesIO()
+        dataset.save_as(buffer, enforce_file_format=True)
+        read[kind] = pydicom.dcmread(BytesIO(buffer.getvalue()))
+    return read

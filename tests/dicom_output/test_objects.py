@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
-from typing import NamedTuple
 
 import highdicom as hd
 import numpy as np
-import pydicom
 import pytest
 from highdicom.sr import srread
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import (
-    ComputedRadiographyImageStorage,
-    JPEG2000Lossless,
-    SecondaryCaptureImageStorage,
-)
 
 from data.dicom_fixture import lut
-from dicom_output.predicted import MODEL, NO_STUDY, PROBABILITIES, SIZE, make_subject, source_dataset, write_source
+from dicom_output.predicted import (
+    MODEL,
+    PROBABILITIES,
+    SIZE,
+    make_subject,
+    of_class,
+    saved,
+    source_dataset,
+    write_source,
+)
 from ggcam.data.case import Frame
 from ggcam.data.framing import Strided
 from ggcam.dicom_output.model_identity import ModelIdentity
@@ -33,77 +32,6 @@ from ggcam.dicom_output.source import read_source
 from ggcam.dicom_output.structured_report import DECISION, NEGATIVE, NOT_ASSESSED, NOT_UNUSUAL, POSITIVE, UNUSUAL
 from ggcam.dicom_output.subject import Subject
 from ggcam.errors import ImageError
-
-RANDOM = np.random.default_rng(1)
-EIGHT_BIT = RANDOM.integers(0, 256, SIZE)
-
-
-def _j2k() -> Dataset:
-    dataset = source_dataset()
-    dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
-    return dataset
-
-
-def _colour() -> Dataset:
-    dataset = source_dataset(EIGHT_BIT, bits=8, PhotometricInterpretation="RGB", SamplesPerPixel=3)
-    dataset.PlanarConfiguration = 0
-    dataset.PixelData = RANDOM.integers(0, 256, (*SIZE, 3), dtype=np.uint8).tobytes()
-    return dataset
-
-
-def _of_class(uid: str, **attributes: object) -> Dataset:
-    dataset = source_dataset(SOPClassUID=uid, **attributes)
-    dataset.file_meta.MediaStorageSOPClassUID = uid
-    return dataset
-
-
-SOURCES = {
-    "monochrome2": source_dataset,
-    "monochrome1": lambda: source_dataset(PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"),
-    "eight bits": lambda: source_dataset(EIGHT_BIT, bits=8),
-    "sixteen bits": lambda: source_dataset(bits=16, VOILUTSequence=[lut(1000, 12, list(range(0, 4096, 2)))]),
-    "JPEG 2000": _j2k,
-    "tall pixels": lambda: source_dataset(ImagerPixelSpacing=[0.4, 0.2]),
-    "pixel spacing": lambda: source_dataset(PixelSpacing=[0.19, 0.19], FrameOfReferenceUID="1.2.840.5"),
-    "colour": _colour,
-    "computed radiography": lambda: _of_class(ComputedRadiographyImageStorage, Modality="CR"),
-    "old secondary capture": lambda: _of_class(SecondaryCaptureImageStorage, **{**NO_STUDY, "SOPInstanceUID": "1.2.3"}),
-    "unicode name": lambda: source_dataset(SpecificCharacterSet="ISO_IR 192", PatientName="Škvorecký^Jürgen=山田^太郎"),
-    "no study": lambda: source_dataset(**NO_STUDY),
-    "invalid sex": lambda: source_dataset(PatientSex="W"),
-}
-
-
-class Case(NamedTuple):
-    """A source image, its prediction, its objects as they are read from their files, and its map of 16 bits."""
-
-    source: Path
-    subject: Subject
-    objects: dict[str, Dataset]
-    small_map: Dataset
-
-
-@pytest.fixture(scope="module", params=SOURCES)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    path = write_source(tmp_path_factory.mktemp("source") / "source.dcm", SOURCES[request.param]())
-    subject = make_subject(path)
-    small = replace(subject, options=DicomOptions(("pm",), map_bits=16))
-    return Case(path, subject, saved(dicom_objects(subject)), saved(dicom_objects(small))["pm"])
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Path:
-    return write_source(tmp_path / "source.dcm", source_dataset())
-
-
-def saved(made: dict[str, Dataset]) -> dict[str, Dataset]:
-    """Return objects as they are read from their files."""
-    read: dict[str, Dataset] = {}
-    for kind, dataset in made.items():
-        buffer = BytesIO()
-        dataset.save_as(buffer, enforce_file_format=True)
-        read[kind] = pydicom.dcmread(BytesIO(buffer.getvalue()))
-    return read
 
 
 def check_map(subject: Subject, dataset: Dataset, tolerance: float) -> None:
@@ -154,7 +82,7 @@ def test_the_map_of_pixels_that_are_not_square_says_so(tmp_path):
 
 @pytest.mark.parametrize("bits", [32, 16])
 def test_margins_outside_of_a_cropped_frame_are_padding(tmp_path, bits):
-    wide = RANDOM.integers(0, 4096, (64, 160))
+    wide = np.random.default_rng(0).integers(0, 4096, (64, 160))
     path = write_source(tmp_path / "wide.dcm", source_dataset(wide))
     subject = make_subject(path, Strided(Frame(32, 32)), map_bits=bits)
     assert 0 < subject.unseen.mean() < 1
@@ -339,55 +267,6 @@ def test_the_same_input_gives_the_same_uids_and_another_network_others(plain):
 
 
 def test_a_class_that_is_no_image_is_an_error(tmp_path):
-    path = write_source(tmp_path / "report.dcm", _of_class("1.2.840.10008.5.1.4.1.1.88.34"))
+    path = write_source(tmp_path / "report.dcm", of_class("1.2.840.10008.5.1.4.1.1.88.34"))
     with pytest.raises(ImageError, match="not a kind of image"):
         read_source(path)
-
-
-TOOL_LIMITS = (
-    # dciodvfy of 2022 demands the position in space, for patients and for slides, of every map. Radiographs have none.
-    *("PixelMeasuresMacro", "PlanePositionMacro", "PlaneOrientationMacro", "PlanePositionSlideMacro"),
-    # It allows a palette in images of the photometric interpretation PALETTE COLOR alone, and reads numbers as text.
-    *("PaletteColorLookupTable", "Stored Value Mappe"),
-    # It does not know the attributes of Advanced Blending Presentation States, in which the references are.
-    "ReferencedSeriesSequence present but Instance does not reference Instances",
-)
-
-
-def run_tool(*command: object) -> str:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace")
-    return done.stdout + done.stderr
-
-
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy is not installed (Debian: dicom3tools)")
-def test_dciodvfy_finds_no_error(case, tmp_path):
-    for kind, made in {**case.objects, "pm16": case.small_map}.items():
-        made.save_as(tmp_path / f"{kind}.dcm", enforce_file_format=True)
-        found = run_tool("dciodvfy", tmp_path / f"{kind}.dcm")
-        errors = [line for line in found.splitlines() if line.startswith("Error")]
-        assert [line for line in errors if not any(limit in line for limit in TOOL_LIMITS)] == [], kind
-
-
-@pytest.mark.skipif(shutil.which("dsrdump") is None, reason="dsrdump is not installed (Debian: dcmtk)")
-def test_dsrdump_reads_the_report(plain, tmp_path):
-    dicom_objects(make_subject(plain, options=DicomOptions(("sr",))))["sr"].save_as(
-        tmp_path / "sr.dcm", enforce_file_format=True
-    )
-    shown = run_tool("dsrdump", tmp_path / "sr.dcm")
-    assert 'contains NUM:(,,"Probability")="0.6875" (1,UCUM,"no units")' in shown
-    assert "POINT," in shown
-
-
-def test_dicom_validator_finds_no_error(case, tmp_path):
-    from dicom_validator.spec_reader.edition_reader import EditionReader
-    from dicom_validator.validator.dicom_file_validator import DicomFileValidator
-
-    reader = EditionReader()
-    editions = sorted(path.parent.parent.name for path in reader.path.glob("*/json/version"))
-    if not editions:
-        pytest.skip(f"the DICOM standard is not in {reader.path}: the command validate_iods downloads it")
-    validator = DicomFileValidator(reader.load_dicom_info(editions[-1]))
-    for kind, made in case.objects.items():
-        made.save_as(tmp_path / f"{kind}.dcm", enforce_file_format=True)
-        (result,) = validator.validate(tmp_path / f"{kind}.dcm").values()
-        assert result.errors == 0, (kind, result.module_errors)
