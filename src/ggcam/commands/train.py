@@ -88,7 +88,8 @@ def train(
             raise ConfigError("no data to train on", where="ggcam train DATA", expected="a prepared folder")
         if config.guidance == "original" and is_first_process():
             logging.getLogger(__name__).warning(ORIGINAL_WARNING)
-        logging.getLogger("ggcam.training.initial_model").setLevel(logging.INFO)  # says which initial weights were loaded
+        # It says which initial weights were loaded.
+        logging.getLogger("ggcam.training.initial_model").setLevel(logging.INFO)
         prepared, printer = load_prepared(data), EpochPrinter(config.epochs)
         name = random_code() if name is None else name
         with _note_resume(out / name, own_guidance):

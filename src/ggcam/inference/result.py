@@ -40,7 +40,7 @@ class PredictionResult:
     probabilities: Mapping[str, float]
     cam_grid: Mapping[str, Float32[np.ndarray, "h w"]]
     framing: Framing
-    shown: Shaped[np.ndarray, "shown_h shown_w *rgb"] | None = None
+    shown: Shaped[np.ndarray, "shown_h shown_w ..."] | None = None
     unusual: Mapping[str, str] | None = None
 
     @property
