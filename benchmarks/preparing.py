@@ -21,6 +21,7 @@ from benchmarks.side_by_side import Result, race, threads
 from ggcam.data import images
 from ggcam.data.case import Case, Frame, Source
 from ggcam.data.framing import Fitted
+from ggcam.data.pixel_arrays import to_uint8
 from ggcam.data.png import write_png
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.images import PixelFiles
@@ -96,7 +97,7 @@ def _as_jpeg(source: Source, folder: Path) -> Source:
 
     def compressed(case: Case) -> Case:
         target = folder / f"{case.case_id}.jpg"
-        Image.fromarray(images.to_uint8(images.read_image(case.image))).save(target, quality=95)
+        Image.fromarray(to_uint8(images.read_image(case.image))).save(target, quality=95)
         return replace(case, image=target)
 
     return replace(source, cases=tuple(compressed(case) for case in source.cases))
@@ -115,7 +116,7 @@ def _stages(kind: str, source: Source, out: Path) -> Iterator[Result]:
             image_read = time.process_time()
             masks = {name: images.read_mask(path, name) for name, path in files.masks.items()}
             masks_read = time.process_time()
-            framed = images.to_uint8(framing.image(pixels))
+            framed = to_uint8(framing.image(pixels))
             bits = np.bitwise_or.reduce([framing.mask(mask) * np.uint8(1) for mask in masks.values()])
             framed_at = time.process_time()
             for number, array in enumerate((framed, bits)):
