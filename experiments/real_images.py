@@ -46,6 +46,13 @@ PLACES = {
 
 CALIBRATION = ("ece", "uncalibrated/ece", "brier", "uncalibrated/brier")
 
+AGREEMENT = tuple(
+    f"gaze_agreement/{name}/{other}"
+    for name in ("cc", "nss")
+    for other in ("cam", "shuffled_gaze", "centre", "other_reader")
+)
+"""Agreement of CAMs with gaze: correlation, and normalised scanpath saliency; that of other maps in their place."""
+
 NONE, GUIDED, BOXES = Arm("none"), Arm("ggcam-cc"), Arm("ggcam-cc", attention="boxes")
 CONTROLS = (Arm("ggcam-cc", "shuffled-gaze"), Arm("ggcam-cc", "centre"))
 
@@ -142,10 +149,10 @@ def _by_finding(runs: pd.DataFrame, pattern: str) -> dict[tuple[str, str], pd.Se
     return {(str(arm), str(name)): values["value"].astype(float) for (arm, name), values in grouped}
 
 
-def calibration(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return calibration errors and Brier scores with and without the fitted temperature: means over the runs."""
-    chosen = runs.loc[runs["metric"].isin(CALIBRATION)]
-    return chosen.groupby(["arm", "metric"])["value"].mean().unstack()[list(CALIBRATION)].reset_index()
+def means(runs: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
+    """Return the means of metrics over the runs of each arm."""
+    chosen = runs.loc[runs["metric"].isin(metrics)]
+    return chosen.groupby(["arm", "metric"])["value"].mean().unstack()[list(metrics)].reset_index()
 
 
 def main() -> None:
@@ -171,7 +178,10 @@ def main() -> None:
                 raise SystemExit(f"{len(result.failed)} runs failed: {result.folder.errors}")
             options.tables.mkdir(parents=True, exist_ok=True)
             write_tables(result, options.tables, name)
-            for kind, table in (("places", places(result.runs)), ("calibration", calibration(result.runs))):
+            tables = {"places": places(result.runs), "calibration": means(result.runs, CALIBRATION)}
+            if bool(data.cases["has_gaze"].to_numpy().any()):
+                tables["agreement"] = means(result.runs, AGREEMENT)
+            for kind, table in tables.items():
                 table.round(4).to_csv(options.tables / f"{name}-{kind}.csv", index=False)
 
 

@@ -80,6 +80,32 @@ def findings_markdown(folder: Path, part: str, metric: str) -> str:
     return "\n".join(lines)
 
 
+def agreement_markdown(folder: Path, part: str) -> str:
+    """Return the table of the agreement with gaze: one row per arm, then other maps in place of a CAM.
+
+    Args:
+        folder: folder of the CSV files.
+        part: name of the study.
+
+    Returns:
+        The table.
+    """
+    rows = {row["arm"]: row for row in _rows(folder, part, "agreement")}
+    arms = [row["arm"] for row in _of_auroc(_rows(folder, part, "arms"))]
+    maps = [(f"CAM, `{arm}`", "cam", rows[arm]) for arm in arms]
+    others = {
+        "gaze on other images": "shuffled_gaze",
+        "centre prior": "centre",
+        "the other reader's gaze": "other_reader",
+    }
+    maps += [(name, key, rows[arms[0]]) for name, key in others.items()]
+    lines = ["| map | CC | NSS |", "| --- | --- | --- |"]
+    for name, key, row in maps:
+        cc, nss = (row[f"gaze_agreement/{metric}/{key}"] for metric in ("cc", "nss"))
+        lines.append(f"| {name} | {cc:.3f} | {nss:.2f} |")
+    return "\n".join(lines)
+
+
 def _rows(folder: Path, part: str, kind: str) -> list[dict[str, Any]]:
     return pd.read_csv(folder / f"{part}-{kind}.csv").to_dict("records")
 
@@ -103,6 +129,7 @@ def main() -> None:
         print(f"\n{part}\n\n{summary_markdown(folder, part)}")
         for metric in ("hit_rate", "best_iou"):
             print(f"\n{metric}\n\n{findings_markdown(folder, part, metric)}")
+    print(f"\nagreement\n\n{agreement_markdown(folder, 'poet')}")
 
 
 if __name__ == "__main__":

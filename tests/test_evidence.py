@@ -31,3 +31,14 @@ def test_tables_in_the_text_are_those_of_the_csv_files(plots: ModuleType):
 def test_the_text_leads_to_every_file():
     named = re.findall(r"\]\((evidence/[^)]+)\)", (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8"))
     assert {f"evidence/{path.name}" for path in TABLES.iterdir()} == set(named)
+
+
+def test_tables_of_real_images_in_the_text_are_those_of_the_csv_files(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    tables = importlib.import_module("experiments.real_images_tables")
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    for part in tables.PARTS:
+        assert tables.summary_markdown(TABLES, part) in text
+    for metric in ("hit_rate", "best_iou"):
+        assert tables.findings_markdown(TABLES, "nih-pretrained", metric) in text
+    assert tables.agreement_markdown(TABLES, "poet") in text
