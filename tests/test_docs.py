@@ -19,7 +19,7 @@ import ggcam
 from doc_pages import DOCS, ROOT, blocks, run_page
 from ggcam.data.schema import MENTIONS
 from ggcam.guidance.summary import summarise
-from ggcam.training.typicality import INVERTED, MARKS
+from ggcam.training.typicality import INVERTED, MARKS, VIEW
 
 sys.path.insert(0, str(DOCS))
 check_links = importlib.import_module("check_links")
@@ -298,7 +298,7 @@ def test_the_table_of_guidances_is_that_of_the_registry():
 
 
 def test_marks_are_described():
-    assert _tables("guides/unusual-images.md", "What the marks mean") == {*MARKS, INVERTED}
+    assert _tables("guides/unusual-images.md", "What the marks mean") == {*MARKS, INVERTED, VIEW}
 
 
 def test_tables_of_a_run_are_described(trained: Path):

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ggcam.data.grey_levels import BLACK, FEW_LEVELS, INVERTED, MARKS, WHITE, GreyLevels, find_marks
-from ggcam.data.images import read_image, to_uint8
+from ggcam.data.images import read_image
+from ggcam.data.pixel_arrays import to_uint8
 
 ROWS, COLUMNS = np.mgrid[0:60, 0:48]
 CHEST = (120 + 90 * np.sin(COLUMNS / 8) + 40 * np.cos(ROWS / 11)).clip(0, 255)

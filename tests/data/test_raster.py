@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from data.tiff_fixture import write_tiff
-from ggcam.data.images import image_size, read_image, read_pixels, read_pixels_and_bits, to_uint8
+from ggcam.data.images import image_size, read_image, read_pixels, read_pixels_and_bits
+from ggcam.data.pixel_arrays import to_uint8
 
 RNG = np.random.default_rng(3)
 CASES = Path("../shared/cases/images_odd")

@@ -13,15 +13,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 COMES_WITH_PYTORCH = {
-    "cv2", "hypothesis", "jaxtyping", "jinja2", "filelock", "lightning", "matplotlib", "numpy", "pandas", "PIL",
-    "pyarrow", "pytest", "rich", "scipy", "sklearn", "threadpoolctl", "timm", "torch",
+    "cv2", "huggingface_hub", "hypothesis", "jaxtyping", "jinja2", "filelock", "lightning", "matplotlib", "numpy", "pandas",
+    "PIL", "pyarrow", "pytest", "rich", "scipy", "sklearn", "threadpoolctl", "timm", "torch",
 }  # fmt: skip
 """Packages that are taken for granted: PyTorch's, timm's and Lightning's own, and those for tables, plots and tests."""
 
 OURS = {"benchmarks", "commands", "ggcam", "gpu", "multilabel_fixture", "typechecker"}
 
 RUN_THERE = [
-    *(ROOT / "src" / "ggcam").rglob("*.py"),
+    *(path for path in (ROOT / "src" / "ggcam").rglob("*.py") if path.parent.name != "dicom_output"),  # only on demand
     *(ROOT / "benchmarks" / "gpu").glob("*.py"),
     *(
         ROOT / "benchmarks" / f"{name}.py"

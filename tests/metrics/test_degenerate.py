@@ -194,6 +194,7 @@ WORLDS = worlds()
 NOT_METRICS = {
     *("nan_to_none", "check_scores", "check_labels", "check_finite", "check_ordered"),  # check arguments or results
     *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "divide"),  # parts of metrics
+    *("TypicalRange", "typical_range", "deviation", "score_limit", "out_of_fold_scores"),  # of images
     *("CurveBand", "Difference", "Interval", "Faithfulness", "CaseMean"),  # results of metrics
 }
 
