@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 COMES_WITH_PYTORCH = {
-    "cv2", "huggingface_hub", "hypothesis", "jaxtyping", "jinja2", "filelock", "lightning", "matplotlib", "numpy", "pandas",
-    "PIL", "pyarrow", "pytest", "rich", "scipy", "sklearn", "threadpoolctl", "timm", "torch",
+    "cv2", "huggingface_hub", "hypothesis", "jaxtyping", "jinja2", "filelock", "lightning", "matplotlib", "numpy",
+    "pandas", "PIL", "pyarrow", "pytest", "rich", "scipy", "sklearn", "threadpoolctl", "timm", "torch",
 }  # fmt: skip
 """Packages that are taken for granted: PyTorch's, timm's and Lightning's own, and those for tables, plots and tests."""
 
