@@ -127,7 +127,9 @@ def test_a_run_without_a_description_predicts_as_before_and_says_so(old_run, pre
 def test_the_command_counts_the_marked_images(trained, xrays, tmp_path, capsys):
     assert cv2.imwrite(str(tmp_path / "a.png"), 255 - xrays[0])
     called = call(capsys, "predict", trained, tmp_path / "a.png", "--out", tmp_path / "out", "--no-overlays")
-    assert "unlike the training images: 1 (column unusual)" in called.out
+    marked = open_run(trained).typicality.validation
+    expected = f"; of the run's own validation images, {marked.marked} of {marked.cases} were\n"
+    assert f"unlike the training images: 1 (column unusual){expected}" in called.out
 
 
 def test_the_onnx_file_in_the_run_folder_follows_the_description(with_onnx, tmp_path):

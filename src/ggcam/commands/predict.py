@@ -76,9 +76,10 @@ def predict(
     if len(table):
         counts = table["predicted"].value_counts()
         print_table(["predicted", "images"], [[str(name), f"{n:,}"] for name, n in counts.items()])
-        if UNUSUAL in table:
-            unusual = sum(table[UNUSUAL] != "")
-            print(f"unlike the training images: {unusual:,} (column {UNUSUAL})")
+        if predictions.validation_marks is not None:
+            unusual, expected = sum(table[UNUSUAL] != ""), predictions.validation_marks
+            rate = f"of the run's own validation images, {expected.marked:,} of {expected.cases:,} were"
+            print(f"unlike the training images: {unusual:,} (column {UNUSUAL}); {rate}")
         else:
             print("The run has no description of its training images, so images unlike them are not marked.")
         print(f"{len(table):,} images in {out / 'predictions.csv'}, computed with {predictions.engine}")

@@ -18,6 +18,7 @@ from ggcam.inference.predictor import Predictor, load_predictor
 from ggcam.inference.result import PredictionResult
 from ggcam.report.overlay import save_png
 from ggcam.run_folder import PROBABILITY
+from ggcam.training.typicality import ValidationMarks
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.csv_text import csv_text
 from ggcam.utils.locks import locked_folder
@@ -72,11 +73,14 @@ class Predictions:
             `unusual` for a run that does not know its training images.
         failed: image -> why it could not be read.
         engine: name of the engine that computed them.
+        validation_marks: how many validation images of the run were marked as unlike its training images; None for a
+            run that does not know its training images.
     """
 
     table: pd.DataFrame
     failed: dict[str, str]
     engine: str
+    validation_marks: ValidationMarks | None = None
 
 
 def predict(
@@ -140,7 +144,7 @@ def predict(
         for name, content in zip(TABLES, (table, errors, written), strict=True):
             if len(content):
                 atomic_write(out / name, csv_text(content))
-    return Predictions(table, failed, predictor.engine)
+    return Predictions(table, failed, predictor.engine, predictor.validation_marks)
 
 
 def _predict_and_draw(

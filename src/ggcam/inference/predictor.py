@@ -22,6 +22,7 @@ from ggcam.inference.engines import EngineName
 from ggcam.inference.image_input import ImageInput, LoadedImage, load_image
 from ggcam.inference.network import Network, open_network
 from ggcam.inference.result import PredictionResult
+from ggcam.training.typicality import ValidationMarks
 from ggcam.utils.parallel import thread_count
 
 AnyInput = TypeVar("AnyInput", bound=ImageInput)
@@ -85,6 +86,12 @@ class Predictor:
     def frame(self) -> Frame:
         """Size of the images that the network sees; images of any size are brought to it."""
         return self._network.framing.frame
+
+    @property
+    def validation_marks(self) -> ValidationMarks | None:
+        """How many validation images of the run were marked as unlike its training images; None if it is not known."""
+        typicality = self._network.typicality
+        return None if typicality is None else typicality.validation
 
     @property
     def engine(self) -> str:
