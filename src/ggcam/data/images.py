@@ -26,6 +26,9 @@ _ARRAY_STARTS = {
 }
 """First bytes -> kind of the files that contain arrays: pickles of each protocol, and zip archives of tensors."""
 
+_HEAD_BYTES = 132
+"""First bytes of a file that tell its kind: the preamble of a DICOM file and the word after it."""
+
 _MAX_FIRST_LENGTH = 1024
 """Largest plausible length of the first value of a DICOM file, in bytes."""
 
@@ -174,6 +177,22 @@ def is_dicom(head: bytes) -> bool:
     return len(head) >= 8 and head[:2] in (b"\x02\x00", b"\x08\x00") and is_element
 
 
+def is_dicom_file(path: Path) -> bool:
+    """Return whether a file starts like a DICOM file; see :func:`is_dicom`.
+
+    Args:
+        path: the file.
+
+    Returns:
+        True for a DICOM file.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    with image_errors(path), path.open("rb") as file:
+        return is_dicom(file.read(_HEAD_BYTES))
+
+
 def has_sixteen_bits(path: Path) -> bool:
     """Return whether a file is a PNG or TIFF file of 16 bits per pixel and channel, from its header.
 
@@ -246,7 +265,7 @@ def _open(path: Path) -> ImageFile.ImageFile:
 def _kind(path: Path) -> str:
     """Recognise DICOM ("dicom") and arrays ("pickle", "pt"); return "" for all other files."""
     with path.open("rb") as file:
-        head = file.read(132)
+        head = file.read(_HEAD_BYTES)
     if not head:
         raise ImageError("the image file is empty", where=path)
     if is_dicom(head):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ggcam.data.images import is_dicom_file
+
 VIEWS = frozenset(["AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LATERAL"])
 """Views that are told apart: the terms of DICOM's View Position (0018,5101) for projection radiography, and the word
 that tables use for either side."""
@@ -35,12 +37,9 @@ def read_view(path: Path) -> str | None:
     Returns:
         The view; None for a file that is not DICOM, is damaged, or does not say.
     """
-    from ggcam.data.images import is_dicom
-
     try:
-        with path.open("rb") as file:
-            if not is_dicom(file.read(132)):
-                return None
+        if not is_dicom_file(path):
+            return None
         from ggcam.data.dicom_file import read_dicom_header
 
         value = read_dicom_header(path, ["ViewPosition"]).get("ViewPosition")

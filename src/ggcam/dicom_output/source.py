@@ -15,7 +15,7 @@ from pydicom.valuerep import PersonName, validate_value
 from ggcam.data.decoding import decode_in_worker
 from ggcam.data.dicom_file import read_dicom_header
 from ggcam.data.image_errors import image_errors
-from ggcam.data.images import is_dicom
+from ggcam.data.images import is_dicom_file
 from ggcam.dicom_output.uids import derive_uid
 from ggcam.errors import ImageError
 
@@ -60,16 +60,6 @@ class SourceImage:
     reference: Dataset
     made_up: tuple[str, ...]
     ignored: tuple[str, ...]
-
-
-def is_dicom_file(path: Path) -> bool:
-    """Return whether a file starts like a DICOM file.
-
-    Args:
-        path: the file.
-    """
-    with image_errors(path), path.open("rb") as file:
-        return is_dicom(file.read(132))
 
 
 def read_source(path: Path) -> SourceImage:

@@ -12,11 +12,12 @@ import pandas as pd
 from pydicom.dataset import Dataset
 
 from ggcam.data.find_images import DICOM_RESULT_SUFFIX
+from ggcam.data.images import is_dicom_file
 from ggcam.dicom_output.anonymise import Anonymiser
 from ggcam.dicom_output.model_identity import read_model_identity
 from ggcam.dicom_output.objects import dicom_objects
 from ggcam.dicom_output.options import DicomOptions, Kind
-from ggcam.dicom_output.source import is_dicom_file, read_source
+from ggcam.dicom_output.source import read_source
 from ggcam.dicom_output.subject import Subject
 from ggcam.errors import ConfigError, ImageError
 from ggcam.inference.result import PredictionResult
