@@ -35,15 +35,9 @@ class AttentionConsistencyGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the weighted mean squared error of each case over its grid.
+        """Compute the weighted mean squared error of each case over its grid, from log s on.
 
-        Args:
-            output: output of the model.
-            labels: class index of each case.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), from log s on.
+        See :meth:`Guidance.dissimilarity`.
         """
         smoothed = peak_scaled(smooth(output.cam_for_labels(labels).clamp_min(0)))
         return squared_error(smoothed, as_peak(density)) * (-2 * self.log_sigma).exp() / 2 + self.log_sigma
@@ -71,16 +65,7 @@ class CompositeGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the sum of the four terms of each case.
-
-        Args:
-            output: output of the model.
-            labels: class index of each case.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more.
-        """
+        """Compute the sum of the four terms of each case, 0 or more; see :meth:`Guidance.dissimilarity`."""
         cam = output.cam_for_labels(labels)
         evidence = peak_scaled(cam)
         distance = (centre_of_mass(as_density(evidence)) - centre_of_mass(density)).square().sum(dim=1)
@@ -92,14 +77,6 @@ class CompositeGuidance(Guidance):
         )
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """Add the two losses, the second with the weight of this step.
-
-        Args:
-            classification: the classifier's own loss.
-            guidance: mean dissimilarity.
-
-        Returns:
-            The total loss.
-        """
+        """Add the two losses, the second with the weight of this step; see :meth:`Guidance.combine`."""
         rise = min(1.0, self.progress / self.ramp) if self.ramp > 0 else 1.0
         return classification + self.weight * rise * guidance

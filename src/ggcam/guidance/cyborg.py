@@ -48,27 +48,10 @@ class CyborgGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the mean squared error of each case over its grid, 0 to 1.
-
-        Args:
-            output: output of the model.
-            labels: class index of each case.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,).
-        """
+        """Compute the mean squared error of each case over its grid, 0 to 1; see :meth:`Guidance.dissimilarity`."""
         compared = labels if self._several_labels else output.logits.argmax(dim=1)
         return squared_error(min_max_scaled(output.cam_for_labels(compared)), min_max_scaled(density))
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """Blend the two losses.
-
-        Args:
-            classification: the classifier's own loss.
-            guidance: mean dissimilarity.
-
-        Returns:
-            The total loss.
-        """
+        """Blend the two losses; see :meth:`Guidance.combine`."""
         return self.balance * classification + (1 - self.balance) * self.weight * guidance

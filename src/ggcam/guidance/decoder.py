@@ -96,29 +96,15 @@ class UNetGuidance(DecoderGuidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the mean binary cross entropy of each case over its grid.
+        """Compute the mean binary cross entropy of each case over its grid, 0 or more.
 
-        Args:
-            output: output of the model.
-            labels: class index of each case; not used.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more.
+        See :meth:`Guidance.dissimilarity`.
         """
         per_cell = functional.binary_cross_entropy_with_logits(self.decode(output), as_peak(density), reduction="none")
         return per_cell.mean(dim=(1, 2))
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """Blend the two losses.
-
-        Args:
-            classification: the classifier's own loss.
-            guidance: mean dissimilarity.
-
-        Returns:
-            The total loss.
-        """
+        """Blend the two losses; see :meth:`Guidance.combine`."""
         return self.balance * classification + (1 - self.balance) * self.weight * guidance
 
 
@@ -143,28 +129,14 @@ class MTUNetGuidance(DecoderGuidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the divergence of the decoder's map from the attention of each case.
+        """Compute the divergence of the decoder's map from the attention of each case, 0 or more, in nats.
 
-        Args:
-            output: output of the model.
-            labels: class index of each case; not used.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more, in nats.
+        See :meth:`Guidance.dissimilarity`.
         """
         return divergence(self.decode(output), density)
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """Weigh the two losses by their learned uncertainties.
-
-        Args:
-            classification: the classifier's own loss.
-            guidance: mean dissimilarity.
-
-        Returns:
-            The total loss.
-        """
+        """Weigh the two losses by their learned uncertainties; see :meth:`Guidance.combine`."""
         return combine_by_uncertainty(
             classification, self.weight * guidance, self.log_sigma_classification, self.log_sigma_guidance
         )
@@ -193,28 +165,11 @@ class MentorGuidance(DecoderGuidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the mean squared error of each case over its grid, 0 to 1.
-
-        Args:
-            output: output of the model.
-            labels: class index of each case; not used.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,).
-        """
+        """Compute the mean squared error of each case over its grid, 0 to 1; see :meth:`Guidance.dissimilarity`."""
         return squared_error(self.decode(output).sigmoid(), as_peak(density))
 
     def combine(self, classification: Float[Tensor, ""], guidance: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """Return the loss of this stage.
-
-        Args:
-            classification: the classifier's own loss.
-            guidance: mean dissimilarity.
-
-        Returns:
-            The total loss.
-        """
+        """Return the loss of this stage; see :meth:`Guidance.combine`."""
         first = float(self.progress < self.pretraining)
         # A factor of 0 keeps all parameters in the graph, which training in several processes requires.
         return (1 - first) * classification + first * self.weight * guidance

@@ -78,26 +78,9 @@ class GAINGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the mean squared error of each case over its grid, 0 to 1.
-
-        Args:
-            output: output of the model.
-            labels: class index of each case.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,).
-        """
+        """Compute the mean squared error of each case over its grid, 0 to 1; see :meth:`Guidance.dissimilarity`."""
         return squared_error(peak_scaled(output.cam_for_labels(labels)), as_peak(density))
 
     def extra_loss(self, output: CAMOutput, classify: Callable[[Tensor], Tensor]) -> Float[Tensor, ""]:
-        """Compute the mean remaining probability of the classes.
-
-        Args:
-            output: output of :meth:`forward_pass`.
-            classify: the classification loss; not used.
-
-        Returns:
-            A scalar, 0 to `removal`.
-        """
+        """Compute the mean remaining probability of the classes, 0 to `removal`; see :meth:`Guidance.extra_loss`."""
         return self.removal * output.extra[_REMAINING].mean()

@@ -50,16 +50,7 @@ class GazeMTLGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the weighted losses of the two tasks of each case.
-
-        Args:
-            output: output of the model.
-            labels: class index of each case; not used.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more.
-        """
+        """Compute the weighted losses of the two tasks of each case, 0 or more; see :meth:`Guidance.dissimilarity`."""
         predicted = self.heads(output.features.mean(dim=(2, 3))).float()
         location = functional.cross_entropy(predicted[:, :-1], located(density), reduction="none")
         diffusivity = (predicted[:, -1].sigmoid() - diffuseness(density)).square()

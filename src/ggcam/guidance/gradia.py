@@ -27,14 +27,5 @@ class GradiaGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the mean absolute difference of each case, 0 to 1.
-
-        Args:
-            output: output of the model.
-            labels: class index of each case.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,).
-        """
+        """Compute the mean absolute difference of each case, 0 to 1; see :meth:`Guidance.dissimilarity`."""
         return (peak_scaled(output.cam_for_labels(labels)) - as_peak(density)).abs().mean(dim=(1, 2))

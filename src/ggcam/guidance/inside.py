@@ -37,16 +37,7 @@ class InsideGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the loss of each case.
-
-        Args:
-            output: output of the model.
-            labels: class index of each case.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more.
-        """
+        """Compute the loss of each case, 0 or more; see :meth:`Guidance.dissimilarity`."""
         return self.compare(peak_scaled(output.cam_for_labels(labels)), attended(density, self.threshold))
 
     @abstractmethod

@@ -12,10 +12,10 @@ from torch.nn import functional
 from ggcam.gaze.maps import as_peak
 from ggcam.guidance.base import Guidance
 from ggcam.guidance.cam_maps import attended
-from ggcam.guidance.functional import squared_error
+from ggcam.guidance.functional import divergence, squared_error
 from ggcam.guidance.options import Fraction
 from ggcam.models.cam import CAMOutput
-from ggcam.models.heads import MIL_FLOOR
+from ggcam.models.heads import absence_surprise
 
 
 class AttentionBranchGuidance(Guidance):
@@ -39,26 +39,12 @@ class AttentionBranchGuidance(Guidance):
     ) -> Float[Tensor, " b"]:
         """Compute the mean squared error between the branch's map and the attention of each case, 0 to 1.
 
-        Args:
-            output: output of the model.
-            labels: class index of each case; not used.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,).
+        See :meth:`Guidance.dissimilarity`.
         """
         return squared_error(output.extra["attention_logits"].sigmoid(), as_peak(density))
 
     def extra_loss(self, output: CAMOutput, classify: Callable[[Tensor], Tensor]) -> Tensor:
-        """Compute the classification loss of the branch.
-
-        Args:
-            output: output of the model.
-            classify: the classification loss as a function of logits.
-
-        Returns:
-            A scalar.
-        """
+        """Compute the classification loss of the branch; see :meth:`Guidance.extra_loss`."""
         return classify(output.extra["branch_logits"])
 
 
@@ -80,18 +66,11 @@ class GazeAttentionGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the divergence of the pooling weights from the attention of each case.
+        """Compute the divergence of the pooling weights from the attention of each case, 0 or more, in nats.
 
-        Args:
-            output: output of the model.
-            labels: class index of each case; not used.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more, in nats.
+        See :meth:`Guidance.dissimilarity`.
         """
-        log_pooling = output.extra["pooling"].clamp_min(1e-12).log()
-        return functional.kl_div(log_pooling, density, reduction="none").sum(dim=(1, 2))
+        return divergence(output.extra["pooling"].clamp_min(1e-12).log(), density)
 
 
 class MILGuidance(Guidance):
@@ -118,20 +97,12 @@ class MILGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the mean negative logarithm of the cells' probabilities of each case.
+        """Compute the mean negative logarithm of the cells' probabilities of each case, 0 or more.
 
-        Args:
-            output: output of the model.
-            labels: class index of each case.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more.
+        See :meth:`Guidance.dissimilarity`.
         """
         cells = output.cam_for_labels(labels)
-        floor = MIL_FLOOR ** (1 / cells[0].numel()) if len(cells) else 1.0
-        probability = (1 - floor) * cells.sigmoid()
+        # p of a cell is at most 1 - q, by which it is divided: a cell that is sure costs nothing.
+        presence_surprise = -functional.logsigmoid(cells)
         inside = attended(density, self.threshold)
-        # p of a cell is at most 1 - floor, by which it is divided: a cell that is sure costs nothing.
-        of_cell = torch.where(inside, functional.logsigmoid(cells), torch.log1p(-probability))
-        return -of_cell.mean(dim=(1, 2))
+        return torch.where(inside, presence_surprise, absence_surprise(cells)).mean(dim=(1, 2))

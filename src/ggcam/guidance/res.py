@@ -41,16 +41,7 @@ class RobustGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"]:
-        """Compute the loss of each case.
-
-        Args:
-            output: output of the model.
-            labels: class index of each case.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more.
-        """
+        """Compute the loss of each case, 0 or more; see :meth:`Guidance.dissimilarity`."""
         evidence = peak_scaled(output.cam_for_labels(labels))
         inside = attended(density, self.threshold)
         coarse = functional.relu(_least_error(evidence, inside) - self.eta)

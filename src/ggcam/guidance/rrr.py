@@ -59,15 +59,9 @@ class RightReasonsGuidance(Guidance):
     def dissimilarity(
         self, output: CAMOutput, labels: Int[Tensor, " b"], density: Float[Tensor, "b h w"]
     ) -> Float[Tensor, " b"] | None:
-        """Compute the sum of the squared gradient outside of each case.
+        """Compute the sum of the squared gradient outside of each case, 0 or more; None in validation.
 
-        Args:
-            output: output of the model.
-            labels: class index of each case; not used.
-            density: attention map of each case.
-
-        Returns:
-            Shape (b,), 0 or more; None in validation.
+        See :meth:`Guidance.dissimilarity`.
         """
         if _GRADIENT not in output.extra:
             return None

@@ -129,18 +129,30 @@ class MILHead(CAMHead):
         Returns:
             Logits of p(image), and as CAM the logits of p(u, v).
         """
-        cells = features.shape[-2] * features.shape[-1]
         with torch.autocast(features.device.type, enabled=False):
             cam = (
                 torch.einsum("bchw,kc->bkhw", features.float(), self.weight.float()) + self.bias.float()[:, None, None]
             )
-            log_floor = math.log(MIL_FLOOR) / cells
-            # -log(1 - (1 - q) sigmoid(z)), without taking the logarithm of a number that rounds to 1
-            surprise = functional.softplus(cam) - functional.softplus(cam + log_floor)
-            no_cell = surprise.sum(dim=(2, 3))  # minus the logarithm of the probability that no cell shows the class
+            no_cell = absence_surprise(cam).sum(
+                dim=(2, 3)
+            )  # minus the logarithm of the probability that no cell shows the class
             # log(exp(s) - 1), without subtracting 1 from a number that is near it
             logits = no_cell / 2 + (2 * torch.sinh(no_cell / 2)).clamp_min(_TINY).log()
         return CAMOutput(logits, cam, features)
+
+
+def absence_surprise(cam: Float[Tensor, "*b h w"]) -> Float[Tensor, "*b h w"]:
+    """Compute -log(1 - p(u, v)) of each cell, squeezed as in :class:`MILHead`.
+
+    Args:
+        cam: logits of p(u, v).
+
+    Returns:
+        0 or more: how surprising it would be that a cell does not show the class.
+    """
+    log_floor = math.log(MIL_FLOOR) / (cam.shape[-2] * cam.shape[-1])
+    # -log(1 - (1 - q) sigmoid(z)), without taking the logarithm of a number that rounds to 1
+    return functional.softplus(cam) - functional.softplus(cam + log_floor)
 
 
 HEADS: Mapping[str, type[CAMHead]] = {
