@@ -86,8 +86,12 @@ def prepared(out: Path, shortcut: float) -> PreparedData:
 def study(out: Path, name: str, part: Part, workers: int) -> StudyResult:
     """Execute the runs of a part that are missing, and return its results."""
     plan = StudyPlan(part.base, part.arms, tuple(range(part.seeds)), train_cases=part.train_cases)
-    data = prepared(out, part.shortcut)
-    result = run_study(data, plan, out / name, workers=workers, on_run=lambda outcome, *_: print(outcome, flush=True))
+    return complete(prepared(out, part.shortcut), plan, out / name, workers)
+
+
+def complete(data: PreparedData, plan: StudyPlan, folder: Path, workers: int) -> StudyResult:
+    """Execute the runs of a plan that are missing, print each, and return the results; exit if any failed."""
+    result = run_study(data, plan, folder, workers=workers, on_run=lambda outcome, *_: print(outcome, flush=True))
     if result.failed:
         raise SystemExit(f"{len(result.failed)} runs failed: {result.folder.errors}")
     return result

@@ -21,12 +21,11 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from experiments.evidence import write_tables
+from experiments.evidence import complete, write_tables
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.study.plan import Arm, StudyPlan
-from ggcam.study.study import run_study
 from ggcam.training.config import TrainConfig
 
 SIZE = "128x128"
@@ -171,11 +170,7 @@ def main() -> None:
         if options.parts is None or name in options.parts:
             plan = StudyPlan(part.base, part.arms, tuple(range(part.seeds)), part.folds)
             data = prepared(options.out, options.raw, part.data)
-            result = run_study(
-                data, plan, options.out / name, workers=options.workers, on_run=lambda run, *_: print(run)
-            )
-            if result.failed:
-                raise SystemExit(f"{len(result.failed)} runs failed: {result.folder.errors}")
+            result = complete(data, plan, options.out / name, options.workers)
             options.tables.mkdir(parents=True, exist_ok=True)
             write_tables(result, options.tables, name)
             tables = {"places": places(result.runs), "calibration": means(result.runs, CALIBRATION)}
