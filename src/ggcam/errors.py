@@ -21,6 +21,10 @@ class GGCamError(Exception):
         got: what was found.
         hint: how to fix it, in the imperative.
 
+    Attributes:
+        what: the same sentence.
+        details: "where", "expected", "got" and "hint" as texts; without those that were not given.
+
     Example:
         >>> raise GGCamError("label is not a class", where="cases.csv:7", expected="0 or 1", got=5, hint="fix the row")
         Traceback (most recent call last):
@@ -42,9 +46,9 @@ class GGCamError(Exception):
         hint: str | None = None,
     ):
         self.what = what
-        parts = [("where", where), ("expected", expected), ("got", got), ("hint", hint)]
-        lines = [what, *(f"  {name}: {_shorten(str(value))}" for name, value in parts if value is not None)]
-        super().__init__("\n".join(lines))
+        given = {"where": where, "expected": expected, "got": got, "hint": hint}
+        self.details = {name: _shorten(str(value)) for name, value in given.items() if value is not None}
+        super().__init__("\n".join([what, *(f"  {name}: {text}" for name, text in self.details.items())]))
 
 
 def _shorten(text: str) -> str:
@@ -92,8 +96,20 @@ class RunFolderError(DataError):
     """A run folder is missing, incomplete, or does not fit the request."""
 
 
+class StateFileError(DataError):
+    """The file in which a service remembers what it has done cannot be read or written."""
+
+
 class BusyError(GGCamError):
     """Another command is writing to the same folder or file."""
+
+
+class DicomwebError(GGCamError):
+    """A DICOMweb server refuses a request, or answers it wrongly."""
+
+
+class DicomwebUnavailableError(DicomwebError):
+    """A DICOMweb server cannot be reached, is overloaded, or refuses the credentials."""
 
 
 def join_limited(items: Iterable[object], limit: int = 5) -> str:

@@ -169,6 +169,31 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def load(self, image: ImageInput) -> LoadedImage:
+        """Load an image as the network takes it, for :meth:`predict_loaded`.
+
+        Args:
+            image: file or array, as for calling the predictor.
+
+        Returns:
+            The loaded image.
+
+        Raises:
+            ImageError: the file cannot be read, or the array is not an image.
+        """
+        return load_image(image, self._network.framing)
+
+    def predict_loaded(self, loaded: Sequence[LoadedImage]) -> list[PredictionResult]:
+        """Predict loaded images in one forward pass.
+
+        Args:
+            loaded: images that :meth:`load` returned.
+
+        Returns:
+            A result for each, in order.
+        """
+        return [result for result in self._predict(loaded) if isinstance(result, PredictionResult)]
+
     def _predict(self, loaded: Sequence[LoadedImage | ImageError]) -> list[PredictionResult | ImageError]:
         readable = [image for image in loaded if isinstance(image, LoadedImage)]
         if not readable:

@@ -1,0 +1,1 @@
+"""The local web service: predictions over HTTP and a page for people."""
