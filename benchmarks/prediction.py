@@ -18,15 +18,16 @@ from torch import Tensor, nn
 from torchcam.methods import GradCAM as TorchCAM
 
 from benchmarks.side_by_side import Result, race
-from ggcam.inference.engines import ONNX_ENGINES, TorchEngine
+from ggcam.inference.engines import ONNX_ENGINES
 from ggcam.inference.int8 import quantise
-from ggcam.inference.onnx import to_onnx
+from ggcam.inference.onnx_conversion import to_onnx
+from ggcam.inference.torch_engine import TorchEngine
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 
 CLASSES = 3
 
-Compute = Callable[[Tensor], object]
+Compute = Callable[[np.ndarray], object]
 
 
 class PlainNetwork(nn.Module):
@@ -55,8 +56,8 @@ def torch_cam(name: str) -> Compute:
         warnings.simplefilter("ignore")
         extractor = TorchCAM(bare, target_layer=bare.last_layer)
 
-    def explain(image: Tensor) -> object:
-        scores = bare(image)
+    def explain(image: np.ndarray) -> object:
+        scores = bare(torch.from_numpy(image))
         return extractor(scores.argmax(dim=1).tolist(), scores)
 
     return explain
@@ -66,7 +67,7 @@ def grad_cam(name: str) -> Compute:
     """Return Grad-CAM of the most probable class with pytorch-grad-cam, which also resizes the map to the image."""
     bare = PlainNetwork(name)
     extractor = GradCAM(bare, [bare.last_layer])
-    return lambda image: extractor(image, None)  # pyright: ignore[reportArgumentType]
+    return lambda image: extractor(torch.from_numpy(image), None)  # pyright: ignore[reportArgumentType]
 
 
 def plain_forward(name: str) -> Compute:
@@ -74,8 +75,8 @@ def plain_forward(name: str) -> Compute:
     bare = PlainNetwork(name)
 
     @torch.inference_mode()
-    def forward(image: Tensor) -> Tensor:
-        return bare(image)
+    def forward(image: np.ndarray) -> Tensor:
+        return bare(torch.from_numpy(image))
 
     return forward
 
@@ -90,9 +91,9 @@ def with_settled_batch_norm(model: CAMClassifier, frame: tuple[int, int]) -> CAM
     return model.eval()
 
 
-def images(shape: tuple[int, ...]) -> Tensor:
+def images(shape: tuple[int, ...]) -> np.ndarray:
     """Return 8-bit images of noise."""
-    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
 OTHERS: dict[str, tuple[Callable[[str], Compute], float]] = {
@@ -114,7 +115,7 @@ def compare_network(name: str, frame: tuple[int, int], sizes: tuple[int, ...], r
     """Run every comparison of one network, each with new objects, as Grad-CAM keeps what it has seen in memory."""
     model = with_settled_batch_norm(CAMClassifier(create_backbone(name, frame), CLASSES), frame)
     content = to_onnx(model, frame, {})
-    in_int8 = quantise(content, iter(images((4, 1, *frame)).numpy()[:, None]))
+    in_int8 = quantise(content, iter(images((4, 1, *frame))[:, None]))
     torch_engine = partial(TorchEngine, model, torch.device("cpu"))
     comparisons: list[tuple[str, Callable[[], Compute], str, Callable[[], Compute], float | None]] = [
         *(("torch", torch_engine, other, partial(make, name), target) for other, (make, target) in OTHERS.items()),

@@ -12,8 +12,8 @@ import torch
 from benchmarks import training_ways as ways
 from benchmarks.gpu.measurements import Work
 from benchmarks.gpu.prepared_data import prepared_data, simulated_source
-from ggcam.inference.engines import TorchEngine
 from ggcam.inference.predict import predict
+from ggcam.inference.torch_engine import TorchEngine
 from ggcam.training.config import TrainConfig
 from ggcam.training.train import train
 
@@ -26,7 +26,7 @@ def run(work: Work) -> None:
         if work.has_time(subject):
             with work.measuring(subject):
                 task = ways.Task(network, frame, batch_size, work.device)
-                engine, image = TorchEngine(task.model(), torch.device(work.device)), task.batch().image.cpu()
+                engine, image = TorchEngine(task.model(), torch.device(work.device)), task.batch().image.cpu().numpy()
                 work.add(subject, images_per_s=batch_size / _seconds(partial(engine, image), 0.01 if work.tiny else 1))
     with work.measuring("ggcam predict"):
         _from_files(work, frame, batch_size)

@@ -19,7 +19,7 @@ from dicom_output.predicted import NO_STUDY, STUDY, source_dataset, write_source
 from ggcam.data.find_images import DICOM_RESULT, find_images
 from ggcam.dicom_output.model_identity import read_model_identity
 from ggcam.inference import run_onnx
-from ggcam.inference.onnx import _PREFIX
+from ggcam.inference.onnx import PREFIX
 from ggcam.training.run import open_run
 
 
@@ -149,7 +149,7 @@ def test_an_onnx_file_is_identified_by_the_weights_of_its_run(trained, tmp_path,
     def with_metadata(_model: object, image_size: object, metadata: Mapping[str, object], **_: object) -> bytes:
         model = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
         stored = {"pixels": "uint8", "size": image_size, "channels": 1, **metadata}
-        onnx.helper.set_model_props(model, {_PREFIX + key: json.dumps(value) for key, value in stored.items()})
+        onnx.helper.set_model_props(model, {PREFIX + key: json.dumps(value) for key, value in stored.items()})
         return model.SerializeToString()
 
     monkeypatch.setattr(run_onnx, "to_onnx", with_metadata)  # the conversion itself takes seconds

@@ -245,8 +245,9 @@ def test_another_split_can_be_measured_and_nothing_is_written_before(run):
 
 
 def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
-    from ggcam.inference.engines import TorchEngine
-    from ggcam.inference.probabilities import BatchPredictor, find_device
+    from ggcam.inference.devices import find_device
+    from ggcam.inference.probabilities import BatchPredictor
+    from ggcam.inference.torch_engine import TorchEngine
     from ggcam.metrics.faithfulness import deletion_insertion
 
     calls: list[tuple[int, int]] = []
@@ -272,7 +273,7 @@ def test_faithfulness_is_that_of_a_loop_over_its_sample_of_cases(run, prepared):
         blank = torch.nn.functional.interpolate(few, (64, 64), mode="bilinear")
 
         def score(images, k=of_class[i]):
-            return predictor(torch.from_numpy(images)).probabilities[:, k]
+            return predictor(images).probabilities[:, k]
 
         curves = deletion_insertion(image.numpy(), cams[i, of_class[i]][None].astype(float), score, blank.numpy(), 10)
         assert table["faithfulness/deletion_auc/cam"][i] == pytest.approx(curves.deletion_auc[0], abs=1e-5)

@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from ggcam.errors import ConfigError, WeightsError
-from ggcam.inference.engines import ONNX_ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine, TorchEngine
+from ggcam.inference.engines import ONNX_ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine
 from ggcam.inference.int8 import quantise
-from ggcam.inference.onnx import TOLERANCE, check_packages, check_parity, read_metadata, to_onnx
+from ggcam.inference.onnx import TOLERANCE, check_packages, read_metadata
+from ggcam.inference.onnx_conversion import check_parity, to_onnx
+from ggcam.inference.torch_engine import TorchEngine
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.feature_distance import FeatureDistance
@@ -51,8 +53,8 @@ def with_distance(model) -> bytes:
     return to_onnx(model, FRAME, {}, distance=feature_distance(model.backbone.num_features))
 
 
-def images(count: int, seed: int = 0) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 1, *FRAME), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+def images(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 1, *FRAME), np.uint8)
 
 
 def feature_distance(channels: int) -> FeatureDistance:
@@ -62,7 +64,7 @@ def feature_distance(channels: int) -> FeatureDistance:
 
 
 def assert_equal(
-    engine: Engine, model: CAMClassifier, image: torch.Tensor, distance: FeatureDistance | None = None
+    engine: Engine, model: CAMClassifier, image: np.ndarray, distance: FeatureDistance | None = None
 ) -> None:
     expected, found = TorchEngine(model, torch.device("cpu"), distance)(image), engine(image)
     assert (expected.distance is None) == (found.distance is None) == (distance is None)
@@ -92,7 +94,7 @@ def test_the_distance_of_the_features_is_a_third_output(model, with_distance, na
 
 
 def test_integers_measure_nearly_the_same_distance(model, with_distance):
-    small = quantise(with_distance, (images(2, seed).numpy() for seed in range(4)))
+    small = quantise(with_distance, (images(2, seed) for seed in range(4)))
     exact = TorchEngine(model, torch.device("cpu"), feature_distance(model.backbone.num_features))(images(4, 9))
     found = OnnxRuntimeEngine(small)(images(4, 9))
     assert exact.distance is not None
@@ -165,7 +167,7 @@ def test_a_file_that_answers_otherwise_is_refused(model, content):
     other = classifier("test_resnet")
     with torch.no_grad():
         other.head.weight[0, 0] += 0.01
-    example = images(2)
+    example = torch.from_numpy(images(2))
     check_parity(content, model, example)
     with pytest.raises(
         ConfigError, match=r"torch differ in the logits of this network(?s:.*)a difference of at most 0\.0001"
@@ -260,11 +262,11 @@ def test_a_missing_package_is_named_with_what_installs_it(content, monkeypatch):
 
 def test_only_bytes_are_taken(content):
     with pytest.raises(TypeError, match=r"uint8, got torch\.float32"):
-        OnnxRuntimeEngine(content)(images(1).float())
+        OnnxRuntimeEngine(content)(images(1).astype(np.float32))
 
 
 def test_integers_answer_nearly_the_same_and_the_notes_stay(model, content):
-    small = quantise(content, (images(2, seed).numpy() for seed in range(4)))
+    small = quantise(content, (images(2, seed) for seed in range(4)))
     assert len(small) < 0.6 * len(content)
     assert read_metadata(small) == read_metadata(content)
     operations = {node.op_type for node in onnx.load_model_from_string(small).graph.node}

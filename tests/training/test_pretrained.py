@@ -15,7 +15,7 @@ import torch
 
 from ggcam.data.prepared import load_prepared
 from ggcam.errors import ConfigError
-from ggcam.inference.onnx import to_onnx
+from ggcam.inference.onnx_conversion import to_onnx
 from ggcam.models.weight_files import read_state_dict
 from ggcam.training.config import TrainConfig
 from ggcam.training.model_spec import ModelSpec

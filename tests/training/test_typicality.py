@@ -12,9 +12,10 @@ import torch
 from ggcam.data.affine import Affine
 from ggcam.data.image_statistics import image_statistics
 from ggcam.errors import MissingFileError, RunFolderError
+from ggcam.models.feature_distance import load_feature_distance
 from ggcam.training.fit_typicality import RATE, fit_typicality
 from ggcam.training.network_outputs import NetworkOutputs
-from ggcam.training.typicality import load_feature_distance, load_typicality, save_typicality
+from ggcam.training.typicality import load_typicality, save_typicality
 
 SIZE = 64
 

@@ -57,7 +57,7 @@ def train(
         device: device to evaluate on, such as cpu or cuda:1. Default: a GPU if there is one.
     """
     from ggcam.data.prepared import load_prepared
-    from ggcam.inference.probabilities import find_device
+    from ggcam.inference.devices import find_device
     from ggcam.run_folder import random_code
     from ggcam.training.run import open_run
     from ggcam.training.train import resume as resume_training

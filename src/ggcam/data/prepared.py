@@ -21,10 +21,11 @@ from jaxtyping import Float
 
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import MASK_BITS, Frame, ImageKind, MaskName, Region
+from ggcam.data.class_names import check_class_names
 from ggcam.data.framing import FramingName
 from ggcam.data.parquet_files import read_parquet
 from ggcam.data.png import read_png
-from ggcam.data.prepared_checks import check_cases, check_class_names, check_fixations, check_mentions, check_regions
+from ggcam.data.prepared_checks import check_cases, check_fixations, check_mentions, check_regions
 from ggcam.data.prepared_schema import PreparedMeta
 from ggcam.data.schema import (
     FIXATIONS,

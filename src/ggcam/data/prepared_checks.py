@@ -11,11 +11,8 @@ import pyarrow as pa
 
 from ggcam.data.case import SPLITS
 from ggcam.data.schema import MASK_COLUMN, MAX_REGION_MASKS, REGION_KINDS, region_mask_name
-from ggcam.errors import GGCamError, PreparedFolderError, TableError, join_limited
+from ggcam.errors import PreparedFolderError, TableError, join_limited
 from ggcam.gaze.mentions import HEIGHTS, SIDES
-
-MAX_NAME = 200
-"""Maximum number of letters in the name of a class."""
 
 _LARGEST = 1e7
 _POSITION = f"a number from {-_LARGEST:g} to {_LARGEST:g}"
@@ -174,27 +171,6 @@ def _check_region_masks(path: Path, ids: np.ndarray, kinds: np.ndarray, names: n
     _check_files(
         path.parent, "region_masks", [region_mask_name(case_id) for case_id in dict.fromkeys(masks["case_id"])]
     )
-
-
-def check_class_names(class_names: Sequence[str], where: object, error: type[GGCamError] = PreparedFolderError) -> None:
-    """Check the names of classes.
-
-    Args:
-        class_names: the names.
-        where: their origin, for messages.
-        error: type of the error.
-
-    Raises:
-        GGCamError: of the type `error`; there are no classes, or a name is empty, repeated or too long.
-    """
-    longest = max(map(len, class_names), default=0)
-    if not class_names or "" in class_names or longest > MAX_NAME or len(set(class_names)) < len(class_names):
-        raise error(
-            "the names of the classes are invalid",
-            where=where,
-            expected=f"different names of 1 to {MAX_NAME} letters",
-            got=f"{len(class_names):,} names, {len(set(class_names)):,} of them different, up to {longest:,} letters",
-        )
 
 
 def _plausible(values: np.ndarray) -> np.ndarray:

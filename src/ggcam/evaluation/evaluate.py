@@ -28,8 +28,9 @@ from ggcam.evaluation.cam_metrics import Blur
 from ggcam.evaluation.faithfulness import faithfulness_metrics, sampled_rows
 from ggcam.evaluation.run_metrics import INTERVAL, measure, scored_pairs
 from ggcam.evaluation.run_results import read_results
-from ggcam.inference.engines import TorchEngine
-from ggcam.inference.probabilities import BatchPredictor, Prediction, find_device
+from ggcam.inference.devices import find_device
+from ggcam.inference.probabilities import BatchPredictor, Prediction
+from ggcam.inference.torch_engine import TorchEngine
 from ggcam.metrics.classification import classification_report, nan_to_none
 from ggcam.metrics.localisation import peak_cell
 from ggcam.metrics.multilabel import multilabel_report
@@ -203,7 +204,7 @@ def evaluate(
 
     batches: list[Prediction] = []
     for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
-        batches.append(predictor(dataset.batch(rows).image))
+        batches.append(predictor(dataset.batch(rows).image.numpy()))
         report_progress(min(len(batches) * config.batch_size, len(dataset)))
     logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*(each[:3] for each in batches), strict=True))
     faithfulness = faithfulness_metrics(

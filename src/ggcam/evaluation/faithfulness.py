@@ -111,4 +111,4 @@ def _floats(image: Shaped[Tensor, "b i H W"]) -> Float[Tensor, "b i H W"]:
 def _probability(
     predictor: BatchPredictor, label: Int[np.ndarray, " b"]
 ) -> Callable[[Float[np.ndarray, "b i H W"]], Float[np.ndarray, " b"]]:
-    return lambda images: predictor(torch.from_numpy(images)).probabilities[np.arange(len(label)), label]
+    return lambda images: predictor(images).probabilities[np.arange(len(label)), label]

@@ -1,10 +1,11 @@
-"""Inference engines: torch on any device; ONNX Runtime or OpenVINO on the CPU, from an ONNX file.
+"""Inference engines: what they have in common, and those that run an ONNX file on the CPU. None of them needs torch.
 
-All engines compute in float32, agree within `ggcam.inference.onnx.TOLERANCE`, and use as many threads as torch does.
+All engines, :class:`ggcam.inference.torch_engine.TorchEngine` included, agree within `ggcam.inference.onnx.TOLERANCE`.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,14 +13,11 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
 
-from ggcam.errors import WeightsError
+from ggcam.errors import ConfigError, WeightsError
 from ggcam.inference.onnx import DISTANCE, INPUT, OUTPUTS, check_packages, read_metadata
-from ggcam.models.cam import CAMClassifier
-from ggcam.models.feature_distance import FeatureDistance
+from ggcam.utils.parallel import compute_threads
 from ggcam.utils.telemetry import import_onnxruntime, import_openvino
 
 EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
@@ -40,7 +38,7 @@ class EngineOutput(NamedTuple):
 class Engine(Protocol):
     """Anything that computes logits and CAMs of a batch of images in one pass."""
 
-    def __call__(self, image: Shaped[Tensor, "b i H W"]) -> EngineOutput:
+    def __call__(self, image: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
         """Compute logits and CAMs.
 
         Args:
@@ -51,49 +49,6 @@ class Engine(Protocol):
             Logits and CAMs.
         """
         ...
-
-
-class TorchEngine:
-    """Runs a classifier with torch, in evaluation mode and without gradients.
-
-    Args:
-        model: trained classifier; it is moved to the device, in the channels-last memory format.
-        device: where to run.
-        distance: measures the distance of features; None to leave it out.
-    """
-
-    def __init__(self, model: CAMClassifier, device: torch.device, distance: FeatureDistance | None = None):
-        self.device = device
-        self.distance = None if distance is None else distance.to(device)
-        self.model = model.eval().to(device).to(memory_format=torch.channels_last)
-
-    @torch.inference_mode()
-    def __call__(self, image: Shaped[Tensor, "b i H W"]) -> EngineOutput:
-        """Compute logits and CAMs; see :meth:`Engine.__call__`."""
-        if self.device.type == "cuda":
-            image = image.pin_memory()  # pageable memory would make the copy wait for the GPU's earlier work
-        on_device = image.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        with full_float32():
-            output = self.model(on_device)
-            distance = None if self.distance is None else self.distance(output.features).cpu().numpy()
-        return EngineOutput(output.logits.float().cpu().numpy(), output.cam.float().cpu().numpy(), distance)
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Compute float32 convolutions in float32 inside the block.
-
-    By default torch computes them in TensorFloat-32 on a GPU, which keeps 10 bits of each factor: the outputs then
-    differ from those of a CPU by about 1e-3 of their size.
-    """
-    cudnn: Any = torch.backends.cudnn
-    convolutions = cudnn.conv
-    before = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        convolutions.fp32_precision = before
 
 
 class OnnxEngine(ABC):
@@ -118,7 +73,7 @@ class OnnxEngine(ABC):
         with self._damage_in_words():
             self._load(content)
 
-    def __call__(self, image: Shaped[Tensor, "b i H W"]) -> EngineOutput:
+    def __call__(self, image: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
         """Compute logits and CAMs; see :meth:`Engine.__call__`."""
         pixels = _to_pixels(image, self._pixels)
         with self._damage_in_words():
@@ -167,7 +122,7 @@ class OnnxRuntimeEngine(OnnxEngine):
     def _load(self, content: bytes) -> None:
         onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = compute_threads()
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
@@ -184,7 +139,7 @@ class OpenVinoEngine(OnnxEngine):
     def _load(self, content: bytes) -> None:
         core = _openvino_core()
         # By default OpenVINO uses bfloat16 where the CPU supports it, and results would depend on the CPU.
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": compute_threads()}
         self._compiled = core.compile_model(core.read_model(content), "CPU", settings)
 
     def _compute(self, pixels: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
@@ -212,9 +167,33 @@ def _openvino_core() -> Any:
     return import_openvino().Core()
 
 
-def _to_pixels(image: Shaped[Tensor, "b i H W"], pixels: str) -> Shaped[np.ndarray, "b i H W"]:
+def _to_pixels(image: Shaped[np.ndarray, "b i H W"], pixels: str) -> Shaped[np.ndarray, "b i H W"]:
     """Convert 8-bit images to the type that the file takes; 255 becomes 65535 in 16 bits."""
-    if image.dtype != torch.uint8:
-        raise TypeError(f"an ONNX engine takes images of torch.uint8, got {image.dtype}")
-    values = np.ascontiguousarray(image.numpy())  # the channels of RGB images may come last in memory
+    if image.dtype != np.uint8:
+        raise TypeError(f"an ONNX engine takes images of uint8, got {image.dtype}")
+    values = np.ascontiguousarray(image)  # the channels of RGB images may come last in memory
     return values if pixels == "uint8" else values.astype(np.uint16) * np.uint16(257)
+
+
+def fastest_installed() -> str | None:
+    """Return the name of the fastest installed engine for ONNX files; None if there is none."""
+    return next((name for name in ONNX_ENGINES if importlib.util.find_spec(name) is not None), None)
+
+
+def check_cpu(engine: str, device: str | None) -> None:
+    """Check that the device of an engine for ONNX files is the CPU.
+
+    Args:
+        engine: name of the engine, for the message.
+        device: torch device; None is the CPU.
+
+    Raises:
+        ConfigError: it is another device.
+    """
+    if device is not None and device.partition(":")[0] != "cpu":
+        raise ConfigError(
+            "ONNX files run on the CPU only",
+            where="--engine, --device",
+            got=f"{engine} on {device}",
+            hint="leave --device out, or predict with the run folder and --engine torch",
+        )

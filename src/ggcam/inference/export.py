@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float, Shaped
 
 from ggcam.data.case import Split
@@ -148,7 +147,7 @@ def _compare(
     for image, labels in _batches(data, split):
         truth.append(labels)
         for predictor, probabilities in zip(predictors, predicted, strict=True):
-            probabilities.append(predictor(torch.from_numpy(image)).probabilities)
+            probabilities.append(predictor(image).probabilities)
     before, after = (np.concatenate(each) for each in predicted)
     auroc = macro_auroc_multilabel if data.multi_label else macro_auroc
     auroc_before, auroc_after = (auroc(each, np.concatenate(truth)) for each in (before, after))

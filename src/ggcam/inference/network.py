@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
+from ggcam.data.class_names import check_class_names
 from ggcam.data.framing import FRAMINGS, Framing
-from ggcam.data.prepared_checks import check_class_names
 from ggcam.errors import ConfigError, GGCamError, WeightsError
-from ggcam.inference.engines import ONNX_ENGINES, Engine, EngineName, TorchEngine
+from ggcam.inference.engines import ONNX_ENGINES, EngineName, check_cpu, fastest_installed
 from ggcam.inference.onnx import check_packages, read_metadata
-from ggcam.inference.probabilities import BatchPredictor, find_device
-from ggcam.inference.run_onnx import cached_onnx, read_cached_onnx
-from ggcam.training.run import Run, open_run
+from ggcam.inference.probabilities import BatchPredictor
 from ggcam.training.typicality import Typicality, parse_typicality
-
-log = logging.getLogger(__name__)
-
-AUTO_PIXELS = 100_000_000
-"""Total number of pixels (50 images of 1536x1280) from which converting to ONNX takes less time than it saves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +59,9 @@ def open_network(
     """
     if path.is_file():
         return _open_file(path, engine, device)
-    run = open_run(path)
-    name, chosen = _choose_engine(run, engine, device, expected_images)
-    framing = FRAMINGS[run.spec.framing](run.spec.frame, run.spec.used_bits, run.spec.channels)
-    predictor = BatchPredictor(chosen, run.spec.multi_label, run.calibration.temperature)
-    return Network(run.class_names, framing, predictor, name, run.typicality)
+    from ggcam.inference.run_network import open_run_network  # imports torch, which an ONNX file does without
+
+    return open_run_network(path, engine, device, expected_images)
 
 
 def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
@@ -106,51 +93,7 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
             got=engine,
             hint="leave --engine out, or predict with the run folder",
         )
-    _check_cpu(engine, device)
-    name = (_fastest_installed() or "onnxruntime") if engine == "auto" else engine
+    check_cpu(engine, device)
+    name = (fastest_installed() or "onnxruntime") if engine == "auto" else engine
     predictor = BatchPredictor(ONNX_ENGINES[name](content), multi_label, temperature)
     return Network(names, framing, predictor, name, typicality)
-
-
-def _choose_engine(run: Run, name: EngineName, device: str | None, expected_images: int) -> tuple[str, Engine]:
-    """Return the engine and its name."""
-    if name == "torch":
-        return name, _torch_engine(run, find_device(device))
-    if name != "auto":
-        _check_cpu(name, device)
-        check_packages("onnx", name, where=f"--engine {name}")
-        return name, ONNX_ENGINES[name](cached_onnx(run))
-    torch_device = find_device(device)
-    fastest = _fastest_installed("onnx", "onnxscript", "onnxruntime")  # the last two write and check an ONNX file
-    if torch_device.type == "cpu" and fastest is not None:
-        frame = run.spec.frame
-        pays_off = expected_images * frame.height_px * frame.width_px >= AUTO_PIXELS
-        try:
-            content = cached_onnx(run) if pays_off else read_cached_onnx(run)
-            if content is not None:
-                return fastest, ONNX_ENGINES[fastest](content)
-        except ConfigError as error:  # no engine was asked for, so torch will do
-            log.warning("predicting with torch: %s", error.what)
-    return "torch", _torch_engine(run, torch_device)
-
-
-def _torch_engine(run: Run, device: torch.device) -> TorchEngine:
-    model = run.load_model()
-    return TorchEngine(model, device, run.load_feature_distance(model))
-
-
-def _fastest_installed(*required: str) -> str | None:
-    """Return the fastest installed engine for ONNX files, or None if it or a required package is missing."""
-    if not all(map(importlib.util.find_spec, required)):
-        return None
-    return next((name for name in ONNX_ENGINES if importlib.util.find_spec(name) is not None), None)
-
-
-def _check_cpu(engine: str, device: str | None) -> None:
-    if device is not None and find_device(device).type != "cpu":
-        raise ConfigError(
-            "ONNX files run on the CPU only",
-            where="--engine, --device",
-            got=f"{engine} on {device}",
-            hint="leave --device out, or predict with the run folder and --engine torch",
-        )

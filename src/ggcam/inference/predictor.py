@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import TypeVar, overload
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
-from torch import Tensor
 
 from ggcam.data.case import Frame
 from ggcam.data.framing import Framing
@@ -198,7 +196,7 @@ class Predictor:
         readable = [image for image in loaded if isinstance(image, LoadedImage)]
         if not readable:
             return [image for image in loaded if isinstance(image, ImageError)]
-        batch = self._network.predict_batch(_to_batch([image.framed for image in readable]))
+        batch = self._network.predict_batch(to_batch([image.framed for image in readable]))
         distance = [None] * len(readable) if batch.distance is None else batch.distance.tolist()
         results = map(self._result, readable, batch.probabilities.tolist(), batch.cam, distance)
         return [image if isinstance(image, ImageError) else next(results) for image in loaded]
@@ -222,9 +220,17 @@ class Predictor:
         )
 
 
-def _to_batch(framed: Sequence[UInt8[np.ndarray, "y x *channels"]]) -> UInt8[Tensor, "b i y x"]:
-    pixels = torch.from_numpy(np.stack(framed))
-    return pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
+def to_batch(framed: Sequence[UInt8[np.ndarray, "y x *channels"]]) -> UInt8[np.ndarray, "b i y x"]:
+    """Stack images as a network takes them.
+
+    Args:
+        framed: images in the frame, grey or RGB.
+
+    Returns:
+        Shape (b, channels, H, W).
+    """
+    pixels = np.stack(framed)
+    return pixels[:, None] if pixels.ndim == 3 else np.moveaxis(pixels, -1, 1)
 
 
 def _load(image: ImageInput, framing: Framing) -> LoadedImage | ImageError:

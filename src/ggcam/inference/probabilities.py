@@ -1,4 +1,4 @@
-"""Class probabilities of image batches, and the choice of the device."""
+"""Class probabilities of image batches."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
 
-from ggcam.errors import ConfigError
 from ggcam.inference.engines import Engine
 from ggcam.metrics.temperature import scaled_probabilities
 
@@ -46,7 +43,7 @@ class BatchPredictor:
         self.multi_label = multi_label
         self.temperature = temperature if isinstance(temperature, float) else np.array(temperature)
 
-    def __call__(self, image: Shaped[Tensor, "b i H W"]) -> Prediction:
+    def __call__(self, image: Shaped[np.ndarray, "b i H W"]) -> Prediction:
         """Predict a batch.
 
         Args:
@@ -58,35 +55,3 @@ class BatchPredictor:
         output = self.engine(image)
         probabilities = scaled_probabilities(output.logits, self.temperature, self.multi_label)
         return Prediction(output.logits, probabilities, output.cam, output.distance)
-
-
-def find_device(name: str | None = None) -> torch.device:
-    """Return the torch device of a name and check that it works.
-
-    Args:
-        name: a torch device, such as "cpu" or "cuda:0"; None for :func:`best_device`.
-
-    Returns:
-        The device.
-
-    Raises:
-        ConfigError: the device does not exist on this machine.
-    """
-    try:
-        device = torch.device(name or best_device())
-        torch.ones(1, device=device).item()  # torch.device() alone accepts devices that do not exist
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(
-            f"this machine has no device {name!r}",
-            where="--device",
-            expected=f"a torch device, such as {best_device()}",
-            got=str(error)[:200],
-        ) from error
-    return device
-
-
-def best_device() -> str:
-    """Return "cuda" or "mps" where there is such a GPU, else "cpu"."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

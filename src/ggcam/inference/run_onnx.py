@@ -11,7 +11,8 @@ from typing import Any
 
 from ggcam.data.framing import FRAMINGS
 from ggcam.errors import WeightsError
-from ggcam.inference.onnx import read_metadata, to_onnx
+from ggcam.inference.onnx import read_metadata
+from ggcam.inference.onnx_conversion import to_onnx
 from ggcam.run_folder import RunFolder
 from ggcam.training.run import Run
 from ggcam.utils.atomic import atomic_write
@@ -31,7 +32,7 @@ def onnx_from_run(run: Run) -> bytes:
 
     Raises:
         RunFolderError: the run is unfinished or damaged.
-        ConfigError: see :func:`ggcam.inference.onnx.to_onnx`.
+        ConfigError: see :func:`ggcam.inference.onnx_conversion.to_onnx`.
     """
     return read_cached_onnx(run) or _convert(run)
 
@@ -49,7 +50,7 @@ def cached_onnx(run: Run) -> bytes:
 
     Raises:
         RunFolderError: the run is unfinished or damaged.
-        ConfigError: see :func:`ggcam.inference.onnx.to_onnx`.
+        ConfigError: see :func:`ggcam.inference.onnx_conversion.to_onnx`.
     """
     content = read_cached_onnx(run)
     if content is None:

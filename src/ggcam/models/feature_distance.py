@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from ggcam.errors import RunFolderError
+from ggcam.utils.npz import read_npz
 
 
 class FeatureDistance(nn.Module):
@@ -70,3 +76,30 @@ def pooled_features(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c"]:
     """
     mean = features.float().mean(dim=(2, 3))
     return mean.sign() * mean.abs().sqrt()
+
+
+def load_feature_distance(path: Path, num_features: int) -> FeatureDistance:
+    """Read what measures the distance of features.
+
+    Args:
+        path: JSON file that :func:`ggcam.training.typicality.save_typicality` wrote.
+        num_features: number of features of the network.
+
+    Returns:
+        The module, on the CPU.
+
+    Raises:
+        MissingFileError: the archive does not exist.
+        RunFolderError: it is damaged, or of a network with another number of features.
+    """
+    archive = path.with_suffix(".npz")
+    arrays = read_npz(archive, {"mean": ("f", 1), "whitening": ("f", 2)}, RunFolderError)
+    shapes = arrays["mean"].shape, arrays["whitening"].shape
+    if shapes != ((num_features,), (num_features, num_features)):
+        raise RunFolderError(
+            "the statistics of the features do not fit the network",
+            where=archive,
+            expected=f"{num_features} features",
+            got=f"shapes {shapes[0]} and {shapes[1]}",
+        )
+    return FeatureDistance(*(torch.from_numpy(arrays[name].astype(np.float32)) for name in ("mean", "whitening")))

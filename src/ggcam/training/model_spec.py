@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
+from ggcam.data.class_names import check_class_names
 from ggcam.data.framing import FRAMINGS, FramingName
 from ggcam.data.prepared import PreparedData
-from ggcam.data.prepared_checks import check_class_names
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.guidance import Guidance, create_guidance, guidance_class
 from ggcam.guidance.options import parse_options

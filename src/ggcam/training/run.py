@@ -12,7 +12,7 @@ from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import PreparedFolderError, RunFolderError, WeightsError
 from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
-from ggcam.models.feature_distance import FeatureDistance
+from ggcam.models.feature_distance import FeatureDistance, load_feature_distance
 from ggcam.models.weight_files import read_state_dict
 from ggcam.report.result_schemas import RunMetrics
 from ggcam.report.run_files import read_history, read_metrics
@@ -20,7 +20,7 @@ from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.calibration import Calibration, load_calibration
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.training.model_spec import ModelSpec
-from ggcam.training.typicality import Typicality, load_feature_distance, load_typicality
+from ggcam.training.typicality import Typicality, load_typicality
 from ggcam.utils.documents import read_text
 
 

@@ -8,19 +8,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from ggcam.data.image_statistics import LAYOUT_PX, ImageStatistics
 from ggcam.errors import GGCamError, RunFolderError
-from ggcam.models.feature_distance import FeatureDistance
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.documents import read_json
-from ggcam.utils.npz import read_npz
 from ggcam.utils.structure import structure
+
+if TYPE_CHECKING:  # it imports torch
+    from ggcam.models.feature_distance import FeatureDistance
 
 LAYOUT, INVERTED, FEATURES, VIEW = "layout", "inverted", "features", "view"
 """Marks that are computed from the layout of an image, from the network's features, and from its header."""
@@ -266,30 +266,3 @@ def parse_typicality(
     if len(found.layout) != LAYOUT_PX**2:
         raise error("invalid layout", where=where, expected=f"{LAYOUT_PX**2} numbers", got=len(found.layout))
     return found
-
-
-def load_feature_distance(path: Path, num_features: int) -> FeatureDistance:
-    """Read what measures the distance of features.
-
-    Args:
-        path: JSON file that :func:`save_typicality` wrote.
-        num_features: number of features of the network.
-
-    Returns:
-        The module, on the CPU.
-
-    Raises:
-        MissingFileError: the archive does not exist.
-        RunFolderError: it is damaged, or of a network with another number of features.
-    """
-    archive = path.with_suffix(".npz")
-    arrays = read_npz(archive, {"mean": ("f", 1), "whitening": ("f", 2)}, RunFolderError)
-    shapes = arrays["mean"].shape, arrays["whitening"].shape
-    if shapes != ((num_features,), (num_features, num_features)):
-        raise RunFolderError(
-            "the statistics of the features do not fit the network",
-            where=archive,
-            expected=f"{num_features} features",
-            got=f"shapes {shapes[0]} and {shapes[1]}",
-        )
-    return FeatureDistance(*(torch.from_numpy(arrays[name].astype(np.float32)) for name in ("mean", "whitening")))

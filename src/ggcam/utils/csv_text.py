@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -18,6 +21,7 @@ def csv_text(table: pd.DataFrame, index: bool = False) -> str:
         CSV text.
 
     Example:
+        >>> import pandas as pd
         >>> print(csv_text(pd.DataFrame({"name": ["a", "=1+1"], "value": [-1, 2]})), end="")
         name,value
         a,-1

@@ -129,6 +129,16 @@ def thread_count() -> int:
     return min(8, cpu_count())
 
 
+def compute_threads() -> int:
+    """Choose the number of threads for a network.
+
+    Returns:
+        OMP_NUM_THREADS, which torch follows as well, or one per core.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) > 0 else cpu_count()
+
+
 def init_worker() -> None:
     """Prepare a process of multiprocessing: one OpenCV thread, Ctrl-C left to the parent, an exit when it ends."""
     import cv2

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ggcam.data.case import OFF_IMAGE, Case, Frame, Label, Source, Split
+from ggcam.data.class_names import check_class_names
 from ggcam.data.framing import Fitted, Framing, FramingName, Strided
 from ggcam.data.original.preprocessing import check_raw, is_processed
 from ggcam.data.prepare.config import PrepareConfig
@@ -22,7 +23,6 @@ from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepare.tables import make_tables
 from ggcam.data.prepare.used_bits import find_used_bits
 from ggcam.data.prepared import PreparedData, load_prepared, write_tables
-from ggcam.data.prepared_checks import check_class_names
 from ggcam.data.schema import SCHEMA_VERSION, cases_schema, image_name, label_matrix, mask_name, region_mask_name
 from ggcam.data.splits import assign_splits
 from ggcam.data.summary import count_cases
