@@ -16,7 +16,6 @@ import pandas as pd
 from jaxtyping import Float
 
 from ggcam.data.case import Split
-from ggcam.data.data_module import SeededBatches
 from ggcam.data.dataset import PreparedDataset
 from ggcam.data.parquet_files import write_parquet
 from ggcam.data.prepared import PreparedData, load_prepared
@@ -203,9 +202,10 @@ def evaluate(
             progress(done, len(dataset) + len(sample))
 
     batches: list[Prediction] = []
-    for rows in SeededBatches(len(dataset), config.batch_size, seed=None):
+    for start in range(0, len(dataset), config.batch_size):
+        rows = range(start, min(start + config.batch_size, len(dataset)))
         batches.append(predictor(dataset.batch(rows).image.numpy()))
-        report_progress(min(len(batches) * config.batch_size, len(dataset)))
+        report_progress(rows.stop)
     logits, probabilities, cam = (np.concatenate(parts) for parts in zip(*(each[:3] for each in batches), strict=True))
     faithfulness = faithfulness_metrics(
         lambda rows: dataset.batch(case[rows].tolist()).image,

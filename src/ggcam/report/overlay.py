@@ -104,7 +104,7 @@ def cam_overlay(
     height, width = image.shape[:2]
     scaled = unit_range(cam.astype(np.float32), percentiles)
     value = np.clip(cv2.resize(scaled, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
-    coloured = _colours()[np.rint(255 * value).astype(np.intp)]
+    coloured = colour_table()[np.rint(255 * value).astype(np.intp)]
     alpha = (opacity * value)[:, :, None]
     return np.rint((1 - alpha) * to_rgb(image) + alpha * coloured).astype(np.uint8)
 
@@ -115,13 +115,8 @@ def colour_table() -> UInt8[np.ndarray, "256 3"]:
     Returns:
         RGB, uint8.
     """
-    return np.rint(_colours()).astype(np.uint8)
-
-
-def _colours() -> Float[np.ndarray, "256 3"]:
-    from matplotlib import colormaps
-
-    return (255 * colormaps[COLOUR_MAP](np.arange(256))[:, :3]).astype(np.float32)
+    # Matplotlib's colours, without importing it.
+    return cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], cv2.COLORMAP_INFERNO)[0, :, ::-1]
 
 
 def draw_scanpath(canvas: RGB, fixations: Fixations, *, max_radius_px: float | None = None) -> RGB:
