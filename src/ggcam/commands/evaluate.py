@@ -50,6 +50,7 @@ def evaluate_and_print(
         faithfulness_cases: maximum number of cases for the faithfulness metrics.
     """
     from ggcam.evaluation.evaluate import evaluate
+    from ggcam.report.result_schemas import SELECTED_ON_TEST
     from ggcam.run_folder import open_run_folder
     from ggcam.utils.locks import locked_folder
 
@@ -59,6 +60,8 @@ def evaluate_and_print(
         folder = evaluation.save()
     metrics = evaluation.metrics
     print_table([f"{split}, {metrics['cases']:,} cases", "value", "95 % interval", "chance"], _rows(metrics))
+    if "selected_on" in metrics:
+        print(SELECTED_ON_TEST)
     print(f"run folder: {root}\nreport: {folder.html_report}")
 
 

@@ -133,11 +133,12 @@ class EpochPrinter:
         self._seconds.append(row["seconds"])
         done = len(self._seconds)  # of a resumed run, the epochs since then
         left = time_left(sum(self._seconds), done, done + self._epochs - epoch - 1)
-        auroc = row["valid_macro_auroc"]
+        split, name = ("test", "test") if "test_macro_auroc" in row else ("valid", "validation")
+        loss, auroc, accuracy = (row[f"{split}_{metric}"] for metric in ("classification", "macro_auroc", "accuracy"))
         print(
             f"epoch {epoch + 1} of {self._epochs}: loss {row['train_total']:.4f} (classification "
-            f"{row['train_classification']:.4f}, guidance {row['train_guidance']:.4f}); validation loss "
-            f"{row['valid_classification']:.4f}, macro AUROC {'-' if math.isnan(auroc) else f'{auroc:.4f}'}, accuracy "
-            f"{row['valid_accuracy']:.4f}; learning rate {row['learning_rate']:.2e}; {duration(row['seconds'])}{left}",
+            f"{row['train_classification']:.4f}, guidance {row['train_guidance']:.4f}); {name} loss "
+            f"{loss:.4f}, macro AUROC {'-' if math.isnan(auroc) else f'{auroc:.4f}'}, accuracy {accuracy:.4f}; "
+            f"learning rate {row['learning_rate']:.2e}; {duration(row['seconds'])}{left}",
             flush=True,
         )

@@ -31,6 +31,7 @@ TRAIN_GROUPS: dict[str, tuple[str, ...]] = {
         "reload_best",
         "early_stop_patience",
         "monitor",
+        "selection",
         "calibration",
         "typicality",
         "class_weights",

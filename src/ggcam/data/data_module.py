@@ -81,6 +81,7 @@ class PreparedDataModule(lightning.LightningDataModule):
         cache: see :class:`ggcam.data.dataset.PreparedDataset`.
         workers: number of processes that decode images which are not in memory; None for one per core, at most 8.
         region_shape: how the attention spreads in a box or an ellipse.
+        selection: split on which the best epoch is chosen: valid or test.
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class PreparedDataModule(lightning.LightningDataModule):
         cache: Cache = "auto",
         workers: int | None = None,
         region_shape: RegionShape = "filled",
+        selection: Split = "valid",
     ):
         super().__init__()
+        self.selection: Split = selection
         self.data, self.batch_size, self.seed = data, batch_size, seed
         self.cache: Cache = cache
         self.region_shape: RegionShape = region_shape
@@ -100,7 +103,7 @@ class PreparedDataModule(lightning.LightningDataModule):
         self._datasets: dict[Split, PreparedDataset] = {}
 
     def dataset(self, split: Split) -> PreparedDataset:
-        """Open one split on first use, so that training never reads the test images.
+        """Open one split on first use, so that training reads no images of a split that it does not use.
 
         Args:
             split: train, valid or test.
@@ -144,12 +147,12 @@ class PreparedDataModule(lightning.LightningDataModule):
         return self.loader("train", shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Load the validation cases in order.
+        """Load the cases on which the best epoch is chosen, in order.
 
         Returns:
             A loader of batches.
         """
-        return self.loader("valid")
+        return self.loader(self.selection)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Load the test cases in order.

@@ -11,7 +11,8 @@ from typing import Literal
 from ggcam.data.case import Case, Split
 from ggcam.data.find_images import image_stem
 from ggcam.data.original.preprocessing import split_by_position
-from ggcam.data.prepare.config import FRACTIONS
+from ggcam.data.prepare.config import FRACTIONS, PublishedSplitName
+from ggcam.data.published_splits import split_as_published
 from ggcam.data.split_words import read_splits
 from ggcam.data.stratify import assign_strata, check_fractions, split_by_patient
 from ggcam.data.tables import column_names, read_table
@@ -83,6 +84,7 @@ def assign_splits(
     fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 0,
     fraction: float = 1.0,
+    published: PublishedSplitName | None = None,
 ) -> tuple[dict[str, Split], dict[str, object]]:
     """Assign cases to training, validation and test.
 
@@ -94,6 +96,7 @@ def assign_splits(
         fractions: fractions of train, valid and test.
         seed: random seed.
         fraction: with "position", fraction of each split to keep; the other cases are left out.
+        published: name of the published split that the path `how` holds; cases that it does not list are left out.
 
     Returns:
         Split of each case id, and a record of how it was made for dataset.toml.
@@ -116,6 +119,9 @@ def assign_splits(
     elif how == "source":
         splits = {case.case_id: case.split for case in cases if case.split}
         record = {"how": "source"}
+    elif published is not None:
+        splits, record = split_as_published(cases, how, published, seed)
+        cases = [case for case in cases if case.case_id in splits]
     elif (test_ids := read_test_list(how)) is not None:
         check_fractions(fractions)
         splits = _split_by_test_list(cases, test_ids, fractions, seed, how)

@@ -234,6 +234,7 @@ def evaluate(
         metrics=nan_to_none(
             {
                 "split": split,
+                **({"selected_on": "test"} if config.selection == "test" else {}),
                 "data": str(data.root.resolve()) if config.keep_paths else record_path(data.root, run.folder.root),
                 "cases": len(dataset),
                 "patients": dataset.cases["patient_id"].nunique(),

@@ -11,6 +11,9 @@ from typing import Any, Literal, NotRequired, TypedDict
 from ggcam.data.prepared_schema import FrameSize
 from ggcam.data.view_config import AttentionKind, Control
 
+SELECTED_ON_TEST = "selected on test: the best epoch is chosen on the test cases, so the metrics on them are too good"
+"""Remark on results with `selected_on`, as in published tables whose authors had no validation part."""
+
 Number = float | None
 """A finite number; None where it is undefined."""
 
@@ -108,6 +111,7 @@ class RunMetrics(TypedDict):
     """Content of metrics.json."""
 
     split: Literal["train", "valid", "test"]
+    selected_on: NotRequired[Literal["test"]]
     data: str
     cases: int
     patients: int
@@ -201,6 +205,7 @@ class StudySummary(TypedDict):
     seeds: list[int]
     folds: int
     train_cases: list[int]
+    selected_on: NotRequired[Literal["test"]]
     explained: dict[str, str]
     notes: list[str]
     arms: list[ArmRow]

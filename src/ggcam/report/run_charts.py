@@ -15,7 +15,7 @@ from ggcam.report.cases import PredictionTable
 from ggcam.report.charts import Axis, Chart, Dot, Shape, band, line, x_of, y_of
 from ggcam.report.training_plot import best_epoch, column_label
 
-LOSSES = ("train_classification", "valid_classification", "train_guidance", "valid_guidance")
+LOSSES = tuple(f"{split}_{loss}" for loss in ("classification", "guidance") for split in ("train", "valid", "test"))
 """Columns of history.csv that are drawn in one chart."""
 
 
@@ -163,6 +163,7 @@ def training_charts(
     groups = (
         ("Losses", LOSSES, "loss"),
         ("Validation", ("valid_macro_auroc", "valid_accuracy"), "value"),
+        ("Test cases, which decide on the best epoch", ("test_macro_auroc", "test_accuracy"), "value"),
         ("Learning rate", ("learning_rate",), ""),
     )
     charts = (_epoch_chart(history, title, columns, label, best) for title, columns, label in groups)

@@ -12,6 +12,7 @@ from ggcam.report.gallery import MAX_CASES, NO_LABEL, GalleryCase
 from ggcam.report.layers import GAZE_COLOUR_MAP, legend, line_height_px
 from ggcam.report.overlay import COLOUR_MAP
 from ggcam.report.render import render, write_page
+from ggcam.report.result_schemas import SELECTED_ON_TEST
 from ggcam.report.run_charts import RunCharts
 from ggcam.report.run_tables import (
     CEILING,
@@ -89,6 +90,7 @@ def render_run_report(results: RunResults) -> str:
         overall=overall_rows(metrics, ours),
         classes=_class_rows(metrics, ours),
         kind_of_interval=metrics.get("interval"),
+        selected_on_test=SELECTED_ON_TEST,
         calibration=calibration_rows(metrics),
         temperatures=metrics.get("temperature", {}),
         operating_points=operating_point_rows(metrics),

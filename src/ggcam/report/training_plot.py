@@ -25,8 +25,8 @@ def save_training_plot(
 
     Args:
         history: one row per epoch, as in a run's history.csv: "epoch" and any of "learning_rate", the metric, and
-            "train_" or "valid_" followed by "classification", "guidance" or "total". Columns that are absent, empty or
-            all zero are not drawn, nor is a total that equals the classification loss.
+            "train_", "valid_" or "test_" followed by "classification", "guidance" or "total". Columns that are absent,
+            empty or all zero are not drawn, nor is a total that equals the classification loss.
         out_png: file to write, 1280 px wide.
         metric: column that decides which epoch is best.
         mode: whether the highest or the lowest value is best.
@@ -96,8 +96,8 @@ def _finite_values(history: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _plot_losses(axes: Axes, history: pd.DataFrame) -> None:
-    """Plot training losses as dashed lines, validation losses as solid ones."""
-    for part, name, linestyle in (("train", "training", "--"), ("valid", "validation", "-")):
+    """Plot training losses as dashed lines, those of the split that decides on the best epoch as solid ones."""
+    for part, name, linestyle in (("train", "training", "--"), ("valid", "validation", "-"), ("test", "test", "-")):
         classification = _finite_values(history, f"{part}_classification")
         for loss, colour in LOSS_COLOURS.items():
             values = _finite_values(history, f"{part}_{loss}")

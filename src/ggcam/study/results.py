@@ -18,6 +18,7 @@ from ggcam.metrics.bootstrap_statistics import WeightedStatistic, on_cases
 from ggcam.metrics.classification import nan_to_none
 from ggcam.metrics.intervals import RESAMPLES, Interval, bootstrap_draws, resampled_seeds
 from ggcam.metrics.significance import Difference, holm, seed_test
+from ggcam.report.result_schemas import SELECTED_ON_TEST
 from ggcam.run_folder import format_json
 from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.metrics import RunMetrics, metric_rows, read_metrics
@@ -173,6 +174,7 @@ def summarise(plan: StudyPlan, metrics: Metrics) -> dict[str, Any]:
         "seeds": list(plan.seeds),
         "folds": plan.folds,
         "train_cases": list(plan.train_cases),
+        **({"selected_on": "test"} if plan.base.selection == "test" else {}),
         "explained": EXPLAINED,
         "notes": _notes(plan),
         "arms": [row for size in sizes for arm in plan.arms for row in _arm_rows(metrics, arm, size)],
@@ -184,6 +186,8 @@ def summarise(plan: StudyPlan, metrics: Metrics) -> dict[str, Any]:
 
 def _notes(plan: StudyPlan) -> list[str]:
     notes: list[str] = []
+    if plan.base.selection == "test":
+        notes.append(SELECTED_ON_TEST)
     if len(plan.arms) == 1:
         notes.append("one arm: nothing to compare it with")
     if len(plan.seeds) == 1:

@@ -14,9 +14,13 @@ from ggcam.data.prepared import PreparedData
 from ggcam.data.schema import label_matrix
 from ggcam.errors import ConfigError, join_limited
 from ggcam.guidance import Guidance
+from ggcam.report.result_schemas import SELECTED_ON_TEST
 from ggcam.training.config import TrainConfig
 
 log = logging.getLogger(__name__)
+
+SPLIT_NAMES = {"valid": "validation", "test": "test"}
+"""Split on which the best epoch is chosen -> word for its cases."""
 
 FEW_ATTENDED = 0.05
 """Fraction of training cases with usable attention below which there is a warning."""
@@ -38,17 +42,28 @@ def check_training_data(data: PreparedData, config: TrainConfig, guidance: Guida
         Warnings.
 
     Raises:
-        ConfigError: there are no training or validation cases, a class has no training case, or the guidance needs
-            attention and no training case has any that it can use.
+        ConfigError: there are no training cases, or none on which the best epoch is chosen; a class has no training
+            case; or the guidance needs attention and no training case has any that it can use.
     """
-    for split in ("train", "valid"):
-        if split not in set(data.cases["split"]):
+    splits = set(data.cases["split"])
+    for split in ("train", config.selection):
+        if split not in splits:
+            repeat = split == "valid" and "test" in splits
             raise ConfigError(
-                f"there are no {split} cases", where=data.root, hint="prepare the data with another split"
+                f"there are no {split} cases",
+                where=data.root,
+                hint="prepare the data with another split"
+                + (", or pass --selection test to repeat a published table" if repeat else ""),
             )
         if not np.isfinite(_labels(data, split)).any():
             raise ConfigError(f"no {split} case has a known label", where=data.root, hint="prepare the data again")
-    return [*_missing_in_training(data), *_missing_in_validation(data, config), *_attention(data, config, guidance)]
+    chosen_on_test = [SELECTED_ON_TEST] if config.selection == "test" else []
+    return [
+        *chosen_on_test,
+        *_missing_in_training(data),
+        *_missing_in_selection(data, config),
+        *_attention(data, config, guidance),
+    ]
 
 
 def log_warnings(warnings: Iterable[str]) -> None:
@@ -62,7 +77,7 @@ def log_warnings(warnings: Iterable[str]) -> None:
 
 
 def with_defined_monitor(config: TrainConfig, data: PreparedData) -> TrainConfig:
-    """Replace the monitored metric by the classification loss if the validation split does not define it.
+    """Replace the monitored metric by the classification loss if the split that it is measured on does not define it.
 
     Args:
         config: options of the training.
@@ -71,7 +86,7 @@ def with_defined_monitor(config: TrainConfig, data: PreparedData) -> TrainConfig
     Returns:
         The same config, or with `monitor="loss"`.
     """
-    undefined = config.monitor == "auroc" and not _has_auroc(data).any()
+    undefined = config.monitor == "auroc" and not _has_auroc(data, config.selection).any()
     return replace(config, monitor="loss") if undefined else config
 
 
@@ -113,9 +128,9 @@ def _missing(data: PreparedData, split: str) -> list[str]:
     return [name for name, present in zip(data.class_names, found, strict=True) if not present]
 
 
-def _has_auroc(data: PreparedData) -> Bool[np.ndarray, " classes"]:
-    """Return for which classes the validation split has cases both with and without it."""
-    labels = _labels(data, "valid")
+def _has_auroc(data: PreparedData, split: str) -> Bool[np.ndarray, " classes"]:
+    """Return for which classes a split has cases both with and without it."""
+    labels = _labels(data, split)
     return (labels == 1).any(axis=0) & (labels == 0).any(axis=0)
 
 
@@ -132,20 +147,21 @@ def _missing_in_training(data: PreparedData) -> list[str]:
     return [f"no training case has {join_limited(missing)}, so this cannot be learnt"] if missing else []
 
 
-def _missing_in_validation(data: PreparedData, config: TrainConfig) -> list[str]:
+def _missing_in_selection(data: PreparedData, config: TrainConfig) -> list[str]:
     if config.monitor != "auroc":
         return []
-    has_auroc = _has_auroc(data)
+    has_auroc = _has_auroc(data, config.selection)
+    words = SPLIT_NAMES[config.selection]
     if has_auroc.all():
         return []
     if data.multi_label:
         undefined = [name for name, known in zip(data.class_names, has_auroc, strict=True) if not known]
-        problem = f"the validation cases do not have both values of {join_limited(undefined)}"
+        problem = f"the {words} cases do not have both values of {join_limited(undefined)}"
     else:
-        problem = f"no validation case is of class {join_limited(_missing(data, 'valid'))}"
+        problem = f"no {words} case is of class {join_limited(_missing(data, config.selection))}"
     if has_auroc.any():
         return [f"{problem}, so the best epoch is the one with the highest macro AUROC over the other classes"]
-    return [f"{problem}, so there is no AUROC, and the best epoch is the one with the lowest validation loss"]
+    return [f"{problem}, so there is no AUROC, and the best epoch is the one with the lowest {words} loss"]
 
 
 def _attention(data: PreparedData, config: TrainConfig, guidance: Guidance) -> list[str]:

@@ -35,7 +35,10 @@ def save_best(run: Run, module: GuidedTraining, batches: PreparedDataModule) -> 
     """
     folder, config = run.folder, run.config
     module.load_state_dict(best_state(folder.checkpoints)["state_dict"])
-    if config.calibration or config.typicality:
+    has_validation = bool((batches.data.cases["split"] == "valid").any())
+    if not has_validation and (config.calibration or config.typicality):
+        log.warning("without validation cases the probabilities are not calibrated, and unusual images are not marked")
+    elif config.calibration or config.typicality:
         # One pass over the validation images for both.
         colour = _grey_colour(batches)
         dataset = batches.dataset("valid")

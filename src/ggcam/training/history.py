@@ -19,7 +19,7 @@ class History(lightning.Callback):
     Columns: epoch (from 0), learning_rate (at the start of the epoch), seconds (duration of the epoch),
     data_wait_fraction (fraction of the training time spent waiting for the next batch; a GPU may compute meanwhile),
     train_total, train_classification, train_guidance, valid_total, valid_classification, valid_guidance,
-    valid_macro_auroc, valid_accuracy.
+    valid_macro_auroc, valid_accuracy. With `selection="test"` the last five begin with test instead of valid.
 
     Args:
         path: the CSV file to write.

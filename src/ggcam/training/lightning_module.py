@@ -187,13 +187,14 @@ class GuidedTraining(lightning.LightningModule):
         total = self.guidance.combine(*parts)
         self._check_finite({"outputs of the network": logits, "losses": np.append(values, total.item())})
         auroc, accuracy = macro_auroc_and_accuracy(logits, label)
+        split = self.config.selection
         self.log_dict(
             {
-                "valid/macro_auroc": auroc,  # NaN where the validation split has no class both with and without cases
-                "valid/accuracy": accuracy,
-                "valid/total": total,
-                "valid/classification": classification,
-                "valid/guidance": float(guidance.mean()),
+                f"{split}/macro_auroc": auroc,  # NaN where no class has cases both with and without it
+                f"{split}/accuracy": accuracy,
+                f"{split}/total": total,
+                f"{split}/classification": classification,
+                f"{split}/guidance": float(guidance.mean()),
             }
         )
 

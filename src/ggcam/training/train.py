@@ -227,7 +227,7 @@ def _train(
             enable_progress_bar=progress_bar,
         )
         batches = PreparedDataModule(
-            data, config.batch_size, config.seed, config.cache, config.workers, config.region_shape
+            data, config.batch_size, config.seed, config.cache, config.workers, config.region_shape, config.selection
         )
         with local_seed(config.seed), _noted_divergence(folder, history):
             fit(trainer, module, batches, checkpoint)

@@ -8,6 +8,9 @@ from typing import Literal
 
 from ggcam.errors import ConfigError
 
+PublishedSplitName = Literal["egd-public", "egd-public-with-validation", "siim-public", "siim-public-with-validation"]
+"""Names of the splits in :mod:`ggcam.data.published_splits`."""
+
 FRACTIONS = (0.7, 0.1, 0.2)
 """Fractions of the train, valid and test split."""
 
@@ -25,7 +28,12 @@ class PrepareConfig:
             for training, and a patient may be in several splits), or source (the split of the source). Default:
             patient, or position with --preset original.
         split_file: CSV file with the columns id and split; or a list of ids, which become the test split, while the
-            other patients are split into train and valid. Default: split by --split.
+            other patients are split into train and valid. With --published-split, the folder with the authors' files.
+            Default: split by --split.
+        published_split: read the split of a published table from the folder --split-file, without a validation part:
+            egd-public (976 and 107 images; a folder MIMIC-GAZE-JPG with train/ and test/) or siim-public (1,000 and
+            250; train_list.csv and test_list.csv). The names that end in -with-validation keep the test images and take
+            a validation part from the training images.
         split_fractions: fractions of the train, valid and test split.
         subset_fraction: fraction of each split to keep, with --split position.
         kind: what the images show: chest (X-rays), or other, which skips the checks of `ggcam inspect` that know where
@@ -45,6 +53,7 @@ class PrepareConfig:
     seed: int = 0
     split: Literal["patient", "position", "source"] | None = None
     split_file: Path | None = None
+    published_split: PublishedSplitName | None = None
     split_fractions: tuple[float, float, float] = FRACTIONS
     subset_fraction: float = 1.0
     kind: Literal["chest", "other"] | None = None
@@ -77,6 +86,12 @@ class PrepareConfig:
                 "--split-file and --split exclude each other",
                 where=f"--split-file, --split {self.split}",
                 hint="drop one",
+            )
+        if self.published_split and not self.split_file:
+            raise ConfigError(
+                "a published split is read from its authors' files",
+                where="--published-split",
+                hint="pass their folder with --split-file FOLDER",
             )
         if not 0 < self.subset_fraction <= 1:
             raise ConfigError(

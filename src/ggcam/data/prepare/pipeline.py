@@ -44,6 +44,7 @@ UNREADABLE = "case whose image or mask cannot be read"
 CROPPED = "case cropped by the frame (kept)"
 EMPTY_MASK = "mask of a finding without a pixel in the frame"
 OUTSIDE_SUBSET = "case outside the subset fraction"
+OUTSIDE_PUBLISHED = "case outside the published split"
 """Reasons under which cases are counted in `dropped` of dataset.toml."""
 
 
@@ -119,10 +120,8 @@ def prepare_source(
     if config.preset == "original":
         check_raw(source.cases)
     # Before the images, so that a mistake shows at once and a damaged image does not change the split of other cases.
-    splits, split_record = assign_splits(
-        source.cases, config.split_by, config.split_fractions, config.seed, config.subset_fraction
-    )
-    source = _select_split_cases(source, splits)
+    splits, split_record = _assign_splits(source, config)
+    source = _select_split_cases(source, splits, config)
     framing = _choose_framing(source, frame, config)
     job = describe_job(source, config, framing, split_record, splits)
     with locked_target(out), naming_place(out):
@@ -204,9 +203,7 @@ def load_if_same(source: Source, out: Path, config: PrepareConfig) -> PreparedDa
         return None
     _check_source(source)
     data = load_prepared(out)
-    splits, _ = assign_splits(
-        source.cases, config.split_by, config.split_fractions, config.seed, config.subset_fraction
-    )
+    splits, _ = _assign_splits(source, config)
     prepared_splits = zip(data.cases["case_id"], data.cases["split"], strict=True)
     same = (
         data.meta["source"] == source.name
@@ -291,10 +288,22 @@ def _report_unreadable(unreadable: list[ImageOutcome], source: Source, staging: 
     )
 
 
-def _select_split_cases(source: Source, splits: Mapping[str, Split]) -> Source:
+def _assign_splits(source: Source, config: PrepareConfig) -> tuple[dict[str, Split], dict[str, object]]:
+    return assign_splits(
+        source.cases,
+        config.split_by,
+        config.split_fractions,
+        config.seed,
+        config.subset_fraction,
+        config.published_split,
+    )
+
+
+def _select_split_cases(source: Source, splits: Mapping[str, Split], config: PrepareConfig) -> Source:
     """Keep the cases that have a split, and count the others as dropped."""
     kept = tuple(case for case in source.cases if case.case_id in splits)
-    outside = Counter({OUTSIDE_SUBSET: len(source.cases) - len(kept)})
+    reason = OUTSIDE_PUBLISHED if config.published_split else OUTSIDE_SUBSET
+    outside = Counter({reason: len(source.cases) - len(kept)})
     return replace(source, cases=kept, dropped=dict(Counter(source.dropped) + outside))
 
 
