@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from ggcam.dicom_output.codes import CODING_SCHEME, long_string
 from ggcam.dicom_output.model_identity import MANUFACTURER, ModelIdentity
 from ggcam.dicom_output.options import KIND_NAMES, KINDS, DicomOptions, Kind
-from ggcam.dicom_output.uids import derive_uid
+from ggcam.dicom_output.uids import derive_uid, result_uid
 from ggcam.inference.result import PredictionResult
 
 _FIRST_SERIES_NUMBER = 9001
@@ -100,20 +100,6 @@ class Subject:
         """
         return derive_uid(str(self.reference.SOPInstanceUID), *self.model.key, *parts)
 
-    def object_uid(self, kind: Kind) -> str:
-        """Derive the SOP Instance UID of an object from everything that determines its content.
-
-        Args:
-            kind: kind of the object.
-        """
-        details = {
-            "pm": (str(self.options.map_bits),),
-            "seg": (str(self.options.mask_threshold),),
-            "sr": (str(self.options.map_bits), str("pm" in self.options.kinds)),  # it refers to the map
-            "pr": (str(self.options.map_bits),),
-        }
-        return self.uid(kind, *details.get(kind, ()))
-
     def series(self, kind: Kind) -> dict[str, Any]:
         """Return the arguments by which highdicom identifies an object, its series and its equipment.
 
@@ -124,7 +110,7 @@ class Subject:
             "series_instance_uid": self.uid("series", kind, str(self.options)),
             "series_number": _FIRST_SERIES_NUMBER + KINDS.index(kind),
             "series_description": long_string(f"ggcam {KIND_NAMES[kind]}, for research use"),
-            "sop_instance_uid": self.object_uid(kind),
+            "sop_instance_uid": result_uid(str(self.reference.SOPInstanceUID), self.model, self.options, kind),
             "instance_number": max(1, int(self.reference.get("InstanceNumber") or 1)),
             "manufacturer": MANUFACTURER,
             "manufacturer_model_name": long_string(self.model.name),

@@ -1,0 +1,77 @@
+"""Credentials for a DICOMweb server, read from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from requests import PreparedRequest
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from ggcam.errors import ConfigError
+
+_MAX_BYTES = 64_000
+
+
+class NoCredentials(AuthBase):
+    """Sends none. Without it, requests would look for some in the file `.netrc` of the home folder."""
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Return the request as it is.
+
+        Args:
+            r: the request.
+        """
+        return r
+
+
+class CredentialsFile(AuthBase):
+    """Sends what a file contains. It is read for each request, so a token that expires can be replaced in the file.
+
+    Args:
+        path: text file of one line.
+        kind: "user" for a line `user:password`, sent as HTTP Basic; "token" for a bearer token.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not contain such a line.
+    """
+
+    def __init__(self, path: Path, kind: Literal["user", "token"]):
+        self._path, self._kind = path, kind
+        self._read()
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Add the header Authorization.
+
+        Args:
+            r: the request.
+
+        Returns:
+            The same request.
+
+        Raises:
+            ConfigError: as for the class.
+        """
+        line = self._read()
+        if self._kind == "token":
+            r.headers["Authorization"] = f"Bearer {line}"
+            return r
+        user, _, password = line.partition(":")
+        return HTTPBasicAuth(user.encode(), password.encode())(r)
+
+    def _read(self) -> str:
+        option = f"--dicomweb-{self._kind}-file"
+        expected = "one line user:password" if self._kind == "user" else "one line with a token"
+        try:
+            with self._path.open("rb") as file:
+                line = file.read(_MAX_BYTES).decode().strip()
+        except OSError as error:
+            raise ConfigError(
+                f"the file of credentials cannot be read: {error.strerror}", where=f"{option} {self._path}"
+            ) from None
+        except UnicodeDecodeError:
+            line = ""
+        is_token = line.isascii() and line.isprintable() and " " not in line
+        if not line or len(line.splitlines()) > 1 or not (":" in line if self._kind == "user" else is_token):
+            raise ConfigError("not a file of credentials", where=f"{option} {self._path}", expected=expected)
+        return line
