@@ -24,11 +24,13 @@ from ggcam.commands.option_help import option_registry
 from ggcam.commands.predict import predict
 from ggcam.commands.prepare import prepare, run_prepare
 from ggcam.commands.report import report
+from ggcam.commands.serve import serve
 from ggcam.commands.simulate import simulate
 from ggcam.commands.study import study
 from ggcam.commands.system_errors import describe_system_error, how_to_go_on
 from ggcam.commands.train import train
 from ggcam.commands.train_options import OPTION_GROUPS
+from ggcam.commands.verify import verify
 from ggcam.errors import ConfigError, GGCamError
 from ggcam.training.presets import preset_in
 from ggcam.utils.aliases import canonical_arguments
@@ -51,6 +53,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     study,
     report,
     export,
+    verify,
+    serve,
     backbones,
     guidances,
     demo,

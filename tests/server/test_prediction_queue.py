@@ -6,22 +6,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from dicom_output.predicted import source_dataset, write_source
-from ggcam.dicom_output.model_identity import ModelIdentity, read_model_identity
+from ggcam.dicom_output.model_identity import ModelIdentity
 from ggcam.errors import ConfigError, ImageError
-from ggcam.inference.predictor import Predictor, load_predictor
+from ggcam.inference.predictor import Predictor
 from ggcam.inference.result import PredictionResult
 from ggcam.server.prediction_queue import PredictionQueue, QueueFullError
 from hostile_images import write_hostile_images
-
-
-def png(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (70, 90)).astype(np.uint8)
-    return cv2.imencode(".png", pixels)[1].tobytes()
+from server.conftest import png
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +28,6 @@ def batches() -> list[int]:
 def queue(trained: Path, batches: list[int]) -> Iterator[PredictionQueue]:
     with PredictionQueue.open(trained, engine="torch", device="cpu", wait_s=0.2, observe_batch=batches.append) as queue:
         yield queue
-
-
-@pytest.fixture(scope="module")
-def predictor(trained: Path) -> Predictor:
-    return load_predictor(trained, engine="torch", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def model(trained: Path) -> ModelIdentity:
-    return read_model_identity(trained)
 
 
 def assert_same(answer: PredictionResult, expected: PredictionResult) -> None:

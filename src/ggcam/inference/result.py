@@ -53,6 +53,19 @@ class PredictionResult:
         """Class name -> CAM at the image's own size, float32; NaN in margins that the network did not see."""
         return _ImageSizedCams(self)
 
+    def cam_at(self, class_name: str, size: tuple[int, int]) -> Float32[np.ndarray, "y x"]:
+        """Interpolate the CAM of a class on the whole image at some size.
+
+        Args:
+            class_name: the class.
+            size: height and width of the result in pixels.
+
+        Returns:
+            Float32, any range; NaN in margins that the network did not see.
+        """
+        cam, inside = self._resample(class_name, size)
+        return np.where(inside, cam, np.float32(np.nan))
+
     def overlay(self, class_name: str | None = None) -> UInt8[np.ndarray, "y x 3"]:
         """Draw the CAM of a class over the image.
 
@@ -132,8 +145,7 @@ class _ImageSizedCams(Mapping[str, np.ndarray]):
         self._result = result
 
     def __getitem__(self, class_name: str) -> Float32[np.ndarray, "image_h image_w"]:
-        cam, inside = self._result._resample(class_name, self._result.image_size)
-        return np.where(inside, cam, np.float32(np.nan))
+        return self._result.cam_at(class_name, self._result.image_size)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._result.cam_grid)

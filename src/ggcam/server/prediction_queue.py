@@ -43,10 +43,12 @@ class Answer:
 
     Attributes:
         result: probabilities, CAMs and overlays.
+        positive: class -> whether its probability reaches the threshold; without the classes that have none.
         objects: kind -> DICOM object, as far as they were asked for.
     """
 
     result: PredictionResult
+    positive: Mapping[str, bool]
     objects: Mapping[Kind, Dataset] = field(default_factory=dict)
 
 
@@ -201,7 +203,8 @@ class PredictionQueue:
             with self._decoding:
                 loaded = self.predictor.load(path)
             result = self._batcher.put(loaded).result()
-            return Answer(result, self._objects(path, result, kinds) if kinds else {})
+            positive = {name: result.probabilities[name] >= least for name, least in self.model.thresholds.items()}
+            return Answer(result, positive, self._objects(path, result, kinds) if kinds else {})
 
     def _objects(self, path: Path, result: PredictionResult, kinds: tuple[Kind, ...]) -> Mapping[Kind, Dataset]:
         from ggcam.dicom_output.options import check_highdicom
