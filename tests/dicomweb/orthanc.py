@@ -9,13 +9,17 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 import requests
+from pydicom.dataset import Dataset
 
-from ggcam.dicomweb.archive import Archive
+from dicomweb.watched_archive import WatchedArchive
+from ggcam.dicomweb.credentials import CredentialsFile
 
 PLUGINS = (Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so"), Path("/usr/lib/orthanc/libOrthancDicomWeb.so"))
 USER, PASSWORD = "ggcam", "pässword:1"
@@ -59,10 +63,8 @@ class Orthanc:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.http_port}/dicom-web"
 
-    def archive(self) -> Archive:
-        from ggcam.dicomweb.credentials import CredentialsFile
-
-        return Archive(self.url, CredentialsFile(self.credentials_file, "user"))
+    def archive(self) -> WatchedArchive:
+        return WatchedArchive(self.url, CredentialsFile(self.credentials_file, "user"))
 
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
@@ -103,15 +105,10 @@ class Orthanc:
         for study in self.rest("studies"):
             self.rest(f"studies/{study}", "DELETE")
 
-    def results(self, folder: Path | None = None) -> dict[str, int]:
-        """Return SOP Instance UID of each object that ggcam has stored -> how many of it there are."""
-        found: dict[str, int] = {}
-        for instance in self.rest("instances"):
-            tags = self.rest(f"instances/{instance}/simplified-tags")
-            if tags.get("Manufacturer") == "ggcam":
-                uid = tags["SOPInstanceUID"]
-                found[uid] = found.get(uid, 0) + 1
-        return found
+    def results(self) -> list[Dataset]:
+        """Return the objects that ggcam has stored."""
+        read = (pydicom.dcmread(BytesIO(self.rest(f"instances/{each}/file"))) for each in self.rest("instances"))
+        return [dataset for dataset in read if dataset.get("Manufacturer") == "ggcam"]
 
 
 def _free_ports(count: int) -> Sequence[int]:

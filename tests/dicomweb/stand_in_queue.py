@@ -14,26 +14,29 @@ from ggcam.dicom_output.subject import Subject
 from ggcam.server.memory_files import memory_file
 from ggcam.server.prediction_queue import Answer, PredictionQueue
 
-OPTIONS = DicomOptions(("pm", "sr", "sc"), map_bits=16)
-
 
 class StandInQueue(PredictionQueue):
-    """Answers as :class:`ggcam.server.prediction_queue.PredictionQueue`, at once and with noise as CAMs."""
+    """Answers as a queue does, at once and with noise as CAMs; what it has answered it answers from memory."""
 
     model = MODEL
 
-    def __init__(self) -> None:
-        self.predicted = 0
+    def __init__(self, options: DicomOptions):
+        self.options = options
+        self._answers: dict[bytes, Answer] = {}
 
-    def submit(self, content: bytes, kinds: Sequence[Any]) -> Future[Answer]:
+    def submit(self, content: Any, kinds: Sequence[Any] = ()) -> Future[Answer]:
         future: Future[Answer] = Future()
-        assert tuple(kinds) == OPTIONS.kinds
+        assert tuple(kinds) == self.options.kinds
         try:
-            with memory_file(content) as path:
-                source = read_source(path)
-                result = predict_file(path)
-                future.set_result(Answer(result, {}, dicom_objects(Subject(source.reference, result, MODEL, OPTIONS))))
-            self.predicted += 1
+            if content not in self._answers:
+                self._answers[content] = self._predict(content)
+            future.set_result(self._answers[content])
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def _predict(self, content: bytes) -> Answer:
+        with memory_file(content) as path:
+            source = read_source(path)
+            result = predict_file(path)
+            return Answer(result, {}, dicom_objects(Subject(source.reference, result, MODEL, self.options)))
