@@ -14,7 +14,7 @@ import torch
 from commands.calling import call, refusal
 from ggcam.cli import main
 from ggcam.errors import ConfigError, WeightsError
-from ggcam.inference import network, run_onnx
+from ggcam.inference import network, run_network, run_onnx
 from ggcam.inference.engines import ONNX_ENGINES
 from ggcam.inference.export import export_int8
 from ggcam.inference.network import open_network
@@ -95,7 +95,7 @@ def test_auto_takes_the_fastest_engine_once_its_file_is_there(kept, trained):
 @ON_CPU
 def test_auto_writes_the_file_for_many_images_and_only_once(trained, tmp_path, monkeypatch):
     run = Path(shutil.copytree(trained, tmp_path / "run"))
-    assert open_network(run, expected_images=network.AUTO_PIXELS // (64 * 64) + 1).engine == FASTEST
+    assert open_network(run, expected_images=run_network.AUTO_PIXELS // (64 * 64) + 1).engine == FASTEST
     assert open_run_folder(run).onnx.is_file()
     monkeypatch.setattr(run_onnx, "to_onnx", None)  # to call it again would be an error
     assert open_network(run, "onnxruntime").engine == "onnxruntime"
@@ -141,11 +141,10 @@ def test_auto_falls_back_on_torch_where_a_network_cannot_be_written(trained, mon
         open_network(trained, "openvino")
 
 
-def test_what_cannot_run_is_refused(kept, tmp_path, monkeypatch):
+def test_what_cannot_run_is_refused(kept, tmp_path):
     (tmp_path / "other.onnx").write_bytes(b"something else")
     with pytest.raises(WeightsError, match="neither a run folder nor an ONNX file"):
         open_network(tmp_path / "other.onnx")
-    monkeypatch.setattr(network, "find_device", torch.device)
     with pytest.raises(ConfigError, match=r"ONNX files run on the CPU only(?s:.*)openvino on cuda"):
         open_network(kept, "openvino", device="cuda")
 

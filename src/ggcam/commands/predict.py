@@ -30,13 +30,15 @@ def predict(
     dicom_map_bits: Literal[32, 16] = 32,
     dicom_mask_threshold: float | None = None,
     anonymise: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Predict new images with a trained run; no gaze is needed.
 
     Example: ggcam predict run/K3F9Q chest.dcm folder_of_images --out predictions
 
     Writes predictions.csv and, for each image, an overlay of the CAM of the predicted class. The column "unusual" of
-    predictions.csv says why an image is unlike the training images. For research use; not a medical device.
+    predictions.csv says why an image is unlike the training images. If the command was interrupted, the same command
+    goes on with the missing images. For research use; not a medical device.
 
     Args:
         run: run folder, or an ONNX file written by `ggcam export --format onnx`.
@@ -55,6 +57,7 @@ def predict(
         dicom_mask_threshold: share of the range of a CAM from which a pixel belongs to a binary segmentation. Default:
             a fractional segmentation.
         anonymise: replace patient, study and all UIDs in the DICOM objects.
+        overwrite: start over where an interrupted command has left results of another run or other options.
     """
     from ggcam.utils.parallel import thread_count
     from ggcam.utils.worker_process import start_workers
@@ -71,18 +74,20 @@ def predict(
     elif anonymise:
         raise ConfigError("only DICOM objects are anonymised", where="--anonymise", hint="pass --dicom-out as well")
     with show_progress("predicting", "images") as progress:
-        predictions = predict_files(run, images, out, overlays, batch_size, device, progress, engine, writer)
-    table = predictions.table
-    if len(table):
-        counts = table["predicted"].value_counts()
-        print_table(["predicted", "images"], [[str(name), f"{n:,}"] for name, n in counts.items()])
-        if predictions.validation_marks is not None:
-            unusual, expected = sum(table[UNUSUAL] != ""), predictions.validation_marks
+        predictions = predict_files(run, images, out, overlays, batch_size, device, progress, engine, writer, overwrite)
+    total = sum(predictions.counts.values())
+    if total:
+        counts = sorted(predictions.counts.items(), key=lambda count: -count[1])
+        print_table(["predicted", "images"], [[name, f"{n:,}"] for name, n in counts])
+        if predictions.unusual is not None and predictions.validation_marks is not None:
+            unusual, expected = predictions.unusual, predictions.validation_marks
             rate = f"of the run's own validation images, {expected.marked:,} of {expected.cases:,} were"
             print(f"unlike the training images: {unusual:,} (column {UNUSUAL}); {rate}")
         else:
             print("The run has no description of its training images, so images unlike them are not marked.")
-        print(f"{len(table):,} images in {out / 'predictions.csv'}, computed with {predictions.engine}")
+        if predictions.resumed:
+            print(f"{predictions.resumed:,} images had been predicted by the interrupted command")
+        print(f"{total:,} images in {out / 'predictions.csv'}, computed with {predictions.engine}")
     if writer is not None:
         kept = f" ({writer.kept:,} were there already and are kept)" if writer.kept else ""
         print(f"{writer.written:,} DICOM objects written to {dicom_out}{kept}, listed in {out / 'dicom.csv'}")

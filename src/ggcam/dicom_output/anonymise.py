@@ -56,6 +56,8 @@ class Anonymiser:
 
     def __init__(self) -> None:
         self._secret = secrets.token_hex(32)
+        self.number = secrets.token_hex(8)
+        """Tells this object from others, and nothing about its secret."""
 
     def __call__(self, reference: Dataset) -> Dataset:
         """Replace the identities in the attributes of a source image.

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
-import pandas as pd
 from pydicom.dataset import Dataset
 
 from ggcam.data.find_images import DICOM_RESULT_SUFFIX
@@ -20,6 +19,7 @@ from ggcam.dicom_output.options import DicomOptions, Kind
 from ggcam.dicom_output.source import read_source
 from ggcam.dicom_output.subject import Subject
 from ggcam.errors import ConfigError, ImageError
+from ggcam.inference.prediction_folder import DICOM_COLUMNS
 from ggcam.inference.result import PredictionResult
 from ggcam.utils.atomic import atomic_write
 
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 _AT_A_TIME = 2
 """Images whose objects are made at a time: the maps of many classes take much memory."""
-
-COLUMNS = ("image", "kind", "file", "made_up", "error")
 
 
 class DicomWriter:
@@ -51,7 +49,7 @@ class DicomWriter:
         >>> from ggcam.inference.predict import predict  # doctest: +SKIP
         >>> writer = DicomWriter(Path("run/mine"), Path("objects"), DicomOptions(("pm", "sr")))  # doctest: +SKIP
         >>> predict(Path("run/mine"), [Path("chest.dcm")], Path("out"), writer=writer)  # doctest: +SKIP
-        >>> writer.table["file"].tolist()  # doctest: +SKIP
+        >>> [path.name for path in writer.folder.iterdir()]  # doctest: +SKIP
     """
 
     def __init__(self, run: Path, folder: Path, options: DicomOptions | None = None):
@@ -61,7 +59,6 @@ class DicomWriter:
         self._options = options or DicomOptions()
         self._model = read_model_identity(run)
         self._anonymise = Anonymiser() if self._options.anonymise else None
-        self._rows: list[dict[str, str]] = []
         self._lock, self._slots = Lock(), BoundedSemaphore(_AT_A_TIME)
         self.written = 0
         """Number of objects that were written."""
@@ -76,10 +73,10 @@ class DicomWriter:
         return self._folder
 
     @property
-    def table(self) -> pd.DataFrame:
-        """One row per object: image, kind, file, attributes that were made up; and one per image without, with why."""
-        rows = sorted(self._rows, key=lambda row: row["image"])  # threads finish in any order
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+    def fingerprint(self) -> str:
+        """Text that another writer has only if it can go on with the objects of this one."""
+        secret = "" if self._anonymise is None else self._anonymise.number
+        return " ".join([*self._model.key, str(self._options), str(self._folder.resolve()), secret])
 
     def start(self, images: Sequence[Path]) -> None:
         """Check that there is a DICOM image, and create the folder.
@@ -100,12 +97,15 @@ class DicomWriter:
             )
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, image: Path, result: PredictionResult) -> None:
+    def write(self, image: Path, result: PredictionResult) -> list[dict[str, str]]:
         """Write the objects of one prediction, or note why there are none.
 
         Args:
             image: the file.
             result: its prediction.
+
+        Returns:
+            For each object its image, kind, file and the attributes that were made up; or why there are none.
 
         Raises:
             OSError: a file cannot be written.
@@ -117,10 +117,8 @@ class DicomWriter:
         except ImageError as error:
             with self._lock:
                 self.skipped[str(image)] = str(error)
-                self._rows.append(self._row(image, error=str(error)))
-            return
-        with self._lock:
-            self._rows += [self._row(image, kind, path.name, " ".join(made_up)) for kind, path in files.items()]
+            return [self._row(image, error=str(error))]
+        return [self._row(image, kind, path.name, " ".join(made_up)) for kind, path in files.items()]
 
     def _make(self, image: Path, result: PredictionResult) -> tuple[dict[Kind, Dataset], tuple[str, ...]]:
         source = read_source(image)
@@ -155,7 +153,7 @@ class DicomWriter:
     @staticmethod
     def _row(image: Path, *values: str, error: str = "") -> dict[str, str]:
         texts = (str(image), *values, *[""] * (3 - len(values)), error)
-        return dict(zip(COLUMNS, texts, strict=True))
+        return dict(zip(DICOM_COLUMNS, texts, strict=True))
 
 
 def _is_dicom(path: Path) -> bool:

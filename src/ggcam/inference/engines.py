@@ -62,7 +62,7 @@ class OnnxEngine(ABC):
         WeightsError: the bytes are not an ONNX file written by ggcam, or the package cannot run the file.
     """
 
-    package: str
+    package: EngineName
     """Package that runs the file; also the engine's name on the command line."""
 
     def __init__(self, content: bytes):
@@ -148,7 +148,9 @@ class OpenVinoEngine(OnnxEngine):
         return EngineOutput(*(np.array(found[name]) for name in names))  # copies: OpenVINO reuses its buffers
 
 
-ONNX_ENGINES: Mapping[str, type[OnnxEngine]] = {kind.package: kind for kind in (OnnxRuntimeEngine, OpenVinoEngine)}
+ONNX_ENGINES: Mapping[EngineName, type[OnnxEngine]] = {
+    kind.package: kind for kind in (OnnxRuntimeEngine, OpenVinoEngine)
+}
 """Engine name -> engine, fastest first according to `benchmarks/prediction.py` (the two are close)."""
 
 
@@ -175,7 +177,7 @@ def _to_pixels(image: Shaped[np.ndarray, "b i H W"], pixels: str) -> Shaped[np.n
     return values if pixels == "uint8" else values.astype(np.uint16) * np.uint16(257)
 
 
-def fastest_installed() -> str | None:
+def fastest_installed() -> EngineName | None:
     """Return the name of the fastest installed engine for ONNX files; None if there is none."""
     return next((name for name in ONNX_ENGINES if importlib.util.find_spec(name) is not None), None)
 

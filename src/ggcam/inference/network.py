@@ -31,7 +31,7 @@ class Network:
     class_names: tuple[str, ...]
     framing: Framing
     predict_batch: BatchPredictor
-    engine: str
+    engine: EngineName
     typicality: Typicality | None = None
 
 

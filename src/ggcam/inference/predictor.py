@@ -92,7 +92,7 @@ class Predictor:
         return None if typicality is None else typicality.validation
 
     @property
-    def engine(self) -> str:
+    def engine(self) -> EngineName:
         """Name of the engine in use: "torch", "onnxruntime" or "openvino"."""
         return self._network.engine
 

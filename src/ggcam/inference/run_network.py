@@ -48,7 +48,7 @@ def open_run_network(path: Path, engine: EngineName, device: str | None, expecte
     return Network(run.class_names, framing, predictor, name, run.typicality)
 
 
-def _choose_engine(run: Run, name: EngineName, device: str | None, expected_images: int) -> tuple[str, Engine]:
+def _choose_engine(run: Run, name: EngineName, device: str | None, expected_images: int) -> tuple[EngineName, Engine]:
     """Return the engine and its name."""
     if name == "torch":
         return name, _torch_engine(run, find_device(device))
