@@ -17,7 +17,8 @@ from ggcam.simulation import simulator
 from ggcam.training.config import TrainConfig
 
 COMMANDS = (
-    *("simulate", "prepare", "inspect", "train", "evaluate", "predict", "study", "report", "export", "backbones"),
+    *("simulate", "prepare", "inspect", "train", "evaluate", "predict", "study", "report", "export", "verify"),
+    "backbones",
     "guidances",
     "demo",
 )

@@ -36,6 +36,7 @@ PUBLIC = {
     "StudyPlan",
     "StudyResult",
     "TrainConfig",
+    "Verification",
     "__version__",
     "attention_map",
     "attention_maps",
@@ -55,6 +56,7 @@ PUBLIC = {
     "run_study",
     "simulate",
     "train",
+    "verify",
 }
 
 

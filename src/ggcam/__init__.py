@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ggcam.guidance import GUIDANCES, Guidance, cam_gaze_loss, create_guidance
     from ggcam.inference.predictor import Predictor, load_predictor
     from ggcam.inference.result import PredictionResult
+    from ggcam.inference.verification import Verification
+    from ggcam.inference.verify import verify
     from ggcam.models.backbones import create_backbone
     from ggcam.models.cam import CAMClassifier, CAMHead, CAMOutput
     from ggcam.report import plots
@@ -69,6 +71,7 @@ __all__ = [
     "StudyPlan",
     "StudyResult",
     "TrainConfig",
+    "Verification",
     "__version__",
     "attention_map",
     "attention_maps",
@@ -88,6 +91,7 @@ __all__ = [
     "run_study",
     "simulate",
     "train",
+    "verify",
 ]
 
 _HOMES = {
@@ -117,6 +121,7 @@ _HOMES = {
     "StudyPlan": "study.plan",
     "StudyResult": "study.study",
     "TrainConfig": "training.config",
+    "Verification": "inference.verification",
     "attention_map": "gaze.maps",
     "attention_maps": "gaze.maps",
     "cam_gaze_loss": "guidance",
@@ -134,6 +139,7 @@ _HOMES = {
     "run_study": "study.study",
     "simulate": "simulation.simulator",
     "train": "training.train",
+    "verify": "inference.verify",
 }
 """Public name -> the module that it lives in."""
 

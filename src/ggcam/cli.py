@@ -24,7 +24,6 @@ from ggcam.commands.option_help import option_registry
 from ggcam.commands.predict import predict
 from ggcam.commands.prepare import prepare, run_prepare
 from ggcam.commands.report import report
-from ggcam.commands.serve import serve
 from ggcam.commands.simulate import simulate
 from ggcam.commands.study import study
 from ggcam.commands.system_errors import describe_system_error, how_to_go_on
@@ -54,7 +53,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     report,
     export,
     verify,
-    serve,
     backbones,
     guidances,
     demo,

@@ -76,7 +76,7 @@ def test_the_command_writes_a_file_whose_notes_suffice(capsys, monkeypatch, kept
     monkeypatch.chdir(tmp_path)
     called = call(capsys, "export", kept, "--format", "onnx")
     assert called.code == 0
-    assert called.out.strip() == "NET.onnx"
+    assert called.out.splitlines()[-1] == "NET.onnx"
     assert [path.name for path in tmp_path.iterdir()] == ["NET.onnx"]
     notes = read_metadata((tmp_path / "NET.onnx").read_bytes())
     assert notes["class_names"] == ["Normal", "CHF", "pneumonia"]

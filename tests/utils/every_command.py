@@ -23,6 +23,7 @@ COMMANDS = [
     ["evaluate", "run/mine"],
     ["predict", "run/mine", "raw/files", "--out", "torch", "--engine", "torch"],
     ["export", "run/mine", "--format", "onnx", "--out", "mine.onnx"],
+    ["verify", "run/mine", "mine.onnx", "--images", "raw/files", "--max-images", "4"],
     ["predict", "mine.onnx", "raw/files", "--out", "onnxruntime", "--engine", "onnxruntime"],
     ["predict", "mine.onnx", "raw/files", "--out", "openvino", "--engine", "openvino"],
     ["report", "run/mine"],

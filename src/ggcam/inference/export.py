@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from ggcam.data.case import Split
-from ggcam.data.dataset import PreparedDataset
-from ggcam.data.pixel_arrays import to_uint8
 from ggcam.data.prepared import PreparedData
 from ggcam.data.schema import Labels
-from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError
 from ggcam.inference.engines import OnnxRuntimeEngine
 from ggcam.inference.int8 import quantise
 from ggcam.inference.probabilities import BatchPredictor
+from ggcam.inference.run_images import first_split, run_data, split_images
 from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.metrics.classification import macro_auroc
 from ggcam.metrics.multilabel import macro_auroc_multilabel
 from ggcam.models import original, original_weights
 from ggcam.models.weight_files import read_state_dict
-from ggcam.training.run import Run, open_run
+from ggcam.training.run import open_run
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.safe_pickle import pt_bytes
@@ -34,8 +31,6 @@ Metrics = Mapping[str, float]
 
 CALIBRATION_CASES = 128
 """Maximum number of validation cases on which int8 is calibrated."""
-
-_BATCH = 8
 
 
 def export_original(root: Path, out: Path) -> Metrics:
@@ -86,7 +81,9 @@ def export_onnx(root: Path, out: Path) -> Metrics:
 
 
 def export_int8(root: Path, out: Path) -> Metrics:
-    """Write the network of a run as ONNX that computes in 8-bit integers, calibrated on the run's validation cases.
+    """Write the network of a run as ONNX that computes in 8-bit integers.
+
+    It is calibrated on the run's validation cases, or on its training cases if there are none.
 
     Args:
         root: run folder.
@@ -102,37 +99,14 @@ def export_int8(root: Path, out: Path) -> Metrics:
         ConfigError: see :func:`export_onnx`.
     """
     run = open_run(root)
-    data = _run_data(run)
+    data = run_data(run)
     in_float = onnx_from_run(run)
-    calibration = (batch for batch, _ in _batches(data, "valid", CALIBRATION_CASES))
-    in_int8 = quantise(in_float, calibration)
-    split: Split = "test" if "test" in set(data.cases["split"]) else "valid"
-    metrics = _compare(data, split, in_float, in_int8, run.calibration.temperature)
+    calibration = first_split(data, "valid", "train") or "valid"  # a published split may have no validation part
+    in_int8 = quantise(in_float, (batch.pixels for batch in split_images(data, calibration, CALIBRATION_CASES)))
+    measured = first_split(data, "test", "valid") or "test"
+    metrics = _compare(data, measured, in_float, in_int8, run.calibration.temperature)
     atomic_write(out, in_int8)
     return metrics
-
-
-def _run_data(run: Run) -> PreparedData:
-    """Load the data of a run with its own split."""
-    data = run.data()
-    run.spec.check_match(data)
-    return apply_view(data, replace(run.config.view, control="none"))
-
-
-def _batches(
-    data: PreparedData, split: Split, limit: int | None = None
-) -> Iterator[tuple[Shaped[np.ndarray, "b i H W"], Labels]]:
-    """Yield 8-bit images and labels of a split in order; at most `limit` cases, evenly spaced."""
-    dataset = PreparedDataset(data, split, cache="none")
-    labels = data.labels_of(dataset.cases)
-    rows = np.arange(len(dataset))
-    if limit is not None and len(rows) > limit:
-        rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
-    for start in range(0, len(rows), _BATCH):
-        batch_rows = rows[start : start + _BATCH]
-        images = np.ascontiguousarray(dataset.batch(batch_rows.tolist()).image.numpy())
-        channels = images.reshape(-1, *images.shape[2:])
-        yield np.stack([to_uint8(channel) for channel in channels]).reshape(images.shape), labels[batch_rows]
 
 
 def _compare(
@@ -144,10 +118,10 @@ def _compare(
     ]
     predicted: list[list[Float[np.ndarray, "b k"]]] = [[], []]
     truth: list[Labels] = []
-    for image, labels in _batches(data, split):
-        truth.append(labels)
+    for batch in split_images(data, split):
+        truth.append(batch.labels)
         for predictor, probabilities in zip(predictors, predicted, strict=True):
-            probabilities.append(predictor(image).probabilities)
+            probabilities.append(predictor(batch.pixels).probabilities)
     before, after = (np.concatenate(each) for each in predicted)
     auroc = macro_auroc_multilabel if data.multi_label else macro_auroc
     auroc_before, auroc_after = (auroc(each, np.concatenate(truth)) for each in (before, after))

@@ -75,3 +75,17 @@ def quantise(content: bytes, images: Iterable[Shaped[np.ndarray, "b i H W"]]) ->
     del model.metadata_props[:]
     model.metadata_props.extend(original.metadata_props)
     return model.SerializeToString()
+
+
+def is_quantised(content: bytes) -> bool:
+    """Return whether an ONNX file computes in 8-bit integers.
+
+    Args:
+        content: bytes of the file.
+
+    Returns:
+        True if it quantises values anywhere, as a file that :func:`quantise` made does.
+    """
+    import onnx
+
+    return any(node.op_type == "QuantizeLinear" for node in onnx.load_model_from_string(content).graph.node)
