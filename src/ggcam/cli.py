@@ -16,6 +16,7 @@ import tyro
 
 from ggcam.commands.backbones import backbones
 from ggcam.commands.demo import demo
+from ggcam.commands.dicomweb_options import DICOMWEB_GROUPS, DicomwebOptions
 from ggcam.commands.evaluate import evaluate
 from ggcam.commands.export import export
 from ggcam.commands.guidances import guidances
@@ -24,6 +25,7 @@ from ggcam.commands.option_help import option_registry
 from ggcam.commands.predict import predict
 from ggcam.commands.prepare import prepare, run_prepare
 from ggcam.commands.report import report
+from ggcam.commands.serve import serve
 from ggcam.commands.simulate import simulate
 from ggcam.commands.study import study
 from ggcam.commands.system_errors import describe_system_error, how_to_go_on
@@ -53,6 +55,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     report,
     export,
     verify,
+    serve,
     backbones,
     guidances,
     demo,
@@ -108,7 +111,7 @@ def _run(arguments: Sequence[str]) -> None:
     commands = {command.__name__: command for command in COMMANDS}
     name = next(iter(arguments), "--help")
     if name in commands:
-        registry = option_registry(OPTION_GROUPS)
+        registry = option_registry({**OPTION_GROUPS, DicomwebOptions: DICOMWEB_GROUPS})
         if name == "prepare":  # its options depend on the source
             run_prepare(arguments[1:], registry)
             return
