@@ -5,13 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
-from ggcam.metrics.temperature import (
-    MAX_TEMPERATURE,
-    fit_label_temperatures,
-    fit_temperature,
-    nll_per_case,
-    scaled_probabilities,
-)
+from ggcam.metrics.temperature import MAX_TEMPERATURE, fit_label_temperatures, fit_temperature, nll_per_case
 
 
 def well_calibrated(seed, n=20_000, k=3):
@@ -87,15 +81,3 @@ def test_logits_that_are_not_finite_are_refused():
         fit_temperature(np.array([[np.nan, 0.0]]), np.array([0]))
     with pytest.raises(ValueError, match="no cases"):
         fit_temperature(np.zeros((0, 2)), np.zeros(0, dtype=int))
-
-
-def test_probabilities_are_the_softmax_or_sigmoid_of_scaled_logits_in_their_type():
-    logits = np.array([[2.0, 0.0, -2.0], [100.0, 0.0, 0.0]], dtype=np.float32)
-    for multi_label in (False, True):
-        tensor = torch.tensor(logits) / 2
-        expected = tensor.sigmoid() if multi_label else tensor.softmax(dim=1)
-        found = scaled_probabilities(logits, 2.0, multi_label)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-6)
-    per_label = scaled_probabilities(logits, np.array([1.0, 2.0, 4.0]), multi_label=True)
-    np.testing.assert_allclose(per_label[0], expit([2.0, 0.0, -0.5]), rtol=1e-6)

@@ -11,7 +11,8 @@ from ggcam.data.schema import Labels
 from ggcam.evaluation.run_metrics import classification_metrics, with_intervals
 from ggcam.metrics.bootstrap_statistics import weighted_mean
 from ggcam.metrics.operating_points import operating_point
-from ggcam.metrics.temperature import nll_per_case, scaled_probabilities
+from ggcam.metrics.probabilities import scaled_probabilities
+from ggcam.metrics.temperature import nll_per_case
 from ggcam.training.calibration import Calibration
 
 BEFORE_AND_AFTER = ("ece", "brier", "nll")

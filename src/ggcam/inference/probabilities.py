@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ggcam.inference.engines import Engine
-from ggcam.metrics.temperature import scaled_probabilities
+from ggcam.metrics.probabilities import scaled_probabilities
 
 
 class Prediction(NamedTuple):

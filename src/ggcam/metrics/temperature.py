@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_expit, log_softmax
 
 from ggcam.metrics.ranking import check_labels, check_scores
 
@@ -66,23 +67,6 @@ def fit_label_temperatures(
     return np.array([fit(logits[on, k].astype(np.float64), labels[on, k] == 1) for k, on in enumerate(known.T)])
 
 
-def scaled_probabilities(
-    logits: Float[np.ndarray, "n k"], temperature: Float[np.ndarray, " k"] | float = 1.0, multi_label: bool = False
-) -> Float[np.ndarray, "n k"]:
-    """Compute probabilities from logits.
-
-    Args:
-        logits: shape (n, k).
-        temperature: what logits are divided by, above 0: one number, or one per label of multi-label data.
-        multi_label: whether a case may have several labels, or none.
-
-    Returns:
-        Shape (n, k), of the type of the logits: their softmax (rows sum to 1), or their sigmoid if multi-label.
-    """
-    scaled = (logits / np.asarray(temperature)).astype(logits.dtype)
-    return expit(scaled) if multi_label else softmax(scaled, axis=1)
-
-
 def nll_per_case(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Compute the negative log-likelihood of each case: minus the logarithm of the true class's probability.
 
@@ -103,8 +87,6 @@ def nll_per_case(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray
 
 def _fit(loss: Callable[[float], float]) -> float:
     """Minimise a loss of the temperature. It is convex in 1/T, so its only minimum in log T is found."""
-    from scipy.optimize import minimize_scalar  # here, because prediction needs this module but fits nothing
-
     bound = np.log(MAX_TEMPERATURE)
     found = minimize_scalar(lambda log_t: loss(np.exp(log_t)), bounds=(-bound, bound), method="bounded")
     temperature = float(np.exp(found.x))

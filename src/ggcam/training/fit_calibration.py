@@ -7,7 +7,8 @@ from jaxtyping import Float
 
 from ggcam.data.schema import Labels
 from ggcam.metrics.operating_points import AIMS, choose_threshold
-from ggcam.metrics.temperature import fit_label_temperatures, fit_temperature, scaled_probabilities
+from ggcam.metrics.probabilities import scaled_probabilities
+from ggcam.metrics.temperature import fit_label_temperatures, fit_temperature
 from ggcam.training.calibration import Calibration
 
 
