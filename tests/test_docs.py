@@ -36,6 +36,7 @@ SIMPLE_PAGES = (
     "guides/pretrained.md",
     "guides/unusual-images.md",
     "guides/dicom-results.md",
+    "guides/export.md",
 )
 """Pages that need no more than prepared data and a run."""
 
