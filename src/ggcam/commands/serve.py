@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import OmitArgPrefixes, arg
 
 from ggcam.commands.arguments import Run
+from ggcam.commands.dicomweb_options import DicomwebOptions
 from ggcam.errors import ConfigError
 
-PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
+if TYPE_CHECKING:
+    from ggcam.dicomweb.worker import Worker
+
+PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "dicomweb_client")
 
 
 def serve(
@@ -24,6 +32,7 @@ def serve(
     timeout_s: float = 60,
     device: str | None = None,
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
+    dicomweb: OmitArgPrefixes[Annotated[DicomwebOptions, arg(name="")]] = DicomwebOptions(),  # noqa: B008
 ) -> None:
     """Answer requests for predictions over HTTP, with a web page for people.
 
@@ -44,6 +53,7 @@ def serve(
         timeout_s: time in seconds for receiving a request, and again for answering it.
         device: device to compute on, such as cpu or cuda:1. Default: a GPU if there is one.
         engine: as for ggcam predict. auto: torch on a GPU; on a CPU the fastest installed engine.
+        dicomweb: where images come from and results go to, beside requests.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -73,14 +83,34 @@ def serve(
         max_waiting=max_queue,
         batch_size=batch_size,
         wait_s=wait_ms / 1000,
+        options=dicomweb.objects,
         observe_batch=counters.batch_size.observe,
     )
     log_without_content()
-    with queue:
+    with queue, dicomweb.open_worker(queue) as worker:
+        if worker is not None and dicomweb.once:
+            _run_once(worker)
+            return
+        routers = []
+        if worker is not None:
+            from ggcam.dicomweb.routes import study_router
+
+            routers.append(study_router(worker))
         try:
-            serve_requests(queue, settings, counters, started=_tell)
+            with nullcontext() if worker is None else worker.in_background(dicomweb.poll):
+                serve_requests(queue, settings, counters, routers, started=_tell)
         except (KeyboardInterrupt, Terminated):  # how a service ends; what had arrived is answered
             print("stopped", flush=True)
+
+
+def _run_once(worker: Worker) -> None:
+    done = worker.run_round()
+    print(
+        f"{done.found:,} new images; results of {done.stored:,} images stored; {done.retried:,} images to be tried "
+        f"again, {done.failed:,} failed"
+    )
+    if done.retried or done.failed:
+        sys.exit(1)
 
 
 def _tell(address: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 
 from requests.auth import AuthBase
 
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 10
 _IMAGE_BACKOFF = Backoff(first_s=30, longest_s=3600)
 """With `MAX_ATTEMPTS`, an image is tried again for two to three hours."""
+
+_STOP_S = 30
+"""Time for the image at hand when the service stops. What is not done by then is done after the next start."""
 
 _SERVER_BACKOFF = Backoff(first_s=5, longest_s=300)
 
@@ -96,6 +99,7 @@ class Worker:
             stop: ends the loop after the image at hand.
         """
         failures = 0
+        log.info("DICOMweb: looking for new images every %g s", poll_s)
         while not stop.is_set():
             delay = poll_s
             try:
@@ -106,6 +110,25 @@ class Worker:
                 delay = max(poll_s, self._server_backoff.delay(failures, self._random))
                 log.warning("DICOMweb: %s; next attempt in %.0f s", describe(error), delay)
             stop.wait(delay)
+
+    @contextmanager
+    def in_background(self, poll_s: float) -> Iterator[None]:
+        """Run in a thread while the context lasts; it ends with the image at hand.
+
+        Args:
+            poll_s: seconds between two rounds.
+
+        Yields:
+            Nothing.
+        """
+        stop = Event()
+        thread = Thread(target=self.run, args=(poll_s, stop), name="ggcam-dicomweb", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(_STOP_S)
 
     def run_round(self, stop: Event | None = None) -> Round:
         """Find new images, and process all that are due.

@@ -78,7 +78,8 @@ def log_without_content() -> None:
     warnings.simplefilter("ignore")
     for handler in logging.getLogger().handlers:
         handler.addFilter(_without_content)
-    logging.getLogger("ggcam.server").setLevel(logging.INFO)
+    for name in ("ggcam.server", "ggcam.dicomweb"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _without_content(record: logging.LogRecord) -> bool:
