@@ -16,10 +16,12 @@ import torch
 
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import BusyError, ConfigError, RunFolderError
+from ggcam.report.run_files import read_metrics
 from ggcam.run_folder import open_run_folder
+from ggcam.study import local
 from ggcam.study.cluster import run_on_ray
 from ggcam.study.folder import StudyFolder, open_study_folder
-from ggcam.study.local import run_locally
+from ggcam.study.local import _Process as Process
 from ggcam.study.plan import CONTROLS, PlannedRun, StudyPlan, plan_study
 from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task, run_one
@@ -262,14 +264,25 @@ def test_a_failing_run_says_why_and_leaves_nothing_half(prepared, tmp_path):
     assert not list(tmp_path.rglob("*.*"))
 
 
-def test_a_killed_process_fails_its_run_alone(prepared, tmp_path):
-    runs = [
-        task(prepared, tmp_path, run, guidance=guidance)
-        for run, guidance in zip(PLAN.runs[:2], (KILLED, BROKEN), strict=True)
-    ]
-    errors = {outcome.name: outcome.error for outcome in run_locally(runs, workers=2)}
-    assert "ended with exit code 9" in str(errors["none-seed0"])
-    assert "a fault" in str(errors["ggcam-cc-seed0"])
+def test_a_process_is_used_for_several_runs_and_when_it_is_killed_one_run_fails(prepared, tmp_path, monkeypatch):
+    started: list[Process] = []
+    monkeypatch.setattr(local, "_Process", lambda gpu: started.append(Process(gpu)) or started[-1])
+    done, again = PLAN.runs[:2], PLAN.runs[2]
+    runs = [task(prepared, tmp_path / "study", run, precision="32") for run in (*done, again)]
+    runs.append(task(prepared, tmp_path / "study", PLAN.runs[3], guidance=KILLED))
+    (tmp_path / "study").mkdir()
+    errors = {outcome.name: outcome.error for outcome in local.run_locally(runs, workers=2)}
+    assert len(started) == 2
+    assert "ended with exit code 9" in str(errors.pop("ggcam-cc-seed1"))
+    assert errors == dict.fromkeys(run.name for run in (*done, again))
+    assert [path.name for path in (tmp_path / "study").iterdir()] == ["runs"]
+    # The run of a process that had executed another one before, by itself.
+    (tmp_path / "alone").mkdir()
+    assert run_one(task(prepared, tmp_path / "alone", again, precision="32")).error is None
+    one, other = (open_run_folder(tmp_path / name / "runs" / again.name) for name in ("study", "alone"))
+    for path in ("weights", "predictions", "calibration"):
+        assert getattr(one, path).read_bytes() == getattr(other, path).read_bytes(), path
+    assert read_metrics(one) == read_metrics(other)
 
 
 def test_a_run_on_a_fold_with_a_control_is_tested_on_its_fold_with_real_gaze(data, prepared, tmp_path):

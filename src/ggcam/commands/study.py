@@ -34,7 +34,7 @@ def study(
     training: OmitArgPrefixes[Annotated[StudyTraining, arg(name="")]] = StudyTraining(),  # noqa: B008
     config_file: Annotated[Path | None, arg(name="config")] = None,
     out: Path = Path("study"),
-    workers: int = 1,
+    workers: int | None = None,
     threads: int | None = None,
     ray: str | None = None,
     gpus_per_run: float | None = None,
@@ -58,7 +58,7 @@ def study(
         training: options of each run; the seeds count up from its seed.
         config_file: TOML file with a table [train] to use instead of these options.
         out: study folder to create or to continue.
-        workers: number of runs at a time on this machine.
+        workers: number of runs at a time on this machine. Default: one per core or GPU, fewer if the memory is short.
         threads: number of threads of each run. Default: an equal share of the cores, or 1 on a cluster.
         ray: address of a Ray cluster to run on, auto for the cluster that this machine belongs to, or local to start
             one on this machine. Default: processes on this machine, without Ray.

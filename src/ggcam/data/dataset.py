@@ -37,7 +37,8 @@ class PreparedDataset(Dataset[Sample]):
         data: prepared folder.
         split: train, valid or test.
         cache: "memory" decodes every image once and keeps it, "none" decodes it each time, "auto" chooses between them
-            by size, "disk" keeps the decoded images in a file, see :mod:`ggcam.data.pixel_cache`.
+            by size, "disk" keeps the decoded images in a file, see :mod:`ggcam.data.pixel_cache`. Images that
+            `data.decoded` holds are neither decoded nor copied.
         transform: function applied to each sample as it is read; None for no change. It must not change the sample's
             tensors in place, because the cache shares them. It returns a sample (`sample._replace(image=...)`), or
             whatever your own `collate_fn` accepts. A transform that moves the image moves `points_px` and `region_maps`
@@ -81,14 +82,19 @@ class PreparedDataset(Dataset[Sample]):
         self._gaze, self._point_labels = _gaze_by_case(data, self._case_ids)
         guided_by_regions = data.attention != "gaze"
         self._regions = RegionMaps(data, self._case_ids, region_shape) if guided_by_regions else None
-        in_memory = cache == "memory" or (
-            cache == "auto" and len(self) * math.prod(data.image_shape) <= AUTO_CACHE_BYTES
-        )
-        self._images = default_collate(self._decode(range(len(self)))) if in_memory and len(self) else None
+        self._images = self._in_memory(cache) if len(self) else None
         self._file = pixel_cache(data, self._case_ids) if cache == "disk" and len(self) else None
 
     def __len__(self) -> int:
         return len(self._case_ids)
+
+    def _in_memory(self, cache: Cache) -> Sequence[Shaped[Tensor, "i H W"]] | Shaped[Tensor, "n i H W"] | None:
+        if self._data.decoded is not None and cache in ("auto", "memory"):
+            return [_to_tensor(self._data.decoded[case_id]) for case_id in self._case_ids]
+        fits = len(self) * math.prod(self._data.image_shape) <= AUTO_CACHE_BYTES
+        return (
+            default_collate(self._decode(range(len(self)))) if cache == "memory" or (cache == "auto" and fits) else None
+        )
 
     @property
     def in_memory(self) -> bool:

@@ -69,6 +69,7 @@ class PreparedData:
         meta: content of dataset.toml.
         mentions: table of the findings that readers named; columns of `MENTIONS`.
         attention: what guides the CAMs of a run on these data, never "auto"; see :func:`ggcam.data.views.apply_view`.
+        decoded: case id -> pixels of the images, if they have been decoded; None reads each from its file.
 
     Example:
         >>> import ggcam
@@ -88,6 +89,7 @@ class PreparedData:
     meta: Mapping[str, Any]
     mentions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=MENTIONS.names))
     attention: AttentionKind = "gaze"
+    decoded: Mapping[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -178,6 +180,8 @@ class PreparedData:
         Raises:
             ImageError: the file is missing, damaged, or has another size or other channels than the data set.
         """
+        if self.decoded is not None:
+            return self.decoded[case_id]
         return self._read(self.root / image_name(case_id), self.image_shape)
 
     def read_masks(self, case_id: str) -> dict[MaskName, np.ndarray]:

@@ -17,6 +17,7 @@ from ggcam.errors import GGCamError
 from ggcam.run_folder import random_code
 from ggcam.study.folder import PARTIAL, StudyFolder
 from ggcam.study.plan import PlannedRun
+from ggcam.study.process_state import restored_process_state
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,15 @@ class Task:
         run: the run of the plan.
         threads: number of threads of its computations, and maximum number of processes that decode images. Default:
             chosen by torch.
+        images: file with the decoded images of the prepared folder, from `shared_images`. Default: the run decodes the
+            images itself.
     """
 
     data: Path
     study: Path
     run: PlannedRun
     threads: int | None = None
+    images: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ def run_one(task: Task) -> Outcome:
     started = time.monotonic()
     macro_auroc, error = None, None
     try:
-        macro_auroc = _train_and_evaluate(task)
+        with restored_process_state():
+            macro_auroc = _train_and_evaluate(task)
     except GGCamError as mistake:
         error = _without_paths(str(mistake), task)
     except Exception as fault:
@@ -96,6 +101,7 @@ def _without_paths(error: str, task: Task) -> str:
 def _train_and_evaluate(task: Task) -> float | None:
     import torch
 
+    from ggcam.data.pixel_cache import DecodedImages
     from ggcam.data.prepared import load_prepared
     from ggcam.evaluation.evaluate import evaluate
     from ggcam.training.train import train
@@ -110,6 +116,8 @@ def _train_and_evaluate(task: Task) -> float | None:
     partial = study.root / f"{PARTIAL}{random_code()}"
     try:
         data = load_prepared(task.data)
+        if task.images is not None:
+            data = replace(data, decoded=DecodedImages(task.images, data.cases["case_id"].tolist()))
         with _without_repeated_warnings():
             run = train(data, config, partial, task.run.name)
         evaluation = evaluate(run, data)

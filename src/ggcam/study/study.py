@@ -22,6 +22,7 @@ from ggcam.study.result_files import read_errors, read_summary, read_table
 from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task
 from ggcam.study.validation import validate_plan
+from ggcam.study.workers import choose_workers
 
 Executor = Callable[[Sequence[Task]], Iterator[Outcome]]
 """Executes runs and yields their outcomes: `local.run_locally` or `cluster.run_on_ray`."""
@@ -72,7 +73,7 @@ def run_study(
     plan: StudyPlan,
     out: str | Path = "study",
     *,
-    workers: int = 1,
+    workers: int | None = 1,
     threads: int | None = None,
     ray: str | None = None,
     gpus_per_run: float | None = None,
@@ -88,7 +89,9 @@ def run_study(
         data: prepared folder, or its path.
         plan: runs to execute, from :func:`ggcam.plan_study`.
         out: study folder to create or to continue.
-        workers: number of runs at a time on this machine.
+        workers: number of runs at a time on this machine; None for one per core or GPU, fewer if the memory is short.
+            More than one use processes that import your script again: protect its entry point by
+            `if __name__ == "__main__":`.
         threads: number of threads of each run. Default: an equal share of the cores, or 1 on a cluster.
         ray: address of a Ray cluster to run on, "auto" for the cluster that this machine belongs to, or "local" to
             start one on this machine. Default: processes on this machine, without Ray.
@@ -115,7 +118,7 @@ def run_study(
         data = load_prepared(Path(data))
     plan = validate_plan(data, plan)
     on_plan(plan)
-    execute: Executor = partial(run_locally, workers=workers)
+    execute: Executor = partial(run_locally, workers=workers or choose_workers(plan, data, threads))
     if ray is not None:
         execute = partial(run_on_ray, address=ray, gpus_per_run=gpus_per_run)
     reused = execute_plan(data, plan, Path(out), execute, threads, on_run)
@@ -180,8 +183,8 @@ def execute_plan(
     return len(plan.runs) - len(missing)
 
 
-def _check_options(workers: int, threads: int | None, ray: str | None, gpus_per_run: float | None) -> None:
-    if ray is not None and workers != 1:
+def _check_options(workers: int | None, threads: int | None, ray: str | None, gpus_per_run: float | None) -> None:
+    if ray is not None and workers not in (None, 1):
         raise ConfigError(
             "--workers is for this machine, --ray for a cluster", where="--workers", hint="use one of them"
         )
