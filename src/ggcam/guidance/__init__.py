@@ -23,6 +23,7 @@ from ggcam.guidance.original import OriginalGuidance
 from ggcam.guidance.own_head import AttentionBranchGuidance, GazeAttentionGuidance, MILGuidance
 from ggcam.guidance.res import RobustGuidance
 from ggcam.guidance.rrr import RightReasonsGuidance
+from ggcam.guidance.swap import SwapGuidance
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.user_code import import_object, is_reference
 
@@ -42,6 +43,7 @@ GUIDANCES: dict[str, type[Guidance]] = {
     "none": Guidance,
     "ggcam": GGCAMGuidance,
     "ggcam-cc": CorrelationGuidance,
+    "ggcam-swap": SwapGuidance,
     "original": OriginalGuidance,
     "cyborg": CyborgGuidance,
     "energy": EnergyGuidance,
