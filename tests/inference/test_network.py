@@ -114,7 +114,7 @@ def test_a_file_of_other_weights_is_not_taken(kept, tmp_path):
 
 
 @ON_CPU
-@pytest.mark.parametrize(("missing", "engine"), [("openvino", FASTEST), ("onnx", "torch"), ("onnxruntime", "torch")])
+@pytest.mark.parametrize(("missing", "engine"), [("openvino", FASTEST), ("onnx", "torch"), ("onnxruntime", "openvino")])
 def test_auto_makes_do_with_what_is_installed(kept, monkeypatch, missing, engine):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else real(name))

@@ -17,10 +17,11 @@ from commands.calling import call
 from ggcam.data.images import read_image
 from ggcam.data.pixel_arrays import to_uint8
 from ggcam.errors import RunFolderError, WeightsError
+from ggcam.inference.cached_onnx import read_cached_onnx
 from ggcam.inference.export import export_onnx
 from ggcam.inference.predict import predict
 from ggcam.inference.predictor import Predictor
-from ggcam.inference.run_onnx import cached_onnx, read_cached_onnx
+from ggcam.inference.run_onnx import cached_onnx
 from ggcam.run_folder import open_run_folder
 from ggcam.training.run import open_run
 
@@ -134,10 +135,10 @@ def test_the_command_counts_the_marked_images(trained, xrays, tmp_path, capsys):
 
 def test_the_onnx_file_in_the_run_folder_follows_the_description(with_onnx, tmp_path):
     root = shutil.copytree(with_onnx, tmp_path / "run")
-    assert read_cached_onnx(open_run(root)) is not None
+    assert read_cached_onnx(open_run_folder(root)) is not None
     path = root / "typicality.json"
     path.write_text(path.read_text().replace('"rate": 0.01', '"rate": 0.02'))
-    assert read_cached_onnx(open_run(root)) is None
+    assert read_cached_onnx(open_run_folder(root)) is None
 
 
 def test_damaged_descriptions_are_refused(with_onnx, tmp_path):

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ggcam.inference.bundle import is_bundle, open_bundle
+from ggcam.inference.bundle_network import BundleNetwork
+from ggcam.inference.cached_onnx import weights_sha256
 from ggcam.inference.onnx import check_packages, read_metadata
-from ggcam.inference.run_onnx import weights_sha256
 from ggcam.training.run import open_run
 from ggcam.utils.versions import versions
 
@@ -48,7 +50,7 @@ def read_model_identity(path: Path) -> ModelIdentity:
     """Read what identifies a trained network.
 
     Args:
-        path: run folder, or ONNX file that `ggcam export --format onnx` wrote.
+        path: run folder, or ONNX file or bundle that `ggcam export` wrote.
 
     Returns:
         The identity. ONNX files have no thresholds.
@@ -56,6 +58,7 @@ def read_model_identity(path: Path) -> ModelIdentity:
     Raises:
         RunFolderError: the run is unfinished or damaged, or the path does not exist.
         WeightsError: the file is not an ONNX file written by ggcam.
+        BundleError: the bundle is incomplete, has changed, or is of another version.
     """
     if path.is_file():
         check_packages("onnx", where=path)
@@ -65,14 +68,15 @@ def read_model_identity(path: Path) -> ModelIdentity:
         calibrated_on = None if any(each != 1 for each in temperature) else 0
         digest = metadata.get("weights_sha256") or hashlib.sha256(content).hexdigest()
         return ModelIdentity(metadata.get("network", "network"), digest, calibrated_on, temperature, {})
-    run = open_run(path)
-    if not run.folder.weights.is_file():
-        run.load_model()  # says what an unfinished run lacks
-    thresholds = run.calibration.thresholds.get(AIM, {})
-    return ModelIdentity(
-        f"{run.spec.net} {run.spec.type}",
-        weights_sha256(run.folder),
-        run.calibration.cases,
-        run.calibration.temperature,
-        {name: value for name, value in thresholds.items() if value is not None},
-    )
+    if is_bundle(path):
+        found = BundleNetwork(open_bundle(path))
+        digest = found.bundle.weights_sha256
+    else:
+        found = open_run(path)
+        if not found.folder.weights.is_file():
+            found.load_model()  # says what an unfinished run lacks
+        digest = weights_sha256(found.folder)
+    calibration = found.calibration
+    thresholds = {name: value for name, value in calibration.thresholds.get(AIM, {}).items() if value is not None}
+    name = f"{found.spec.net} {found.spec.type}"
+    return ModelIdentity(name, digest, calibration.cases, calibration.temperature, thresholds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +12,16 @@ from ggcam.data.case import Frame
 from ggcam.data.class_names import check_class_names
 from ggcam.data.framing import FRAMINGS, Framing
 from ggcam.errors import ConfigError, GGCamError, WeightsError
+from ggcam.inference.bundle import Bundle, is_bundle, open_bundle
+from ggcam.inference.cached_onnx import read_cached_onnx
 from ggcam.inference.engines import ONNX_ENGINES, EngineName, check_cpu, fastest_installed
 from ggcam.inference.onnx import check_packages, read_metadata
 from ggcam.inference.probabilities import BatchPredictor
+from ggcam.run_folder import open_run_folder
 from ggcam.training.typicality import Typicality, parse_typicality
+
+_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""Device files on Linux of the drivers of NVIDIA and AMD, and of GPUs in the subsystem of Windows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +46,13 @@ class Network:
 def open_network(
     path: Path, engine: EngineName = "auto", device: str | None = None, expected_images: int = 1
 ) -> Network:
-    """Open a run folder, or an ONNX file that `ggcam export --format onnx` wrote.
+    """Open a run folder, or an ONNX file or a bundle that `ggcam export` wrote.
 
     The engine "auto" is torch on a GPU. On a CPU it is the first installed engine of `ONNX_ENGINES`, if the run folder
     has a NET.onnx or there are enough images for writing it to pay off; otherwise torch.
 
     Args:
-        path: run folder or ONNX file.
+        path: run folder, ONNX file or bundle.
         engine: what runs the network.
         device: torch device; None for a GPU where there is one. ONNX engines run on the CPU only.
         expected_images: number of images that will be predicted, for the choice of "auto".
@@ -56,18 +64,52 @@ def open_network(
         ConfigError: the device does not exist, or the engine is not installed or does not run there.
         RunFolderError: the run is unfinished or damaged, or the path does not exist.
         WeightsError: the file is not an ONNX file written by ggcam.
+        BundleError: the bundle is incomplete, has changed, or is of another version.
     """
     if path.is_file():
         return _open_file(path, engine, device)
+    on_cpu = device == "cpu" or (device is None and not may_have_gpu())
+    if is_bundle(path):
+        return _open_bundle(open_bundle(path), engine, device, on_cpu)
+    if engine != "torch" and fastest_installed() and on_cpu:
+        content = read_cached_onnx(open_run_folder(path))
+        if content is not None:
+            return _open_content(content, path, engine)
     from ggcam.inference.run_network import open_run_network  # imports torch, which an ONNX file does without
 
     return open_run_network(path, engine, device, expected_images)
 
 
+def may_have_gpu() -> bool:
+    """Return whether torch has to be asked for a GPU; False where the system has no driver of one."""
+    return sys.platform != "linux" or any(map(os.path.exists, _GPU_DRIVERS))
+
+
+def _open_bundle(bundle: Bundle, engine: EngineName, device: str | None, on_cpu: bool) -> Network:
+    if engine in ONNX_ENGINES or (engine == "auto" and on_cpu and fastest_installed()):
+        return _open_file(bundle.onnx, engine, device)
+    from ggcam.inference.bundle_network import open_in_torch
+
+    return open_in_torch(bundle, device)
+
+
 def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
     check_packages("onnx", where=path)
+    if engine == "torch":
+        raise ConfigError(
+            "torch cannot run an ONNX file",
+            where="--engine",
+            expected=" or ".join(ONNX_ENGINES),
+            got=engine,
+            hint="leave --engine out, or predict with the run folder",
+        )
+    check_cpu(engine, device)
+    return _open_content(path.read_bytes(), path, engine)
+
+
+def _open_content(content: bytes, path: Path, engine: EngineName) -> Network:
+    """Open the content of an ONNX file; `path` is named in messages."""
     try:
-        content = path.read_bytes()
         metadata = read_metadata(content)
         framing = FRAMINGS[metadata.get("framing", "fitted")](
             Frame(*metadata["size"]), int(metadata.get("used_bits", ALL_BITS)), metadata["channels"]
@@ -85,15 +127,6 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
             where=path,
             expected="a folder written by `ggcam train` or a file written by `ggcam export --format onnx`",
         ) from error
-    if engine == "torch":
-        raise ConfigError(
-            "torch cannot run an ONNX file",
-            where="--engine",
-            expected=" or ".join(ONNX_ENGINES),
-            got=engine,
-            hint="leave --engine out, or predict with the run folder",
-        )
-    check_cpu(engine, device)
     name = (fastest_installed() or "onnxruntime") if engine == "auto" else engine
     predictor = BatchPredictor(ONNX_ENGINES[name](content), multi_label, temperature)
     return Network(names, framing, predictor, name, typicality)

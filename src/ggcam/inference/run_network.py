@@ -10,12 +10,13 @@ import torch
 
 from ggcam.data.framing import FRAMINGS
 from ggcam.errors import ConfigError
+from ggcam.inference.cached_onnx import read_cached_onnx
 from ggcam.inference.devices import find_device
 from ggcam.inference.engines import ONNX_ENGINES, Engine, EngineName, check_cpu, fastest_installed
 from ggcam.inference.network import Network
 from ggcam.inference.onnx import check_packages
 from ggcam.inference.probabilities import BatchPredictor
-from ggcam.inference.run_onnx import cached_onnx, read_cached_onnx
+from ggcam.inference.run_onnx import cached_onnx
 from ggcam.inference.torch_engine import TorchEngine
 from ggcam.training.run import Run, open_run
 
@@ -63,7 +64,7 @@ def _choose_engine(run: Run, name: EngineName, device: str | None, expected_imag
         frame = run.spec.frame
         pays_off = expected_images * frame.height_px * frame.width_px >= AUTO_PIXELS
         try:
-            content = cached_onnx(run) if pays_off else read_cached_onnx(run)
+            content = cached_onnx(run) if pays_off else read_cached_onnx(run.folder)
             if content is not None:
                 return fastest, ONNX_ENGINES[fastest](content)
         except ConfigError as error:  # no engine was asked for, so torch will do

@@ -1,0 +1,71 @@
+"""The file NET.onnx in a run folder, which an engine has needed before. Reading it needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ggcam.errors import WeightsError
+from ggcam.inference.onnx import read_metadata
+from ggcam.run_folder import RunFolder
+from ggcam.training.calibration import load_calibration
+from ggcam.training.typicality import Typicality, load_typicality
+from ggcam.utils.versions import versions
+
+
+def read_cached_onnx(folder: RunFolder) -> bytes | None:
+    """Return the content of NET.onnx, or None if it is missing, damaged, or does not fit the other files of the run.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        Bytes of the ONNX file, or None. Also None if the package `onnx` is not installed.
+
+    Raises:
+        RunFolderError: the calibration of the run, or its description of the training images, is damaged.
+    """
+    if not folder.onnx.is_file() or not folder.weights.is_file() or importlib.util.find_spec("onnx") is None:
+        return None
+    content = folder.onnx.read_bytes()
+    try:
+        metadata = read_metadata(content)
+    except WeightsError:
+        return None
+    names = metadata.get("class_names")
+    if names is None or names != folder.model_settings.get("class_names"):
+        return None
+    same_version = metadata.get("version_ggcam") == versions("ggcam")["ggcam"]
+    temperature = load_calibration(folder.calibration, len(names)).temperature
+    same_temperature = metadata.get("temperature") == list(temperature)
+    same_typicality = metadata.get("typicality") == typicality_values(load_typicality(folder.typicality))
+    same_weights = metadata.get("weights_sha256") == weights_sha256(folder)
+    return content if same_version and same_temperature and same_typicality and same_weights else None
+
+
+def typicality_values(typicality: Typicality | None) -> dict[str, Any] | None:
+    """Return what the training images look like as JSON values.
+
+    Args:
+        typicality: the description; None where the run does not know.
+
+    Returns:
+        The same as JSON, or None.
+    """
+    return None if typicality is None else json.loads(json.dumps(asdict(typicality)))
+
+
+def weights_sha256(folder: RunFolder) -> str:
+    """Compute the SHA-256 of the file of a run's weights.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    with folder.weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
