@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import importlib
 import json
@@ -17,7 +18,9 @@ import pytest
 
 import ggcam
 from doc_pages import DOCS, ROOT, blocks, run_page
+from ggcam.commands.dicomweb_options import DicomwebOptions
 from ggcam.data.schema import MENTIONS
+from ggcam.errors import DicomwebUnavailableError
 from ggcam.guidance.summary import summarise
 from ggcam.training.typicality import INVERTED, MARKS, VIEW
 
@@ -121,6 +124,20 @@ def test_egd_cxr(physionet_here: Path):
     assert (physionet_here / "run/egd/report.html").is_file()
 
 
+def test_serve(prepared_here: Path):
+    found = run_page(DOCS / "guides/serve.md")
+    assert len(set(found["predicted"])) == 1
+
+
+def test_pacs(prepared_here: Path):
+    found = run_page(DOCS / "guides/pacs.md")
+    with pytest.raises(DicomwebUnavailableError):
+        found["look_once"]("http://127.0.0.1:1/dicom-web")
+    text = (DOCS / "guides/pacs.md").read_text(encoding="utf-8")
+    options = set(re.findall(r"`--([a-z-]+)", text)) - {"host"}
+    assert options <= {field.name.replace("_", "-") for field in dataclasses.fields(DicomwebOptions)}
+
+
 def test_check_data(prepared_here: Path):
     run_page(DOCS / "guides/check-data.md")
     assert (prepared_here / "DATA-inspect.png").is_file()
@@ -214,6 +231,7 @@ RUN_BY: dict[str, Callable[..., None]] = {
     "guides/own-guidance.md": test_own_guidance,
     "guides/own-source.md": test_own_source,
     "guides/deploy.md": test_deploy,
+    "guides/pacs.md": test_pacs,
     **dict.fromkeys(
         SIMPLE_PAGES,
         test_page_that_needs_no_more_than_prepared_data_and_a_run,
