@@ -18,6 +18,7 @@ from ggcam.training.config import TrainConfig
 
 COMMANDS = (
     *("simulate", "prepare", "inspect", "train", "evaluate", "predict", "study", "report", "export", "verify"),
+    "serve",
     "backbones",
     "guidances",
     "demo",

@@ -16,7 +16,8 @@ SOURCE = ROOT / "src" / "ggcam"
 
 NAMED_ROOMS = (
     *("utils", "gaze", "data", "data/sources", "data/prepare", "data/checks", "data/original", "models", "guidance"),
-    *("metrics", "report", "training", "inference", "dicom_output", "dicomweb", "evaluation", "study", "commands"),
+    *("metrics", "report", "training", "inference", "dicom_output", "dicomweb", "server"),
+    *("evaluation", "study", "commands"),
 )
 """Rooms in which the tree names every module."""
 

@@ -34,7 +34,7 @@ def serve(
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
     dicomweb: OmitArgPrefixes[Annotated[DicomwebOptions, arg(name="")]] = DicomwebOptions(),  # noqa: B008
 ) -> None:
-    """Answer requests for predictions over HTTP, with a web page for people.
+    """Serve predictions over HTTP, with a web page for people.
 
     Example: ggcam serve run/K3F9Q --port 8080
 

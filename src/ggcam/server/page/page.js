@@ -158,10 +158,11 @@ function showMap() {
   for (const row of at("rows").children) row.classList.toggle("shown", row.querySelector("input").value === shownClass);
   const opacity = Number(at("opacity").value);
   at("opacity-value").textContent = `${opacity} %`;
-  viewer.setMap(maps[shownClass], opacity / 100);
+  const shows = at("show-map").checked;
+  viewer.setMap(maps[shownClass], shows ? opacity / 100 : 0);
   viewer.draw();
-  at("view").setAttribute("aria-label", `The image with the activation map of ${shownClass}`);
-  at("caption").textContent = `Map of ${shownClass} over the image, ${at("caption").dataset.size}`;
+  at("view").setAttribute("aria-label", shows ? `The image with the activation map of ${shownClass}` : "The image");
+  at("caption").textContent = (shows ? `Map of ${shownClass} over the image, ` : "Image, ") + at("caption").dataset.size;
 }
 
 function showProblem(error, name) {
@@ -194,7 +195,7 @@ function applyWindow() {
 }
 
 for (const id of ["width", "level", "invert"]) at(id).addEventListener("input", applyWindow);
-at("opacity").addEventListener("input", showMap);
+for (const id of ["opacity", "show-map"]) at(id).addEventListener("input", showMap);
 at("reset").addEventListener("click", resetWindow);
 
 at("view").addEventListener("pointermove", (event) => {
