@@ -100,6 +100,10 @@ class StateFileError(DataError):
     """The file in which a service remembers what it has done cannot be read or written."""
 
 
+class BundleError(DataError):
+    """The folder of a bundle is incomplete, has changed, or is of another version."""
+
+
 class BusyError(GGCamError):
     """Another command is writing to the same folder or file."""
 

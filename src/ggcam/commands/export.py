@@ -14,11 +14,14 @@ from ggcam.commands.terminal import print_table, show_progress
 VERIFIED_IMAGES = 64
 """Maximum number of images on which a file is verified after it was written; `ggcam verify` takes all."""
 
+_DEFAULT_OUT = {"onnx": "NET.onnx", "onnx-int8": "NET-int8.onnx", "bundle": "bundle", "original": "NET.pt"}
+
 
 def export(
     run: Run,
-    file_format: Annotated[Literal["onnx", "onnx-int8", "original"], arg(name="format")],
+    file_format: Annotated[Literal["onnx", "onnx-int8", "bundle", "original"], arg(name="format")],
     out: Path | None = None,
+    license_file: Path | None = None,
     verify: bool = True,
 ) -> None:
     """Export the network of a run to a file for other programs.
@@ -29,17 +32,27 @@ def export(
         run: run folder.
         file_format: onnx: 8-bit images in, logits and CAMs out; checked against torch before it is written. onnx-int8:
             the same in 8-bit integers, calibrated on the validation cases; prints the change of AUROC on the test
-            cases. original: weights for the original GG-CAM, for a run with one of its networks.
-        out: file to write. Default: NET.onnx, NET-int8.onnx or NET.pt.
-        verify: compare an ONNX file with the run on up to 64 of its test images, as `ggcam verify` does; the exit code
+            cases. bundle: a folder to hand on, with safetensors, ONNX, options and a model card, which `ggcam predict`
+            opens. original: weights for the original GG-CAM, for a run with one of its networks.
+        out: file or folder to write. Default: NET.onnx, NET-int8.onnx, bundle or NET.pt.
+        license_file: text that becomes the LICENSE of a bundle. Default: a notice to replace.
+        verify: compare the ONNX file with the run on up to 64 of its test images, as `ggcam verify` does; the exit code
             is 1 if they differ.
     """
+    from ggcam.errors import ConfigError
     from ggcam.inference.export import export_run
+    from ggcam.inference.write_bundle import write_bundle
     from ggcam.utils.locks import locked_target
 
-    out = out or Path({"onnx": "NET.onnx", "onnx-int8": "NET-int8.onnx", "original": "NET.pt"}[file_format])
+    if license_file is not None and file_format != "bundle":
+        raise ConfigError("only a bundle has a licence", where="--license-file", hint="add --format bundle")
+    out = out or Path(_DEFAULT_OUT[file_format])
     with locked_target(out):
-        metrics = export_run(run, file_format, out)
+        if license_file is None:
+            metrics = export_run(run, file_format, out)
+        else:
+            write_bundle(run, out, license_file)
+            metrics = {}
     if metrics:
         rows = [[name, f"{value:,}" if isinstance(value, int) else f"{value:.4f}"] for name, value in metrics.items()]
         print_table(["metric", "value"], rows)

@@ -17,6 +17,7 @@ from ggcam.inference.int8 import quantise
 from ggcam.inference.probabilities import BatchPredictor
 from ggcam.inference.run_images import first_split, run_data, split_images
 from ggcam.inference.run_onnx import onnx_from_run
+from ggcam.inference.write_bundle import write_bundle
 from ggcam.metrics.classification import macro_auroc
 from ggcam.metrics.multilabel import macro_auroc_multilabel
 from ggcam.models import original, original_weights
@@ -134,9 +135,28 @@ def _compare(
     }
 
 
+def export_bundle(root: Path, out: Path) -> Metrics:
+    """Write the network of a run as a bundle; see :mod:`ggcam.inference.bundle`.
+
+    Args:
+        root: run folder.
+        out: folder to create.
+
+    Returns:
+        Nothing measured: an empty mapping.
+
+    Raises:
+        RunFolderError: the folder is not a run folder, or training has not finished.
+        ConfigError: `out` exists, a package is not installed, or the network cannot be written as ONNX.
+    """
+    write_bundle(root, out)
+    return {}
+
+
 EXPORTERS: Mapping[str, Callable[[Path, Path], Metrics]] = {
     "onnx": export_onnx,
     "onnx-int8": export_int8,
+    "bundle": export_bundle,
     "original": export_original,
 }
 """Format on the command line -> function that writes it, given the run folder and the file."""
@@ -148,7 +168,7 @@ def export_run(root: Path, file_format: str, out: Path) -> Metrics:
     Args:
         root: the run folder.
         file_format: a key of :data:`EXPORTERS`; "released" is an alias of "original".
-        out: the file to write.
+        out: the file to write; of a bundle, the folder.
 
     Returns:
         What was measured during the export, by name; empty except for "onnx-int8".

@@ -43,7 +43,7 @@ def load_predictor(
         ('pneumonia', 0.83)
 
     Args:
-        path: run folder, or an ONNX file written by `ggcam export --format onnx`.
+        path: run folder, or an ONNX file or bundle written by `ggcam export`.
         device: torch device, such as "cpu" or "cuda"; None for a GPU where there is one.
         engine: what runs the network: "torch", "onnxruntime" or "openvino"; "auto" for torch on a GPU, and for the
             fastest installed engine on a CPU once the run folder has a NET.onnx.
@@ -56,6 +56,7 @@ def load_predictor(
         ConfigError: the device does not exist, or the engine is not installed or does not run there.
         RunFolderError: the run is unfinished or damaged, or the path does not exist.
         WeightsError: the file is not an ONNX file written by ggcam.
+        BundleError: the bundle is incomplete, has changed, or is of another version.
     """
     return Predictor(open_network(Path(path), engine, device, expected_images))
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ggcam.errors import ConfigError, ImageError, MissingFileError, WeightsError
+from ggcam.inference.bundle import is_bundle, open_bundle
 from ggcam.inference.compared_images import ImageFiles, PreparedImages
 from ggcam.inference.engines import ONNX_ENGINES, EngineName
 from ggcam.inference.int8 import is_quantised
@@ -63,7 +64,7 @@ def verify(
 
     Args:
         run: run folder.
-        file: ONNX file of the run.
+        file: ONNX file of the run, or a bundle, whose ONNX file is compared.
         images: image file, or folder with images. None for the run's own test images, as prepared; for the validation
             images if there are no test images.
         tolerance: largest difference allowed: of every quantity in a float32 file, of probabilities in an int8 file.
@@ -81,12 +82,15 @@ def verify(
         RunFolderError: the run is unfinished or damaged.
         WeightsError: the file is not an ONNX file written by ggcam, or belongs to a network with other classes or
             another frame.
+        BundleError: the bundle is incomplete, has changed, or is of another version.
         MissingFileError: a file does not exist, a folder contains no images, or the run's own images do not exist.
         ImageError: no image can be read.
     """
     _check_numbers(tolerance, max_changed, max_images)
     engine_names = _engine_names(engines)
     file = Path(file)
+    if is_bundle(file):
+        file = open_bundle(file).onnx
     if not file.is_file():
         raise MissingFileError("the exported file does not exist", where=file)
     opened = open_run(Path(run))
