@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -37,7 +37,7 @@ def orthanc_programs() -> tuple[str, str]:
 class Orthanc:
     """Starts Orthanc, and stops or kills it."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, settings: Mapping[str, Any] | None = None):
         self._program, plugin = orthanc_programs()
         self._folder = folder
         self.http_port, self.dicom_port = _free_ports(2)
@@ -45,6 +45,7 @@ class Orthanc:
         self.credentials_file.write_text(f"{USER}:{PASSWORD}\n")
         storage = str(folder / "storage")
         configuration = {
+            **(settings or {}),
             "StorageDirectory": storage,
             "IndexDirectory": storage,
             "HttpPort": self.http_port,
