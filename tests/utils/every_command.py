@@ -33,6 +33,8 @@ COMMANDS = [
 
 LONG_COMMANDS = [
     ["export", "run/mine", "--format", "onnx-int8", "--out", "mine-int8.onnx"],
+    ["export", "run/mine", "--format", "bundle", "--out", "bundle"],
+    ["predict", "bundle", "raw/files", "--out", "bundled", "--engine", "torch"],
     [*STUDY, "--out", "ray_study", "--ray", "local"],
 ]
 

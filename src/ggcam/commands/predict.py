@@ -41,7 +41,7 @@ def predict(
     goes on with the missing images. For research use; not a medical device.
 
     Args:
-        run: run folder, or an ONNX file written by `ggcam export --format onnx`.
+        run: run folder, or an ONNX file or bundle written by `ggcam export`.
         images: PNG, JPEG, TIFF or DICOM files, or folders of them.
         out: folder to write to.
         overlays: draw the overlays.

@@ -42,7 +42,7 @@ def serve(
     are predicted, and never written to the disk. For research use; not a medical device. Needs the extra ggcam[serve].
 
     Args:
-        run: run folder, or an ONNX file written by `ggcam export --format onnx`.
+        run: run folder, or an ONNX file or bundle written by `ggcam export`.
         host: address to listen on. An address that other machines can reach requires --token-file.
         port: port to listen on; 0 for any free one.
         token_file: file with the token that requests must have, as Authorization: Bearer TOKEN.
