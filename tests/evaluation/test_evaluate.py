@@ -22,6 +22,8 @@ from ggcam.errors import ConfigError, MissingFileError, PreparedFolderError, Run
 from ggcam.evaluation.cam_metrics import CaseMasks, localisation_metrics
 from ggcam.evaluation.evaluate import evaluate, outputs_table
 from ggcam.evaluation.run_metrics import with_intervals
+from ggcam.inference import run_network
+from ggcam.inference.engines import ONNX_ENGINES
 from ggcam.metrics.localisation import regions_to_mask
 from ggcam.run_folder import open_run_folder
 from ggcam.training.run import open_run
@@ -233,6 +235,22 @@ def test_evaluating_again_gives_identical_files(run):
     evaluate(run).save()
     assert sums(run) == before
     assert (run / "report.html").read_text() == page
+
+
+def test_many_images_are_evaluated_by_a_faster_engine_with_the_same_numbers(run, monkeypatch):
+    expected = evaluate(run, device="cpu")
+    monkeypatch.setattr(run_network, "EVALUATION_PIXELS", 0)
+    made: list[str] = []
+    engine = next(iter(ONNX_ENGINES.values()))
+    load = engine._load
+    monkeypatch.setattr(engine, "_load", lambda self, content: (made.append(self.package), load(self, content)))
+    found = evaluate(run, device="cpu")
+    assert made == [engine.package]
+    for name in ("logits", "probabilities", "cam"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-5, atol=1e-5)
+    evaluate(run, device="cpu", faithfulness_cases=1)  # which needs images of floats
+    assert len(made) == 1
+    assert not open_run_folder(run).onnx.exists()
 
 
 def test_another_split_can_be_measured_and_nothing_is_written_before(run):

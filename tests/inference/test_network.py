@@ -136,7 +136,7 @@ def test_auto_falls_back_on_torch_where_a_network_cannot_be_written(trained, mon
 
     monkeypatch.setattr(run_onnx, "to_onnx", fails)
     assert open_network(trained, expected_images=10**6).engine == "torch"
-    assert "predicting with torch: this network cannot be written" in caplog.text
+    assert "computing with torch: this network cannot be written" in caplog.text
     with pytest.raises(ConfigError, match="cannot be written"):
         open_network(trained, "openvino")
 
