@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.side_by_side import Result
 from ggcam.utils.parallel import cpu_count
+from ggcam.utils.processor import processor_name
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Record:
 def machine() -> dict[str, str]:
     """Describe everything about this machine that affects a time."""
     described = {
-        "processor": f"{_processor()}, {cpu_count()} cores",
+        "processor": f"{processor_name()}, {cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
@@ -63,14 +64,3 @@ def machine() -> dict[str, str]:
     if torch.cuda.is_available():
         described["GPU"] = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     return described
-
-
-def _processor() -> str:
-    """Return the name of the processor and, if the system tells, its vector instructions."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines) if value}
-    extras = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in known.get("flags", "").split()]
-    return " ".join([known.get("model name", platform.machine()), *extras])

@@ -29,6 +29,12 @@ def _shared(folder: str) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the user's cache out of the tests, and the tests out of the cache."""
+    os.environ["GGCAM_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """Folder of the values recorded from the original GG-CAM."""

@@ -32,7 +32,7 @@ from study.failing_guidance import CRASHED
 
 BROKEN, KILLED, CRASHES_ONCE = (f"study.failing_guidance:{name}" for name in ("Broken", "Killed", "CrashesOnce"))
 
-BASE = TrainConfig(backbone="test_resnet", batch_size=16, epochs=1)
+BASE = TrainConfig(backbone="test_resnet", batch_size=16, epochs=1, precision="32")
 PLAN = plan_study(BASE, ["none", "ggcam-cc"], 2)
 
 
@@ -268,7 +268,7 @@ def test_a_process_is_used_for_several_runs_and_when_it_is_killed_one_run_fails(
     started: list[Process] = []
     monkeypatch.setattr(local, "_Process", lambda gpu: started.append(Process(gpu)) or started[-1])
     done, again = PLAN.runs[:2], PLAN.runs[2]
-    runs = [task(prepared, tmp_path / "study", run, precision="32") for run in (*done, again)]
+    runs = [task(prepared, tmp_path / "study", run) for run in (*done, again)]
     runs.append(task(prepared, tmp_path / "study", PLAN.runs[3], guidance=KILLED))
     (tmp_path / "study").mkdir()
     errors = {outcome.name: outcome.error for outcome in local.run_locally(runs, workers=2)}
@@ -278,7 +278,7 @@ def test_a_process_is_used_for_several_runs_and_when_it_is_killed_one_run_fails(
     assert [path.name for path in (tmp_path / "study").iterdir()] == ["runs"]
     # The run of a process that had executed another one before, by itself.
     (tmp_path / "alone").mkdir()
-    assert run_one(task(prepared, tmp_path / "alone", again, precision="32")).error is None
+    assert run_one(task(prepared, tmp_path / "alone", again)).error is None
     one, other = (open_run_folder(tmp_path / name / "runs" / again.name) for name in ("study", "alone"))
     for path in ("weights", "predictions", "calibration"):
         assert getattr(one, path).read_bytes() == getattr(other, path).read_bytes(), path

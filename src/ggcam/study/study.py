@@ -18,6 +18,7 @@ from ggcam.study.folder import StudyFolder, locked_study, open_study_folder
 from ggcam.study.local import run_locally
 from ggcam.study.page import write_study_page
 from ggcam.study.plan import StudyPlan
+from ggcam.study.precision import with_shared_precision
 from ggcam.study.result_files import read_errors, read_summary, read_table
 from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task
@@ -117,8 +118,10 @@ def run_study(
     if not isinstance(data, PreparedData):
         data = load_prepared(Path(data))
     plan = validate_plan(data, plan)
+    workers = workers or choose_workers(plan, data, threads)
+    plan = with_shared_precision(data, plan, StudyFolder(Path(out)))
     on_plan(plan)
-    execute: Executor = partial(run_locally, workers=workers or choose_workers(plan, data, threads))
+    execute: Executor = partial(run_locally, workers=workers)
     if ray is not None:
         execute = partial(run_on_ray, address=ray, gpus_per_run=gpus_per_run)
     reused = execute_plan(data, plan, Path(out), execute, threads, on_run)

@@ -91,7 +91,8 @@ class TrainConfig:
             labels per case, the positive cases of a label by the number of negative ones per positive one.
         label_smoothing: fraction of each training target that is spread evenly over all classes, 0 to below 1.
         clip_norm: maximum norm of the gradient; 0 turns clipping off.
-        precision: bf16, 32, or auto (bf16 where the device computes it faster).
+        precision: bf16, 32, or auto: the faster one for this network on this machine. That is measured once and kept in
+            ~/.cache/ggcam; the run folder records the choice, and a resumed run keeps it.
         checkpointing: recompute most activations in the backward pass instead of storing them: about a third more
             time for a fraction of the memory.
         compile: compile the network for training: the first step takes a minute or more, later steps about a sixth

@@ -40,8 +40,9 @@ from ggcam.training.loggers import create_loggers
 from ggcam.training.losses import balanced_class_weights, log_odds
 from ggcam.training.model_spec import ModelSpec, guidance_of
 from ggcam.training.plateau import Plateau
+from ggcam.training.precision import with_measured_precision
 from ggcam.training.run import Run, open_run
-from ggcam.training.trainer import create_trainer, fit, is_first_process, quiet_lightning
+from ggcam.training.trainer import count_processes, create_trainer, fit, is_first_process, quiet_lightning
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.locks import locked_folder
 from ggcam.utils.seeding import local_seed
@@ -98,10 +99,10 @@ def train(
     if is_first_process():
         log_warnings(problems)
     config = with_defined_monitor(config, data)
-    with quiet_lightning():
-        create_trainer(config, logger=False, enable_checkpointing=False, enable_model_summary=False)
+    processes = count_processes(config)
     spec = ModelSpec.from_config(config, data)
     model = build_initial_model(spec, config)
+    config = with_measured_precision(config, spec, model, processes)
     # Only now: an option that cannot work must not leave a folder behind.
     if is_first_process():
         settings = {"data": data.root.resolve(), "train": asdict(config)}
@@ -154,8 +155,9 @@ def resume(
         if not begun and run.folder.history.is_file():
             log.warning("there is no checkpoint, so training starts again: %s", run.folder.checkpoints)
         model = build_initial_model(run.spec, run.config, begun)
-        method = guidance_of(run.config)
-        return _train(run, model, method, data, on_epoch, progress_bar)
+        # Only a run of an earlier version leaves the precision open.
+        config = with_measured_precision(run.config, run.spec, model, count_processes(run.config))
+        return _train(replace(run, config=config), model, guidance_of(config), data, on_epoch, progress_bar)
 
 
 @contextmanager

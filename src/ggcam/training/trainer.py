@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -24,7 +23,7 @@ def create_trainer(config: TrainConfig, **options: Any) -> lightning.Trainer:
     """Create Lightning's trainer. If it refuses, the cause is the choice of devices, strategy or precision.
 
     Args:
-        config: options of the training.
+        config: options of the training; precision auto counts as 32, see `training.precision`.
         options: further arguments of the trainer.
 
     Returns:
@@ -40,6 +39,19 @@ def create_trainer(config: TrainConfig, **options: Any) -> lightning.Trainer:
             f"this configuration is not supported on this machine: {str(error).splitlines()[0]}",
             where="--accelerator, --devices, --nodes, --strategy, --precision",
         ) from error
+
+
+def count_processes(config: TrainConfig) -> int:
+    """Return the number of processes of a training run.
+
+    Args:
+        config: options of the training.
+
+    Raises:
+        ConfigError: the configuration is not supported on this machine.
+    """
+    with quiet_lightning():
+        return create_trainer(config, logger=False, enable_checkpointing=False, enable_model_summary=False).world_size
 
 
 def fit(
@@ -109,24 +121,5 @@ def _device_options(config: TrainConfig) -> dict[str, Any]:
         "devices": config.devices,
         "num_nodes": config.nodes,
         "strategy": config.strategy,
-        "precision": _precision(config),
+        "precision": "bf16-mixed" if config.precision == "bf16" else "32-true",
     }
-
-
-def _precision(config: TrainConfig) -> Any:
-    if config.precision == "auto":
-        return "bf16-mixed" if bf16_is_faster(config.accelerator) else "32-true"
-    return {"bf16": "bf16-mixed", "32": "32-true"}[config.precision]
-
-
-def bf16_is_faster(accelerator: str = "auto") -> bool:
-    """Return whether the device computes bfloat16 faster than float32, rather than emulating it.
-
-    Args:
-        accelerator: auto, cpu, gpu, or another name that Lightning knows.
-    """
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if accelerator in ("auto", "cpu"):
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return False
