@@ -110,6 +110,11 @@ def test_errors_are_in_words_and_name_no_patient(server, answer, kind, word):
     assert archive.answers() is False
 
 
+def test_what_is_sent_in_clear_is_known():
+    private = {"https://pacs.example": True, "http://127.0.0.1:8042": True, "http://pacs.example:8042": False}
+    assert {url: Archive(url).is_private for url in private} == private
+
+
 def test_an_absent_server_is_unavailable():
     with pytest.raises(DicomwebUnavailableError, match="cannot be reached"):
         Archive("http://127.0.0.1:1/dicom-web").fetch(IMAGE)

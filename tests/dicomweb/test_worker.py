@@ -206,8 +206,8 @@ def test_a_stopped_round_ends_after_the_image_at_hand(states):
 
 
 def test_errors_are_described_without_paths_and_control_characters():
-    error = ImageError("damaged\x1b[2J", where="/proc/1/fd/2", got="a\nb")
-    assert describe(error) == r"damaged\x1b[2J (got: a b)"
+    error = ImageError("damaged\x1b[2J", where="/proc/1/fd/2", got="a\nb", hint="look at /proc/1/fd/2")
+    assert describe(error) == r"damaged\x1b[2J (got: a b; hint: look at the file)"
     assert describe(OSError(28, "No space left on device", "/tmp/secret")) == "No space left on device"
     assert describe(KeyError("Doe^Jane")) == "a fault of the program: KeyError"
 

@@ -21,6 +21,7 @@ from ggcam.dicomweb.multipart import read_single_part
 from ggcam.dicomweb.query import ImageQuery
 from ggcam.dicomweb.request_errors import request_errors
 from ggcam.errors import ConfigError, DicomwebError
+from ggcam.server.settings import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +74,18 @@ class Archive:
         self._session.auth = credentials or NoCredentials()
         self._session.max_redirects = 0
         self._session.headers["Accept"] = "application/dicom+json"  # for what the client asks for without saying it
-        logging.getLogger("dicomweb_client").setLevel(logging.ERROR)
+        logging.getLogger("dicomweb_client").setLevel(logging.ERROR)  # it logs each request, and headers of answers
         # Chunked uploads are refused by some servers and proxies, so a request is one chunk of any size.
         self._client = DICOMwebClient(
             self._url, self._session, chunk_size=2**62, permissive_uid=True, timeout=_TIMEOUT_S
         )
         self._client.set_http_retry_params(retry=False)  # it would send again without asking what has arrived
+
+    @property
+    def is_private(self) -> bool:
+        """Whether what is sent is encrypted, or stays on this machine."""
+        parts = urlsplit(self._url)
+        return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
     def find_images(self, query: ImageQuery, study_uid: str | None = None) -> Iterator[list[RemoteImage]]:
         """Find images page by page. A page may be empty, and an image may appear twice while others arrive.

@@ -260,6 +260,7 @@ def describe(error: Exception) -> str:
     if isinstance(error, GGCamError):
         details = "; ".join(f"{name}: {text}" for name, text in error.details.items() if name != "where")
         text = f"{error.what} ({details})" if details else error.what
+        text = text.replace(error.details.get("where") or "\0", "the file")
     elif isinstance(error, OSError):
         text = error.strerror or type(error).__name__
     else:
@@ -302,5 +303,7 @@ def open_worker(
     """
     check_highdicom("--dicomweb")
     archive = Archive(url, credentials)
+    if not archive.is_private:
+        log.warning("DICOMweb: images and credentials are sent without encryption; use https outside a private network")
     with open_state_file(state, queue.model.weights_sha256) as states:
         yield Worker(archive, queue, states, query, options)
