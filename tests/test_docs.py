@@ -232,6 +232,7 @@ RUN_BY: dict[str, Callable[..., None]] = {
     "guides/own-source.md": test_own_source,
     "guides/deploy.md": test_deploy,
     "guides/pacs.md": test_pacs,
+    "guides/serve.md": test_serve,
     **dict.fromkeys(
         SIMPLE_PAGES,
         test_page_that_needs_no_more_than_prepared_data_and_a_run,
