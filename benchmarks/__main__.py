@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import bootstrap, gaze_maps, guidance, loading, prediction, preparing, training_step, whole_run
+from benchmarks import bootstrap, gaze_maps, guidance, loading, prediction, preparing, serving, training_step, whole_run
 from benchmarks.record import Record
 
 MODULES = (
@@ -22,6 +22,7 @@ MODULES = (
     training_step,
     guidance,
     prediction,
+    serving,
     whole_run,
 )
 
