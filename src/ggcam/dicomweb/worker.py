@@ -29,10 +29,10 @@ MAX_ATTEMPTS = 10
 _IMAGE_BACKOFF = Backoff(first_s=30, longest_s=3600)
 """With `MAX_ATTEMPTS`, an image is tried again for two to three hours."""
 
+_SERVER_BACKOFF = Backoff(first_s=5, longest_s=300)
+
 _STOP_S = 30
 """Time for the image at hand when the service stops. What is not done by then is done after the next start."""
-
-_SERVER_BACKOFF = Backoff(first_s=5, longest_s=300)
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Worker:
 
         Raises:
             DicomwebUnavailableError: the server cannot be reached. This does not count as an attempt.
-            GGCamError: as for :meth:`run_round`; so do these.
+            GGCamError: as for :meth:`run_round`. These do not count, either.
         """
         with self._lock:
             if again:
