@@ -214,6 +214,14 @@ def test_outputs_that_are_not_numbers_are_a_problem():
     assert values["passed"] is False
 
 
+def test_a_cam_of_another_grid_is_a_problem():
+    one = Prediction(*(np.zeros(shape, np.float32) for shape in ((2, 3), (2, 3), (2, 3, 1, 1))))
+    tally = _Tally(None)
+    tally.add(["a", "b"], one, one._replace(cam=np.zeros((2, 3, 2, 2), np.float32)))
+    result = Verification("run", "file", "float32", 2, {}, (), {"engine": tally.result()}, FLOAT32)
+    assert result.problems == ["engine: cam differ by inf, more than 0.001 (a)"]
+
+
 def test_too_many_changed_decisions_are_a_problem():
     comparison = EngineComparison({}, decisions=40, changed=3)
     allowed, refused = (

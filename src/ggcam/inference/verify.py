@@ -167,7 +167,9 @@ class _Tally:
 def _differences(
     expected: Float[np.ndarray, "n ..."], found: Float[np.ndarray, "n ..."], relative: bool
 ) -> Float[np.ndarray, " n"]:
-    """Return the largest difference of each image."""
+    """Return the largest difference of each image; infinity if the arrays have other shapes, as CAMs of other grids."""
+    if expected.shape != found.shape:
+        return np.full(len(expected), np.inf)
     ours, theirs = (each.reshape(len(each), -1).astype(np.float64) for each in (expected, found))
     largest = np.abs(ours - theirs).max(axis=1)
     return largest / np.maximum(np.abs(ours).max(axis=1), 1) if relative else largest
@@ -222,15 +224,13 @@ def _tolerance(default: Tolerance, largest: float | None, changed: float | None)
 def _check_same_task(run: Network, exported: Network, file: Path) -> None:
     """Refuse a file whose outputs cannot be compared with those of the run."""
     for what, ours, theirs in (
-        ("classes", ", ".join(run.class_names), ", ".join(exported.class_names)),
-        ("frame", run.framing.frame, exported.framing.frame),
-        ("number of channels", run.framing.channels, exported.framing.channels),
+        ("other classes", ", ".join(run.class_names), ", ".join(exported.class_names)),
+        ("another frame", run.framing.frame, exported.framing.frame),
+        ("another number of channels", run.framing.channels, exported.framing.channels),
     ):
         if ours != theirs:
             raise WeightsError(
-                f"the file belongs to another run: it has another {what}"
-                if what != "classes"
-                else "the file belongs to another run: it has other classes",
+                f"the file belongs to another run: it has {what}",
                 where=file,
                 expected=ours,
                 got=theirs,
