@@ -117,6 +117,14 @@ def test_a_data_set_that_lacks_listed_images_is_refused(tmp_path: Path):
         assign_splits(cases[3:], path, published="egd-public")
 
 
+def test_cases_that_the_list_cannot_tell_apart_are_refused(tmp_path: Path):
+    cases = siim_cases()
+    path = write_lists(tmp_path, cases)
+    twin = replace(cases[0], case_id=f"9.{cases[0].case_id}")
+    with pytest.raises(DataError, match="several cases fit an image"):
+        assign_splits([*cases, twin], path, published="siim-public")
+
+
 def test_an_image_in_both_parts_is_refused(tmp_path: Path):
     cases = siim_cases()
     path = write_lists(tmp_path, cases)

@@ -75,11 +75,15 @@ def split_as_published(
 
     Raises:
         MissingFileError: the folder has neither form.
-        DataError: the numbers of images are not the published ones, an image is in both parts, or the source lacks one.
+        DataError: the numbers of images are not the published ones, an image is in both parts, or the source lacks one
+            or has several that fit it.
     """
     published = PUBLISHED_SPLITS[name]
     listed = _read_parts(path, published)
-    own = {key: case for case in cases for key in _keys(case.case_id)}
+    keys = [(key, case) for case in cases for key in _keys(case.case_id)]
+    times, own = Counter(key for key, _ in keys), dict(keys)
+    if ambiguous := [each for part in _PARTS for each in sorted(listed[part]) if times[each] > 1]:
+        raise DataError("several cases fit an image of the published split", where=path, got=join_limited(ambiguous))
     missing = [each for part in _PARTS for each in sorted(listed[part]) if each not in own]
     if missing:
         raise DataError(
