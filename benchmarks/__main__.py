@@ -11,7 +11,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import bootstrap, gaze_maps, guidance, loading, prediction, preparing, serving, training_step, whole_run
+from benchmarks import (
+    bootstrap,
+    folder,
+    gaze_maps,
+    guidance,
+    loading,
+    prediction,
+    preparing,
+    serving,
+    training_step,
+    whole_run,
+)
 from benchmarks.record import Record
 
 MODULES = (
@@ -22,6 +33,7 @@ MODULES = (
     training_step,
     guidance,
     prediction,
+    folder,
     serving,
     whole_run,
 )
