@@ -7,7 +7,14 @@ With `--complete` also what takes long: exporting in 8-bit integers, a study on 
 
 from __future__ import annotations
 
+import http.client
+import os
+import signal
+import socket
 import sys
+import threading
+import time
+from pathlib import Path
 
 from ggcam.cli import main
 from ggcam.study.demo import run_demo
@@ -38,10 +45,40 @@ LONG_COMMANDS = [
     [*STUDY, "--out", "ray_study", "--ray", "local"],
 ]
 
+
+def serve() -> None:
+    """Serve until one image has been predicted."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    client = threading.Thread(target=_ask_and_end, args=(port,))
+    client.start()
+    main(["serve", "run/mine", "--port", str(port), "--engine", "torch"])
+    client.join()
+
+
+def _ask_and_end(port: int) -> None:
+    image = next(Path("raw/files").rglob("*.dcm")).read_bytes()
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + image + b"\r\n--x--\r\n"
+    try:
+        until = time.monotonic() + 120
+        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < until:
+            time.sleep(0.1)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for path in ("/", "/docs", "/openapi.json", "/model", "/metrics"):
+            connection.request("GET", path)
+            connection.getresponse().read()
+        connection.request("POST", "/predict?format=zip", body, {"Content-Type": "multipart/form-data; boundary=x"})
+        response = connection.getresponse()
+        sys.stdout.write(f"POST /predict: {response.status}, {len(response.read())} bytes\n")
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 if __name__ == "__main__":
     complete = "--complete" in sys.argv
     for command in COMMANDS + LONG_COMMANDS * complete:
         sys.stdout.write(f"ggcam {' '.join(command)}\n")
         main(command)
+    serve()
     if complete:
         run_demo("demo", cases=60, epochs=1)

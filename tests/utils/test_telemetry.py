@@ -96,7 +96,8 @@ def test_the_interception_sees_native_and_python_calls(offline):
 
 def test_no_command_asks_the_network_for_anything(offline):
     complete = ["--complete"] if os.environ.get("GGCAM_COMPLETE") else []
-    offline.run(str(HERE / "every_command.py"), *complete)
+    out = offline.run(str(HERE / "every_command.py"), *complete)
+    assert "POST /predict: 200" in out
     assert offline.outgoing() == []
     font_cache = ".cache/matplotlib/"
     assert [name for name in offline.home_files() if not name.startswith(font_cache)] == []
