@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     bootstrap,
+    epoch,
     folder,
     gaze_maps,
     guidance,
@@ -20,6 +21,7 @@ from benchmarks import (
     prediction,
     preparing,
     serving,
+    study,
     training_step,
     whole_run,
 )
@@ -36,6 +38,8 @@ MODULES = (
     folder,
     serving,
     whole_run,
+    epoch,
+    study,
 )
 
 
