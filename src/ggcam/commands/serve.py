@@ -61,7 +61,8 @@ def serve(
     from ggcam.server.settings import Settings, read_token
 
     token = None if token_file is None else read_token(token_file)
-    settings = Settings(host, port, token, max_bytes, timeout_s=timeout_s)
+    max_files = min(Settings.max_files, max_queue)  # a request with more could never be answered
+    settings = Settings(host, port, token, max_bytes, max_files, timeout_s)
 
     from ggcam.data.image_limits import image_limits
     from ggcam.utils.parallel import thread_count
