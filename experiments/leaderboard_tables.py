@@ -1,0 +1,173 @@
+"""The tables of the leader board: metrics and ranks of each method, with intervals over patients and seeds.
+
+python -m experiments.leaderboard_tables [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.stats import rankdata
+
+from experiments.leaderboard_parts import matches
+from ggcam.metrics.bootstrap_statistics import mean_of_defined
+from ggcam.metrics.intervals import bootstrap_draws, resampled_seeds
+from ggcam.study.folder import open_study_folder
+from ggcam.study.metrics import RunMetrics, read_metrics
+from ggcam.study.plan import Arm
+
+METRICS = {
+    "auroc": "macro_auroc",
+    "hit_rate": "pointing_game/*/hit_rate",
+    "energy": "overlap/*/energy_inside/cam",
+    "iou": "overlap/*/best_iou/cam",
+    "average_precision": "overlap/*/average_precision/cam",
+    "nss": "gaze_agreement/nss/cam",
+    "cc": "gaze_agreement/cc/cam",
+}
+"""Column -> metric of a run; * stands for each finding, over which the mean is taken."""
+
+TITLES = {"hit_rate": "hit rate", "energy": "energy inside", "iou": "best IoU", "nss": "NSS", "cc": "CC"}
+
+PLACE = ("hit_rate", "energy", "iou", "nss")
+"""Columns whose mean rank orders the rows by place."""
+
+RESAMPLES = 2000
+
+LEVEL = (0.025, 0.975)
+
+
+def write_board(study: Path, arms: Mapping[str, Arm], path: Path) -> pd.DataFrame:
+    """Write the table of a part.
+
+    Args:
+        study: study folder of the part; seeds that are not finished for every arm are left out.
+        arms: row -> arm.
+        path: CSV file to write.
+
+    Returns:
+        The table; see :func:`board`.
+    """
+    folder, plan = open_study_folder(study)
+    runs = {(run.arm.name, run.config.seed): run for run in plan.runs if folder.finished(run)}
+    seeds = [seed for seed in plan.seeds if all((arm.name, seed) in runs for arm in arms.values())]
+    read = {row: [read_metrics(folder.open(runs[arm.name, seed])) for seed in seeds] for row, arm in arms.items()}
+    table = board(read)
+    table.insert(1, "arm", [arms[row].name for row in table["row"]])
+    table.insert(2, "runs", len(seeds))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.round(4).to_csv(path, index=False)
+    return table
+
+
+def board(runs: Mapping[str, list[RunMetrics]], resamples: int = RESAMPLES) -> pd.DataFrame:
+    """Compute metrics, differences to no guidance, and ranks, with intervals over patients and seeds.
+
+    All rows are compared on the same resamples of patients and of seeds, so that ranks are paired.
+
+    Args:
+        runs: row -> metrics of its run for each seed, on the same test cases; the row "none" is the baseline.
+        resamples: number of resamples.
+
+    Returns:
+        One row per row, best mean rank of the place metrics first: for each metric its value, low and high, and its
+        rank with low and high; the difference of the AUROC to "none"; and the mean rank in place.
+    """
+    values: dict[str, dict[str, float]] = {row: {} for row in runs}
+    draws: dict[str, dict[str, Float[np.ndarray, " r"]]] = {row: {} for row in runs}
+    for row, of_seeds in runs.items():
+        for name, (value, drawn) in _resampled(of_seeds, resamples).items():
+            values[row][name], draws[row][name] = value, drawn
+    names = [name for name in METRICS if all(name in of_row for of_row in values.values())]
+    table = pd.DataFrame({"row": list(runs)})
+    for name in names:
+        of_rows = np.array([draws[row][name] for row in runs])
+        table[name] = [values[row][name] for row in runs]
+        table[f"{name}_low"], table[f"{name}_high"] = _ends(of_rows)
+        table[f"{name}_rank"] = rankdata(-table[name])
+        table[f"{name}_rank_low"], table[f"{name}_rank_high"] = _ends(_ranks(of_rows))
+    difference = np.array([draws[row]["auroc"] - draws["none"]["auroc"] for row in runs])
+    table["auroc_gain"] = table["auroc"] - values["none"]["auroc"]
+    table["auroc_gain_low"], table["auroc_gain_high"] = _ends(difference)
+    place = [name for name in PLACE if name in names]
+    mean_rank = np.mean([_ranks(np.array([draws[row][name] for row in runs])) for name in place], axis=0)
+    table["place_rank"] = table[[f"{name}_rank" for name in place]].mean(axis=1)
+    table["place_rank_low"], table["place_rank_high"] = _ends(mean_rank)
+    return table.sort_values("place_rank", kind="stable").reset_index(drop=True)
+
+
+def _resampled(runs: list[RunMetrics], resamples: int) -> dict[str, tuple[float, Float[np.ndarray, " r"]]]:
+    """Return the mean of each metric over the runs, and its resamples over patients and seeds."""
+    found: dict[str, list[tuple[float, np.ndarray]]] = {}
+    for run in runs:
+        statistics = {}
+        for name, pattern in METRICS.items():
+            parts = [statistic for path, statistic in run.statistics.items() if matches(path, pattern)]
+            if parts:
+                statistics[name] = mean_of_defined(parts)
+        everyone = np.ones((len(run.cases), 1))
+        drawn = bootstrap_draws(statistics, run.cases["patient_id"].to_numpy(np.str_), resamples=resamples, seed=0)
+        for name, statistic in statistics.items():
+            found.setdefault(name, []).append((float(statistic(everyone)[0]), drawn[name]))
+    return {
+        name: (float(np.mean([value for value, _ in of_runs])), _over_seeds(np.array([each for _, each in of_runs])))
+        for name, of_runs in found.items()
+    }
+
+
+def _over_seeds(draws: Float[np.ndarray, "s r"]) -> Float[np.ndarray, " r"]:
+    """Return the mean over resampled seeds, the same ones for every row; of one seed, its draws."""
+    return resampled_seeds(draws, seed=0) if len(draws) > 1 else draws[0]
+
+
+def _ranks(draws: Float[np.ndarray, "rows r"]) -> Float[np.ndarray, "rows r"]:
+    """Return the rank of each row in each resample; 1 is the highest value."""
+    return rankdata(-np.nan_to_num(draws, nan=-np.inf), axis=0)
+
+
+def _ends(draws: Float[np.ndarray, "rows r"]) -> Float[np.ndarray, "2 rows"]:
+    """Return the ends of the 95 % interval of each row."""
+    return np.nanquantile(draws, LEVEL, axis=1)
+
+
+def board_markdown(path: Path) -> str:
+    """Return the table of a part as Markdown.
+
+    Args:
+        path: CSV file of the part.
+
+    Returns:
+        The table: one line per row, best in place first.
+    """
+    table = pd.read_csv(path)
+    shown = [name for name in METRICS if name in table and name not in ("auroc", "average_precision")]
+    heads = ["row", "AUROC", "gain over `none`", "rank", *(TITLES[name] for name in shown), "rank in place"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for each in table.to_dict("records"):
+        gain = "" if each["row"] == "none" else "{auroc_gain:+.3f} [{auroc_gain_low:+.3f}, {auroc_gain_high:+.3f}]"
+        cells = [
+            f"`{each['row']}`",
+            "{auroc:.3f} [{auroc_low:.3f}, {auroc_high:.3f}]",
+            gain,
+            "{auroc_rank:.0f} [{auroc_rank_low:.0f}, {auroc_rank_high:.0f}]",
+            *(f"{{{name}:.{2 if name == 'nss' else 3}f}}" for name in shown),
+            "{place_rank:.1f} [{place_rank_low:.1f}, {place_rank_high:.1f}]",
+        ]
+        lines.append("| " + " | ".join(cells).format(**each) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/leaderboard")
+    for path in sorted(folder.glob("*.csv")):
+        if not path.stem.endswith(("-tuning", "-cost")):
+            print(f"\n{path.stem}\n\n{board_markdown(path)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The leader board: ranks and intervals, choice of configurations, noisy gaze, and the text of its page."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ggcam.guidance import GUIDANCES
+from ggcam.metrics.bootstrap_statistics import weighted_mean
+from ggcam.study.metrics import RunMetrics
+from ggcam.study.plan import Arm
+
+ROOT = Path(__file__).parents[1]
+TABLES = ROOT / "docs" / "leaderboard"
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+@pytest.fixture
+def tables() -> ModuleType:
+    return importlib.import_module("experiments.leaderboard_tables")
+
+
+def run(**values: np.ndarray) -> RunMetrics:
+    """Return a run of which each metric is the mean of the values of its cases."""
+    paths = {"auroc": "macro_auroc", "hit": "pointing_game/mass/hit_rate", "other_hit": "pointing_game/nodule/hit_rate"}
+    number = len(next(iter(values.values())))
+    cases = pd.DataFrame({"case_id": range(number), "patient_id": [f"p{case}" for case in range(number)]})
+    return RunMetrics(cases, {paths[name]: weighted_mean(per_case) for name, per_case in values.items()})
+
+
+def test_rows_are_ranked_by_place_and_compared_with_no_guidance(tables: ModuleType):
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.1, 200)
+    runs = {
+        "none": [run(auroc=0.6 + noise, hit=np.full(200, 0.2), other_hit=np.full(200, 0.4))] * 3,
+        "same": [run(auroc=0.6 + noise[::-1], hit=np.full(200, 0.5), other_hit=np.full(200, 0.5))] * 3,
+        "best": [run(auroc=0.8 + noise, hit=np.full(200, 0.9), other_hit=np.full(200, 0.7))] * 3,
+    }
+    board = tables.board(runs, resamples=500).set_index("row")
+    assert list(board.index) == ["best", "same", "none"]
+    assert board["hit_rate"].tolist() == pytest.approx([0.8, 0.5, 0.3])  # the mean over both findings
+    assert board["place_rank"].tolist() == [1, 2, 3]
+    assert board.loc["best", "auroc_gain"] == pytest.approx(0.2)
+    assert board.loc["best", "auroc_gain_low"] == pytest.approx(0.2)  # paired: the noise is that of "none"
+    assert board.loc["same", "auroc_gain_low"] < 0 < board.loc["same", "auroc_gain_high"]
+    assert board.loc["best", ["auroc_rank_low", "auroc_rank_high"]].tolist() == [1, 1]
+    assert board.loc["none", ["auroc_rank_low", "auroc_rank_high"]].tolist() == [2, 3]
+    assert "nss" not in board
+
+
+def test_ranks_of_few_seeds_are_uncertain(tables: ModuleType):
+    first = [run(auroc=np.full(50, value), hit=np.ones(50)) for value in (0.9, 0.5, 0.9)]
+    second = [run(auroc=np.full(50, value), hit=np.ones(50)) for value in (0.7, 0.7, 0.7)]
+    board = tables.board({"none": second, "guided": first}, resamples=500).set_index("row")
+    assert board.loc["guided", "auroc_rank"] == 1
+    assert board.loc["guided", "auroc_rank_high"] == 2  # the seed of 0.5 twice
+
+
+def tried(scores: list[float]) -> tuple[list[int], int]:
+    """Return the places of the configurations that tuning tries, and of the one that it chooses."""
+    tuning = importlib.import_module("experiments.leaderboard_tuning")
+    arms = tuple(Arm("ggcam-cc", weight=float(weight)) for weight in range(1, len(scores) + 1))
+    found: dict[str, float] = {}
+    while (arm := tuning.next_to_try(arms, found)) is not None:
+        found[arm.name] = scores[arms.index(arm)]
+    best = max(found, key=lambda name: found[name])
+    names = [arm.name for arm in arms]
+    return [names.index(name) for name in found], names.index(best)
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([9, 9, 1, 2, 1, 9, 9], ([2, 3, 4], 3)),  # the best of the three lies in the middle
+        ([9, 0, 2, 1, 1, 9, 9], ([2, 3, 4, 1], 2)),
+        ([9, 3, 2, 1, 1, 9, 9], ([2, 3, 4, 1, 0], 0)),
+        ([0, 0, 1, 2, 3, 4, 5], ([2, 3, 4, 5, 6], 6)),
+        ([1, 2, 3], ([0, 1, 2], 2)),  # there are no others
+    ],
+)
+def test_configurations_beyond_the_end_are_tried_only_where_the_best_one_lies_there(scores, expected):
+    assert tried(scores) == expected
+
+
+def test_finished_configurations_are_read_from_the_table(tmp_path: Path):
+    tuning = importlib.import_module("experiments.leaderboard_tuning")
+    assert tuning.read_scores(tmp_path / "none.csv") == {}
+    table = pd.DataFrame([{"row": "energy", "arm": "energy[weight=1.0]", "macro_auroc": 0.7, "place": 0.25}])
+    table.to_csv(tmp_path / "some.csv", index=False)
+    assert tuning.read_scores(tmp_path / "some.csv") == {"energy": {"energy[weight=1.0]": 0.95}}
+
+
+def test_every_method_is_on_the_board():
+    parts = importlib.import_module("experiments.leaderboard_parts")
+    methods = {arm.guidance for arms in parts.METHODS.values() for arm in arms}
+    assert methods == set(GUIDANCES) - {"none", "original"}
+    assert {len(set(arms)) for arms in parts.METHODS.values()} == {3, 7}
+    transformer = parts.parts(Path("raw"))["poet-vit"]
+    assert set(transformer.methods) - set(parts.parts(Path("raw"))["poet"].methods) == set(parts.FOR_TRANSFORMERS)
+
+
+def test_a_star_stands_for_one_name():
+    parts = importlib.import_module("experiments.leaderboard_parts")
+    assert parts.matches("overlap/CHF/best_iou/cam", "overlap/*/best_iou/cam")
+    assert not parts.matches("overlap/CHF/by_size/large/best_iou/cam", "overlap/*/best_iou/cam")
+
+
+def test_noisy_gaze_is_missing_for_half_of_the_cases_and_wrong_for_30_percent_of_the_others():
+    data = importlib.import_module("experiments.leaderboard_data")
+    fixations = pd.DataFrame({"DICOM_ID": np.repeat([f"c{case}" for case in range(200)], 3), "CNT": range(600)})
+    worse = data._worse(fixations)
+    origin = fixations.loc[worse.index, "DICOM_ID"]
+    assert origin.nunique() == worse["DICOM_ID"].nunique() == 100
+    assert (worse["DICOM_ID"] != origin).mean() == pytest.approx(0.3)
+    assert worse.groupby("DICOM_ID")["CNT"].count().eq(3).all()
+
+
+def test_tables_in_the_text_are_those_of_the_csv_files(tables: ModuleType):
+    text = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+    for path in TABLES.glob("*.csv"):
+        assert f"(leaderboard/{path.name})" in text
+        if not path.stem.endswith(("-tuning", "-cost")):
+            assert tables.board_markdown(path) in text
+
+
+def test_arms_of_the_board_are_those_of_the_tables():
+    parts = importlib.import_module("experiments.leaderboard_parts")
+    for path in TABLES.glob("*-tuning.csv"):
+        known = {arm.name for arms in parts.METHODS.values() for arm in arms}
+        assert set(pd.read_csv(path)["arm"]) <= known
+    assert Arm("none").name == "none"
