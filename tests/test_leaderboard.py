@@ -128,11 +128,3 @@ def test_tables_in_the_text_are_those_of_the_csv_files(tables: ModuleType):
         assert f"(leaderboard/{path.name})" in text
         if not path.stem.endswith(("-tuning", "-cost")):
             assert tables.board_markdown(path) in text
-
-
-def test_arms_of_the_board_are_those_of_the_tables():
-    parts = importlib.import_module("experiments.leaderboard_parts")
-    for path in TABLES.glob("*-tuning.csv"):
-        known = {arm.name for arms in parts.METHODS.values() for arm in arms}
-        assert set(pd.read_csv(path)["arm"]) <= known
-    assert Arm("none").name == "none"

@@ -222,7 +222,7 @@ def test_the_command_trains_and_prints_an_auroc_per_label(data, capsys, tmp_path
 
 def test_a_study_compares_what_the_runs_measured(data, capsys, caplog, tmp_path):
     flags = ("--backbone", "test_resnet", "--epochs", "1", "--batch-size", "8", "--accelerator", "cpu")
-    arms = ("--guidance", "none,ggcam-cc", "--controls", "--seeds", "1", "--train-cases", "16")
+    arms = ("--guidance", "none,ggcam-cc", "--controls", "--seeds", "1", "--train-cases", "16", "--workers", "1")
     called = call(capsys, "study", data.root, *flags, *arms, "--out", tmp_path / "s")
     assert called.code == 0, called
     assert "arm ggcam-cc+lung-mask is left out" in caplog.text  # there is no mask

@@ -13,7 +13,7 @@ import pytest
 from commands.calling import call, refusal
 from ggcam.study import run as study_run
 
-TINY = ("--backbone", "test_resnet", "--batch-size", "16", "--epochs", "1")
+TINY = ("--backbone", "test_resnet", "--batch-size", "16", "--epochs", "1", "--workers", "1")
 STUDY = (*TINY, "--guidance", "none,ggcam-cc", "--seeds", "2")
 
 

@@ -14,14 +14,17 @@ ROOT = Path(__file__).parents[2]
 
 COMES_WITH_PYTORCH = {
     "cv2", "huggingface_hub", "hypothesis", "jaxtyping", "jinja2", "filelock", "lightning", "matplotlib", "numpy",
-    "pandas", "PIL", "pyarrow", "pytest", "rich", "scipy", "sklearn", "threadpoolctl", "timm", "torch",
+    "pandas", "PIL", "pyarrow", "pytest", "rich", "safetensors", "scipy", "sklearn", "threadpoolctl", "timm", "torch",
 }  # fmt: skip
 """Packages that are taken for granted: PyTorch's, timm's and Lightning's own, and those for tables, plots and tests."""
 
 OURS = {"benchmarks", "commands", "ggcam", "gpu", "multilabel_fixture", "typechecker"}
 
+ON_DEMAND = ("dicom_output", "server", "dicomweb")
+"""Rooms that nothing in training and its benchmarks imports."""
+
 RUN_THERE = [
-    *(path for path in (ROOT / "src" / "ggcam").rglob("*.py") if path.parent.name != "dicom_output"),  # only on demand
+    *(path for path in (ROOT / "src" / "ggcam").rglob("*.py") if path.parent.name not in ON_DEMAND),
     *(ROOT / "benchmarks" / "gpu").glob("*.py"),
     *(
         ROOT / "benchmarks" / f"{name}.py"

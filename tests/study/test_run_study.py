@@ -202,7 +202,7 @@ def test_results_of_a_folder_that_is_not_a_study_are_refused(data, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"guidances": ["none", "gradcam"]}, "no guidance 'gradcam'.*none, ggcam, ggcam-cc, original"),
+        ({"guidances": ["none", "gradcam"]}, "no guidance 'gradcam'.*none, ggcam, ggcam-cc, ggcam-swap, original"),
         ({"base": replace(BASE, backbone="resnet_18")}, "no network 'resnet_18' in timm"),
         ({"folds": 50}, "cannot be divided into 50 folds"),
         ({"train_cases": [1000]}, "cannot choose 1000 training cases.*at most 42"),

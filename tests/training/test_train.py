@@ -130,8 +130,9 @@ def test_every_choice_trains(prepared, tmp_path, options):
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="there is no C++ compiler")
 def test_a_compiled_network_learns_the_same_and_keeps_its_names(prepared, tmp_path):
     """In a process of its own: the compiler does not get through the checks of shapes that tests run under."""
-    train(load_prepared(prepared), TrainConfig(**TINY, epochs=1, precision="32"), tmp_path, "plain")
-    flags = [*TINY_FLAGS, "--epochs", "1", "--precision", "32", "--out", tmp_path]
+    few_layers = {"num_stages": 2, "precision": "32"}  # each layer takes seconds to compile
+    train(load_prepared(prepared), TrainConfig(**TINY, epochs=1, **few_layers), tmp_path, "plain")
+    flags = [*TINY_FLAGS, "--epochs", "1", "--precision", "32", "--num-stages", "2", "--out", tmp_path]
     done = ggcam("train", prepared, *flags, "--name", "compiled", "--compile")
     _, errors = done.communicate()
     assert done.returncode == 0, errors.decode()

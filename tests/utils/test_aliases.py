@@ -64,7 +64,7 @@ def test_python_functions_accept_the_alias(tmp_path: Path):
 def test_export_accepts_the_alias_and_refuses_unknown_formats(tmp_path: Path):
     with pytest.raises(GGCamError, match="run folder"):
         export_run(tmp_path / "run", "released", tmp_path / "NET.pt")
-    with pytest.raises(ConfigError, match="onnx, onnx-int8, original"):
+    with pytest.raises(ConfigError, match="onnx, onnx-int8, bundle, original"):
         export_run(tmp_path / "run", "pickle", tmp_path / "NET.pt")
 
 

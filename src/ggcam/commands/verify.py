@@ -25,7 +25,7 @@ def verify(
     max_images: int | None = None,
     json: Path | None = None,
 ) -> None:
-    """Compare an exported file with the run that it was exported from, image by image.
+    """Compare an exported file with its run, image by image.
 
     Example: ggcam verify run/K3F9Q NET.onnx --images raw/files
 
