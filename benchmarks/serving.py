@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.folder import write_network
 from benchmarks.raw_cases import SHORT_SIZE, raw_cases
 from benchmarks.side_by_side import Result
 
 CLIENTS = (1, 8, 32)
-CLASS_NAMES = ("Normal", "CHF", "pneumonia")
 RAW_SIZE = "2048x1664"
 OTHER = "a script with FastAPI and torch"
 PERCENTILES = (50, 95, 99)
@@ -54,7 +54,8 @@ def run(short: bool = False) -> Iterator[Result]:
         folder = Path(name)
         source = raw_cases(folder / "raw", SHORT_SIZE if short else RAW_SIZE)
         image = Path(source.cases[0].image).read_bytes()
-        network = write_network(folder / "NET.onnx", backbone, size)
+        network = folder / "NET.onnx"
+        write_network(network, backbone, size)
         script: list[object] = [Path(__file__).with_name("plain_service.py"), backbone, *size]
         ours: list[object] = ["-m", "ggcam", "serve", network, "--port", 0, "--timeout-s", 3600]
         with service(ours) as our_service, service(script) as other_service:
@@ -73,18 +74,6 @@ def compare(what: str, ours: Served, other: Served, requests: int) -> Iterator[R
         a, b = (float(np.percentile(served.seconds, percentile)) for served in (ours, other))
         yield Result(f"{what}: p{percentile}", OTHER, a, b, b / a)
     yield Result(f"{what}: processor time", OTHER, ours.cpu_s, other.cpu_s, other.cpu_s / ours.cpu_s)
-
-
-def write_network(path: Path, backbone: str, size: tuple[int, int]) -> Path:
-    """Write an ONNX file of a network with random weights."""
-    from ggcam.inference.onnx_conversion import to_onnx
-    from ggcam.models.backbones import create_backbone
-    from ggcam.models.cam import CAMClassifier
-
-    model = CAMClassifier(create_backbone(backbone, size), len(CLASS_NAMES)).eval()
-    note = {"class_names": list(CLASS_NAMES), "multi_label": False, "framing": "fitted"}
-    path.write_bytes(to_onnx(model, size, note))
-    return path
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ python -m experiments.evidence_plots [FOLDER]
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from experiments.evidence import PARTS, TRAIN_CASES
+from experiments.markdown_table import markdown_table
 
 METRICS = {
     "macro_auroc": "macro AUROC",
@@ -102,7 +103,7 @@ def across_markdown(folder: Path, parts: Sequence[str]) -> str:
             (value,) = arms.loc[(arms["metric"] == name) & (arms["arm"] == "none"), "value"]
             cells += [f"{value:.3f}", *_gains(against, name)]
         rows.append(cells)
-    return _table(["part", "runs per arm", *titles], rows)
+    return markdown_table(["part", "runs per arm", *titles], rows)
 
 
 def curve_markdown(folder: Path, parts: Sequence[str]) -> str:
@@ -113,7 +114,7 @@ def curve_markdown(folder: Path, parts: Sequence[str]) -> str:
         (cases,) = PARTS[part].train_cases or (TRAIN_CASES,)
         against = _against(folder, part)
         rows.append([str(cases), *(cell for name in MAIN_METRICS for cell in _gains(against, name))])
-    return _table(["training cases", *titles], rows)
+    return markdown_table(["training cases", *titles], rows)
 
 
 def _gains(against: pd.DataFrame, metric: str) -> list[str]:
@@ -133,13 +134,7 @@ def arms_markdown(folder: Path, parts: Sequence[str], metric: str) -> str:
         }
     arms = dict.fromkeys(arm for column in columns.values() for arm in column)
     rows = [[f"`{arm}`", *(column.get(arm, "") for column in columns.values())] for arm in arms]
-    return _table([METRICS[metric], *columns], rows)
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (titles, *rows)]
-    return "\n".join([lines[0], "| --- " * len(titles) + "|", *lines[1:]])
+    return markdown_table([METRICS[metric], *columns], rows)
 
 
 def _excludes_zero(rows: pd.DataFrame) -> list[bool]:
@@ -191,7 +186,7 @@ def markdown(folder: Path, part: str) -> str:
                 f"{value:.3f}" + "".join(f" ({_difference(row)})" for _, row in differences.loc[to].iterrows())
             )
         rows.append(cells)
-    return _table(["arm", "runs", *TABLE_METRICS.values()], rows)
+    return markdown_table(["arm", "runs", *TABLE_METRICS.values()], rows)
 
 
 def _difference(row: pd.Series) -> str:

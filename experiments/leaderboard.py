@@ -2,8 +2,8 @@
 
     python -m experiments.leaderboard OUT --raw FOLDER [--parts NAME ...] [--seeds 5] [--tables FOLDER]
 
-FOLDER holds the real images that `experiments.real_images` describes. Per part, each method chooses one of three
-configurations on validation cases with a seed of its own; then all methods and controls are trained with the same
+FOLDER holds the real images that `experiments.real_images` describes. Per part, each method chooses one of three to
+five configurations on validation cases with a seed of its own; then all methods and controls are trained with the same
 seeds, and the CAMs of the test cases are compared with regions and gaze. What is missing in OUT is prepared and
 trained; the same command continues an interrupted one, and more seeds extend it.
 """
@@ -21,7 +21,7 @@ from experiments.leaderboard_tuning import tune
 from ggcam.data.prepared import PreparedData
 from ggcam.study.folder import StudyFolder
 from ggcam.study.local import run_locally
-from ggcam.study.plan import Arm, StudyPlan
+from ggcam.study.plan import Arm
 from ggcam.study.run import Outcome
 from ggcam.study.study import execute_plan
 from ggcam.study.validation import validate_plan
@@ -53,8 +53,7 @@ def complete(part: Part, data: PreparedData, arms: dict[str, Arm], seeds: int, s
         seeds: number of seeds.
         study: study folder.
     """
-    cases = () if part.train_cases is None else (part.train_cases,)
-    plan = validate_plan(data, StudyPlan(part.base, tuple(arms.values()), tuple(range(seeds)), train_cases=cases))
+    plan = validate_plan(data, part.plan(arms.values(), range(seeds)))
     failed: list[str] = []
 
     def report(outcome: Outcome, done: int, total: int) -> None:

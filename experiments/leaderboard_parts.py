@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.leaderboard_data import SHORTCUT, nih, noisy, poet, simulated
 from ggcam.data.prepared import PreparedData
-from ggcam.study.plan import Arm
+from ggcam.study.plan import Arm, StudyPlan
 from ggcam.training.config import TrainConfig
 
 TRAIN_CASES = 400
@@ -102,6 +102,11 @@ class Part:
     place: str = "gaze_agreement/cc/cam"
     tuned_on: str | None = None
     train_cases: int | None = None
+
+    def plan(self, arms: Iterable[Arm], seeds: Iterable[int]) -> StudyPlan:
+        """Return the runs of some arms with some seeds."""
+        cases = () if self.train_cases is None else (self.train_cases,)
+        return StudyPlan(self.base, tuple(arms), tuple(seeds), train_cases=cases)
 
     @property
     def methods(self) -> dict[str, tuple[Arm, ...]]:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 
 from experiments.leaderboard_parts import matches
+from experiments.markdown_table import markdown_table
 from ggcam.metrics.bootstrap_statistics import mean_of_defined
 from ggcam.metrics.intervals import bootstrap_draws, resampled_seeds
 from ggcam.study.folder import open_study_folder
@@ -147,7 +148,7 @@ def board_markdown(path: Path) -> str:
     table = pd.read_csv(path)
     shown = [name for name in METRICS if name in table and name not in ("auroc", "average_precision")]
     heads = ["row", "AUROC", "gain over `none`", "rank", *(TITLES[name] for name in shown), "rank in place"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    rows: list[list[str]] = []
     for each in table.to_dict("records"):
         gain = "" if each["row"] == "none" else "{auroc_gain:+.3f} [{auroc_gain_low:+.3f}, {auroc_gain_high:+.3f}]"
         cells = [
@@ -158,8 +159,8 @@ def board_markdown(path: Path) -> str:
             *(f"{{{name}:.{2 if name == 'nss' else 3}f}}" for name in shown),
             "{place_rank:.1f} [{place_rank_low:.1f}, {place_rank_high:.1f}]",
         ]
-        lines.append("| " + " | ".join(cells).format(**each) + " |")
-    return "\n".join(lines)
+        rows.append([cell.format(**each) for cell in cells])
+    return markdown_table(heads, rows)
 
 
 def main() -> None:

@@ -14,11 +14,10 @@ from experiments.leaderboard_parts import Part, matches
 from ggcam.data.prepared import PreparedData
 from ggcam.evaluation.evaluate import evaluate
 from ggcam.evaluation.run_metrics import leaves
-from ggcam.study.plan import Arm, StudyPlan
+from ggcam.study.plan import Arm
 from ggcam.training.train import train
 
 TUNING_SEED = 100
-
 
 MOST_STEPS = 2
 """Most configurations that are tried beyond the first three."""
@@ -92,8 +91,7 @@ def next_to_try(arms: tuple[Arm, ...], scores: Mapping[str, float]) -> Arm | Non
 
 def _validate(part: Part, data: PreparedData, arm: Arm, folder: Path) -> tuple[float, float]:
     """Train a configuration, and return its macro AUROC and place on the validation split."""
-    cases = () if part.train_cases is None else (part.train_cases,)
-    (run,) = StudyPlan(part.base, (arm,), (TUNING_SEED,), train_cases=cases).runs
+    (run,) = part.plan([arm], [TUNING_SEED]).runs
     try:
         trained = train(data, replace(run.config, calibration=False), folder, arm.guidance)
         values = dict(leaves(evaluate(trained, data, "valid").metrics))

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.markdown_table import markdown_table
+
 PARTS = ("nih-scratch", "nih-pretrained", "poet")
 _PLACES = ("hit_rate", "best_iou", "average_precision", "energy_inside")
 
@@ -65,10 +67,7 @@ def findings_markdown(folder: Path, part: str, metric: str) -> str:
     places = _rows(folder, part, "places")
     arms = [row["arm"] for row in _of_auroc(_rows(folder, part, "arms"))]
     found = {(place["arm"], place["finding"]): place for place in places}
-    lines = [
-        "| finding | cases | chance | " + " | ".join(f"`{arm}`" for arm in arms) + " |",
-        "|" + " --- |" * (len(arms) + 3),
-    ]
+    rows: list[list[str]] = []
     for finding in sorted({place["finding"] for place in places}):
         first = found["none", finding]
         values = [
@@ -76,8 +75,8 @@ def findings_markdown(folder: Path, part: str, metric: str) -> str:
             f"{first[_chance(metric)]:.2f}",
             *(f"{found[arm, finding][metric]:.2f}" for arm in arms),
         ]
-        lines.append(f"| {finding} | " + " | ".join(map(str, values)) + " |")
-    return "\n".join(lines)
+        rows.append([finding, *map(str, values)])
+    return markdown_table(["finding", "cases", "chance", *(f"`{arm}`" for arm in arms)], rows)
 
 
 def agreement_markdown(folder: Path, part: str) -> str:
@@ -99,11 +98,11 @@ def agreement_markdown(folder: Path, part: str) -> str:
         "the other reader's gaze": "other_reader",
     }
     maps += [(name, key, rows[arms[0]]) for name, key in others.items()]
-    lines = ["| map | CC | NSS |", "| --- | --- | --- |"]
+    cells: list[list[str]] = []
     for name, key, row in maps:
         cc, nss = (row[f"gaze_agreement/{metric}/{key}"] for metric in ("cc", "nss"))
-        lines.append(f"| {name} | {cc:.3f} | {nss:.2f} |")
-    return "\n".join(lines)
+        cells.append([name, f"{cc:.3f}", f"{nss:.2f}"])
+    return markdown_table(["map", "CC", "NSS"], cells)
 
 
 def _rows(folder: Path, part: str, kind: str) -> list[dict[str, Any]]:

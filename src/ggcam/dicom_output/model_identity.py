@@ -15,8 +15,6 @@ from ggcam.training.run import open_run
 from ggcam.utils.versions import versions
 
 MANUFACTURER = "ggcam"
-AIM = "youden"
-"""Of the thresholds of a run, those with the largest sensitivity + specificity are reported."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,5 @@ def read_model_identity(path: Path) -> ModelIdentity:
             found.load_model()  # says what an unfinished run lacks
         digest = weights_sha256(found.folder)
     calibration = found.calibration
-    thresholds = {name: value for name, value in calibration.thresholds.get(AIM, {}).items() if value is not None}
     name = f"{found.spec.net} {found.spec.type}"
-    return ModelIdentity(name, digest, calibration.cases, calibration.temperature, thresholds)
+    return ModelIdentity(name, digest, calibration.cases, calibration.temperature, calibration.decision_thresholds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ggcam.data.image_errors import image_errors
 from ggcam.data.images import is_dicom_file
 from ggcam.dicom_output.uids import derive_uid
 from ggcam.errors import ImageError
+from ggcam.utils.digest import file_sha256
 
 _IMAGE_CLASSES = {
     "CR": "1.2.840.10008.5.1.4.1.1.1",
@@ -143,9 +143,7 @@ def _complete(reference: Dataset, path: Path) -> tuple[str, ...]:
     made_up = _complete_class(reference, path)
     for name in _IDENTIFIERS:
         if not UID(str(reference.get(name) or "")).is_valid or not reference.get(name):
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            setattr(reference, name, derive_uid(name, digest))
+            setattr(reference, name, derive_uid(name, file_sha256(path)))
             made_up.append(name)
     for name in _TYPE_2:
         if not reference.get(name):

@@ -194,6 +194,15 @@ class Archive:
             return [item for item in found if isinstance(item, dict)]
 
 
+def is_uid(text: str) -> bool:
+    """Return whether a text consists of what UIDs consist of; some devices write UIDs that break the other rules.
+
+    Args:
+        text: any text.
+    """
+    return _UID.fullmatch(text) is not None
+
+
 def _check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -226,7 +235,7 @@ def _read_image(item: Mapping[str, Any], query: ImageQuery) -> RemoteImage | Non
     uids = [_value(item, name) for name in _UID_FIELDS]
     if _value(item, "Modality") not in query.modalities:
         return None
-    if not all(_UID.fullmatch(uid) for uid in uids):
+    if not all(map(is_uid, uids)):
         log.warning("%s: the image is left out, because one of its UIDs is invalid", " ".join(map(ascii, uids)))
         return None
     return RemoteImage(*uids)

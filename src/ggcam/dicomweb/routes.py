@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from threading import Lock
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
+from ggcam.dicomweb.archive import is_uid
 from ggcam.dicomweb.state_file import State
 from ggcam.dicomweb.worker import Worker
 from ggcam.errors import DicomwebError
@@ -22,8 +22,6 @@ STATUSES = {
     502: "The DICOMweb server cannot be reached, or refuses the query.",
     503: "Another study is being predicted, or the queue is full; ask again later.",
 }
-
-_UID = re.compile(r"[0-9.]{1,64}")
 
 
 class StudyImage(BaseModel):
@@ -59,7 +57,7 @@ def study_router(worker: Worker) -> APIRouter:
 
         State "stored": the server has all results. "failed": see the reason. "seen": it is tried again later.
         """
-        if not _UID.fullmatch(uid):
+        if not is_uid(uid):
             raise RequestError(400, "not a UID", expected="digits and dots, at most 64 characters")
         if not busy.acquire(blocking=False):  # threads that wait would keep other requests from being answered
             raise RequestError(503, "another study is being predicted", RETRY_AFTER, hint="ask again later")

@@ -21,6 +21,7 @@ from ggcam.dicomweb.query import ImageQuery
 from ggcam.dicomweb.state_file import ImageState, StateFile, open_state_file
 from ggcam.errors import DicomwebError, DicomwebUnavailableError, GGCamError, ImageError
 from ggcam.server.prediction_queue import PredictionQueue
+from ggcam.server.request_errors import without_path
 from ggcam.utils.printable import printable
 
 log = logging.getLogger(__name__)
@@ -258,9 +259,8 @@ def describe(error: Exception) -> str:
         'several frames (expected: one frame; got: 2)'
     """
     if isinstance(error, GGCamError):
-        details = "; ".join(f"{name}: {text}" for name, text in error.details.items() if name != "where")
-        text = f"{error.what} ({details})" if details else error.what
-        text = text.replace(error.details.get("where") or "\0", "the file")
+        what, details = without_path(error)
+        text = what + (f" ({'; '.join(f'{name}: {value}' for name, value in details.items())})" if details else "")
     elif isinstance(error, OSError):
         text = error.strerror or type(error).__name__
     else:

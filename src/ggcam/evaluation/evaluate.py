@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from ggcam.data.dataset import PreparedDataset
 from ggcam.data.parquet_files import write_parquet
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.schema import Labels, label_columns
-from ggcam.data.views import apply_view
 from ggcam.errors import ConfigError, PreparedFolderError
 from ggcam.evaluation.calibration_metrics import calibration_metrics
 from ggcam.evaluation.cam_metrics import Blur
@@ -31,6 +30,7 @@ from ggcam.evaluation.run_results import read_results
 from ggcam.inference.devices import find_device
 from ggcam.inference.engines import Engine
 from ggcam.inference.probabilities import BatchPredictor, Prediction
+from ggcam.inference.run_images import run_data
 from ggcam.inference.run_network import evaluation_engine
 from ggcam.inference.torch_engine import TorchEngine
 from ggcam.metrics.classification import classification_report, nan_to_none
@@ -184,11 +184,9 @@ def evaluate(
             got=faithfulness_cases,
         )
     run = run if isinstance(run, Run) else open_run(run)
-    data = data if isinstance(data, PreparedData) else load_prepared(Path(data)) if data is not None else run.data()
-    run.spec.check_match(data)
     config = run.config
     # The cases that the run held out; and the real gaze, even where training used a control in its place.
-    data = apply_view(data, replace(config.view, control="none"))
+    data = run_data(run, data if data is None or isinstance(data, PreparedData) else load_prepared(Path(data)))
     dataset = PreparedDataset(data, split, cache="none")
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)

@@ -8,12 +8,12 @@ licence are not listed: whoever publishes the bundle edits them.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 from ggcam.errors import BundleError
+from ggcam.utils.digest import file_sha256
 from ggcam.utils.documents import read_json
 from ggcam.utils.foreign_paths import is_file_name
 from ggcam.utils.structure import structure
@@ -130,8 +130,7 @@ def open_bundle(path: Path) -> Bundle:
 def _check_unchanged(path: Path, expected: str) -> None:
     if not path.is_file():
         raise BundleError("a file of the bundle is missing", where=path, hint=_AGAIN)
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(path)
     if found != expected:
         raise BundleError(
             "a file of the bundle has changed since it was written",

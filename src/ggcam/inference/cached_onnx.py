@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from ggcam.inference.onnx import read_metadata
 from ggcam.run_folder import RunFolder
 from ggcam.training.calibration import load_calibration
 from ggcam.training.typicality import Typicality, load_typicality
+from ggcam.utils.digest import file_sha256
 from ggcam.utils.versions import versions
 
 
@@ -67,5 +67,4 @@ def weights_sha256(folder: RunFolder) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    with folder.weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(folder.weights)

@@ -177,9 +177,14 @@ def _to_pixels(image: Shaped[np.ndarray, "b i H W"], pixels: str) -> Shaped[np.n
     return values if pixels == "uint8" else values.astype(np.uint16) * np.uint16(257)
 
 
+def installed_engines() -> list[EngineName]:
+    """Return the names of the installed engines for ONNX files, the fastest first."""
+    return [name for name in ONNX_ENGINES if importlib.util.find_spec(name) is not None]
+
+
 def fastest_installed() -> EngineName | None:
     """Return the name of the fastest installed engine for ONNX files; None if there is none."""
-    return next((name for name in ONNX_ENGINES if importlib.util.find_spec(name) is not None), None)
+    return next(iter(installed_engines()), None)
 
 
 def check_cpu(engine: str, device: str | None) -> None:

@@ -13,6 +13,7 @@ from ggcam.inference.engines import EngineName
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.csv_file import GrowingCsv, read_whole_rows
 from ggcam.utils.csv_text import csv_cell
+from ggcam.utils.digest import file_sha256
 from ggcam.utils.documents import read_json
 from ggcam.utils.structure import structure
 
@@ -57,8 +58,7 @@ def network_digest(path: Path) -> str:
     files = [path] if path.is_file() else sorted(found for name in _NETWORK_FILES for found in path.rglob(name))
     digest = hashlib.sha256()
     for file in files:
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
+        digest.update(bytes.fromhex(file_sha256(file)))
     return digest.hexdigest()
 
 

@@ -35,11 +35,12 @@ class RunImages(NamedTuple):
     labels: Labels
 
 
-def run_data(run: Run) -> PreparedData:
+def run_data(run: Run, data: PreparedData | None = None) -> PreparedData:
     """Load the data of a run with its own split.
 
     Args:
         run: the run.
+        data: prepared data; None loads those that the run was trained on.
 
     Returns:
         The prepared data, with the real attention even where training used a control in its place.
@@ -48,7 +49,7 @@ def run_data(run: Run) -> PreparedData:
         PreparedFolderError: the data do not exist or are damaged.
         RunFolderError: they have other classes or another frame than the run.
     """
-    data = run.data()
+    data = run.data() if data is None else data
     run.spec.check_match(data)
     return apply_view(data, replace(run.config.view, control="none"))
 

@@ -6,7 +6,6 @@ exported file say.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from jaxtyping import Bool, Float
 from ggcam.errors import ConfigError, ImageError, MissingFileError, WeightsError
 from ggcam.inference.bundle import is_bundle, open_bundle
 from ggcam.inference.compared_images import ImageFiles, PreparedImages
-from ggcam.inference.engines import ONNX_ENGINES, EngineName
+from ggcam.inference.engines import ONNX_ENGINES, EngineName, installed_engines
 from ggcam.inference.int8 import is_quantised
 from ggcam.inference.network import Network, open_network
 from ggcam.inference.onnx import check_packages
@@ -32,11 +31,7 @@ from ggcam.inference.verification import (
     Tolerance,
     Verification,
 )
-from ggcam.metrics.operating_points import Aim
 from ggcam.training.run import Run, open_run
-
-AIM: Aim = "youden"
-"""With several labels per case, a label counts as present from this threshold of the run; without one, from 0.5."""
 
 
 def verify(
@@ -185,19 +180,19 @@ def _decisions(
 
 
 def _thresholds(run: Run) -> Float[np.ndarray, " k"] | None:
-    """Return the threshold of each label; None if each case has one class."""
+    """Return the threshold of each label, 0.5 for a label without one; None if each case has one class."""
     if not run.spec.multi_label:
         return None
-    chosen = run.calibration.thresholds.get(AIM, {})
-    return np.array([0.5 if chosen.get(name) is None else chosen[name] for name in run.class_names], np.float64)
+    chosen = run.calibration.decision_thresholds
+    return np.array([chosen.get(name, 0.5) for name in run.class_names], np.float64)
 
 
 def _engine_names(wanted: Sequence[str] | None) -> list[EngineName]:
     if wanted is None:
-        names = [name for name in ONNX_ENGINES if importlib.util.find_spec(name) is not None]
+        names = installed_engines()
         if not names:
             check_packages(*ONNX_ENGINES, where="ggcam verify")
-        return cast("list[EngineName]", names)
+        return names
     unknown = [name for name in wanted if name not in ONNX_ENGINES]
     if unknown or not wanted:
         got = ", ".join(unknown) or "none"

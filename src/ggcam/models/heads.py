@@ -133,9 +133,8 @@ class MILHead(CAMHead):
             cam = (
                 torch.einsum("bchw,kc->bkhw", features.float(), self.weight.float()) + self.bias.float()[:, None, None]
             )
-            no_cell = absence_surprise(cam).sum(
-                dim=(2, 3)
-            )  # minus the logarithm of the probability that no cell shows the class
+            # Minus the logarithm of the probability that no cell shows the class.
+            no_cell = absence_surprise(cam).sum(dim=(2, 3))
             # log(exp(s) - 1), without subtracting 1 from a number that is near it
             logits = no_cell / 2 + (2 * torch.sinh(no_cell / 2)).clamp_min(_TINY).log()
         return CAMOutput(logits, cam, features)

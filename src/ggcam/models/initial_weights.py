@@ -6,7 +6,6 @@ of foreign checkpoints. The first layer is adapted to the number of image channe
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from ggcam.errors import ConfigError, join_limited
 from ggcam.models.weight_files import read_state_dict
+from ggcam.utils.digest import file_sha256
 
 MIN_FIT = 0.5
 """Fraction of a network's entries that a file must hold, in the right shape, to be accepted as its weights."""
@@ -108,8 +108,7 @@ def load_weight_file(
         WeightsError: the file is damaged, or holds something else than weights.
     """
     report = load_state_dict(trunk, name, read_state_dict(path), in_channels, kept, where=path)
-    with path.open("rb") as file:
-        return replace(report, source=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    return replace(report, source=path.name, sha256=file_sha256(path))
 
 
 def timm_source(trunk: Any) -> str:

@@ -79,10 +79,10 @@ def _page_router() -> APIRouter:
 
 
 async def _answer_error(_: Request, error: Exception) -> Response:
-    told = as_request_error(error)
-    if told is None:
+    answer = as_request_error(error)
+    if answer is None:
         raise error
-    return JSONResponse({"error": error_body(told)}, told.status, told.headers)
+    return JSONResponse({"error": error_body(answer)}, answer.status, answer.headers)
 
 
 async def _answer_invalid(_: Request, error: Exception) -> Response:
@@ -90,8 +90,8 @@ async def _answer_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = str(first["loc"][-1])
-    told = RequestError(400, "invalid parameter", where=where, expected=first.get("ctx", {}).get("expected"))
-    return JSONResponse({"error": error_body(told)}, told.status)
+    answer = RequestError(400, "invalid parameter", where=where, expected=first.get("ctx", {}).get("expected"))
+    return JSONResponse({"error": error_body(answer)}, answer.status)
 
 
 async def _answer_http(_: Request, error: Exception) -> Response:

@@ -55,11 +55,8 @@ def as_request_error(error: Exception) -> RequestError | None:
     if isinstance(error, QueueFullError):
         return RequestError(503, error.what, RETRY_AFTER, **error.details)
     if isinstance(error, ImageError):
-        where = error.details.get("where")
-        texts = {name: text for name, text in error.details.items() if name != "where"}
-        if where:
-            texts = {name: text.replace(where, "the file") for name, text in texts.items()}
-        return RequestError(422, error.what.replace(where, "the file") if where else error.what, **texts)
+        what, details = without_path(error)
+        return RequestError(422, what, **details)
     if isinstance(error, ConfigError | MemoryError) or (isinstance(error, OSError) and error.errno in _SHORT_OF):
         return RequestError(
             503,
@@ -68,6 +65,20 @@ def as_request_error(error: Exception) -> RequestError | None:
             hint="send the image again later",
         )
     return None
+
+
+def without_path(error: GGCamError) -> tuple[str, dict[str, str]]:
+    """Return the words of an error about a file without its path, which means nothing to a client.
+
+    Args:
+        error: the error; its "where" is the path.
+
+    Returns:
+        What the problem is; and "expected", "got" and "hint" as far as they are known.
+    """
+    path = error.details.get("where") or "\0"
+    details = {name: text.replace(path, "the file") for name, text in error.details.items() if name != "where"}
+    return error.what.replace(path, "the file"), details
 
 
 def error_body(error: GGCamError) -> dict[str, str]:

@@ -12,6 +12,9 @@ from ggcam.utils.atomic import atomic_write
 from ggcam.utils.documents import read_json
 from ggcam.utils.structure import structure
 
+DECISION_AIM = "youden"
+"""Of the thresholds of a run, those with the largest sensitivity + specificity decide what results call positive."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -28,6 +31,12 @@ class Calibration:
     temperature: tuple[float, ...]
     thresholds: Mapping[str, Mapping[str, float | None]]
     cases: int
+
+    @property
+    def decision_thresholds(self) -> dict[str, float]:
+        """Class -> probability from which results call an image positive; without the classes that have none."""
+        chosen = self.thresholds.get(DECISION_AIM, {})
+        return {name: value for name, value in chosen.items() if value is not None}
 
     @classmethod
     def none(cls, num_classes: int) -> Calibration:
