@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +39,19 @@ TITLES = {"hit_rate": "hit rate", "energy": "energy inside", "iou": "best IoU", 
 PLACE = ("hit_rate", "energy", "iou", "nss")
 """Columns whose mean rank orders the rows by place."""
 
+OURS = "ggcam-swap"
+"""Row of which the differences to all others are computed."""
+
 RESAMPLES = 2000
+
+OTHER_TABLES = ("-tuning", "-cost", "-differences")
+"""Ends of the names of tables that are not those of a part."""
 
 LEVEL = (0.025, 0.975)
 
 
 def write_board(study: Path, arms: Mapping[str, Arm], path: Path) -> pd.DataFrame:
-    """Write the table of a part.
+    """Write the table of a part, and beside it that of the differences of our own method to all others.
 
     Args:
         study: study folder of the part; seeds that are not finished for every arm are left out.
@@ -58,48 +65,93 @@ def write_board(study: Path, arms: Mapping[str, Arm], path: Path) -> pd.DataFram
     runs = {(run.arm.name, run.config.seed): run for run in plan.runs if folder.finished(run)}
     seeds = [seed for seed in plan.seeds if all((arm.name, seed) in runs for arm in arms.values())]
     read = {row: [read_metrics(folder.open(runs[arm.name, seed])) for seed in seeds] for row, arm in arms.items()}
-    table = board(read)
+    resampled = Resampled.from_runs(read)
+    table = board(resampled)
     table.insert(1, "arm", [arms[row].name for row in table["row"]])
     table.insert(2, "runs", len(seeds))
     path.parent.mkdir(parents=True, exist_ok=True)
     table.round(4).to_csv(path, index=False)
+    differences(resampled, OURS).round(4).to_csv(path.with_stem(f"{path.stem}-differences"), index=False)
     return table
 
 
-def board(runs: Mapping[str, list[RunMetrics]], resamples: int = RESAMPLES) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Resampled:
+    """Metrics of all rows, and their values in the same resamples of patients and of seeds, so that rows are paired.
+
+    Attributes:
+        rows: the rows.
+        values: metric -> value of each row; metrics that some row lacks are left out.
+        draws: metric -> its values in the resamples, for each row.
+    """
+
+    rows: tuple[str, ...]
+    values: dict[str, Float[np.ndarray, " rows"]]
+    draws: dict[str, Float[np.ndarray, "rows r"]]
+
+    @classmethod
+    def from_runs(cls, runs: Mapping[str, list[RunMetrics]], resamples: int = RESAMPLES) -> Resampled:
+        """Resample runs.
+
+        Args:
+            runs: row -> metrics of its run for each seed, on the same test cases.
+            resamples: number of resamples.
+
+        Returns:
+            The resampled metrics.
+        """
+        of_rows = [_resampled(of_seeds, resamples) for of_seeds in runs.values()]
+        names = [name for name in METRICS if all(name in of_row for of_row in of_rows)]
+        values = {name: np.array([of_row[name][0] for of_row in of_rows]) for name in names}
+        draws = {name: np.array([of_row[name][1] for of_row in of_rows]) for name in names}
+        return cls(tuple(runs), values, draws)
+
+    def minus(self, name: str, row: str) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, "2 rows"]]:
+        """Return the difference of each row to one of them in a metric, and the ends of its interval."""
+        values, draws, at = self.values[name], self.draws[name], self.rows.index(row)
+        return values - values[at], _ends(draws - draws[at])
+
+
+def board(resampled: Resampled) -> pd.DataFrame:
     """Compute metrics, differences to no guidance, and ranks, with intervals over patients and seeds.
 
-    All rows are compared on the same resamples of patients and of seeds, so that ranks are paired.
-
     Args:
-        runs: row -> metrics of its run for each seed, on the same test cases; the row "none" is the baseline.
-        resamples: number of resamples.
+        resampled: metrics of all rows; the row "none" is the baseline.
 
     Returns:
         One row per row, best mean rank of the place metrics first: for each metric its value, low and high, and its
         rank with low and high; the difference of the AUROC to "none"; and the mean rank in place.
     """
-    values: dict[str, dict[str, float]] = {row: {} for row in runs}
-    draws: dict[str, dict[str, Float[np.ndarray, " r"]]] = {row: {} for row in runs}
-    for row, of_seeds in runs.items():
-        for name, (value, drawn) in _resampled(of_seeds, resamples).items():
-            values[row][name], draws[row][name] = value, drawn
-    names = [name for name in METRICS if all(name in of_row for of_row in values.values())]
-    table = pd.DataFrame({"row": list(runs)})
-    for name in names:
-        of_rows = np.array([draws[row][name] for row in runs])
-        table[name] = [values[row][name] for row in runs]
-        table[f"{name}_low"], table[f"{name}_high"] = _ends(of_rows)
+    table = pd.DataFrame({"row": list(resampled.rows)})
+    for name, draws in resampled.draws.items():
+        table[name] = resampled.values[name]
+        table[f"{name}_low"], table[f"{name}_high"] = _ends(draws)
         table[f"{name}_rank"] = rankdata(-table[name])
-        table[f"{name}_rank_low"], table[f"{name}_rank_high"] = _ends(_ranks(of_rows))
-    difference = np.array([draws[row]["auroc"] - draws["none"]["auroc"] for row in runs])
-    table["auroc_gain"] = table["auroc"] - values["none"]["auroc"]
-    table["auroc_gain_low"], table["auroc_gain_high"] = _ends(difference)
-    place = [name for name in PLACE if name in names]
-    mean_rank = np.mean([_ranks(np.array([draws[row][name] for row in runs])) for name in place], axis=0)
+        table[f"{name}_rank_low"], table[f"{name}_rank_high"] = _ends(_ranks(draws))
+    gain, ends = resampled.minus("auroc", "none")
+    table["auroc_gain"], (table["auroc_gain_low"], table["auroc_gain_high"]) = gain, ends
+    place = [name for name in PLACE if name in resampled.draws]
+    mean_rank = np.mean([_ranks(resampled.draws[name]) for name in place], axis=0)
     table["place_rank"] = table[[f"{name}_rank" for name in place]].mean(axis=1)
     table["place_rank_low"], table["place_rank_high"] = _ends(mean_rank)
     return table.sort_values("place_rank", kind="stable").reset_index(drop=True)
+
+
+def differences(resampled: Resampled, ours: str) -> pd.DataFrame:
+    """Compute how far one row is ahead of each other one.
+
+    Args:
+        resampled: metrics of all rows.
+        ours: the row.
+
+    Returns:
+        One row per other row: for each metric the value of `ours` minus that of the row, low and high.
+    """
+    table = pd.DataFrame({"row": list(resampled.rows)})
+    for name in resampled.draws:
+        value, (low, high) = resampled.minus(name, ours)
+        table[name], table[f"{name}_low"], table[f"{name}_high"] = -value, -high, -low
+    return table.loc[table["row"] != ours].reset_index(drop=True)
 
 
 def _resampled(runs: list[RunMetrics], resamples: int) -> dict[str, tuple[float, Float[np.ndarray, " r"]]]:
@@ -166,7 +218,7 @@ def board_markdown(path: Path) -> str:
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/leaderboard")
     for path in sorted(folder.glob("*.csv")):
-        if not path.stem.endswith(("-tuning", "-cost")):
+        if not path.stem.endswith(OTHER_TABLES):
             print(f"\n{path.stem}\n\n{board_markdown(path)}")
 
 

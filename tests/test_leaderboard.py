@@ -43,7 +43,8 @@ def test_rows_are_ranked_by_place_and_compared_with_no_guidance(tables: ModuleTy
         "same": [run(auroc=0.6 + noise[::-1], hit=np.full(200, 0.5), other_hit=np.full(200, 0.5))] * 3,
         "best": [run(auroc=0.8 + noise, hit=np.full(200, 0.9), other_hit=np.full(200, 0.7))] * 3,
     }
-    board = tables.board(runs, resamples=500).set_index("row")
+    resampled = tables.Resampled.from_runs(runs, resamples=500)
+    board = tables.board(resampled).set_index("row")
     assert list(board.index) == ["best", "same", "none"]
     assert board["hit_rate"].tolist() == pytest.approx([0.8, 0.5, 0.3])  # the mean over both findings
     assert board["place_rank"].tolist() == [1, 2, 3]
@@ -53,12 +54,17 @@ def test_rows_are_ranked_by_place_and_compared_with_no_guidance(tables: ModuleTy
     assert board.loc["best", ["auroc_rank_low", "auroc_rank_high"]].tolist() == [1, 1]
     assert board.loc["none", ["auroc_rank_low", "auroc_rank_high"]].tolist() == [2, 3]
     assert "nss" not in board
+    ahead = tables.differences(resampled, "same").set_index("row")
+    assert ahead["hit_rate"].to_dict() == pytest.approx({"none": 0.2, "best": -0.3})
+    assert ahead.loc["none", "auroc_low"] == pytest.approx(board.loc["same", "auroc_gain_low"])
+    assert ahead.loc["none", "auroc"] == pytest.approx(board.loc["same", "auroc_gain"])
 
 
 def test_ranks_of_few_seeds_are_uncertain(tables: ModuleType):
     first = [run(auroc=np.full(50, value), hit=np.ones(50)) for value in (0.9, 0.5, 0.9)]
     second = [run(auroc=np.full(50, value), hit=np.ones(50)) for value in (0.7, 0.7, 0.7)]
-    board = tables.board({"none": second, "guided": first}, resamples=500).set_index("row")
+    resampled = tables.Resampled.from_runs({"none": second, "guided": first}, resamples=500)
+    board = tables.board(resampled).set_index("row")
     assert board.loc["guided", "auroc_rank"] == 1
     assert board.loc["guided", "auroc_rank_high"] == 2  # the seed of 0.5 twice
 
@@ -126,5 +132,5 @@ def test_tables_in_the_text_are_those_of_the_csv_files(tables: ModuleType):
     text = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
     for path in TABLES.glob("*.csv"):
         assert f"(leaderboard/{path.name})" in text
-        if not path.stem.endswith(("-tuning", "-cost")):
+        if not path.stem.endswith(tables.OTHER_TABLES):
             assert tables.board_markdown(path) in text
