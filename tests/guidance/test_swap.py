@@ -29,8 +29,11 @@ def regions(*areas: tuple[slice, slice] | None, labels: tuple[int, ...] | None =
     return RegionBatch(maps, torch.tensor(labels or (-1,) * len(areas))[:, None])
 
 
-def swapped(image: torch.Tensor, labels: torch.Tensor, attention: RegionBatch, probability: float = 1.0):
-    network, guidance = Seen(), create_guidance("ggcam-swap", options={"probability": probability})
+def swapped(
+    image: torch.Tensor, labels: torch.Tensor, attention: RegionBatch, progress: float = 0.0, **options: float
+):
+    network, guidance = Seen(), create_guidance("ggcam-swap", options={"probability": 1.0, **options})
+    guidance.progress = progress
     guidance.forward_pass(network, image, labels, attention)
     return network.image
 
@@ -80,11 +83,15 @@ def test_integers_are_scaled_and_floats_are_not_changed_in_place():
     assert torch.equal(floats, images(WHITE, DARK))
 
 
-def test_the_probability_is_that_of_a_case():
+@pytest.mark.parametrize(
+    ("progress", "fading", "low", "high"), [(0.6, False, 70, 130), (0.6, True, 20, 65), (1.0, True, 0, 0)]
+)
+def test_the_probability_is_that_of_a_case_and_may_fall_to_0(progress: float, fading: bool, low: int, high: int):
     torch.manual_seed(0)
     image = images(WHITE, DARK).repeat(200, 1, 1, 1)
-    found = swapped(image, torch.zeros(400, dtype=torch.long), regions(*([TOP, BOTTOM] * 200)), probability=0.25)
-    assert 70 <= (found != image).flatten(1).any(dim=1).sum() <= 130
+    labels, attention = torch.zeros(400, dtype=torch.long), regions(*([TOP, BOTTOM] * 200))
+    found = swapped(image, labels, attention, progress, probability=0.25, fading=fading)
+    assert low <= (found != image).flatten(1).any(dim=1).sum() <= high  # of 400: 100, 40 or 0 on average
 
 
 def test_a_case_with_a_finding_that_has_no_attention_takes_no_part():

@@ -6,7 +6,7 @@ import inspect
 from typing import NamedTuple
 
 from ggcam.guidance.base import Guidance
-from ggcam.guidance.options import hyperparameters
+from ggcam.guidance.options import Value, hyperparameters
 
 
 class GuidanceSummary(NamedTuple):
@@ -49,8 +49,13 @@ def summarise(name: str, guidance: type[Guidance]) -> GuidanceSummary:
         *([f"no --{', no --'.join(guidance.excludes)}"] if guidance.excludes else []),
     ]
     options = [
-        option if each.default is each.empty else f"{option}={each.default}"
+        option if each.default is each.empty else f"{option}={_as_typed(each.default)}"
         for option, each in hyperparameters(guidance).items()
     ]
     description = (inspect.getdoc(guidance) or "").split("\n", 1)[0]
     return GuidanceSummary(name, description, "; ".join(needs) or "-", tuple(options), guidance.source)
+
+
+def _as_typed(value: Value) -> str:
+    """Return a value as it is written on the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -36,13 +36,22 @@ class SwapGuidance(CorrelationGuidance):
         weight: weight of the guidance term in the total loss.
         probability: probability that a case is changed.
         threshold: fraction of the attention map's maximum from which on an area counts as attended.
+        fading: whether the probability falls linearly to 0 over the training, so that the last steps see the images as
+            they are.
     """
 
     source = "this project"
 
-    def __init__(self, weight: float = 1.0, probability: Fraction = 0.5, threshold: Fraction = 0.3):
+    def __init__(
+        self,
+        weight: float = 1.0,
+        probability: Fraction = 0.5,
+        threshold: Fraction = 0.3,
+        fading: bool = False,
+    ):
         super().__init__(weight)
         self.probability = probability
+        self.fading = fading
         self.threshold = threshold
 
     def forward_pass(
@@ -51,7 +60,8 @@ class SwapGuidance(CorrelationGuidance):
         """Run the network on the images, some with another background; see :meth:`Guidance.forward_pass`."""
         pixels = as_floats(image)
         attended, known, giving = self._attended(labels, attention)
-        chosen = (torch.rand(len(pixels), device=pixels.device) < self.probability) & known & giving.roll(1)
+        probability = self.probability * (1 - self.progress) if self.fading else self.probability
+        chosen = (torch.rand(len(pixels), device=pixels.device) < probability) & known & giving.roll(1)
         kept = functional.interpolate(attended[:, None], pixels.shape[-2:], mode="bilinear")
         share = (1 - kept) * (1 - kept.roll(1, dims=0)) * chosen[:, None, None, None]
         return network(torch.lerp(pixels, pixels.roll(1, dims=0), share.expand_as(pixels)))
