@@ -87,7 +87,7 @@ def main() -> None:
     for name in options.parts or known:
         part = known[name]
         data = part.data(options.out, options.raw)
-        tuned_on = known[part.tuned_on or name]
+        tuned_on = replace(known[part.tuned_on or name], all_methods=part.all_methods)
         tuning = options.out / "tuning" / f"{part.tuned_on or name}.csv"
         arms = board_arms(tuned_on, tuned_on.data(options.out, options.raw), tuning)
         complete(part, data, arms, options.seeds, options.out / name)

@@ -108,8 +108,10 @@ def test_every_method_is_on_the_board():
     methods = {arm.guidance for arms in parts.METHODS.values() for arm in arms}
     assert methods == set(GUIDANCES) - {"none", "original"}
     assert {len(set(arms)) for arms in parts.METHODS.values()} == {3, 7}
-    transformer = parts.parts(Path("raw"))["poet-vit"]
-    assert set(transformer.methods) - set(parts.parts(Path("raw"))["poet"].methods) == set(parts.FOR_TRANSFORMERS)
+    of_parts = parts.parts(Path("raw"))
+    assert set(of_parts["poet-vit"].methods) - set(of_parts["poet"].methods) == set(parts.FOR_TRANSFORMERS)
+    assert set(of_parts["shortcut"].methods) - set(of_parts["poet"].methods) == set(parts.FOR_ONE_PART)
+    assert {name for name, part in of_parts.items() if "rrr" in part.methods} == {"shortcut"}
 
 
 def test_a_star_stands_for_one_name():
