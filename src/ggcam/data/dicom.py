@@ -10,16 +10,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Shaped, UInt16
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from jaxtyping import UInt16
+from pydicom.dataset import Dataset
 
 from ggcam.data.dicom_attributes import read_number
 from ggcam.data.dicom_display import WHITE, display_grey
 from ggcam.data.dicom_file import read_dicom_file, read_dicom_header
-from ggcam.data.dicom_frames import check_pixel_data
+from ggcam.data.dicom_pixels import decode_pixels
 from ggcam.data.image_limits import check_size
 from ggcam.errors import ImageError
 
@@ -93,7 +90,7 @@ def read_dicom(path: Path, channels: int = 1) -> UInt16[np.ndarray, "h w *rgb"]:
         dataset = read_dicom_file(path)
         height, width = check_size(*_size(dataset, path), path)  # before an image too large for memory is decoded
         bits = _check_pixel_attributes(dataset, path)
-        stored = _decode(dataset, path)
+        stored = decode_pixels(dataset, path)
         if dataset.PhotometricInterpretation in _COLOUR:
             _check_shape(stored, (height, width, 3), path)
             kept = stored if channels == 3 else cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY)
@@ -163,27 +160,6 @@ def _check_pixel_attributes(dataset: Dataset, path: Path) -> int:
     return bits
 
 
-def _decode(dataset: Dataset, path: Path) -> Shaped[np.ndarray, ...]:
-    """Decode the pixels in this machine's byte order, without clearing the bits outside the stored ones."""
-    _set_transfer_syntax(dataset)
-    syntax = dataset.file_meta.TransferSyntaxUID
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available:
-        raise ImageError(
-            "unsupported compression of the pixels",
-            where=path,
-            expected="none, RLE, JPEG, JPEG-LS, JPEG 2000 or HTJ2K",
-            got=f"the transfer syntax {syntax.name}",
-            hint="decompress the file with a DICOM tool, such as gdcmconv --raw",
-        )
-    check_pixel_data(dataset, path)
-    pixels = pixel_array(dataset, correct_unused_bits=False)
-    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-
-
 def _check_shape(pixels: np.ndarray, expected: tuple[int, ...], path: Path) -> None:
     if pixels.shape != expected:
         raise ImageError(
@@ -192,15 +168,6 @@ def _check_shape(pixels: np.ndarray, expected: tuple[int, ...], path: Path) -> N
             expected=expected,
             got=pixels.shape,
         )
-
-
-def _set_transfer_syntax(dataset: Dataset) -> None:
-    """Set the transfer syntax of a file without meta header to the one that it was read with."""
-    meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
-    if "TransferSyntaxUID" not in meta:
-        implicit, _ = dataset.original_encoding
-        meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        dataset.file_meta = meta
 
 
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
