@@ -76,3 +76,4 @@ def test_only_training_imports_lightning(run, simulated, tmp_path):
         assert "torch" in modules
         assert not {"lightning", "torchmetrics"} & set(modules), number
     assert "matplotlib" not in after[1]
+    assert "pandas" not in after[0]

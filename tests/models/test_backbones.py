@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from ggcam.errors import ConfigError, MissingFileError, WeightsError
+from ggcam.models import backbones
 from ggcam.models.backbones import create_backbone
 from ggcam.models.cam import CAMClassifier
 
@@ -87,6 +88,14 @@ def test_local_weights_are_loaded_and_summed_over_the_colours(tmp_path):
     torch.save(colour.state_dict(), file)
     backbone = create_backbone("resnet10t", (64, 64), weights=file)
     torch.testing.assert_close(backbone.trunk.conv1[0].weight, colour.conv1[0].weight.sum(dim=1, keepdim=True))
+
+
+def test_the_grid_of_a_network_is_computed_once(monkeypatch):
+    computed = []
+    shape = backbones.feature_shape
+    monkeypatch.setattr(backbones, "feature_shape", lambda *arguments: computed.append(1) or shape(*arguments))
+    create_backbone("resnet10t", (64, 64))
+    assert len(computed) == 1
 
 
 def test_an_unknown_network_is_refused_with_similar_names():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +267,7 @@ def _set_border(backbone: TimmBackbone, name: str, image_size: tuple[int, int], 
     enlarged = size_in_whole_cells(image_size, backbone.multiple_px)
     expected = (1, backbone.num_features, *(side // backbone.stride for side in enlarged))
 
+    @cache  # each shape costs as much time as loading the weights
     def shape(border_px: int) -> tuple[int, ...]:
         backbone.border_px = border_px
         return feature_shape(backbone, image_size, in_channels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
@@ -13,7 +13,6 @@ from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.case import Frame
 from ggcam.data.class_names import check_class_names
 from ggcam.data.framing import FRAMINGS, FramingName
-from ggcam.data.prepared import PreparedData
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.guidance import Guidance, create_guidance, guidance_class
 from ggcam.guidance.options import parse_options
@@ -26,6 +25,9 @@ from ggcam.models.pixel_statistics import native_statistics
 from ggcam.report.result_schemas import ModelFile
 from ggcam.training.config import TrainConfig, current_names
 from ggcam.utils.structure import structure
+
+if TYPE_CHECKING:  # it imports pandas, which a network is built without
+    from ggcam.data.prepared import PreparedData
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import PreparedFolderError, RunFolderError, WeightsError
 from ggcam.models import original, original_weights
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.feature_distance import FeatureDistance, load_feature_distance
 from ggcam.models.weight_files import read_state_dict
 from ggcam.report.result_schemas import RunMetrics
-from ggcam.report.run_files import read_history, read_metrics
 from ggcam.run_folder import RunFolder, open_run_folder
 from ggcam.training.calibration import Calibration, load_calibration
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.training.model_spec import ModelSpec
 from ggcam.training.typicality import Typicality, load_typicality
 from ggcam.utils.documents import read_text
+
+if TYPE_CHECKING:  # a network is loaded without pandas, and pandas takes as long to import as the network to load
+    import pandas as pd
+
+    from ggcam.data.prepared import PreparedData
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,8 @@ class Run:
             MissingFileError: the run has not finished an epoch.
             RunFolderError: the file is damaged.
         """
+        from ggcam.report.run_files import read_history
+
         return read_history(self.folder)
 
     @property
@@ -66,6 +70,8 @@ class Run:
             MissingFileError: the run has not been evaluated.
             RunFolderError: the file is damaged.
         """
+        from ggcam.report.run_files import read_metrics
+
         return read_metrics(self.folder)
 
     @property
@@ -123,6 +129,8 @@ class Run:
         Raises:
             PreparedFolderError: the folder does not exist or is damaged.
         """
+        from ggcam.data.prepared import load_prepared
+
         root = self.folder.data_root if root is None else Path(root)
         if not root.exists():
             raise PreparedFolderError(
