@@ -20,7 +20,7 @@ from dicom_output.predicted import STUDY, source_dataset
 from ggcam.dicom_output.options import DicomOptions
 from ggcam.dicom_output.writer import DicomWriter
 from ggcam.errors import ConfigError
-from ggcam.inference import predict as module
+from ggcam.inference import prediction_files as module
 from ggcam.inference.predict import Predictions, predict
 from ggcam.inference.prediction_folder import UNFINISHED
 from ggcam.inference.run_onnx import onnx_from_run

@@ -12,6 +12,7 @@ from typing import Any
 
 from ggcam.study import cluster
 from ggcam.study.run import Outcome
+from ggcam.utils.ray_cluster import LOCAL
 
 LISTENING = "0A"
 
@@ -65,5 +66,5 @@ def observe(task: Any) -> Outcome:
 if __name__ == "__main__":
     cluster.run_one = observe
     task: Any = FakeTask(str(os.getpid()))
-    for outcome in cluster.run_on_ray([task], cluster.LOCAL):
+    for outcome in cluster.run_on_ray([task], LOCAL):
         sys.stdout.write(str(outcome.error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -31,6 +32,7 @@ def predict(
     dicom_mask_threshold: float | None = None,
     anonymise: bool = False,
     overwrite: bool = False,
+    ray: str | None = None,
 ) -> None:
     """Predict new images with a trained run; no gaze is needed.
 
@@ -58,22 +60,27 @@ def predict(
             a fractional segmentation.
         anonymise: replace patient, study and all UIDs in the DICOM objects.
         overwrite: start over where an interrupted command has left results of another run or other options.
+        ray: address of a Ray cluster to predict on, auto for the cluster that this machine belongs to, or local to
+            start one on this machine. Default: this machine, without Ray.
     """
+    from ggcam.utils.collector import collector_paused
     from ggcam.utils.parallel import thread_count
     from ggcam.utils.worker_process import start_workers
 
-    # They are ready when this process has imported torch and loaded the network.
     single = len(images) == 1 and images[0].is_file()
-    start_workers(1 if single else thread_count(), "ggcam.inference.image_input", "ggcam.data.dicom")
-    from ggcam.inference.predict import UNUSUAL
+    if ray is None:
+        # They are ready when this process has imported torch and loaded the network.
+        start_workers(1 if single else thread_count(), "ggcam.inference.image_input", "ggcam.data.dicom")
     from ggcam.inference.predict import predict as predict_files
+    from ggcam.inference.prediction_files import UNUSUAL
 
     writer = None
     if dicom_out is not None:
         writer = _dicom_writer(run, dicom_out, dicom_kinds, dicom_map_bits, dicom_mask_threshold, anonymise)
     elif anonymise:
         raise ConfigError("only DICOM objects are anonymised", where="--anonymise", hint="pass --dicom-out as well")
-    with show_progress("predicting", "images") as progress:
+    # Of many images, the collector has to free what is left.
+    with show_progress("predicting", "images") as progress, collector_paused() if single else nullcontext():
         predictions = predict_files(run, images, out, overlays, batch_size, device, progress, engine, writer, overwrite)
     total = sum(predictions.counts.values())
     if total:

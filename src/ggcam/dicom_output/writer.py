@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 
 from pydicom.dataset import Dataset
 
@@ -19,14 +19,13 @@ from ggcam.dicom_output.options import DicomOptions, Kind
 from ggcam.dicom_output.source import read_source
 from ggcam.dicom_output.subject import Subject
 from ggcam.errors import ConfigError, ImageError
-from ggcam.inference.prediction_folder import DICOM_COLUMNS
 from ggcam.inference.result import PredictionResult
 from ggcam.utils.atomic import atomic_write
 
 log = logging.getLogger(__name__)
 
-_AT_A_TIME = 2
-"""Images whose objects are made at a time: the maps of many classes take much memory."""
+_SLOTS = BoundedSemaphore(2)
+"""Limits the images whose objects are made at a time: the maps of many classes take much memory."""
 
 
 class DicomWriter:
@@ -59,7 +58,6 @@ class DicomWriter:
         self._options = options or DicomOptions()
         self._model = read_model_identity(run)
         self._anonymise = Anonymiser() if self._options.anonymise else None
-        self._lock, self._slots = Lock(), BoundedSemaphore(_AT_A_TIME)
         self.written = 0
         """Number of objects that were written."""
         self.kept = 0
@@ -105,20 +103,32 @@ class DicomWriter:
             result: its prediction.
 
         Returns:
-            For each object its image, kind, file and the attributes that were made up; or why there are none.
+            For each object its image, kind, file and the attributes that were made up, and whether it was there
+            already; or why there are none.
 
         Raises:
             OSError: a file cannot be written.
         """
         try:
-            with self._slots:
+            with _SLOTS:
                 objects, made_up = self._make(image, result)
-                files = {kind: self._save(kind, made) for kind, made in objects.items()}
+                return [self._save(image, kind, made, " ".join(made_up)) for kind, made in objects.items()]
         except ImageError as error:
-            with self._lock:
-                self.skipped[str(image)] = str(error)
-            return [self._row(image, error=str(error))]
-        return [self._row(image, kind, path.name, " ".join(made_up)) for kind, path in files.items()]
+            return [{"image": str(image), "error": str(error)}]
+
+    def count(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Count objects in `written`, `kept` and `skipped`.
+
+        Args:
+            rows: what :meth:`write` returned, here or on another machine.
+        """
+        for row in rows:
+            if "error" in row:
+                self.skipped[row["image"]] = row["error"]
+            elif row["kept"]:
+                self.kept += 1
+            else:
+                self.written += 1
 
     def _make(self, image: Path, result: PredictionResult) -> tuple[dict[Kind, Dataset], tuple[str, ...]]:
         source = read_source(image)
@@ -137,23 +147,15 @@ class DicomWriter:
                 )
         return dicom_objects(Subject(reference, result, self._model, self._options)), source.made_up
 
-    def _save(self, kind: Kind, made: Dataset) -> Path:
+    def _save(self, image: Path, kind: Kind, made: Dataset, made_up: str) -> dict[str, str]:
         path = self._folder / f"{kind}_{made.SOPInstanceUID}{DICOM_RESULT_SUFFIX}"
-        if path.exists():
-            with self._lock:
-                self.kept += 1
-            return path
-        buffer = io.BytesIO()  # pydicom would turn an error of the disk into one of its own
-        made.save_as(buffer, enforce_file_format=True)
-        atomic_write(path, buffer.getbuffer())
-        with self._lock:
-            self.written += 1
-        return path
-
-    @staticmethod
-    def _row(image: Path, *values: str, error: str = "") -> dict[str, str]:
-        texts = (str(image), *values, *[""] * (3 - len(values)), error)
-        return dict(zip(DICOM_COLUMNS, texts, strict=True))
+        kept = path.exists()
+        if not kept:
+            buffer = io.BytesIO()  # pydicom would turn an error of the disk into one of its own
+            made.save_as(buffer, enforce_file_format=True)
+            atomic_write(path, buffer.getbuffer())
+        row = {"image": str(image), "kind": kind, "file": path.name, "made_up": made_up}
+        return {**row, "kept": "yes" if kept else ""}
 
 
 def _is_dicom(path: Path) -> bool:

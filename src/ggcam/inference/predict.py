@@ -4,65 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from ggcam.data.find_images import OVERLAY_SUFFIX, find_images, image_stem
-from ggcam.errors import ConfigError, ImageError, MissingFileError
+from ggcam.errors import ConfigError, MissingFileError
 from ggcam.inference.engines import EngineName
+from ggcam.inference.on_ray import predict_on_ray
+from ggcam.inference.prediction_files import UNUSUAL, BatchRows, FileOptions, ResultWriter, predict_and_write
 from ggcam.inference.prediction_folder import PREDICTIONS, Call, PredictionFolder, network_digest, unfinished_call
 from ggcam.inference.predictor import Predictor, load_predictor
-from ggcam.inference.result import PredictionResult
-from ggcam.report.overlay import save_png
 from ggcam.run_folder import PROBABILITY
 from ggcam.training.typicality import ValidationMarks
 from ggcam.utils.locks import locked_folder
-from ggcam.utils.parallel import thread_count
+from ggcam.utils.ray_cluster import ray_cluster
 
 if TYPE_CHECKING:
     import pandas as pd
-
-UNUSUAL = "unusual"
-"""Column of predictions.csv with the marks of an image and their reasons."""
-
-
-@runtime_checkable
-class ResultWriter(Protocol):
-    """Writes further files for each prediction, such as DICOM objects, into a folder of its own."""
-
-    @property
-    def folder(self) -> Path:
-        """Folder to write to."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Text that another writer has only if it can go on with the files of this one."""
-        ...
-
-    def start(self, images: Sequence[Path]) -> None:
-        """Check the images before any of them is predicted.
-
-        Args:
-            images: the files that will be predicted.
-        """
-        ...
-
-    def write(self, image: Path, result: PredictionResult) -> Sequence[Mapping[str, str]]:
-        """Write the files of one prediction. Several threads call this at a time.
-
-        Args:
-            image: the file.
-            result: its prediction.
-
-        Returns:
-            Rows of dicom.csv: what was written, or why nothing was.
-        """
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +76,7 @@ def predict(
     engine: EngineName = "auto",
     writer: ResultWriter | None = None,
     overwrite: bool = False,
+    ray: str | None = None,
 ) -> Predictions:
     """Predict image files and folders of image files, and write the results.
 
@@ -136,13 +98,16 @@ def predict(
         engine: what runs the network; see :func:`ggcam.load_predictor`.
         writer: writes further files for each prediction; `dicom.csv` lists them.
         overwrite: whether to start over where an interrupted call has left results.
+        ray: address of a Ray cluster to predict on, "auto" for the cluster that this machine belongs to, or "local" to
+            start one on this machine. Default: this process, without Ray.
 
     Returns:
         The table, the failed images and the engine.
 
     Raises:
         ConfigError: there are no images, the batch size is below 1, the device or engine does not exist, `out` is a
-            file, or it has the unfinished results of another call.
+            file, or it has the unfinished results of another call; or the cluster cannot be reached, or a machine of it
+            has another version of ggcam or does not see the files.
         RunFolderError: the run is unfinished or damaged.
         WeightsError: the file is not an ONNX file written by ggcam.
         MissingFileError: a file or folder does not exist, or a folder contains no images.
@@ -171,15 +136,16 @@ def predict(
     further = None if writer is None or writer.folder.resolve() == out.resolve() else writer.folder
     with locked_folder(out), nullcontext() if further is None else locked_folder(further):
         folder = PredictionFolder(out, call, names, None if overwrite else unfinished_call(out))
-        tally = _Tally(folder, progress, len(names))
-        with ThreadPoolExecutor(thread_count()) as pool:
-            writing: _Batch | None = None
-            for batch in predictor.predict_batches(folder.missing, batch_size):
-                if writing is not None:  # its files are written while this batch was computed
-                    tally.add(writing)
-                writing = _Batch(batch, pool, out, names if overlays else None, writer)
-            if writing is not None:
-                tally.add(writing)
+        tally = _Tally(folder, writer, progress, len(names))
+        options = FileOptions(out, overlays, writer)
+        missing = {path: names[path] for path in folder.missing}
+        if ray is None:
+            for rows in predict_and_write(predictor, missing, batch_size, options):
+                tally.add(rows)
+        elif missing:
+            with ray_cluster(ray) as cluster:
+                for rows in predict_on_ray(cluster, root, missing, batch_size, device, predictor.engine, options):
+                    tally.add(rows)
         folder.finish()
     unusual = tally.unusual if UNUSUAL in call.columns else None
     return Predictions(
@@ -193,55 +159,29 @@ def predict(
     )
 
 
-class _Batch:
-    """The rows of a batch, and the overlays and other files of it that threads are writing."""
-
-    def __init__(
-        self,
-        batch: Sequence[tuple[Path, PredictionResult | ImageError]],
-        pool: ThreadPoolExecutor,
-        out: Path,
-        overlays: Mapping[Path, str] | None,
-        writer: ResultWriter | None,
-    ):
-        self.rows: list[dict[str, object]] = []
-        self.errors: list[dict[str, object]] = []
-        self._drawing: list[Future[None]] = []
-        self._writing: list[Future[Sequence[Mapping[str, str]]]] = []
-        for path, result in batch:
-            if isinstance(result, ImageError):
-                self.errors.append({"image": str(path), "error": str(result)})
-                continue
-            self.rows.append(_row(path, result))
-            if overlays is not None:
-                self.rows[-1]["overlay"] = overlays[path]
-                self._drawing.append(pool.submit(_draw, result, out / overlays[path]))
-            if writer is not None:
-                self._writing.append(pool.submit(writer.write, path, result))
-
-    def wait(self) -> list[Mapping[str, str]]:
-        """Wait for the files, raise the error of one that could not be written, and return the rows of dicom.csv."""
-        for drawn in self._drawing:
-            drawn.result()
-        return [row for written in self._writing for row in written.result()]
-
-
 class _Tally:
     """Adds finished batches to the tables and counts what is in them."""
 
-    def __init__(self, folder: PredictionFolder, progress: Callable[[int, int], None] | None, images: int):
-        self._folder, self._progress, self._images = folder, progress, images
+    def __init__(
+        self,
+        folder: PredictionFolder,
+        writer: ResultWriter | None,
+        progress: Callable[[int, int], None] | None,
+        images: int,
+    ):
+        self._folder, self._writer, self._progress, self._images = folder, writer, progress, images
         self.counts: Counter[str] = Counter(row["predicted"] for row in folder.kept)
         self.unusual = sum(bool(row.get(UNUSUAL)) for row in folder.kept)
         self.failed: dict[str, str] = {}
 
-    def add(self, batch: _Batch) -> None:
-        """Wait for the files of a batch and append its rows to the tables."""
-        dicom = batch.wait()
-        self._folder.append(batch.rows, batch.errors, dicom)
-        self.counts.update(str(row["predicted"]) for row in batch.rows)
-        self.unusual += sum(bool(row.get(UNUSUAL)) for row in batch.rows)
+    def add(self, batch: BatchRows) -> None:
+        """Append the rows of a batch to the tables."""
+        self._folder.append(batch.predictions, batch.errors, batch.dicom)
+        self.counts.update(str(row["predicted"]) for row in batch.predictions)
+        self.unusual += sum(bool(row.get(UNUSUAL)) for row in batch.predictions)
         self.failed.update((str(row["image"]), str(row["error"])) for row in batch.errors)
+        if self._writer is not None:
+            self._writer.count(batch.dicom)
         if self._progress is not None:
             self._progress(self.counts.total() + len(self.failed), self._images)
 
@@ -250,20 +190,6 @@ def _columns(predictor: Predictor, overlays: bool) -> tuple[str, ...]:
     probabilities = [PROBABILITY + name for name in predictor.class_names]
     unusual = [] if predictor.validation_marks is None else [UNUSUAL]
     return ("image", "predicted", *probabilities, *unusual, *(["overlay"] if overlays else []))
-
-
-def _row(path: Path, result: PredictionResult) -> dict[str, object]:
-    probabilities = {PROBABILITY + name: value for name, value in result.probabilities.items()}
-    row = {"image": str(path), "predicted": result.predicted, **probabilities}
-    return row if result.unusual is None else {**row, UNUSUAL: _in_words(result.unusual)}
-
-
-def _in_words(unusual: Mapping[str, str]) -> str:
-    return "; ".join(f"{mark}: {reason}" for mark, reason in unusual.items())
-
-
-def _draw(result: PredictionResult, path: Path) -> None:
-    save_png(path, result.overlay())
 
 
 def _find_images(images: Sequence[Path]) -> list[Path]:

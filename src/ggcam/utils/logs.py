@@ -29,16 +29,16 @@ class LogRecords(list[_Record]):
         finally:
             logging.getLogger().removeHandler(handler)
 
-    def emit(self, where: object) -> None:
+    def emit(self, where: object = None) -> None:
         """Log the records in this process.
 
         Args:
             where: the file that the task was about. Put in front of the messages of other packages, which do not name
-                it.
+                it. Default: the messages stay as they are.
         """
         for name, level, template, values in self:
             logger = logging.getLogger(name)
-            if name.partition(".")[0] == "ggcam":
+            if where is None or name.partition(".")[0] == "ggcam":
                 logger.log(level, template, *values)
             else:
                 logger.log(level, "%s: " + (template if values else template.replace("%", "%%")), where, *values)

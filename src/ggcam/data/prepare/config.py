@@ -44,6 +44,8 @@ class PrepareConfig:
         used_bits: bits that the values of 16-bit PNG and TIFF files use, 8 to 16; their largest value is white.
             Default: found from the files.
         workers: number of processes; 0 for one per core.
+        ray: address of a Ray cluster to prepare the images on, auto for the cluster that this machine belongs to, or
+            local to start one on this machine. Default: processes on this machine, without Ray.
         skip_missing: leave out cases whose image or mask is missing or damaged, and count them.
         overwrite: replace an existing prepared folder once the new one is complete.
     """
@@ -61,12 +63,17 @@ class PrepareConfig:
     bits: Literal[8, 16] | None = None
     used_bits: int | None = None
     workers: int = 0
+    ray: str | None = None
     skip_missing: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise ConfigError("workers must be 0 (one per core) or more", where="--workers", got=self.workers)
+        if self.workers and self.ray is not None:
+            raise ConfigError(
+                "--workers is for this machine, --ray for a cluster", where="--workers", hint="use one of them"
+            )
         if self.used_bits is not None and not 8 <= self.used_bits <= 16:
             raise ConfigError("invalid number of bits", where="--used-bits", expected="8 to 16", got=self.used_bits)
         if self.used_bits and self.preset == "original":

@@ -19,6 +19,7 @@ from ggcam.data.prepare.image_kind import find_channels, find_image_kind
 from ggcam.data.prepare.images import PREPARE_GUARD, ImageOutcome, ImageTask, PixelFiles, prepare_image
 from ggcam.data.prepare.job import VERSIONED_PACKAGES, describe_job
 from ggcam.data.prepare.marks import mark_images
+from ggcam.data.prepare.on_ray import prepare_on_ray
 from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepare.tables import make_tables
 from ggcam.data.prepare.used_bits import find_used_bits
@@ -253,7 +254,10 @@ def _prepare_images(
     unreadable: dict[str, ImageOutcome] = {}
     if progress:
         progress(total - len(tasks), total)
-    outcomes = parallel_map(prepare_image, tasks, config.workers, PREPARE_GUARD)
+    if config.ray is None:
+        outcomes = parallel_map(prepare_image, tasks, config.workers, PREPARE_GUARD)
+    else:
+        outcomes = prepare_on_ray(tasks, config.ray, staging.root)
     for count, outcome in enumerate(outcomes, start=total - len(tasks) + 1):
         if outcome.error:
             unreadable[outcome.case_id] = outcome

@@ -1,0 +1,97 @@
+"""Predict image files on all machines of a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ggcam.inference.engines import EngineName
+from ggcam.inference.prediction_files import BatchRows, FileOptions, predict_and_write
+from ggcam.inference.predictor import Predictor, load_predictor
+from ggcam.utils.atomic import remove_leftovers
+from ggcam.utils.ray_data import Workers, map_on_ray
+
+PASSES = 4
+"""Forward passes in a batch: the files of one are written while the next one is computed."""
+
+MAX_CORES = 8
+"""Maximum number of cores of a worker: with more, a network is not proportionally faster."""
+
+
+def predict_on_ray(
+    ray: Any,
+    root: Path,
+    images: Mapping[Path, str],
+    batch_size: int,
+    device: str | None,
+    engine: EngineName,
+    options: FileOptions,
+) -> Iterator[BatchRows]:
+    """Predict image files and write their overlays and other files, on all machines of a cluster.
+
+    Each worker loads the network once. It has one GPU where the cluster has any that the engine can use.
+
+    Args:
+        ray: the connected module, from :func:`ggcam.utils.ray_cluster.ray_cluster`.
+        root: run folder, or an ONNX file or bundle.
+        images: image file -> name of its overlay.
+        batch_size: number of images in one forward pass.
+        device: torch device; None for a GPU where there is one.
+        engine: what runs the network.
+        options: what is written.
+
+    Yields:
+        The rows of each forward pass once, in the order of the images.
+
+    Raises:
+        ConfigError: a machine has another version of ggcam or does not see the files.
+        OSError: a file cannot be written.
+    """
+    names = iter(images.items())
+    batches: list[dict[Path, str]] = []
+    while batch := dict(islice(names, PASSES * batch_size)):
+        batches.append(batch)
+    for rows in map_on_ray(
+        ray,
+        _Prediction(root, batch_size, device, engine, options),
+        batches,
+        out=options.out,
+        files=images,
+        packages=("ggcam",),
+        workers=_workers(ray, device, engine),
+        in_order=True,
+    ):
+        yield from rows
+    remove_leftovers(options.out)  # of lost machines
+    if options.writer is not None:
+        remove_leftovers(options.writer.folder)
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """Predicts batches of images with a network that is loaded for the first one."""
+
+    root: Path
+    batch_size: int
+    device: str | None
+    engine: EngineName
+    options: FileOptions
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return load_predictor(self.root, self.device, self.engine)
+
+    def __call__(self, images: Mapping[Path, str]) -> list[BatchRows]:
+        return list(predict_and_write(self._predictor, images, self.batch_size, self.options))
+
+
+def _workers(ray: Any, device: str | None, engine: EngineName) -> Workers:
+    """Choose workers that fit on every machine, or on every machine with a GPU if the network runs on GPUs."""
+    machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+    gpus = int(engine == "torch" and device != "cpu" and any(machine.get("GPU", 0) >= 1 for machine in machines))
+    cores = [int(m.get("CPU", 0) // (m["GPU"] if gpus else 1)) for m in machines if m.get("GPU", 0) >= gpus]
+    return Workers(min([MAX_CORES, *filter(None, cores)]), gpus, keep=True)
