@@ -281,6 +281,7 @@ def _set_border(backbone: TimmBackbone, name: str, image_size: tuple[int, int], 
     least = _unpadded_px(backbone.trunk)
     candidates = range(least, least + 2 * backbone.stride)
     smallest = least if is_large_enough(least) else least + bisect_left(candidates, True, key=is_large_enough)
+    backbone.border_px = smallest
     try:
         found: object = shape(smallest)
     except Exception as error:

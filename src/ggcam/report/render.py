@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ggcam.utils.atomic import atomic_write
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from ggcam.report.layers import Picture
 
 MINUS = "−"
@@ -25,6 +28,12 @@ def render(template: str, **values: object) -> str:
     Returns:
         The page as HTML.
     """
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    """Return the environment of the templates, which keeps those that are compiled."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -45,7 +54,7 @@ def render(template: str, **values: object) -> str:
         percent=_percent,
         picture=_picture,
     )
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def write_page(page: str, out_html: Path) -> None:
