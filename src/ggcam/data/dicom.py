@@ -14,7 +14,7 @@ from jaxtyping import UInt16
 from pydicom.dataset import Dataset
 
 from ggcam.data.dicom_attributes import read_number
-from ggcam.data.dicom_display import WHITE, display_grey
+from ggcam.data.dicom_display import WHITE, display_grey, shows_own_range
 from ggcam.data.dicom_file import read_dicom_file, read_dicom_header
 from ggcam.data.dicom_pixels import decode_pixels
 from ggcam.data.image_limits import check_size
@@ -60,7 +60,9 @@ def stores_colour(path: Path) -> bool:
         return read_dicom_header(path, _HEADER).get("PhotometricInterpretation") in _COLOUR
 
 
-def read_dicom(path: Path, channels: int = 1) -> UInt16[np.ndarray, "h w *rgb"]:
+def read_dicom(
+    path: Path, channels: int = 1, min_size: tuple[int, int] | None = None
+) -> UInt16[np.ndarray, "h w *rgb"]:
     """Read an image as a viewer would display it: 0 black, 65535 white.
 
     The steps follow the standard (PS3.3 C.11.1, C.11.2): stored values of 8 to 16 bits, signed or unsigned, compressed
@@ -77,6 +79,9 @@ def read_dicom(path: Path, channels: int = 1) -> UInt16[np.ndarray, "h w *rgb"]:
     Args:
         path: DICOM file, with or without preamble.
         channels: 3 to keep colours; 1 to convert them to grey.
+        min_size: smallest height and width that the result may have; None to decode all pixels. Grey JPEG and JPEG 2000
+            images are decoded at a half, a quarter or an eighth of the resolution if the result is large enough, unless
+            the range of their own pixels is displayed.
 
     Returns:
         uint16: grey, shape (height, width), or RGB, shape (height, width, 3).
@@ -88,15 +93,15 @@ def read_dicom(path: Path, channels: int = 1) -> UInt16[np.ndarray, "h w *rgb"]:
     """
     with _quiet_pydicom():
         dataset = read_dicom_file(path)
-        height, width = check_size(*_size(dataset, path), path)  # before an image too large for memory is decoded
+        check_size(*_size(dataset, path), path)  # before an image too large for memory is decoded
         bits = _check_pixel_attributes(dataset, path)
-        stored = decode_pixels(dataset, path)
+        if min_size is not None and shows_own_range(dataset, path):
+            min_size = None  # averages have a smaller range than the pixels
+        stored = decode_pixels(dataset, path, min_size)
         if dataset.PhotometricInterpretation in _COLOUR:
-            _check_shape(stored, (height, width, 3), path)
             kept = stored if channels == 3 else cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY)
             displayed = np.rint(np.arange(256**kept.itemsize) * (WHITE / (2**bits - 1)))
             return np.minimum(displayed, WHITE).astype(np.uint16)[kept]
-        _check_shape(stored, (height, width), path)
         return display_grey(stored, dataset, bits, path)
 
 
@@ -158,16 +163,6 @@ def _check_pixel_attributes(dataset: Dataset, path: Path) -> int:
             got=f"{'signed' if signed else 'unsigned'}, {allocated} bits allocated",
         )
     return bits
-
-
-def _check_shape(pixels: np.ndarray, expected: tuple[int, ...], path: Path) -> None:
-    if pixels.shape != expected:
-        raise ImageError(
-            "the pixels contradict the size or the photometric interpretation",
-            where=path,
-            expected=expected,
-            got=pixels.shape,
-        )
 
 
 _reading: ContextVar[bool] = ContextVar("reading", default=False)

@@ -53,6 +53,22 @@ def display_grey(
     return np.where(padding, 0, np.rint(WHITE * displayed)).astype(np.uint16)[index]
 
 
+def shows_own_range(dataset: Dataset, path: Path) -> bool:
+    """Return whether an image is displayed in the range of its own pixels, for want of a usable VOI LUT or window.
+
+    Args:
+        dataset: the attributes.
+        path: DICOM file, for messages.
+
+    Returns:
+        True if the range depends on the pixels.
+    """
+    if read_lut(dataset, "VOILUTSequence", np.zeros(1), path, _is_little_endian(dataset)) is not None:
+        return False
+    voi = functional_group(dataset, "FrameVOILUTSequence") or dataset
+    return _first_window(voi, _voi_function(voi), path) is None
+
+
 def _stored_levels(
     stored: Shaped[np.ndarray, "h w"], bits: int, high_bit: float | None, path: Path
 ) -> Int[np.ndarray, " levels"]:
@@ -117,7 +133,7 @@ def _apply_voi(
     if lut is not None:
         return lut.apply(values) / lut.entries.max()
     voi = functional_group(dataset, "FrameVOILUTSequence") or dataset
-    function = str(voi.get("VOILUTFunction") or "LINEAR").strip().upper()
+    function = _voi_function(voi)
     window = _first_window(voi, function, path)
     if window is None:
         return _stretch_used(values, index, padding)
@@ -129,6 +145,10 @@ def _apply_voi(
     if function == "SIGMOID":
         return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -80, 80)))
     raise ImageError("unknown VOI LUT function", where=path, expected=", ".join(_WINDOWS), got=function)
+
+
+def _voi_function(voi: Dataset) -> str:
+    return str(voi.get("VOILUTFunction") or "LINEAR").strip().upper()
 
 
 def _stretch_used(

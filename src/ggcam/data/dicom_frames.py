@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
@@ -120,6 +121,34 @@ def jpeg_2000_size(content: bytes) -> tuple[int, int]:
     Returns:
         Height and width in pixels.
     """
+    return jpeg_2000_header(content).size
+
+
+class Jpeg2000Header(NamedTuple):
+    """What the SIZ marker of a JPEG 2000 codestream says.
+
+    Attributes:
+        size: height and width in pixels.
+        single_tile: whether the image is one tile that starts at the origin.
+        bits: bits of the first component.
+        signed: whether its values are signed.
+    """
+
+    size: tuple[int, int]
+    single_tile: bool
+    bits: int
+    signed: bool
+
+
+def jpeg_2000_header(content: bytes) -> Jpeg2000Header:
+    """Read the SIZ marker of a JPEG 2000 image (ITU-T T.800 A.5.1).
+
+    Args:
+        content: a codestream, alone or in the boxes of a JP2 file.
+
+    Returns:
+        The header.
+    """
     at = 0
     if content.startswith(_JP2_SIGNATURE):
         at = 12
@@ -131,8 +160,10 @@ def jpeg_2000_size(content: bytes) -> tuple[int, int]:
         at += 8
     if content[at : at + 4] != b"\xff\x4f\xff\x51":
         raise _DamagedError
-    right, bottom, left, top = struct.unpack(">4L", content[at + 8 : at + 24])
-    return bottom - top, right - left
+    right, bottom, *origins_and_tile, _components, depth = struct.unpack(">8LHB", content[at + 8 : at + 43])
+    left, top, tile_width, tile_height, tile_left, tile_top = origins_and_tile
+    single_tile = not any((left, top, tile_left, tile_top)) and tile_width >= right and tile_height >= bottom
+    return Jpeg2000Header((bottom - top, right - left), single_tile, depth % 128 + 1, depth >= 128)
 
 
 def _check_rle(content: bytes, segments: int) -> None:

@@ -29,6 +29,7 @@ from pydicom.uid import (
 )
 
 from ggcam.data.dicom_frames import check_pixel_data
+from ggcam.data.dicom_reduced import decode_reduced
 from ggcam.errors import ImageError
 
 _DECODERS: Mapping[UID, str] = {
@@ -54,18 +55,22 @@ fills up with grey. JPEG Extended, JPEG Lossless and HTJ2K have one plugin.
 """
 
 
-def decode_pixels(dataset: Dataset, path: Path) -> Shaped[np.ndarray, "h w *samples"]:
+def decode_pixels(
+    dataset: Dataset, path: Path, min_size: tuple[int, int] | None = None
+) -> Shaped[np.ndarray, "h w *samples"]:
     """Decode the pixels in this machine's byte order, without clearing the bits outside the stored ones.
 
     Args:
         dataset: a single image whose attributes of the pixels are valid. A missing transfer syntax is set.
         path: its file, for messages.
+        min_size: smallest height and width that the result may have; None to decode all pixels. See
+            :func:`ggcam.data.dicom_reduced.decode_reduced`.
 
     Returns:
         The stored values, signed or unsigned; colours as RGB.
 
     Raises:
-        ImageError: the compression is not supported, or the pixel data contradict the header.
+        ImageError: the compression is not supported, or the pixels contradict the header.
         Exception: the pixel data are damaged; decoders do not document what they raise.
     """
     _set_transfer_syntax(dataset)
@@ -83,7 +88,18 @@ def decode_pixels(dataset: Dataset, path: Path) -> Shaped[np.ndarray, "h w *samp
             hint="decompress the file with a DICOM tool, such as gdcmconv --raw",
         )
     check_pixel_data(dataset, path)
+    reduced = None if min_size is None else decode_reduced(dataset, min_size)
+    if reduced is not None:
+        return reduced
     pixels = pixel_array(dataset, correct_unused_bits=False, decoding_plugin=_DECODERS.get(syntax, ""))
+    expected = (dataset.Rows, dataset.Columns, *([3] if dataset.SamplesPerPixel == 3 else []))
+    if pixels.shape != expected:
+        raise ImageError(
+            "the pixels contradict the size or the photometric interpretation",
+            where=path,
+            expected=expected,
+            got=pixels.shape,
+        )
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 

@@ -62,16 +62,19 @@ class Fitted:
         """
         return False
 
-    def image(self, pixels: Pixels) -> Shaped[np.ndarray, "frame_h frame_w *channels"]:
+    def image(
+        self, pixels: Pixels, raw_size: tuple[int, int] | None = None
+    ) -> Shaped[np.ndarray, "frame_h frame_w *channels"]:
         """Bring an image into the frame; see :func:`ggcam.data.images.resize_to_frame`.
 
         Args:
             pixels: as :func:`ggcam.data.images.read_pixels` returns them for the same number of channels.
+            raw_size: height and width of the raw image, if it has been decoded at a lower resolution.
 
         Returns:
             uint8 or uint16. A grey image is repeated in each channel.
         """
-        return to_channels(resize_to_frame(to_integers(pixels), self.frame), self.channels)
+        return to_channels(resize_to_frame(to_integers(pixels), self.frame, raw_size), self.channels)
 
     def mask(self, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "frame_h frame_w"]:
         """Bring a mask into the frame; see :func:`ggcam.data.images.resize_mask`.

@@ -59,7 +59,9 @@ def read_image(path: Path) -> Grey:
     return to_integers(read_pixels(path))
 
 
-def read_pixels(path: Path, used_bits: int = ALL_BITS, channels: int = 1) -> Pixels:
+def read_pixels(
+    path: Path, used_bits: int = ALL_BITS, channels: int = 1, min_size: tuple[int, int] | None = None
+) -> Pixels:
     """Read an image like :func:`read_image`, but return arrays with their own values, as float32.
 
     Args:
@@ -67,6 +69,9 @@ def read_pixels(path: Path, used_bits: int = ALL_BITS, channels: int = 1) -> Pix
         used_bits: bits that the values of 16-bit PNG and TIFF files of the data set use; their largest value becomes
             65535, white. A file whose values use more is scaled by its own bits.
         channels: 3 to keep colours; 1 to convert them to grey.
+        min_size: smallest height and width that the result may have; None to decode all pixels. JPEG and JPEG 2000 are
+            decoded at a half, a quarter or an eighth of the resolution if the result is large enough; DICOM files only
+            if they are grey and their values can be averaged, see :func:`ggcam.data.dicom_reduced.decode_reduced`.
 
     Returns:
         uint8, uint16 or float32. Grey images have the shape (height, width), also with `channels` 3; colour that is
@@ -75,16 +80,19 @@ def read_pixels(path: Path, used_bits: int = ALL_BITS, channels: int = 1) -> Pix
     Raises:
         ImageError: as for :func:`read_image`.
     """
-    return read_pixels_and_bits(path, used_bits, channels)[0]
+    return read_pixels_and_bits(path, used_bits, channels, min_size)[0]
 
 
-def read_pixels_and_bits(path: Path, used_bits: int = ALL_BITS, channels: int = 1) -> tuple[Pixels, int | None]:
+def read_pixels_and_bits(
+    path: Path, used_bits: int = ALL_BITS, channels: int = 1, min_size: tuple[int, int] | None = None
+) -> tuple[Pixels, int | None]:
     """Read an image like :func:`read_pixels`, and count the bits that its values use.
 
     Args:
         path: image file.
         used_bits: as for :func:`read_pixels`.
         channels: as for :func:`read_pixels`.
+        min_size: as for :func:`read_pixels`.
 
     Returns:
         The pixels; and for 16-bit PNG and TIFF files the number of bits that the values use, for other files None.
@@ -103,12 +111,12 @@ def read_pixels_and_bits(path: Path, used_bits: int = ALL_BITS, channels: int = 
         if kind == "dicom":
             from ggcam.data.dicom import read_dicom
 
-            return read_dicom(path, channels), None
+            return read_dicom(path, channels, min_size), None
         with _open(path) as image:
             check_size(image.height, image.width, path)
             if getattr(image, "n_frames", 1) > 1:
                 raise ImageError("the file contains several images", where=path, expected="a single image")
-            stored = raster.read_raster(image, path, channels)
+            stored = raster.read_raster(image, path, channels, min_size)
         return stored.scaled(used_bits), stored.used_bits
 
 

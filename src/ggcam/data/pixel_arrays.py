@@ -57,7 +57,9 @@ def to_uint8(image: Pixels) -> UInt8[np.ndarray, "h w *rgb"]:
     return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=1 / 257)
 
 
-def resize_to_frame(image: Pixels, frame: Frame) -> Shaped[np.ndarray, "frame_h frame_w *rgb"]:
+def resize_to_frame(
+    image: Pixels, frame: Frame, raw_size: tuple[int, int] | None = None
+) -> Shaped[np.ndarray, "frame_h frame_w *rgb"]:
     """Fit a whole image into the frame as :meth:`Frame.fit` places it; the rest is black.
 
     Images are reduced by area averaging, to avoid aliasing, and enlarged by linear interpolation.
@@ -65,13 +67,15 @@ def resize_to_frame(image: Pixels, frame: Frame) -> Shaped[np.ndarray, "frame_h 
     Args:
         image: grey or RGB, uint8 or uint16.
         frame: target size.
+        raw_size: height and width of the raw image, if `image` has been decoded at a lower resolution.
 
     Returns:
         Of the frame's size, and of the image's type and channels.
     """
-    height, width = frame.fitted_size(*image.shape[:2])
+    raw_size = raw_size or image.shape[:2]
+    height, width = frame.fitted_size(*raw_size)
     shrinks = height <= image.shape[0] and width <= image.shape[1]
-    return _fit(image, frame, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return _fit(image, frame, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR, raw_size)
 
 
 def resize_mask(mask: Bool[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarray, "frame_h frame_w"]:
@@ -84,11 +88,12 @@ def resize_mask(mask: Bool[np.ndarray, "h w"], frame: Frame) -> Bool[np.ndarray,
     Returns:
         Shape (frame.height_px, frame.width_px); false off the image.
     """
-    return _fit(mask.view(np.uint8), frame, cv2.INTER_NEAREST_EXACT).view(bool)
+    return _fit(mask.view(np.uint8), frame, cv2.INTER_NEAREST_EXACT, mask.shape).view(bool)
 
 
-def _fit(image: Pixels, frame: Frame, interpolation: int) -> Shaped[np.ndarray, "frame_h frame_w *rgb"]:
-    size = image.shape[:2]
+def _fit(
+    image: Pixels, frame: Frame, interpolation: int, size: tuple[int, ...]
+) -> Shaped[np.ndarray, "frame_h frame_w *rgb"]:
     height, width = frame.fitted_size(*size)
     affine = frame.fit(*size)
     top, left = int(affine.shift_y_px), int(affine.shift_x_px)

@@ -74,13 +74,17 @@ def stores_colour(image: ImageFile.ImageFile) -> bool:
     return image.mode not in ("1", "L", "LA", "La", "F", *_SIXTEEN_BIT_GREY)
 
 
-def read_raster(image: ImageFile.ImageFile, path: Path, channels: int = 1) -> Raster:
+def read_raster(
+    image: ImageFile.ImageFile, path: Path, channels: int = 1, min_size: tuple[int, int] | None = None
+) -> Raster:
     """Read the pixels of an opened file, with their own number of bits.
 
     Args:
         image: the file, opened with Pillow.
         path: its path.
         channels: 3 to keep colours as RGB; 1 to convert them to grey.
+        min_size: smallest height and width that the result may have; None to decode all pixels. JPEG files are decoded
+            at a half, a quarter or an eighth of the resolution if the result is large enough.
 
     Returns:
         The pixels.
@@ -97,6 +101,8 @@ def read_raster(image: ImageFile.ImageFile, path: Path, channels: int = 1) -> Ra
         is_inverse = tags.get(_PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE and pixels.dtype == np.uint16
         return Raster(pixels, is_inverse)
     sixteen_bit_colour = _has_sixteen_bit_colour(image)  # loading empties the list of tiles
+    if image.format == "JPEG" and min_size is not None:
+        image.draft(None, (min_size[1], min_size[0]))
     image.load()
     if sixteen_bit_colour:
         # Pillow keeps only the upper 8 bits. It has just validated the file, so libpng has nothing to write about.

@@ -11,17 +11,21 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 
 from ggcam.data.bit_depth import ALL_BITS, used_bits, warn_if_bits_differ
+from ggcam.data.case import Frame
 from ggcam.data.decoding import decode_in_worker
-from ggcam.data.framing import Fitted, Framing
+from ggcam.data.framing import Fitted, Framing, Strided
 from ggcam.data.image_limits import MIN_SIDE_PX, max_pixels
 from ggcam.data.image_statistics import ImageStatistics, colourfulness, image_statistics
-from ggcam.data.images import is_original_file, read_pixels, read_pixels_and_bits, stores_colour
+from ggcam.data.images import image_size, is_original_file, read_pixels, read_pixels_and_bits, stores_colour
 from ggcam.data.pixel_arrays import Pixels, to_channels, to_integers, to_uint8
 from ggcam.data.view_position import read_view
 from ggcam.errors import ImageError
 
 OVERLAY_SIDE_PX = 1024
 """Maximum longer side of an overlay; a CAM has less detail than that."""
+
+_OVERSAMPLING = 2
+"""Pixels on each side of a pixel of the frame that a decoded image must have, so that averages of pixels remain."""
 
 ImageInput = str | os.PathLike[str] | np.ndarray
 """An image to predict: a PNG, JPEG, TIFF or DICOM file; or an array, grey (h, w) or RGB (h, w, 3), uint8, uint16 or
@@ -52,12 +56,14 @@ class LoadedImage:
     view: str | None = None
 
 
-def load_image(image: ImageInput, framing: Framing) -> LoadedImage:
+def load_image(image: ImageInput, framing: Framing, reduced_resolution: bool = False) -> LoadedImage:
     """Load an image for prediction. A file is decoded in a worker process, which it may crash or block.
 
     Args:
         image: file or array.
         framing: how to bring it into the network's frame.
+        reduced_resolution: whether large JPEG and JPEG 2000 images are decoded at a lower resolution, see
+            :func:`ggcam.load_predictor`.
 
     Returns:
         The loaded image.
@@ -69,8 +75,8 @@ def load_image(image: ImageInput, framing: Framing) -> LoadedImage:
         pixels = _check_array(image)
         if pixels.dtype == np.uint16:
             warn_if_bits_differ("the array", used_bits(pixels), ALL_BITS)
-        return _load(image, to_channels(pixels, framing.channels), framing, _colour(pixels))
-    return decode_in_worker(_load_file, (Path(image), framing), Path(image))
+        return _load(image, to_channels(pixels, framing.channels), framing, _colour(pixels), pixels.shape[:2])
+    return decode_in_worker(_load_file, (Path(image), framing, reduced_resolution), Path(image))
 
 
 def load_shown(image: Path | np.ndarray, framing: Framing) -> Shaped[np.ndarray, "shown_h shown_w *rgb"]:
@@ -87,35 +93,51 @@ def load_shown(image: Path | np.ndarray, framing: Framing) -> Shaped[np.ndarray,
         ImageError: as for :func:`load_image`.
     """
     if isinstance(image, np.ndarray):
-        return _shown(to_channels(_check_array(image), framing.channels))
+        return _shown(to_channels(_check_array(image), framing.channels), image.shape[:2])
     return decode_in_worker(_read_shown, (image, framing.used_bits, framing.channels), image)
 
 
-def _load_file(task: tuple[Path, Framing]) -> LoadedImage:
-    path, framing = task
-    pixels, own_bits = read_pixels_and_bits(path, framing.used_bits, framing.channels)
+def _load_file(task: tuple[Path, Framing, bool]) -> LoadedImage:
+    path, framing, reduced = task
+    raw_size = image_size(path) if reduced else None
+    min_size = None if raw_size is None or isinstance(framing, Strided) else _min_size(raw_size, framing.frame)
+    pixels, own_bits = read_pixels_and_bits(path, framing.used_bits, framing.channels, min_size)
     if isinstance(framing, Fitted):
         warn_if_bits_differ(path, own_bits, framing.used_bits)
     elif is_original_file(path):
         framing = Fitted(framing.frame)  # a file of the original GG-CAM holds the image in its frame already
     # Grey values are decoded for themselves, as for training; colours only to see whether there are any.
-    in_colour = read_pixels(path, channels=3) if framing.channels == 1 and stores_colour(path) else pixels
-    return replace(_load(path, pixels, framing, _colour(in_colour)), view=read_view(path))
+    in_colour = (
+        read_pixels(path, channels=3, min_size=min_size) if framing.channels == 1 and stores_colour(path) else pixels
+    )
+    loaded = _load(path, pixels, framing, _colour(in_colour), raw_size or pixels.shape[:2])
+    return replace(loaded, view=read_view(path))
+
+
+def _min_size(raw_size: tuple[int, int], frame: Frame) -> tuple[int, int]:
+    """Return the size from which an image looks the same to the network, and its overlay has the same size."""
+    height, width = (
+        max(_OVERSAMPLING * fitted, shown)
+        for fitted, shown in zip(frame.fitted_size(*raw_size), _shown_size(raw_size), strict=True)
+    )
+    return height, width
 
 
 def _colour(pixels: Pixels) -> float:
     return colourfulness(to_uint8(to_integers(pixels))) if pixels.ndim == 3 else 0.0
 
 
-def _load(image: Path | np.ndarray, pixels: Pixels, framing: Framing, colour: float) -> LoadedImage:
-    height, width = pixels.shape[:2]
-    framed = to_uint8(framing.image(pixels))
-    statistics = image_statistics(framed, (height, width), framing.affine(height, width), colour)
-    return LoadedImage(image, (height, width), framing, framed, statistics, _shown(pixels))
+def _load(
+    image: Path | np.ndarray, pixels: Pixels, framing: Framing, colour: float, raw_size: tuple[int, int]
+) -> LoadedImage:
+    framed = to_uint8(framing.image(pixels) if isinstance(framing, Strided) else framing.image(pixels, raw_size))
+    statistics = image_statistics(framed, raw_size, framing.affine(*raw_size), colour)
+    return LoadedImage(image, raw_size, framing, framed, statistics, _shown(pixels, raw_size))
 
 
 def _read_shown(task: tuple[Path, int, int]) -> Shaped[np.ndarray, "shown_h shown_w *rgb"]:
-    return _shown(read_pixels(*task))
+    pixels = read_pixels(*task)
+    return _shown(pixels, pixels.shape[:2])
 
 
 def _check_array(array: np.ndarray) -> Pixels:
@@ -154,10 +176,12 @@ def _check_array(array: np.ndarray) -> Pixels:
     return np.rint(array.astype(np.float64) * 65535).astype(np.uint16)
 
 
-def _shown(pixels: Pixels) -> Shaped[np.ndarray, "shown_h shown_w *rgb"]:
+def _shown(pixels: Pixels, raw_size: tuple[int, int]) -> Shaped[np.ndarray, "shown_h shown_w *rgb"]:
     """Return an image as uint8 or uint16, reduced to `OVERLAY_SIDE_PX` if its longer side is above that."""
-    image = to_integers(pixels)
-    height, width = image.shape[:2]
-    scale = min(1.0, OVERLAY_SIDE_PX / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    image, size = to_integers(pixels), _shown_size(raw_size)
+    return image if size == image.shape[:2] else cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _shown_size(raw_size: tuple[int, int]) -> tuple[int, int]:
+    scale = min(1.0, OVERLAY_SIDE_PX / max(raw_size))
+    return max(1, round(raw_size[0] * scale)), max(1, round(raw_size[1] * scale))
