@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import colormaps
 
 from ggcam.data.case import Region
 from ggcam.errors import ImageError
@@ -86,6 +87,21 @@ def test_an_overlay_keeps_the_colours_of_its_image():
     np.testing.assert_array_equal(drawn[:, :8], colours[:, :8])
     assert not np.array_equal(drawn[:, -8:], colours[:, -8:])
     np.testing.assert_array_equal(to_rgb(colours.astype(np.uint16) * 257), colours)
+
+
+@pytest.mark.parametrize("kind", ["grey", "sixteen bits", "colour"])
+def test_an_overlay_is_the_weighted_mean_of_image_and_colours(kind):
+    rng = np.random.default_rng(3)
+    image = {
+        "grey": x_ray(),
+        "sixteen bits": rng.integers(0, 65536, (64, 48)).astype(np.uint16),
+        "colour": rng.integers(0, 256, (64, 48, 3)).astype(np.uint8),
+    }[kind]
+    cam = np.add.outer(np.linspace(0, 0.5, 64), np.linspace(0, 0.5, 48))
+    colours = colormaps["inferno"](np.rint(255 * cam).astype(int))[:, :, :3] * 255
+    alpha = 0.65 * cam[:, :, None]
+    expected = (1 - alpha) * to_rgb(image) + alpha * colours
+    assert np.abs(cam_overlay(image, cam) - expected).max() <= 2
 
 
 def test_a_circle_lies_on_its_fixation_and_grows_with_its_duration():

@@ -55,7 +55,7 @@ def to_rgb(image: np.ndarray) -> RGB:
         uint8, shape (H, W, 3).
     """
     shown = stretch_to_uint8(image)
-    return shown if shown.ndim == 3 else np.repeat(shown[:, :, None], 3, axis=2)
+    return shown if shown.ndim == 3 else cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB)
 
 
 def unit_range(
@@ -102,11 +102,11 @@ def cam_overlay(
         uint8, shape (H, W, 3).
     """
     height, width = image.shape[:2]
-    scaled = unit_range(cam.astype(np.float32), percentiles)
+    scaled = unit_range(cam.astype(np.float32), percentiles).astype(np.float32)
     value = np.clip(cv2.resize(scaled, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
-    coloured = colour_table()[np.rint(255 * value).astype(np.intp)]
-    alpha = (opacity * value)[:, :, None]
-    return np.rint((1 - alpha) * to_rgb(image) + alpha * coloured).astype(np.uint8)
+    coloured = cv2.applyColorMap(cv2.convertScaleAbs(value, alpha=255), np.ascontiguousarray(colour_table()[:, None]))
+    alpha = np.float32(opacity) * value
+    return cv2.blendLinear(to_rgb(image), coloured, 1 - alpha, alpha)
 
 
 def colour_table() -> UInt8[np.ndarray, "256 3"]:
