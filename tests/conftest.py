@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
+
+from typechecker import install_type_checks
 
 # Test processes run side by side: threads of their own would only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("ggcam", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("ggcam")
 
-install_import_hook("ggcam", "typechecker.check")
+install_type_checks("ggcam")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

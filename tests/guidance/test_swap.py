@@ -29,9 +29,7 @@ def regions(*areas: tuple[slice, slice] | None, labels: tuple[int, ...] | None =
     return RegionBatch(maps, torch.tensor(labels or (-1,) * len(areas))[:, None])
 
 
-def swapped(
-    image: torch.Tensor, labels: torch.Tensor, attention: RegionBatch, progress: float = 0.0, **options: float
-):
+def swapped(image: torch.Tensor, labels: torch.Tensor, attention: RegionBatch, progress: float = 0.0, **options: float):
     network, guidance = Seen(), create_guidance("ggcam-swap", options={"probability": 1.0, **options})
     guidance.progress = progress
     guidance.forward_pass(network, image, labels, attention)

@@ -15,12 +15,10 @@ from ggcam.guidance import GUIDANCES
 def test_two_processes_keep_the_same_parameters(tmp_path: Path):
     tests = Path(__file__).parents[1]
     paths = os.pathsep.join(map(str, (tests.parent / "src", tests)))
-    subprocess.run(
-        [sys.executable, Path(__file__).with_name("train_in_two_processes.py"), tmp_path],
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        check=True,
-        timeout=300,
-    )
+    script = Path(__file__).with_name("train_in_two_processes.py")
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    processes = [subprocess.Popen([sys.executable, script, tmp_path, str(rank)], env=environment) for rank in (0, 1)]
+    assert [process.wait(200) for process in processes] == [0, 0]
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     assert set(first) == set(GUIDANCES)
     for name, parameters in first.items():

@@ -1,8 +1,9 @@
-"""Take two steps with every guidance method in each of two processes: `python train_in_two_processes.py FOLDER`."""
+"""Take two steps with each guidance method, as one of two processes: `python train_in_two_processes.py FOLDER RANK`."""
 
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -15,6 +16,9 @@ from ggcam.guidance import GUIDANCES, create_guidance
 from ggcam.training.config import TrainConfig
 from ggcam.training.lightning_module import GuidedTraining
 from guidance.examples import FRAME, batch, network_for
+
+WAIT = timedelta(minutes=2)
+"""How long a process waits for the other, which may have failed."""
 
 
 class Step(nn.Module):
@@ -29,9 +33,9 @@ class Step(nn.Module):
 
 
 def train_all(rank: int, folder: str) -> None:
-    """Train in one of the processes; write the parameters of each method."""
+    """Train as one of the processes; write the parameters of each method."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2, timeout=WAIT)
     found = {}
     for name in GUIDANCES:
         torch.manual_seed(0)
@@ -55,4 +59,4 @@ def train_all(rank: int, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    torch.multiprocessing.spawn(train_all, args=(sys.argv[1],), nprocs=2)
+    train_all(int(sys.argv[2]), sys.argv[1])

@@ -11,6 +11,7 @@ import torch
 
 from ggcam.cli import main
 from ggcam.data.prepared import load_prepared
+from ggcam.data.view_config import ViewConfig
 from ggcam.errors import ConfigError, WeightsError
 from ggcam.guidance import create_guidance
 from ggcam.models import original, original_weights
@@ -111,7 +112,9 @@ def test_a_preset_writes_the_originals_run_folder(prepared, tmp_path, name, capl
             "--epochs",
             "1",
             "--batch-size",
-            "16",
+            "8",
+            "--train-cases",
+            "8",
             "--out",
             str(tmp_path),
             "--name",
@@ -158,8 +161,9 @@ def test_training_goes_on_from_a_file_of_the_originals_scalars_and_all(prepared,
         guidance="original",
         weights=tmp_path / "old.pt",
         epochs=1,
-        batch_size=16,
+        batch_size=8,
         lr=1e-12,
+        view=ViewConfig(train_cases=8),
     )
     run = train(load_prepared(prepared), config, tmp_path)
     after = torch.load(run.folder.weights)
