@@ -85,9 +85,10 @@ class Region:
         Returns:
             The region with x0_px <= x1_px and y0_px <= y1_px.
         """
-        x = affine.apply_x(np.array([self.x0_px, self.x1_px]))
-        y = affine.apply_y(np.array([self.y0_px, self.y1_px]))
-        return Region(self.name, self.kind, float(x.min()), float(y.min()), float(x.max()), float(y.max()))
+        # Without arrays, which take ten times as long for two numbers.
+        x0, x1 = sorted(affine.scale_x * x + affine.shift_x_px for x in (self.x0_px, self.x1_px))
+        y0, y1 = sorted(affine.scale_y * y + affine.shift_y_px for y in (self.y0_px, self.y1_px))
+        return Region(self.name, self.kind, x0, y0, x1, y1)
 
 
 @runtime_checkable

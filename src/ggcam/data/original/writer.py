@@ -120,7 +120,7 @@ def write_original_folders(
             is_copy=_map_folder(case) is not None,
         )
         for case in cases
-        if case.case_id not in staging.done
+        if case.case_id not in staging.outcomes
     ]
     _write_cases(tasks, staging, len(cases), workers, progress)
     if no_masks := [case.case_id for case in cases if not case.masks and _map_folder(case) is None]:

@@ -148,14 +148,15 @@ def _prepare(
     unreadable = _prepare_images(source, staging, framing, config, progress)
     if unreadable:
         _report_unreadable(unreadable, source, staging, config.skip_missing)
-    kept = [case for case in source.cases if case.case_id in staging.done]
+    kept = [case for case in source.cases if case.case_id in staging.outcomes]
     if not kept:
         raise DataError("no image can be read, so no case is left", got=unreadable[0].error)
     schema = cases_schema(source.class_names, source.multi_label)
     kept, marked = mark_images(kept, staging.outcomes, framing)
     region_boxes = {case_id: outcome.region_boxes for case_id, outcome in staging.outcomes.items()}
-    tables, off_image = make_tables(kept, splits, staging.done, framing, schema, region_boxes)
-    cropped = sum(framing.crops(*staging.done[case.case_id]) for case in kept)
+    sizes = staging.sizes()
+    tables, off_image = make_tables(kept, splits, sizes, framing, schema, region_boxes)
+    cropped = sum(framing.crops(*sizes[case.case_id]) for case in kept)
     dropped = Counter(source.dropped) + Counter({OFF_IMAGE: off_image, UNREADABLE: len(unreadable), CROPPED: cropped})
     empty_masks = sum(len(case.region_masks) - len(region_boxes[case.case_id]) for case in kept)
     dropped += marked + Counter({EMPTY_MASK: empty_masks})
@@ -167,7 +168,7 @@ def _prepare(
         "class_names": source.class_names,
         "multi_label": source.multi_label,
         "preset": config.preset,
-        "framing": _framing_name(kept, staging.done, framing),
+        "framing": _framing_name(kept, sizes, framing),
         "channels": framing.channels,
         "bits": config.image_bits,
         "used_bits": framing.used_bits,
@@ -248,7 +249,7 @@ def _prepare_images(
             bits=config.image_bits,
         )
         for case in source.cases
-        if case.case_id not in staging.done
+        if case.case_id not in staging.outcomes
     ]
     total = len(source.cases)
     unreadable: dict[str, ImageOutcome] = {}

@@ -66,9 +66,12 @@ class StagingFolder:
                 atomic_write(self._job, json.dumps(job, indent=1))
         self.outcomes = self._read_journal()
 
-    @property
-    def done(self) -> dict[str, tuple[int, int]]:
-        """Case id -> height and width of the raw image, for the cases whose files are complete."""
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Return the sizes of the raw images, for the cases whose files are complete.
+
+        Returns:
+            Case id -> height and width in pixels.
+        """
         return {case_id: each.size for case_id, each in self.outcomes.items() if each.size is not None}
 
     def forget_changed(self, files: Mapping[str, PixelFiles]) -> list[str]:

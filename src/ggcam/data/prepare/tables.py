@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -15,6 +16,8 @@ from ggcam.data.framing import Framing
 from ggcam.data.region_masks import Box
 from ggcam.data.schema import FIXATIONS, MASK_COLUMN, MENTIONS, REGIONS, image_name, label_columns, mask_name
 from ggcam.gaze.fixations import Fixations, concatenate
+
+_ROWS_AT_A_TIME = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ def make_tables(
         for reading_id, fixations in case.readings.items()
     ]
     with_gaze = {reading.case_id for reading in readings if _total_s(reading.fixations, framing.frame) > 0}
-    rows = [
+    rows = (
         {
             "split": splits[case.case_id],
             "has_gaze": case.case_id in with_gaze,
@@ -66,40 +69,46 @@ def make_tables(
             **_case_row(case, sizes[case.case_id], affines[case.case_id]),
         }
         for case in cases
-    ]
-    regions = [
+    )
+    regions = (
         {"case_id": case.case_id, **vars(region)}
         for case in cases
         for region in (
             *(region.transformed(affines[case.case_id]) for region in case.regions),
             *(Region(name, "mask", *box) for name, box in sorted(region_boxes.get(case.case_id, {}).items())),
         )
-    ]
+    )
     tables = {
-        "cases.parquet": pa.Table.from_pylist(rows, schema=schema),
+        "cases.parquet": _to_table(rows, schema),
         "fixations.parquet": _fixation_table(readings),
-        "regions.parquet": pa.Table.from_pylist(regions, schema=REGIONS),
+        "regions.parquet": _to_table(regions, REGIONS),
     }
-    if mentions := _mention_rows(cases):
-        tables["mentions.parquet"] = pa.Table.from_pylist(mentions, schema=MENTIONS)
+    if (mentions := _to_table(_mention_rows(cases), MENTIONS)).num_rows:
+        tables["mentions.parquet"] = mentions
     return tables, sum(reading.off_image for reading in readings)
 
 
-def _mention_rows(cases: Sequence[Case]) -> list[dict[str, object]]:
-    return [
-        {
-            "case_id": case.case_id,
-            "reading_id": reading_id,
-            "label": mention.finding,
-            "start_s": mention.start_s,
-            "end_s": mention.end_s,
-            "side": mention.side,
-            "height": mention.height,
-        }
-        for case in cases
-        for reading_id, mentions in case.mentions.items()
-        for mention in mentions
-    ]
+def _to_table(rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> pa.Table:
+    """Make a table of rows, with only a few rows as dictionaries at a time: they take ten times the memory."""
+    remaining, parts = iter(rows), [schema.empty_table()]
+    while part := list(islice(remaining, _ROWS_AT_A_TIME)):
+        parts.append(pa.Table.from_pylist(part, schema=schema))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def _mention_rows(cases: Sequence[Case]) -> Iterator[dict[str, object]]:
+    for case in cases:
+        for reading_id, mentions in case.mentions.items():
+            for mention in mentions:
+                yield {
+                    "case_id": case.case_id,
+                    "reading_id": reading_id,
+                    "label": mention.finding,
+                    "start_s": mention.start_s,
+                    "end_s": mention.end_s,
+                    "side": mention.side,
+                    "height": mention.height,
+                }
 
 
 def _labels(case: Case, schema: pa.Schema) -> dict[str, int | None]:
