@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ggcam.data.case import Case, Frame, Region
 from ggcam.data.framing import Fitted, Strided
+from ggcam.data.prepare import tables as tables_module
 from ggcam.data.prepare.tables import make_tables
 from ggcam.data.schema import CASES, FIXATIONS, REGIONS, cases_schema
 from ggcam.gaze.fixations import Fixations
@@ -70,6 +71,17 @@ def test_fixations_are_mapped_reading_by_reading():
     )
     pd.testing.assert_frame_equal(tables["fixations"], expected)
     assert tables["cases"]["has_gaze"].tolist() == [True]
+
+
+def test_rows_are_converted_part_by_part(monkeypatch):
+    cases = [make_case(name, regions=(Region(f"of {name}", "box", 0, 0, 4, 4),) * 3) for name in "edcba"]
+    whole, _ = tables_of(*cases)
+    monkeypatch.setattr(tables_module, "_ROWS_AT_A_TIME", 2)
+    found, _ = tables_of(*cases)
+    assert list(found) == list(whole)
+    for name, table in found.items():
+        pd.testing.assert_frame_equal(table, whole[name])
+    assert whole["regions"]["case_id"].tolist() == list("eeedddcccbbbaaa")
 
 
 def test_regions_are_mapped():
