@@ -81,7 +81,9 @@ def predict(
         raise ConfigError("only DICOM objects are anonymised", where="--anonymise", hint="pass --dicom-out as well")
     # Of many images, the collector has to free what is left.
     with show_progress("predicting", "images") as progress, collector_paused() if single else nullcontext():
-        predictions = predict_files(run, images, out, overlays, batch_size, device, progress, engine, writer, overwrite)
+        predictions = predict_files(
+            run, images, out, overlays, batch_size, device, progress, engine, writer, overwrite, ray
+        )
     total = sum(predictions.counts.values())
     if total:
         counts = sorted(predictions.counts.items(), key=lambda count: -count[1])

@@ -215,11 +215,13 @@ def _overlay_names(paths: Sequence[Path]) -> dict[Path, str]:
     """Name each overlay after its image, with a number where two images have the same name."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
+    numbers: Counter[str] = Counter()  # the last one of each stem: a data set may have one name in each of its folders
     for path in paths:
         stem = image_stem(path.name)
-        name, number = f"{stem}{OVERLAY_SUFFIX}", 2
+        name = f"{stem}{OVERLAY_SUFFIX}"
         while name.lower() in taken:  # some file systems do not distinguish upper and lower case
-            name, number = f"{stem}_{number}{OVERLAY_SUFFIX}", number + 1
+            numbers[stem.lower()] += 1
+            name = f"{stem}_{numbers[stem.lower()] + 1}{OVERLAY_SUFFIX}"
         taken.add(name.lower())
         names[path] = name
     return names
