@@ -8,8 +8,9 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/ggcam demo --out demo --overwrite
 
+# The tests of a file stay in one process, so that what they share, such as a trained run, is made once.
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_OPTIONS)
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -22,6 +23,7 @@ check: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+	@touch docs/_build/.complete
 	@echo docs/_build/index.html
 
 bench: $(READY)
