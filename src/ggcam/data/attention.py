@@ -69,12 +69,13 @@ def finding_regions(data: PreparedData, kind: AttentionKind) -> pd.DataFrame:
     regions = with_mask_bits(data.regions)
     labels = None if data.multi_label else dict(zip(data.cases["case_id"], data.cases["label"], strict=True))
     allowed = REGION_KINDS.get(kind, () if kind == "gaze" else REGION_KINDS["regions"])
-    chosen = regions["kind"].isin(allowed).to_numpy() & np.array([is_finding(name) for name in regions["name"]], bool)
+    findings = np.array([is_finding(name) for name in regions["name"].tolist()], dtype=bool)
+    chosen = regions["kind"].isin(allowed).to_numpy() & findings
     regions = regions.loc[chosen]
     index = {name.lower(): number for number, name in enumerate(data.class_names)}
-    number = np.array([index.get(name.lower(), -1) for name in regions["name"]], dtype=np.int64)
+    number = np.array([index.get(name.lower(), -1) for name in regions["name"].tolist()], dtype=np.int64)
     if labels is not None:
-        own = np.array([labels.get(case_id, -1) for case_id in regions["case_id"]])
+        own = np.array([labels.get(case_id, -1) for case_id in regions["case_id"].tolist()])
         regions = regions.loc[(number == -1) | (number == own)]
         number = np.full(len(regions), -1)
     return regions.assign(**{"class": number})
@@ -137,7 +138,7 @@ class RegionMaps:
         position = {case_id: number for number, case_id in enumerate(case_ids)}
         self._regions: dict[int, dict[int, list[_Marked]]] = {}
         columns = (*REGIONS.names, "class", "mask_case_id", "mask_bit")
-        for case_id, *values, label, owner, bit in zip(*(regions[name] for name in columns), strict=True):
+        for case_id, *values, label, owner, bit in zip(*(regions[name].tolist() for name in columns), strict=True):
             if case_id in position:
                 marked = _Marked(Region(*values), owner, bit)
                 self._regions.setdefault(position[case_id], {}).setdefault(label, []).append(marked)

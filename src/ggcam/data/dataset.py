@@ -184,12 +184,12 @@ def _gaze_by_case(
     """Fixations of each case: x, y, duration and px per degree along x and y; and the class of each fixation."""
     table = data.fixations if uses_gaze(data.attention) else data.fixations.iloc[:0]
     position = {case_id: i for i, case_id in enumerate(case_ids)}
-    owner = np.array([position.get(case_id, np.nan) for case_id in table["case_id"]])  # NaN: in another split
+    owner = np.array([position.get(case_id, np.nan) for case_id in table["case_id"].tolist()])  # NaN: in another split
     in_split = ~np.isnan(owner)
     order = np.argsort(owner[in_split], kind="stable")
     counts = np.bincount(owner[in_split].astype(np.int64), minlength=len(case_ids)).tolist()
     index = {name: k for k, name in enumerate(data.class_names)}
-    label = np.array([index.get(name, -1) for name in table["label"]], dtype=np.int64)
+    label = np.array([index.get(name, -1) for name in table["label"].tolist()], dtype=np.int64)
     values = table[list(_GAZE_COLUMNS)].to_numpy(np.float32)
 
     def by_case(column: np.ndarray) -> Sequence[Tensor]:

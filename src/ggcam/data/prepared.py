@@ -164,7 +164,7 @@ class PreparedData:
     def boxes(self) -> Mapping[str, tuple[Region, ...]]:
         """Case id -> its boxes, ellipses and boxes around masks, in pixels of the frame; only cases with regions."""
         found: dict[str, list[Region]] = {}
-        for case_id, *region in zip(*(self.regions[name] for name in REGIONS.names), strict=True):
+        for case_id, *region in zip(*(self.regions[name].tolist() for name in REGIONS.names), strict=True):
             found.setdefault(case_id, []).append(Region(*region))
         return {case_id: tuple(regions) for case_id, regions in found.items()}
 
