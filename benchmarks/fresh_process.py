@@ -1,4 +1,4 @@
-"""Measure the time of a function in a new process, and the memory of that process and its workers (on Linux)."""
+"""Measure a function in a new process: duration, processor time and memory, with its workers (on Linux)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ class Measured:
         outcome: return value of the function.
         seconds: duration, without the start of the process.
         peak_bytes: peak memory of the process and its workers together; shared memory is counted once.
+        own_peak_bytes: peak memory of the process without its workers.
+        cpu_seconds: processor time of the process and its workers.
     """
 
     outcome: Any
     seconds: float
     peak_bytes: int
+    own_peak_bytes: int
+    cpu_seconds: float
 
 
 def measure(function: Callable[..., object], *arguments: object) -> Measured:
@@ -36,12 +40,14 @@ def measure(function: Callable[..., object], *arguments: object) -> Measured:
     with ProcessPoolExecutor(1, context) as pool:
         process = pool.submit(os.getpid).result()
         future = pool.submit(partial(_timed, function, *arguments))
-        peak = 0
+        peak = own_peak = 0
+        ticks: dict[int, int] = {}  # of each process when it was last seen
         while not future.done():
-            peak = max(peak, _memory_bytes(process))
+            memory = _sample(process, ticks)
+            peak, own_peak = max(peak, sum(memory.values())), max(own_peak, memory.get(process, 0))
             wait([future], timeout=_SAMPLING_INTERVAL_S)
         outcome, seconds = future.result()
-    return Measured(outcome, seconds, peak)
+    return Measured(outcome, seconds, peak, own_peak, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"))
 
 
 def _timed(function: Callable[..., object], *arguments: object) -> tuple[object, float]:
@@ -50,12 +56,17 @@ def _timed(function: Callable[..., object], *arguments: object) -> tuple[object,
     return outcome, time.perf_counter() - started
 
 
-def _memory_bytes(process: int) -> int:
-    """Return the memory of a process and its descendants."""
+def _sample(process: int, ticks: dict[int, int]) -> dict[int, int]:
+    """Return the memory of a process and of each of its descendants, and update their processor time."""
     root = Path(f"/proc/{process}")
     try:
         own = next(line for line in (root / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+        used = (root / "stat").read_text().rpartition(")")[2].split()[11:13]  # in user and in system mode
         children = [child for task in (root / "task").iterdir() for child in (task / "children").read_text().split()]
     except (OSError, StopIteration):
-        return 0  # the process has just ended
-    return int(own.split()[1]) * 1024 + sum(_memory_bytes(int(child)) for child in children)
+        return {}  # the process has just ended
+    ticks[process] = sum(map(int, used))
+    memory = {process: int(own.split()[1]) * 1024}
+    for child in children:
+        memory |= _sample(int(child), ticks)
+    return memory

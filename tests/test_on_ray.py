@@ -30,7 +30,10 @@ from ggcam.utils import ray_data
 from ggcam.utils.ray_cluster import ray_cluster
 from ggcam.utils.ray_data import map_on_ray
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
+
+HEALTH_CHECK = {"health_check_period_ms": 1000, "health_check_failure_threshold": 5}
+"""A lost machine is noticed in 5 seconds, not in 15."""
 
 KillNode = Callable[[], None]
 
@@ -45,7 +48,7 @@ def cluster() -> Iterator[Any]:
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
     started = Cluster()
     try:
-        started.add_node(num_cpus=0, include_dashboard=False)
+        started.add_node(num_cpus=0, include_dashboard=False, _system_config=HEALTH_CHECK)
         started.add_node(num_cpus=1)
         yield started
     finally:

@@ -2,7 +2,7 @@
 
     python tests/utils/every_command.py --complete
 
-With `--complete` also what takes long: exporting in 8-bit integers, a study on a local Ray cluster, a small demo.
+With `--complete` also what takes long: exporting in 8-bit integers, commands on a local Ray cluster, a small demo.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ LONG_COMMANDS = [
     ["export", "run/mine", "--format", "onnx-int8", "--out", "mine-int8.onnx"],
     ["export", "run/mine", "--format", "bundle", "--out", "bundle"],
     ["predict", "bundle", "raw/files", "--out", "bundled", "--engine", "torch"],
+    ["prepare", "raw", "RAY_DATA", "--size", "64x64", "--split-file", "raw/split.csv", "--ray", "local"],
+    ["predict", "mine.onnx", "raw/files", "--out", "ray", "--engine", "onnxruntime", "--ray", "local"],
     [*STUDY, "--out", "ray_study", "--ray", "local"],
 ]
 

@@ -23,6 +23,8 @@ LOCAL = "local"
 CONNECT_S = 10.0
 """Time in which the head of a cluster must accept a connection."""
 
+_START = "start a cluster with ray start --head"
+
 _LOOPBACK = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # one machine only, on any system: Ray listens on the loopback address
     "RAY_AUTH_MODE": "token",  # other users of this machine cannot connect either
@@ -56,12 +58,12 @@ def _cluster(address: str, **options: Any) -> Iterator[Any]:
     _check_reachable(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises plain ones, too, such as when a busy machine does not start it in time
         raise ConfigError(
-            "cannot connect to a Ray cluster",
+            "the Ray cluster on this machine did not start" if address == LOCAL else "cannot connect to a Ray cluster",
             where="--ray",
-            got=f"{address}: {str(error).splitlines()[0]}",
-            hint="start a cluster with ray start --head",
+            got=f"{address}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            hint="try again when the machine is less busy" if address == LOCAL else _START,
         ) from error
     try:
         yield ray
@@ -81,7 +83,7 @@ def _check_reachable(address: str) -> None:
             "the Ray cluster cannot be reached",
             where="--ray",
             got=f"{address}: {error}",
-            hint="check the address; start a cluster with ray start --head",
+            hint=f"check the address; {_START}",
         ) from error
 
 

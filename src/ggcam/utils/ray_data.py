@@ -37,7 +37,7 @@ class Workers:
     """The worker processes on a cluster.
 
     Attributes:
-        cores: number of cores that each reserves.
+        cores: number of cores that each reserves; 1 for one with GPUs.
         gpus: number of GPUs that each reserves.
         keep: whether a worker keeps the function, with what it has loaded, from batch to batch.
     """
@@ -128,7 +128,7 @@ def _answers(ray: Any, call: _Call, batches: Sequence[object], workers: Workers,
         rows = [{"batch": ray.cloudpickle.dumps(batch)} for batch in batches]
         dataset = ray_data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
         del rows  # they are in the object store
-        reserved = {"num_cpus": workers.cores, "num_gpus": workers.gpus}
+        reserved = {"num_gpus": workers.gpus} if workers.gpus else {"num_cpus": workers.cores}
         if workers.keep:
             number = _room(ray, workers)
             pool = ray_data.ActorPoolStrategy(min_size=1, initial_size=number, max_size=number)
