@@ -90,8 +90,9 @@ class _Prediction:
 
 
 def _workers(ray: Any, device: str | None, engine: EngineName) -> Workers:
-    """Choose workers that fit on every machine, or on every machine with a GPU if the network runs on GPUs."""
+    """Choose workers with a GPU each if the network can use one, or else with as many cores as every machine has."""
     machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
-    gpus = int(engine == "torch" and device != "cpu" and any(machine.get("GPU", 0) >= 1 for machine in machines))
-    cores = [int(m.get("CPU", 0) // (m["GPU"] if gpus else 1)) for m in machines if m.get("GPU", 0) >= gpus]
-    return Workers(min([MAX_CORES, *filter(None, cores)]), gpus, keep=True)
+    if engine == "torch" and device != "cpu" and any(machine.get("GPU", 0) >= 1 for machine in machines):
+        return Workers(gpus=1, keep=True)
+    cores = [int(machine.get("CPU", 0)) for machine in machines]
+    return Workers(min([MAX_CORES, *filter(None, cores)]), keep=True)
