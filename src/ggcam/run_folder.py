@@ -71,6 +71,11 @@ class RunFolder:
         return self.results / "NET.onnx"
 
     @property
+    def onnx_int8(self) -> Path:
+        """The same as ONNX that computes in 8-bit integers, if that has been needed."""
+        return self.results / "NET-int8.onnx"
+
+    @property
     def calibration(self) -> Path:
         """Temperatures and thresholds, chosen on the validation cases."""
         return self.root / "calibration.json"

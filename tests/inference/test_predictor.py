@@ -46,7 +46,7 @@ def test_the_predictor_says_what_it_is(predictor):
     assert not predictor.multi_label
     assert predictor.frame.shape == (64, 64)
     assert predictor.engine == "torch"
-    assert repr(predictor) == "Predictor(Normal, CHF, pneumonia; 64x64 px, torch)"
+    assert repr(predictor) == "Predictor(Normal, CHF, pneumonia; 64x64 px, torch in float32)"
 
 
 def test_test_images_get_the_probabilities_and_cams_of_the_evaluation(predictor, trained, simulated):

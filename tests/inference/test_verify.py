@@ -14,7 +14,7 @@ import ggcam
 from commands.calling import call, refusal
 from ggcam.errors import ConfigError, ImageError, MissingFileError, WeightsError
 from ggcam.inference.export import export_run
-from ggcam.inference.int8 import is_quantised
+from ggcam.inference.onnx import read_metadata
 from ggcam.inference.probabilities import Prediction
 from ggcam.inference.run_onnx import cached_onnx
 from ggcam.inference.verification import FLOAT32, INT8, EngineComparison, Tolerance, Verification
@@ -170,8 +170,7 @@ def test_a_file_of_another_run_is_refused(run, file, tmp_path, capsys):
 
 
 def test_int8_has_a_tolerance_of_its_own(run, in_int8, file):
-    assert is_quantised(in_int8.read_bytes())
-    assert not is_quantised(file.read_bytes())
+    assert [read_metadata(each.read_bytes())["precision"] for each in (in_int8, file)] == ["int8", "32"]
     result = verify(run, in_int8, engines=["onnxruntime"])
     assert result.computes_in == "int8"
     assert result.tolerance == INT8

@@ -20,6 +20,7 @@ def test_the_model_is_described(client: TestClient, predictor, model):
     assert body["weights_sha256"] == model.weights_sha256
     assert body["calibrated_on"] == model.calibrated_on
     assert body["frame"] == [64, 64]
+    assert (body["engine"], body["precision"]) == ("torch", "32")
     assert body["limits"]["max_files"] == 16
     marks = predictor.validation_marks
     assert body["validation_marked"] == [marks.marked, marks.cases]

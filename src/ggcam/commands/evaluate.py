@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ggcam.commands.arguments import Run
 from ggcam.commands.terminal import print_table, show_progress
+from ggcam.utils.collector import collector_paused
 
 Split = Literal["train", "valid", "test"]
 """The splits, as in `ggcam.data.case`, which imports NumPy: too slow for a help text."""
@@ -30,6 +31,8 @@ def evaluate(
         faithfulness_cases: also measure, on at most this many cases, how the score changes when what the CAM marks is
             deleted or inserted. Such a case takes as long as forty others.
     """
+    with collector_paused():
+        import ggcam.evaluation.evaluate  # noqa: F401
     evaluate_and_print(run, data, split, device, faithfulness_cases)
 
 

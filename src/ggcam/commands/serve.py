@@ -32,6 +32,8 @@ def serve(
     timeout_s: float = 60,
     device: str | None = None,
     engine: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto",
+    precision: Literal["auto", "32", "bf16", "int8"] | None = None,
+    reduced_resolution: bool = False,
     dicomweb: OmitArgPrefixes[Annotated[DicomwebOptions, arg(name="")]] = DicomwebOptions(),  # noqa: B008
 ) -> None:
     """Serve predictions over HTTP, with a web page for people.
@@ -53,6 +55,8 @@ def serve(
         timeout_s: time in seconds for receiving a request, and again for answering it.
         device: device to compute on, such as cpu or cuda:1. Default: a GPU if there is one.
         engine: as for ggcam predict. auto: torch on a GPU; on a CPU the fastest installed engine.
+        precision: as for ggcam predict. Default: 32; int8 for an ONNX file in int8.
+        reduced_resolution: as for ggcam predict.
         dicomweb: where images come from and results go to, beside requests.
     """
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
@@ -81,6 +85,8 @@ def serve(
         run,
         device=device,
         engine=engine,
+        precision=precision,
+        reduced_resolution=reduced_resolution,
         max_waiting=max_queue,
         batch_size=batch_size,
         wait_s=wait_ms / 1000,

@@ -18,6 +18,7 @@ from ggcam.commands.terminal import duration, time_left
 from ggcam.errors import ConfigError
 from ggcam.training.config import TrainConfig, check_user_named, read_train_config
 from ggcam.training.presets import Preset
+from ggcam.utils.collector import collector_paused
 from ggcam.utils.signals import Terminated
 from ggcam.utils.user_code import is_reference
 
@@ -56,13 +57,14 @@ def train(
         resume: run folder of an interrupted run to continue.
         device: device to evaluate on, such as cpu or cuda:1. Default: a GPU if there is one.
     """
-    from ggcam.data.prepared import load_prepared
-    from ggcam.inference.devices import find_device
-    from ggcam.run_folder import random_code
-    from ggcam.training.run import open_run
-    from ggcam.training.train import resume as resume_training
-    from ggcam.training.train import train as start_training
-    from ggcam.training.trainer import is_first_process
+    with collector_paused():
+        from ggcam.data.prepared import load_prepared
+        from ggcam.inference.devices import find_device
+        from ggcam.run_folder import random_code
+        from ggcam.training.run import open_run
+        from ggcam.training.train import resume as resume_training
+        from ggcam.training.train import train as start_training
+        from ggcam.training.trainer import is_first_process
 
     bar = sys.stderr.isatty()
     find_device(device)  # a wrong device must be reported before the training

@@ -10,6 +10,7 @@ from pathlib import Path
 from ggcam.inference.bundle import is_bundle, open_bundle
 from ggcam.inference.bundle_network import BundleNetwork
 from ggcam.inference.cached_onnx import weights_sha256
+from ggcam.inference.engines import Precision
 from ggcam.inference.onnx import check_packages, read_metadata
 from ggcam.training.run import open_run
 from ggcam.utils.versions import versions
@@ -29,6 +30,7 @@ class ModelIdentity:
         temperature: what the logits of each class are divided by.
         thresholds: class -> probability from which an image counts as positive; without the classes that have none.
         version: version of ggcam.
+        precision: what the network is computed in.
     """
 
     name: str
@@ -37,11 +39,18 @@ class ModelIdentity:
     temperature: tuple[float, ...]
     thresholds: Mapping[str, float]
     version: str = field(default_factory=lambda: versions("ggcam")["ggcam"])
+    precision: Precision = "32"
 
     @property
     def key(self) -> tuple[str, ...]:
         """Texts that differ between networks whose results may differ."""
-        return self.version, self.weights_sha256, str(self.temperature), str(sorted(self.thresholds.items()))
+        thresholds = str(sorted(self.thresholds.items()))
+        return self.version, self.weights_sha256, str(self.temperature), thresholds, *self.lower_precision.values()
+
+    @property
+    def lower_precision(self) -> dict[str, str]:
+        """The precision under the key "precision"; empty for float32, so that nothing changes there."""
+        return {} if self.precision == "32" else {"precision": self.precision}
 
 
 def read_model_identity(path: Path) -> ModelIdentity:
@@ -51,7 +60,7 @@ def read_model_identity(path: Path) -> ModelIdentity:
         path: run folder, or ONNX file or bundle that `ggcam export` wrote.
 
     Returns:
-        The identity. ONNX files have no thresholds.
+        The identity, for the precision that the path has by itself. ONNX files have no thresholds.
 
     Raises:
         RunFolderError: the run is unfinished or damaged, or the path does not exist.
@@ -65,7 +74,8 @@ def read_model_identity(path: Path) -> ModelIdentity:
         temperature = tuple(metadata.get("temperature", ()))
         calibrated_on = None if any(each != 1 for each in temperature) else 0
         digest = metadata.get("weights_sha256") or hashlib.sha256(content).hexdigest()
-        return ModelIdentity(metadata.get("network", "network"), digest, calibrated_on, temperature, {})
+        name = metadata.get("network", "network")
+        return ModelIdentity(name, digest, calibrated_on, temperature, {}, precision=metadata["precision"])
     if is_bundle(path):
         found = BundleNetwork(open_bundle(path))
         digest = found.bundle.weights_sha256

@@ -52,7 +52,7 @@ def _describe(subject: Subject, name: str, number: int) -> SegmentDescription:
         name=long_string(f"{MANUFACTURER} {subject.model.name}"),
         family=codes.DCM.ArtificialIntelligence,
         version=long_string(subject.model.version),
-        parameters={"weights_sha256": subject.model.weights_sha256},
+        parameters={"weights_sha256": subject.model.weights_sha256, **subject.model.lower_precision},
     )
     return SegmentDescription(
         segment_number=number,

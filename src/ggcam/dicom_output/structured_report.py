@@ -30,6 +30,7 @@ from ggcam.dicom_output.model_identity import MANUFACTURER
 from ggcam.dicom_output.options import RESEARCH_USE
 from ggcam.dicom_output.subject import Subject
 from ggcam.dicom_output.uids import derive_uid
+from ggcam.inference.engines import PRECISION_NAMES
 from ggcam.training.typicality import INVERTED, LAYOUT, MARKS
 
 PREDICTED_CLASS = own_code("PREDICTED", "Most probable class")
@@ -155,6 +156,8 @@ def _algorithm(subject: Subject) -> AlgorithmIdentification:
         parameters.append("temperature: " + ", ".join(f"{each:.6g}" for each in model.temperature))
     if model.thresholds:
         parameters.append("thresholds: largest sensitivity + specificity on the validation images")
+    if model.lower_precision:
+        parameters.append(f"computed in {PRECISION_NAMES[model.precision]}")
     return AlgorithmIdentification(f"{MANUFACTURER} {model.name}", model.version, parameters)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
 
@@ -19,6 +20,7 @@ from ggcam.dicom_output.options import DicomOptions, Kind
 from ggcam.dicom_output.source import read_source
 from ggcam.dicom_output.subject import Subject
 from ggcam.errors import ConfigError, ImageError
+from ggcam.inference.engines import Precision
 from ggcam.inference.result import PredictionResult
 from ggcam.utils.atomic import atomic_write
 
@@ -94,6 +96,14 @@ class DicomWriter:
                 hint="leave --dicom-out out: predictions.csv and the overlays work for every format",
             )
         self._folder.mkdir(parents=True, exist_ok=True)
+
+    def set_precision(self, precision: Precision) -> None:
+        """Note what the predictions are computed in: objects of other precisions have other UIDs.
+
+        Args:
+            precision: the precision.
+        """
+        self._model = replace(self._model, precision=precision)
 
     def write(self, image: Path, result: PredictionResult) -> list[dict[str, str]]:
         """Write the objects of one prediction, or note why there are none.

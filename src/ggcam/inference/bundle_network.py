@@ -10,8 +10,9 @@ from ggcam.errors import BundleError, WeightsError
 from ggcam.inference.bundle import NETWORK, Bundle
 from ggcam.inference.devices import find_device
 from ggcam.inference.network import Network
+from ggcam.inference.precision import PrecisionName
 from ggcam.inference.probabilities import BatchPredictor
-from ggcam.inference.torch_engine import TorchEngine
+from ggcam.inference.torch_engine import open_torch
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.feature_distance import FeatureDistance, load_feature_distance
 from ggcam.models.weight_files import read_state_dict
@@ -94,12 +95,13 @@ class BundleNetwork:
         return None if path is None else load_feature_distance(path, model.backbone.num_features)
 
 
-def open_in_torch(bundle: Bundle, device: str | None = None) -> Network:
+def open_in_torch(bundle: Bundle, device: str | None = None, precision: PrecisionName = "32") -> Network:
     """Open a bundle for prediction with torch.
 
     Args:
         bundle: the opened bundle.
         device: torch device; None for a GPU where there is one.
+        precision: "32", "bf16", or "auto" for the faster of the two.
 
     Returns:
         The network.
@@ -111,7 +113,7 @@ def open_in_torch(bundle: Bundle, device: str | None = None) -> Network:
     """
     found = BundleNetwork(bundle)
     spec, model = found.spec, found.load_model()
-    engine = TorchEngine(model, find_device(device), found.load_feature_distance(model))
+    chosen = open_torch(model, find_device(device), found.load_feature_distance(model), precision, spec)
     framing = FRAMINGS[spec.framing](spec.frame, spec.used_bits, spec.channels)
-    predictor = BatchPredictor(engine, spec.multi_label, found.calibration.temperature)
-    return Network(spec.class_names, framing, predictor, "torch", found.typicality)
+    predictor = BatchPredictor(chosen.engine, spec.multi_label, found.calibration.temperature)
+    return Network(spec.class_names, framing, predictor, "torch", found.typicality, chosen.precision)

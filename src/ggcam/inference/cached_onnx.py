@@ -1,4 +1,4 @@
-"""The file NET.onnx in a run folder, which an engine has needed before. Reading it needs no torch."""
+"""NET.onnx and NET-int8.onnx in a run folder, which an engine has needed before. Reading them needs no torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ggcam.errors import WeightsError
+from ggcam.inference.engines import Precision
 from ggcam.inference.onnx import read_metadata
 from ggcam.run_folder import RunFolder
 from ggcam.training.calibration import load_calibration
@@ -16,11 +17,12 @@ from ggcam.utils.digest import file_sha256
 from ggcam.utils.versions import versions
 
 
-def read_cached_onnx(folder: RunFolder) -> bytes | None:
+def read_cached_onnx(folder: RunFolder, precision: Precision = "32") -> bytes | None:
     """Return the content of NET.onnx, or None if it is missing, damaged, or does not fit the other files of the run.
 
     Args:
         folder: the run folder.
+        precision: "int8" for the content of NET-int8.onnx.
 
     Returns:
         Bytes of the ONNX file, or None. Also None if the package `onnx` is not installed.
@@ -28,9 +30,10 @@ def read_cached_onnx(folder: RunFolder) -> bytes | None:
     Raises:
         RunFolderError: the calibration of the run, or its description of the training images, is damaged.
     """
-    if not folder.onnx.is_file() or not folder.weights.is_file() or importlib.util.find_spec("onnx") is None:
+    path = folder.onnx_int8 if precision == "int8" else folder.onnx
+    if not path.is_file() or not folder.weights.is_file() or importlib.util.find_spec("onnx") is None:
         return None
-    content = folder.onnx.read_bytes()
+    content = path.read_bytes()
     try:
         metadata = read_metadata(content)
     except WeightsError:
@@ -38,12 +41,14 @@ def read_cached_onnx(folder: RunFolder) -> bytes | None:
     names = metadata.get("class_names")
     if names is None or names != folder.model_settings.get("class_names"):
         return None
+    same_precision = (metadata["precision"] == "int8") == (precision == "int8")
     same_version = metadata.get("version_ggcam") == versions("ggcam")["ggcam"]
     temperature = load_calibration(folder.calibration, len(names)).temperature
     same_temperature = metadata.get("temperature") == list(temperature)
     same_typicality = metadata.get("typicality") == typicality_values(load_typicality(folder.typicality))
     same_weights = metadata.get("weights_sha256") == weights_sha256(folder)
-    return content if same_version and same_temperature and same_typicality and same_weights else None
+    same = same_precision and same_version and same_temperature and same_typicality and same_weights
+    return content if same else None
 
 
 def typicality_values(typicality: Typicality | None) -> dict[str, Any] | None:

@@ -22,6 +22,12 @@ from ggcam.utils.telemetry import import_onnxruntime, import_openvino
 
 EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
 
+Precision = Literal["32", "bf16", "int8"]
+"""What the arithmetic of a network is done in."""
+
+PRECISION_NAMES: Mapping[Precision, str] = {"32": "float32", "bf16": "bfloat16", "int8": "int8"}
+"""The precisions in messages."""
+
 
 class EngineOutput(NamedTuple):
     """Logits and CAMs of a batch of b images, for k classes and a CAM grid of h x w cells, in float32.
@@ -51,11 +57,26 @@ class Engine(Protocol):
         ...
 
 
+class ChosenEngine(NamedTuple):
+    """An engine, and how it was chosen to compute.
+
+    Attributes:
+        name: its name, not "auto".
+        precision: what it computes in.
+        engine: the engine.
+    """
+
+    name: EngineName
+    precision: Precision
+    engine: Engine
+
+
 class OnnxEngine(ABC):
     """Base class of the engines that run an ONNX file on the CPU.
 
     Args:
         content: bytes of an ONNX file written by :func:`ggcam.inference.onnx.to_onnx`.
+        precision: "bf16" to compute a file in float32 in bfloat16, which only OpenVINO can; otherwise the file decides.
 
     Raises:
         ConfigError: a required package is not installed.
@@ -65,9 +86,10 @@ class OnnxEngine(ABC):
     package: EngineName
     """Package that runs the file; also the engine's name on the command line."""
 
-    def __init__(self, content: bytes):
+    def __init__(self, content: bytes, precision: Precision = "32"):
         check_packages("onnx", self.package, where=f"--engine {self.package}")
         metadata = read_metadata(content)
+        self.precision: Precision = precision
         self._pixels = metadata["pixels"]
         self._class_names = metadata.get("class_names")
         with self._damage_in_words():
@@ -139,13 +161,15 @@ class OpenVinoEngine(OnnxEngine):
     def _load(self, content: bytes) -> None:
         core = _openvino_core()
         # By default OpenVINO uses bfloat16 where the CPU supports it, and results would depend on the CPU.
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": compute_threads()}
+        hint = "bf16" if self.precision == "bf16" else "f32"
+        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": compute_threads()}
         self._compiled = core.compile_model(core.read_model(content), "CPU", settings)
 
     def _compute(self, pixels: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
         found = self._compiled([pixels])
         names = _output_names(name for output in self._compiled.outputs for name in output.names)
-        return EngineOutput(*(np.array(found[name]) for name in names))  # copies: OpenVINO reuses its buffers
+        # Copies, because OpenVINO reuses its buffers.
+        return EngineOutput(*(np.array(found[name], np.float32) for name in names))
 
 
 ONNX_ENGINES: Mapping[EngineName, type[OnnxEngine]] = {
@@ -167,6 +191,11 @@ def _openvino_core() -> Any:
     cores, the stack that remains may be one that no longer exists, and the next signal ends the process.
     """
     return import_openvino().Core()
+
+
+def openvino_computes_bf16() -> bool:
+    """Return whether this processor has instructions for bfloat16 that OpenVINO uses."""
+    return "BF16" in _openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _to_pixels(image: Shaped[np.ndarray, "b i H W"], pixels: str) -> Shaped[np.ndarray, "b i H W"]:

@@ -13,9 +13,9 @@ from ggcam.data.prepared import PreparedData
 from ggcam.data.schema import Labels
 from ggcam.errors import ConfigError
 from ggcam.inference.engines import OnnxRuntimeEngine
-from ggcam.inference.int8 import quantise
 from ggcam.inference.probabilities import BatchPredictor
 from ggcam.inference.run_images import first_split, run_data, split_images
+from ggcam.inference.run_int8 import calibrated_int8
 from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.inference.write_bundle import write_bundle
 from ggcam.metrics.classification import macro_auroc
@@ -29,9 +29,6 @@ from ggcam.utils.safe_pickle import pt_bytes
 
 Metrics = Mapping[str, float]
 """What was measured during an export, by name; empty except for "onnx-int8"."""
-
-CALIBRATION_CASES = 128
-"""Maximum number of validation cases on which int8 is calibrated."""
 
 
 def export_original(root: Path, out: Path) -> Metrics:
@@ -102,8 +99,7 @@ def export_int8(root: Path, out: Path) -> Metrics:
     run = open_run(root)
     data = run_data(run)
     in_float = onnx_from_run(run)
-    calibration = first_split(data, "valid", "train") or "valid"  # a published split may have no validation part
-    in_int8 = quantise(in_float, (batch.pixels for batch in split_images(data, calibration, CALIBRATION_CASES)))
+    in_int8 = calibrated_int8(in_float, data)
     measured = first_split(data, "test", "valid") or "test"
     metrics = _compare(data, measured, in_float, in_int8, run.calibration.temperature)
     atomic_write(out, in_int8)

@@ -103,17 +103,3 @@ def _kept_in_float(model: onnx.ModelProto) -> list[str]:
     # The very first convolution has one input channel as well if images are grey.
     has_depthwise = any(per_group.get(node.input[1]) == 1 for node in first[1:])
     return [node.name for node in first] if has_depthwise else []
-
-
-def is_quantised(content: bytes) -> bool:
-    """Return whether an ONNX file computes in 8-bit integers.
-
-    Args:
-        content: bytes of the file.
-
-    Returns:
-        True if it quantises values anywhere, as a file that :func:`quantise` made does.
-    """
-    import onnx
-
-    return any(node.op_type == "QuantizeLinear" for node in onnx.load_model_from_string(content).graph.node)

@@ -14,8 +14,9 @@ from ggcam.data.framing import FRAMINGS, Framing
 from ggcam.errors import ConfigError, GGCamError, WeightsError
 from ggcam.inference.bundle import Bundle, is_bundle, open_bundle
 from ggcam.inference.cached_onnx import read_cached_onnx
-from ggcam.inference.engines import ONNX_ENGINES, EngineName, check_cpu, fastest_installed
+from ggcam.inference.engines import ONNX_ENGINES, EngineName, Precision, check_cpu
 from ggcam.inference.onnx import check_packages, read_metadata
+from ggcam.inference.precision import PrecisionName, check_precision, open_onnx, runs_onnx
 from ggcam.inference.probabilities import BatchPredictor
 from ggcam.run_folder import open_run_folder
 from ggcam.training.typicality import Typicality, parse_typicality
@@ -34,6 +35,7 @@ class Network:
         predict_batch: computes logits, probabilities and CAMs of images of the frame.
         engine: name of the engine in use.
         typicality: what the training images look like; None if it is not known.
+        precision: what the engine computes in.
     """
 
     class_names: tuple[str, ...]
@@ -41,43 +43,55 @@ class Network:
     predict_batch: BatchPredictor
     engine: EngineName
     typicality: Typicality | None = None
+    precision: Precision = "32"
 
 
 def open_network(
-    path: Path, engine: EngineName = "auto", device: str | None = None, expected_images: int = 1
+    path: Path,
+    engine: EngineName = "auto",
+    device: str | None = None,
+    expected_images: int = 1,
+    precision: PrecisionName | None = None,
 ) -> Network:
     """Open a run folder, or an ONNX file or a bundle that `ggcam export` wrote.
 
     The engine "auto" is torch on a GPU. On a CPU it is the first installed engine of `ONNX_ENGINES`, if the run folder
-    has a NET.onnx or there are enough images for writing it to pay off; otherwise torch.
+    has a NET.onnx or there are enough images for writing it to pay off; otherwise torch. In int8 it is always one of
+    `ONNX_ENGINES`, and in bfloat16 OpenVINO or torch.
 
     Args:
         path: run folder, ONNX file or bundle.
         engine: what runs the network.
         device: torch device; None for a GPU where there is one. ONNX engines run on the CPU only.
         expected_images: number of images that will be predicted, for the choice of "auto".
+        precision: what the network is computed in. "auto" is the faster one of float32 and bfloat16, by measurement.
+            None is float32, or int8 for an ONNX file in int8.
 
     Returns:
         The network.
 
     Raises:
-        ConfigError: the device does not exist, or the engine is not installed or does not run there.
+        ConfigError: the device does not exist, or the engine is not installed, does not run there, or does not compute
+            in the precision.
         RunFolderError: the run is unfinished or damaged, or the path does not exist.
+        PreparedFolderError: the images of the run, on which int8 is calibrated, do not exist.
         WeightsError: the file is not an ONNX file written by ggcam.
         BundleError: the bundle is incomplete, has changed, or is of another version.
     """
+    check_precision(engine, precision)
     if path.is_file():
-        return _open_file(path, engine, device)
+        return _open_file(path, engine, device, precision)
     on_cpu = device == "cpu" or (device is None and not may_have_gpu())
+    with_onnx = on_cpu and runs_onnx(engine, precision)
     if is_bundle(path):
-        return _open_bundle(open_bundle(path), engine, device, on_cpu)
-    if engine != "torch" and fastest_installed() and on_cpu:
-        content = read_cached_onnx(open_run_folder(path))
+        return _open_bundle(open_bundle(path), engine, device, with_onnx, precision)
+    if with_onnx:
+        content = read_cached_onnx(open_run_folder(path), "int8" if precision == "int8" else "32")
         if content is not None:
-            return _open_content(content, path, engine)
+            return _open_content(content, path, engine, precision)
     from ggcam.inference.run_network import open_run_network  # imports torch, which an ONNX file does without
 
-    return open_run_network(path, engine, device, expected_images)
+    return open_run_network(path, engine, device, expected_images, precision or "32")
 
 
 def may_have_gpu() -> bool:
@@ -85,15 +99,24 @@ def may_have_gpu() -> bool:
     return sys.platform != "linux" or any(map(os.path.exists, _GPU_DRIVERS))
 
 
-def _open_bundle(bundle: Bundle, engine: EngineName, device: str | None, on_cpu: bool) -> Network:
-    if engine in ONNX_ENGINES or (engine == "auto" and on_cpu and fastest_installed()):
-        return _open_file(bundle.onnx, engine, device)
+def _open_bundle(
+    bundle: Bundle, engine: EngineName, device: str | None, with_onnx: bool, precision: PrecisionName | None
+) -> Network:
+    if precision == "int8":
+        raise ConfigError(
+            "a bundle computes in float32",
+            where="--precision",
+            got=precision,
+            hint="write a file in int8 from the run folder: ggcam export RUN --format onnx-int8",
+        )
+    if engine in ONNX_ENGINES or with_onnx:
+        return _open_file(bundle.onnx, engine, device, precision)
     from ggcam.inference.bundle_network import open_in_torch
 
-    return open_in_torch(bundle, device)
+    return open_in_torch(bundle, device, precision or "32")
 
 
-def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
+def _open_file(path: Path, engine: EngineName, device: str | None, precision: PrecisionName | None) -> Network:
     check_packages("onnx", where=path)
     if engine == "torch":
         raise ConfigError(
@@ -104,10 +127,10 @@ def _open_file(path: Path, engine: EngineName, device: str | None) -> Network:
             hint="leave --engine out, or predict with the run folder",
         )
     check_cpu(engine, device)
-    return _open_content(path.read_bytes(), path, engine)
+    return _open_content(path.read_bytes(), path, engine, precision)
 
 
-def _open_content(content: bytes, path: Path, engine: EngineName) -> Network:
+def _open_content(content: bytes, path: Path, engine: EngineName, precision: PrecisionName | None) -> Network:
     """Open the content of an ONNX file; `path` is named in messages."""
     try:
         metadata = read_metadata(content)
@@ -127,6 +150,6 @@ def _open_content(content: bytes, path: Path, engine: EngineName) -> Network:
             where=path,
             expected="a folder written by `ggcam train` or a file written by `ggcam export --format onnx`",
         ) from error
-    name = (fastest_installed() or "onnxruntime") if engine == "auto" else engine
-    predictor = BatchPredictor(ONNX_ENGINES[name](content), multi_label, temperature)
-    return Network(names, framing, predictor, name, typicality)
+    chosen = open_onnx(content, metadata, engine, precision)
+    predictor = BatchPredictor(chosen.engine, multi_label, temperature)
+    return Network(names, framing, predictor, chosen.name, typicality, chosen.precision)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ggcam.inference.engines import EngineName
+from ggcam.inference.engines import EngineName, Precision
 from ggcam.inference.prediction_files import BatchRows, FileOptions, predict_and_write
 from ggcam.inference.predictor import Predictor, load_predictor
 from ggcam.utils.atomic import remove_leftovers
@@ -29,6 +29,8 @@ def predict_on_ray(
     batch_size: int,
     device: str | None,
     engine: EngineName,
+    precision: Precision,
+    reduced_resolution: bool,
     options: FileOptions,
 ) -> Iterator[BatchRows]:
     """Predict image files and write their overlays and other files, on all machines of a cluster.
@@ -42,6 +44,8 @@ def predict_on_ray(
         batch_size: number of images in one forward pass.
         device: torch device; None for a GPU where there is one.
         engine: what runs the network.
+        precision: what it is computed in.
+        reduced_resolution: as for :func:`ggcam.load_predictor`.
         options: what is written.
 
     Yields:
@@ -57,7 +61,7 @@ def predict_on_ray(
         batches.append(batch)
     for rows in map_on_ray(
         ray,
-        _Prediction(root, batch_size, device, engine, options),
+        _Prediction(root, batch_size, device, engine, precision, reduced_resolution, options),
         batches,
         out=options.out,
         files=images,
@@ -79,11 +83,14 @@ class _Prediction:
     batch_size: int
     device: str | None
     engine: EngineName
+    precision: Precision
+    reduced_resolution: bool
     options: FileOptions
 
     @cached_property
     def _predictor(self) -> Predictor:
-        return load_predictor(self.root, self.device, self.engine)
+        reduced = self.reduced_resolution
+        return load_predictor(self.root, self.device, self.engine, precision=self.precision, reduced_resolution=reduced)
 
     def __call__(self, images: Mapping[Path, str]) -> list[BatchRows]:
         return list(predict_and_write(self._predictor, images, self.batch_size, self.options))

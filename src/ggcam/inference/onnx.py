@@ -57,7 +57,7 @@ def read_metadata(content: bytes) -> dict[str, Any]:
         content: bytes of the file.
 
     Returns:
-        Key -> value; "pixels", "size" and "channels" are always there.
+        Key -> value; "pixels", "size", "channels" and "precision", "32" or "int8", are always there.
 
     Raises:
         WeightsError: the bytes are not an ONNX file, or not one written by ggcam, or the file names other files.
@@ -86,7 +86,9 @@ def read_metadata(content: bytes) -> dict[str, Any]:
             "the ONNX file has no metadata of ggcam", hint="write it with `ggcam export RUN --format onnx`"
         )
     structure(metadata, OnnxNote, "metadata of the ONNX file", error=WeightsError)
-    return {"channels": 1, **metadata}  # earlier versions knew grey images
+    in_int8 = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    # Earlier versions knew grey images.
+    return {"channels": 1, **metadata, "precision": "int8" if in_int8 else "32"}
 
 
 def _external_files(message: Any) -> Iterator[str]:

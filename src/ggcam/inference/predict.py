@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from ggcam.data.find_images import OVERLAY_SUFFIX, find_images, image_stem
 from ggcam.errors import ConfigError, MissingFileError
-from ggcam.inference.engines import EngineName
+from ggcam.inference.engines import EngineName, Precision
 from ggcam.inference.on_ray import predict_on_ray
-from ggcam.inference.prediction_files import UNUSUAL, BatchRows, FileOptions, ResultWriter, predict_and_write
+from ggcam.inference.precision import PrecisionName
+from ggcam.inference.prediction_files import PRECISION, UNUSUAL, BatchRows, FileOptions, ResultWriter, predict_and_write
 from ggcam.inference.prediction_folder import PREDICTIONS, Call, PredictionFolder, network_digest, unfinished_call
 from ggcam.inference.predictor import Predictor, load_predictor
 from ggcam.run_folder import PROBABILITY
@@ -39,6 +40,7 @@ class Predictions:
         validation_marks: how many validation images of the run were marked as unlike its training images; None for a
             run that does not know its training images.
         resumed: number of images that an interrupted call had predicted.
+        precision: what the network was computed in.
     """
 
     path: Path
@@ -48,20 +50,21 @@ class Predictions:
     engine: str
     validation_marks: ValidationMarks | None = None
     resumed: int = 0
+    precision: Precision = "32"
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """Content of predictions.csv: one row per readable image.
 
         Columns: image, predicted, probability_<class>, unusual (why the image is unlike the training images, or empty;
-        see :mod:`ggcam.training.typicality`; not for a run that does not know its training images) and, if they were
-        drawn, overlay.
+        see :mod:`ggcam.training.typicality`; not for a run that does not know its training images), precision (unless
+        it is float32) and, if they were drawn, overlay.
         """
         import pandas as pd  # here: it takes longer to import than an image to predict
 
         if not self.path.is_file():
             return pd.DataFrame()
-        texts: dict[Hashable, type[str]] = dict.fromkeys(("image", "predicted", UNUSUAL, "overlay"), str)
+        texts: dict[Hashable, type[str]] = dict.fromkeys(("image", "predicted", UNUSUAL, PRECISION, "overlay"), str)
         return pd.read_csv(self.path, dtype=texts, keep_default_na=False, float_precision="round_trip")
 
 
@@ -77,6 +80,8 @@ def predict(
     writer: ResultWriter | None = None,
     overwrite: bool = False,
     ray: str | None = None,
+    precision: PrecisionName | None = None,
+    reduced_resolution: bool = False,
 ) -> Predictions:
     """Predict image files and folders of image files, and write the results.
 
@@ -100,15 +105,19 @@ def predict(
         overwrite: whether to start over where an interrupted call has left results.
         ray: address of a Ray cluster to predict on, "auto" for the cluster that this machine belongs to, or "local" to
             start one on this machine. Default: this process, without Ray.
+        precision: what the network is computed in; see :func:`ggcam.load_predictor`.
+        reduced_resolution: whether large JPEG and JPEG 2000 images are decoded at a lower resolution; see
+            :func:`ggcam.load_predictor`.
 
     Returns:
-        The table, the failed images and the engine.
+        The table, the failed images, the engine and the precision.
 
     Raises:
-        ConfigError: there are no images, the batch size is below 1, the device or engine does not exist, `out` is a
-            file, or it has the unfinished results of another call; or the cluster cannot be reached, or a machine of it
-            has another version of ggcam or does not see the files.
+        ConfigError: there are no images, the batch size is below 1, the device or engine does not exist, the engine
+            does not compute in the precision, `out` is a file, or it has the unfinished results of another call; or the
+            cluster cannot be reached, or a machine of it has another version of ggcam or does not see the files.
         RunFolderError: the run is unfinished or damaged.
+        PreparedFolderError: the images of the run, on which int8 is calibrated, do not exist.
         WeightsError: the file is not an ONNX file written by ggcam.
         MissingFileError: a file or folder does not exist, or a folder contains no images.
         BusyError: another process is writing to `out`.
@@ -125,12 +134,25 @@ def predict(
     unfinished = None if overwrite else unfinished_call(out)
     if unfinished is not None and engine == "auto":
         engine = unfinished.engine
-    predictor = load_predictor(root, device, engine, expected_images=len(names))
+    if unfinished is not None and precision == "auto":
+        precision = unfinished.precision
+    predictor = load_predictor(
+        root,
+        device,
+        engine,
+        expected_images=len(names),
+        precision=precision,
+        reduced_resolution=reduced_resolution,
+    )
+    if writer is not None:
+        writer.set_precision(predictor.precision)
     call = Call(
         network_digest(root),
         predictor.engine,
         _columns(predictor, overlays),
         "" if writer is None else writer.fingerprint,
+        predictor.precision,
+        reduced_resolution,
     )
     out.mkdir(parents=True, exist_ok=True)
     further = None if writer is None or writer.folder.resolve() == out.resolve() else writer.folder
@@ -144,7 +166,8 @@ def predict(
                 tally.add(rows)
         elif missing:
             with ray_cluster(ray) as cluster:
-                for rows in predict_on_ray(cluster, root, missing, batch_size, device, predictor.engine, options):
+                how = predictor.engine, predictor.precision, reduced_resolution
+                for rows in predict_on_ray(cluster, root, missing, batch_size, device, *how, options):
                     tally.add(rows)
         folder.finish()
     unusual = tally.unusual if UNUSUAL in call.columns else None
@@ -156,6 +179,7 @@ def predict(
         predictor.engine,
         predictor.validation_marks,
         len(folder.kept),
+        predictor.precision,
     )
 
 
@@ -189,7 +213,8 @@ class _Tally:
 def _columns(predictor: Predictor, overlays: bool) -> tuple[str, ...]:
     probabilities = [PROBABILITY + name for name in predictor.class_names]
     unusual = [] if predictor.validation_marks is None else [UNUSUAL]
-    return ("image", "predicted", *probabilities, *unusual, *(["overlay"] if overlays else []))
+    precision = [] if predictor.precision == "32" else [PRECISION]
+    return ("image", "predicted", *probabilities, *unusual, *precision, *(["overlay"] if overlays else []))
 
 
 def _find_images(images: Sequence[Path]) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ggcam.errors import ImageError
+from ggcam.inference.engines import Precision
 from ggcam.inference.predictor import Predictor
 from ggcam.inference.result import PredictionResult
 from ggcam.report.overlay import save_png
@@ -17,6 +18,10 @@ from ggcam.utils.parallel import thread_count
 
 UNUSUAL = "unusual"
 """Column of predictions.csv with the marks of an image and their reasons."""
+
+
+PRECISION = "precision"
+"""Column of predictions.csv with what the network was computed in, unless it is float32."""
 
 
 @runtime_checkable
@@ -38,6 +43,14 @@ class ResultWriter(Protocol):
 
         Args:
             images: the files that will be predicted.
+        """
+        ...
+
+    def set_precision(self, precision: Precision) -> None:
+        """Note what the predictions are computed in, before the first of them.
+
+        Args:
+            precision: the precision.
         """
         ...
 
@@ -116,7 +129,7 @@ def predict_and_write(
         for batch in predictor.predict_batches(list(images), batch_size):
             if writing is not None:
                 yield writing.rows()
-            writing = _Batch(batch, pool, images, options)
+            writing = _Batch(batch, pool, images, options, predictor.precision)
         if writing is not None:
             yield writing.rows()
 
@@ -130,6 +143,7 @@ class _Batch:
         pool: ThreadPoolExecutor,
         names: Mapping[Path, str],
         options: FileOptions,
+        precision: Precision,
     ):
         self._predictions: list[dict[str, object]] = []
         self._errors: list[dict[str, object]] = []
@@ -140,6 +154,8 @@ class _Batch:
                 self._errors.append({"image": str(path), "error": str(result)})
                 continue
             self._predictions.append(_row(path, result))
+            if precision != "32":
+                self._predictions[-1][PRECISION] = precision
             if options.overlays:
                 self._predictions[-1]["overlay"] = names[path]
                 self._drawing.append(pool.submit(_draw, result, options.out / names[path]))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ggcam.errors import ConfigError, GGCamError
-from ggcam.inference.engines import EngineName
+from ggcam.inference.engines import EngineName, Precision
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.csv_file import GrowingCsv, read_whole_rows
 from ggcam.utils.csv_text import csv_cell
@@ -38,12 +38,16 @@ class Call:
         engine: name of the engine in use.
         columns: columns of predictions.csv.
         dicom: fingerprint of what writes the DICOM objects, empty without any.
+        precision: what the network is computed in.
+        reduced_resolution: whether large images are decoded at a lower resolution.
     """
 
     network: str
     engine: EngineName
     columns: tuple[str, ...]
     dicom: str = ""
+    precision: Precision = "32"
+    reduced_resolution: bool = False
 
 
 def network_digest(path: Path) -> str:
@@ -167,6 +171,8 @@ _START_OVER = "repeat the interrupted command to go on with it, pass --overwrite
 _IN_WORDS = {
     "network": "network",
     "engine": "--engine",
+    "precision": "--precision",
+    "reduced_resolution": "--reduced-resolution",
     "columns": "columns",
     "dicom": "DICOM options, or anonymised objects, whose identities are new in each call",
 }

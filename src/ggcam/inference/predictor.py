@@ -16,9 +16,10 @@ from jaxtyping import Float32, UInt8
 from ggcam.data.case import Frame
 from ggcam.data.framing import Framing
 from ggcam.errors import ConfigError, ImageError
-from ggcam.inference.engines import EngineName
+from ggcam.inference.engines import PRECISION_NAMES, EngineName, Precision
 from ggcam.inference.image_input import ImageInput, LoadedImage, load_image
 from ggcam.inference.network import Network, open_network
+from ggcam.inference.precision import PrecisionName
 from ggcam.inference.result import PredictionResult
 from ggcam.training.typicality import ValidationMarks
 from ggcam.utils.parallel import thread_count
@@ -32,6 +33,8 @@ def load_predictor(
     engine: EngineName = "auto",
     *,
     expected_images: int = 1,
+    precision: PrecisionName | None = None,
+    reduced_resolution: bool = False,
 ) -> Predictor:
     """Open a trained network for prediction. For research use; not a medical device.
 
@@ -48,17 +51,24 @@ def load_predictor(
         engine: what runs the network: "torch", "onnxruntime" or "openvino"; "auto" for torch on a GPU, and for the
             fastest installed engine on a CPU once the run folder has a NET.onnx.
         expected_images: number of images to come; for many, "auto" writes NET.onnx.
+        precision: "32", "bf16", "int8" (on a CPU; calibrated on the images of the run), or "auto" for the faster of
+            "32" and "bf16" on this machine. Default: "32", or "int8" for an ONNX file in int8.
+        reduced_resolution: whether large JPEG and JPEG 2000 images, also in DICOM files, are decoded at a half, a
+            quarter or an eighth of their resolution, with at least twice the sides of the frame and 1,024 pixels on the
+            longer side. This is faster, and changes probabilities and CAMs a little.
 
     Returns:
         The predictor.
 
     Raises:
-        ConfigError: the device does not exist, or the engine is not installed or does not run there.
+        ConfigError: the device does not exist, or the engine is not installed, does not run there, or does not compute
+            in the precision.
         RunFolderError: the run is unfinished or damaged, or the path does not exist.
+        PreparedFolderError: the images of the run, on which int8 is calibrated, do not exist.
         WeightsError: the file is not an ONNX file written by ggcam.
         BundleError: the bundle is incomplete, has changed, or is of another version.
     """
-    return Predictor(open_network(Path(path), engine, device, expected_images))
+    return Predictor(open_network(Path(path), engine, device, expected_images, precision), reduced_resolution)
 
 
 class Predictor:
@@ -66,10 +76,12 @@ class Predictor:
 
     Args:
         network: the opened network.
+        reduced_resolution: as for :func:`load_predictor`.
     """
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network, reduced_resolution: bool = False):
         self._network = network
+        self._reduced_resolution = reduced_resolution
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -97,8 +109,14 @@ class Predictor:
         """Name of the engine in use: "torch", "onnxruntime" or "openvino"."""
         return self._network.engine
 
+    @property
+    def precision(self) -> Precision:
+        """What the engine computes in: "32", "bf16" or "int8"."""
+        return self._network.precision
+
     def __repr__(self) -> str:
-        return f"Predictor({', '.join(self.class_names)}; {self.frame} px, {self.engine})"
+        computed = f"{self.engine} in {PRECISION_NAMES[self.precision]}"
+        return f"Predictor({', '.join(self.class_names)}; {self.frame} px, {computed})"
 
     @overload  # a str is a Sequence[str], too: the first overload is for it
     def __call__(self, images: ImageInput, batch_size: int = 8) -> PredictionResult: ...  # pyright: ignore[reportOverlappingOverload]
@@ -155,7 +173,7 @@ class Predictor:
         """
         if batch_size < 1:
             raise ConfigError("the batch size must be at least 1", where="--batch-size", got=batch_size)
-        load = partial(_load, framing=self._network.framing)
+        load = partial(_load, framing=self._network.framing, reduced_resolution=self._reduced_resolution)
         if not len(images):
             return
         chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
@@ -180,7 +198,7 @@ class Predictor:
         Raises:
             ImageError: the file cannot be read, or the array is not an image.
         """
-        return load_image(image, self._network.framing)
+        return load_image(image, self._network.framing, self._reduced_resolution)
 
     def predict_loaded(self, loaded: Sequence[LoadedImage]) -> list[PredictionResult]:
         """Predict loaded images in one forward pass.
@@ -234,8 +252,8 @@ def to_batch(framed: Sequence[UInt8[np.ndarray, "y x *channels"]]) -> UInt8[np.n
     return pixels[:, None] if pixels.ndim == 3 else np.moveaxis(pixels, -1, 1)
 
 
-def _load(image: ImageInput, framing: Framing) -> LoadedImage | ImageError:
+def _load(image: ImageInput, framing: Framing, reduced_resolution: bool) -> LoadedImage | ImageError:
     try:
-        return load_image(image, framing)
+        return load_image(image, framing, reduced_resolution)
     except ImageError as error:
         return error

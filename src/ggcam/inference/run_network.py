@@ -14,12 +14,13 @@ from ggcam.data.framing import FRAMINGS
 from ggcam.errors import ConfigError
 from ggcam.inference.cached_onnx import read_cached_onnx
 from ggcam.inference.devices import find_device
-from ggcam.inference.engines import ONNX_ENGINES, Engine, EngineName, check_cpu, fastest_installed
+from ggcam.inference.engines import ChosenEngine, Engine, EngineName, check_cpu, fastest_installed
 from ggcam.inference.network import Network
-from ggcam.inference.onnx import check_packages
+from ggcam.inference.onnx import check_packages, read_metadata
+from ggcam.inference.precision import PrecisionName, onnx_engine_for, open_onnx, runs_onnx
 from ggcam.inference.probabilities import BatchPredictor
 from ggcam.inference.run_onnx import cached_onnx, onnx_from_run
-from ggcam.inference.torch_engine import TorchEngine
+from ggcam.inference.torch_engine import open_torch
 from ggcam.training.run import Run, open_run
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,9 @@ EVALUATION_PIXELS = 4 * AUTO_PIXELS
 """The same for an evaluation, which does not keep the file: the folders of a study would become twice as large."""
 
 
-def open_run_network(path: Path, engine: EngineName, device: str | None, expected_images: int) -> Network:
+def open_run_network(
+    path: Path, engine: EngineName, device: str | None, expected_images: int, precision: PrecisionName
+) -> Network:
     """Open a run folder; see :func:`ggcam.inference.network.open_network`.
 
     Args:
@@ -43,6 +46,7 @@ def open_run_network(path: Path, engine: EngineName, device: str | None, expecte
         engine: what runs the network.
         device: torch device; None for a GPU where there is one.
         expected_images: number of images that will be predicted.
+        precision: what the network is computed in; the engine is able to.
 
     Returns:
         The network.
@@ -50,12 +54,13 @@ def open_run_network(path: Path, engine: EngineName, device: str | None, expecte
     Raises:
         ConfigError: the device does not exist, or the engine is not installed or does not run there.
         RunFolderError: the run is unfinished or damaged, or the path does not exist.
+        PreparedFolderError: the images of the run, on which int8 is calibrated, do not exist.
     """
     run = open_run(path)
-    name, chosen = _choose_engine(run, engine, device, expected_images)
+    chosen = _choose_engine(run, engine, device, expected_images, precision)
     framing = FRAMINGS[run.spec.framing](run.spec.frame, run.spec.used_bits, run.spec.channels)
-    predictor = BatchPredictor(chosen, run.spec.multi_label, run.calibration.temperature)
-    return Network(run.class_names, framing, predictor, name, run.typicality)
+    predictor = BatchPredictor(chosen.engine, run.spec.multi_label, run.calibration.temperature)
+    return Network(run.class_names, framing, predictor, chosen.name, run.typicality, chosen.precision)
 
 
 def evaluation_engine(run: Run, device: str | None, images: int) -> Engine:
@@ -74,39 +79,51 @@ def evaluation_engine(run: Run, device: str | None, images: int) -> Engine:
         RunFolderError: the run is unfinished or damaged.
     """
     torch_device = find_device(device)
-    found = _fastest_onnx(run, torch_device, images * prod(run.spec.frame.shape) >= EVALUATION_PIXELS, onnx_from_run)
-    return _torch_engine(run, torch_device) if found is None else found[1]
+    pays_off = images * prod(run.spec.frame.shape) >= EVALUATION_PIXELS
+    content = _onnx_content(run, torch_device, pays_off, onnx_from_run)
+    if content is None:
+        return _torch_engine(run, torch_device, "32").engine
+    return _open_onnx(content, "auto", "32").engine
 
 
-def _choose_engine(run: Run, name: EngineName, device: str | None, expected_images: int) -> tuple[EngineName, Engine]:
-    """Return the engine and its name."""
-    if name == "torch":
-        return name, _torch_engine(run, find_device(device))
-    if name != "auto":
+def _choose_engine(
+    run: Run, engine: EngineName, device: str | None, expected_images: int, precision: PrecisionName
+) -> ChosenEngine:
+    if engine == "torch":
+        return _torch_engine(run, find_device(device), precision)
+    if precision == "int8":
+        from ggcam.inference.run_int8 import cached_int8  # imports pandas, which nothing else here needs
+
+        name = onnx_engine_for(engine, precision) or "onnxruntime"
         check_cpu(name, device)
-        check_packages("onnx", name, where=f"--engine {name}")
-        return name, ONNX_ENGINES[name](cached_onnx(run))
+        check_packages("onnx", name, where="--precision int8")
+        return _open_onnx(cached_int8(run), name, precision)
+    if engine != "auto":
+        check_cpu(engine, device)
+        check_packages("onnx", engine, where=f"--engine {engine}")
+        return _open_onnx(cached_onnx(run), engine, precision)
     torch_device = find_device(device)
-    found = _fastest_onnx(run, torch_device, expected_images * prod(run.spec.frame.shape) >= AUTO_PIXELS, cached_onnx)
-    return ("torch", _torch_engine(run, torch_device)) if found is None else found
+    pays_off = expected_images * prod(run.spec.frame.shape) >= AUTO_PIXELS
+    content = _onnx_content(run, torch_device, pays_off, cached_onnx) if runs_onnx(engine, precision) else None
+    return _torch_engine(run, torch_device, precision) if content is None else _open_onnx(content, engine, precision)
 
 
-def _fastest_onnx(
-    run: Run, device: torch.device, pays_off: bool, convert: Callable[[Run], bytes]
-) -> tuple[EngineName, Engine] | None:
-    """Return the fastest engine for the ONNX file of a run; None if torch is the better choice."""
+def _onnx_content(run: Run, device: torch.device, pays_off: bool, convert: Callable[[Run], bytes]) -> bytes | None:
+    """Return the ONNX file of a run; None if torch is the better choice."""
     can_convert = all(map(importlib.util.find_spec, ("onnx", "onnxscript", "onnxruntime")))
-    fastest = fastest_installed() if can_convert else None
-    if device.type != "cpu" or fastest is None:
+    if device.type != "cpu" or not can_convert or fastest_installed() is None:
         return None
     try:
-        content = convert(run) if pays_off else read_cached_onnx(run.folder)
-        return None if content is None else (fastest, ONNX_ENGINES[fastest](content))
+        return convert(run) if pays_off else read_cached_onnx(run.folder)
     except ConfigError as error:  # no engine was asked for, so torch will do
         log.warning("computing with torch: %s", error.what)
         return None
 
 
-def _torch_engine(run: Run, device: torch.device) -> TorchEngine:
+def _open_onnx(content: bytes, engine: EngineName, precision: PrecisionName) -> ChosenEngine:
+    return open_onnx(content, read_metadata(content), engine, precision)
+
+
+def _torch_engine(run: Run, device: torch.device, precision: PrecisionName) -> ChosenEngine:
     model = run.load_model()
-    return TorchEngine(model, device, run.load_feature_distance(model))
+    return open_torch(model, device, run.load_feature_distance(model), precision, run.spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from ggcam.data.framing import FRAMINGS
@@ -49,11 +50,21 @@ def cached_onnx(run: Run) -> bytes:
     content = read_cached_onnx(run.folder)
     if content is None:
         content = _convert(run)
-        try:
-            atomic_write(run.folder.onnx, content)
-        except OSError as error:  # the folder may be read-only; predicting does not need the file
-            log.warning("%s was not written: %s", run.folder.onnx, error.strerror)
+        keep_file(run.folder.onnx, content)
     return content
+
+
+def keep_file(path: Path, content: bytes) -> None:
+    """Write a file to the run folder, which may be read-only: then it is not kept, with a warning in the log.
+
+    Args:
+        path: the file.
+        content: its content.
+    """
+    try:
+        atomic_write(path, content)
+    except OSError as error:
+        log.warning("%s was not written: %s", path, error.strerror)
 
 
 def _convert(run: Run) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 
-from ggcam.inference.engines import EngineOutput
+from ggcam.inference.engines import ChosenEngine, EngineOutput, Precision
+from ggcam.inference.precision import PrecisionName, faster, timed_image
 from ggcam.models.cam import CAMClassifier
 from ggcam.models.feature_distance import FeatureDistance
+from ggcam.training.model_spec import ModelSpec
 
 
 class TorchEngine:
@@ -22,10 +25,18 @@ class TorchEngine:
         model: trained classifier; it is moved to the device, in the channels-last memory format.
         device: where to run.
         distance: measures the distance of features; None to leave it out.
+        precision: "32" or "bf16"; the head computes in float32 in either.
     """
 
-    def __init__(self, model: CAMClassifier, device: torch.device, distance: FeatureDistance | None = None):
+    def __init__(
+        self,
+        model: CAMClassifier,
+        device: torch.device,
+        distance: FeatureDistance | None = None,
+        precision: Precision = "32",
+    ):
         self.device = device
+        self.bf16 = precision == "bf16"
         self.distance = None if distance is None else distance.to(device)
         self.model = model.eval().to(device).to(memory_format=torch.channels_last)
 
@@ -37,9 +48,42 @@ class TorchEngine:
             pixels = pixels.pin_memory()  # pageable memory would make the copy wait for the GPU's earlier work
         on_device = pixels.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         with full_float32():
-            output = self.model(on_device)
-            distance = None if self.distance is None else self.distance(output.features).cpu().numpy()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                output = self.model(on_device)
+            distance = None if self.distance is None else self.distance(output.features.float()).cpu().numpy()
         return EngineOutput(output.logits.float().cpu().numpy(), output.cam.float().cpu().numpy(), distance)
+
+
+def open_torch(
+    model: CAMClassifier,
+    device: torch.device,
+    distance: FeatureDistance | None,
+    precision: PrecisionName,
+    spec: ModelSpec,
+) -> ChosenEngine:
+    """Choose the precision of a classifier that torch runs.
+
+    Args:
+        model: trained classifier.
+        device: where to run.
+        distance: measures the distance of features; None to leave it out.
+        precision: "32", "bf16", or "auto" for the faster of the two.
+        spec: description of the classifier.
+
+    Returns:
+        The engine.
+    """
+
+    def opened(wanted: Precision) -> ChosenEngine:
+        return ChosenEngine("torch", wanted, TorchEngine(model, device, distance, wanted))
+
+    if precision != "auto":
+        return opened(precision)
+    name = f"{spec.net} {spec.type}, {spec.num_stages} stages, stride {spec.output_stride}, head {spec.head}"
+    if device.type == "cpu":
+        return faster(f"{name}, torch", opened, timed_image(spec.channels, spec.frame.shape), time.process_time)
+    name = f"{name}, torch on {torch.cuda.get_device_name(device) if device.type == 'cuda' else device.type}"
+    return faster(name, opened, timed_image(spec.channels, spec.frame.shape), time.perf_counter)
 
 
 @contextmanager

@@ -84,6 +84,7 @@ class ModelBody(BaseModel):
     version: str = Field(description="Version of ggcam.")
     weights_sha256: str
     engine: str
+    precision: str = Field(description="What the network is computed in: 32 (float32), bf16 or int8.")
     class_names: list[str]
     multi_label: bool = Field(description="Whether an image may have several labels, or none.")
     frame: tuple[int, int] = Field(description="Height and width that images are brought to.")

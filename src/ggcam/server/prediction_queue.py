@@ -14,6 +14,7 @@ from ggcam.dicom_output.model_identity import ModelIdentity, read_model_identity
 from ggcam.dicom_output.options import DicomOptions, Kind
 from ggcam.errors import BusyError, ConfigError
 from ggcam.inference.engines import EngineName
+from ggcam.inference.precision import PrecisionName
 from ggcam.inference.predictor import Predictor, load_predictor
 from ggcam.inference.result import PredictionResult
 from ggcam.server.batcher import Batcher
@@ -106,6 +107,8 @@ class PredictionQueue:
         *,
         device: str | None = None,
         engine: EngineName = "auto",
+        precision: PrecisionName | None = None,
+        reduced_resolution: bool = False,
         max_waiting: int = 64,
         batch_size: int = 8,
         wait_s: float = 0.005,
@@ -118,6 +121,8 @@ class PredictionQueue:
             run: what :func:`ggcam.load_predictor` opens.
             device: as for :func:`ggcam.load_predictor`.
             engine: as for :func:`ggcam.load_predictor`.
+            precision: as for :func:`ggcam.load_predictor`.
+            reduced_resolution: as for :func:`ggcam.load_predictor`.
             max_waiting: as for the class.
             batch_size: as for the class.
             wait_s: as for the class.
@@ -130,10 +135,17 @@ class PredictionQueue:
         Raises:
             GGCamError: as for :func:`ggcam.load_predictor`; or an argument is out of range.
         """
-        predictor = load_predictor(run, device, engine, expected_images=_MANY_IMAGES)
+        predictor = load_predictor(
+            run,
+            device,
+            engine,
+            expected_images=_MANY_IMAGES,
+            precision=precision,
+            reduced_resolution=reduced_resolution,
+        )
         return cls(
             predictor,
-            read_model_identity(run),
+            replace(read_model_identity(run), precision=predictor.precision),
             max_waiting=max_waiting,
             batch_size=batch_size,
             wait_s=wait_s,

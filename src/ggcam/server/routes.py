@@ -107,6 +107,7 @@ async def model(service: Shared) -> ModelBody:
         version=identity.version,
         weights_sha256=identity.weights_sha256,
         engine=predictor.engine,
+        precision=predictor.precision,
         class_names=list(predictor.class_names),
         multi_label=predictor.multi_label,
         frame=(predictor.frame.height_px, predictor.frame.width_px),
