@@ -36,7 +36,7 @@ SCRIPT = Path(__file__).with_name("plain_prediction.py")
 
 
 def run(short: bool = False) -> Iterator[Result]:
-    """Time 48 files of 2544x3056 with a ResNet-50 at 512x448, with overlays and without."""
+    """Time 48 files of 2544x3056 with a ResNet-50 at 512x448, with overlays and without, at either resolution."""
     raw, frame, files, rounds = ((150, 120), (64, 64), 6, 1) if short else ((3056, 2544), (512, 448), 48, 3)
     backbone = "resnet10t" if short else "resnet50"
     with TemporaryDirectory() as folder:
@@ -48,19 +48,21 @@ def run(short: bool = False) -> Iterator[Result]:
             overlays = [] if with_cam else ["--no-overlays"]
             ours = ["-m", "ggcam", "predict", "NET.onnx", "images", "--out", "ours", *overlays]
             script = [str(SCRIPT), "images", "theirs", backbone, *size, *(["cam"] if with_cam else [])]
-            pairs = [(_measure(ours, root), _measure(script, root)) for _ in range(rounds)]
-            name = f"ggcam predict, {files} files of {raw[1]}x{raw[0]}, {'' if with_cam else 'no '}overlays"
+            commands = (ours, [*ours, "--reduced-resolution"], script)
+            measured = [[_measure(command, root) for command in commands] for _ in range(rounds)]
             other = f"one by one, {'pytorch-grad-cam' if with_cam else 'no CAM'}"
-            for kind, what in enumerate(("", ", processor time")):
-                times = [(a[kind] / files, b[kind] / files) for a, b in pairs]
-                yield Result(
-                    name + what,
-                    other,
-                    statistics.median(a for a, _ in times),
-                    statistics.median(b for _, b in times),
-                    statistics.median(b / a for a, b in times),
-                    None if kind else target,
-                )
+            for variant, resolution in enumerate(("", ", reduced resolution")):
+                name = f"{files} files of {raw[1]}x{raw[0]}, {'' if with_cam else 'no '}overlays{resolution}"
+                for kind, what in enumerate(("", ", processor time")):
+                    times = [(each[variant][kind] / files, each[-1][kind] / files) for each in measured]
+                    yield Result(
+                        f"ggcam predict, {name}{what}",
+                        other,
+                        statistics.median(a for a, _ in times),
+                        statistics.median(b for _, b in times),
+                        statistics.median(b / a for a, b in times),
+                        None if kind else target,
+                    )
 
 
 def _measure(arguments: Sequence[str], folder: Path) -> tuple[float, float]:

@@ -112,6 +112,7 @@ def test_another_call_does_not_mix_with_what_is_unfinished(network, images, tmp_
         ((network, images / "00.png"), "unfinished predictions of other images"),
         ((network, images, "--no-overlays"), "got: other columns"),
         ((network, images, "--engine", "openvino"), "got: other --engine"),
+        ((network, images, "--reduced-resolution"), "got: other --reduced-resolution"),
         ((other, images), "got: other network"),
     ):
         refused = refusal(capsys, "predict", *options, "--out", out)
