@@ -29,17 +29,17 @@ HEAVY = (
 )
 
 SCRIPT = """
-import json, sys
+import importlib, json, sys
 from ggcam.cli import main
 heavy, commands = json.loads(sys.argv[1])
 for command in commands:
-    main(command)
+    importlib.import_module(command[1]) if command[0] == "import" else main(command)
     print(json.dumps([name for name in heavy if name in sys.modules]))
 """
 
 
 def imported(*commands: list[object]) -> list[list[str]]:
-    """Return the heavy modules that a fresh process has imported after each of the commands."""
+    """Return the heavy modules that a fresh process has imported after each of the commands, or of `import MODULE`."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "OMP_NUM_THREADS": "1"}
     job = json.dumps([HEAVY, [list(map(str, command)) for command in commands]])
     found = subprocess.run([sys.executable, "-c", SCRIPT, job], env=environment, capture_output=True, text=True)
@@ -65,12 +65,18 @@ def test_an_onnx_file_and_a_run_with_one_are_predicted_without_torch(run, simula
     assert len(list(tmp_path.glob("*/*_cam.png"))) == 3
 
 
-def test_only_training_imports_lightning(run, simulated, tmp_path):
+def test_only_training_imports_lightning(run, prepared, simulated, tmp_path):
     image = next(simulated.rglob("*.dcm"))
     after = imported(
         ["predict", run, image, "--out", tmp_path / "a", "--engine", "torch"],
         ["export", run, "--format", "onnx", "--out", tmp_path / "NET.onnx", "--no-verify"],
         ["evaluate", run],
+        ["report", run],
+        ["inspect", prepared, "--out", tmp_path / "inspect.png"],
+        ["prepare", simulated, tmp_path / "data", "--size", "64x64", "--workers", "1"],
+        ["import", "ggcam.server.run"],  # `ggcam serve` ends when it is stopped; its processes predict as above
+        ["import", "ggcam.server.prediction_queue"],
+        ["import", "ggcam.dicomweb.worker"],
     )
     for number, modules in enumerate(after):
         assert "torch" in modules
