@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -13,6 +13,7 @@ from ggcam.inference.engines import EngineName, Precision
 from ggcam.inference.prediction_files import BatchRows, FileOptions, predict_and_write
 from ggcam.inference.predictor import Predictor, load_predictor
 from ggcam.utils.atomic import remove_leftovers
+from ggcam.utils.ray_cluster import ray_cluster
 from ggcam.utils.ray_data import Workers, map_on_ray
 
 PASSES = 4
@@ -23,7 +24,7 @@ MAX_CORES = 8
 
 
 def predict_on_ray(
-    ray: Any,
+    address: str,
     root: Path,
     images: Mapping[Path, str],
     batch_size: int,
@@ -32,13 +33,13 @@ def predict_on_ray(
     precision: Precision,
     reduced_resolution: bool,
     options: FileOptions,
-) -> Iterator[BatchRows]:
+) -> Generator[BatchRows, None, None]:
     """Predict image files and write their overlays and other files, on all machines of a cluster.
 
     Each worker loads the network once. It has one GPU where the cluster has any that the engine can use.
 
     Args:
-        ray: the connected module, from :func:`ggcam.utils.ray_cluster.ray_cluster`.
+        address: address of the cluster; see :func:`ggcam.utils.ray_cluster.ray_cluster`.
         root: run folder, or an ONNX file or bundle.
         images: image file -> name of its overlay.
         batch_size: number of images in one forward pass.
@@ -52,24 +53,28 @@ def predict_on_ray(
         The rows of each forward pass once, in the order of the images.
 
     Raises:
-        ConfigError: a machine has another version of ggcam or does not see the files.
+        ConfigError: the cluster cannot be reached, or a machine has another version of ggcam or does not see the files.
         OSError: a file cannot be written.
     """
+    if not images:
+        return
     names = iter(images.items())
     batches: list[dict[Path, str]] = []
     while batch := dict(islice(names, PASSES * batch_size)):
         batches.append(batch)
-    for rows in map_on_ray(
-        ray,
-        _Prediction(root, batch_size, device, engine, precision, reduced_resolution, options),
-        batches,
-        out=options.out,
-        files=images,
-        packages=("ggcam",),
-        workers=_workers(ray, device, engine),
-        in_order=True,
-    ):
-        yield from rows
+    work = _Prediction(root, batch_size, device, engine, precision, reduced_resolution, options)
+    with ray_cluster(address) as ray:
+        for rows in map_on_ray(
+            ray,
+            work,
+            batches,
+            out=options.out,
+            files=images,
+            packages=("ggcam",),
+            workers=_workers(ray, device, engine),
+            in_order=True,
+        ):
+            yield from rows
     remove_leftovers(options.out)  # of lost machines
     if options.writer is not None:
         remove_leftovers(options.writer.folder)

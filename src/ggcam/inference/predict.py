@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,6 @@ from ggcam.inference.predictor import Predictor, load_predictor
 from ggcam.run_folder import PROBABILITY
 from ggcam.training.typicality import ValidationMarks
 from ggcam.utils.locks import locked_folder
-from ggcam.utils.ray_cluster import ray_cluster
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,13 +161,13 @@ def predict(
         options = FileOptions(out, overlays, writer)
         missing = {path: names[path] for path in folder.missing}
         if ray is None:
-            for rows in predict_and_write(predictor, missing, batch_size, options):
+            batches = predict_and_write(predictor, missing, batch_size, options)
+        else:
+            how = predictor.engine, predictor.precision, reduced_resolution
+            batches = predict_on_ray(ray, root, missing, batch_size, device, *how, options)
+        with closing(batches):
+            for rows in batches:
                 tally.add(rows)
-        elif missing:
-            with ray_cluster(ray) as cluster:
-                how = predictor.engine, predictor.precision, reduced_resolution
-                for rows in predict_on_ray(cluster, root, missing, batch_size, device, *how, options):
-                    tally.add(rows)
         folder.finish()
     unusual = tally.unusual if UNUSUAL in call.columns else None
     return Predictions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +107,7 @@ class FileOptions:
 
 def predict_and_write(
     predictor: Predictor, images: Mapping[Path, str], batch_size: int, options: FileOptions
-) -> Iterator[BatchRows]:
+) -> Generator[BatchRows, None, None]:
     """Predict image files and write their overlays and other files.
 
     The files of a batch are written while the next one is computed.

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,8 +69,8 @@ def test_a_job_killed_halfway_is_finished_by_a_second_call_to_the_same_bytes(tmp
     assert not partial_folder(out).exists()
 
 
-def map_here(work: Callable, tasks: Sequence, *_: object) -> Iterator:
-    return map(work, tasks)
+def map_here(work: Callable, tasks: Sequence, *_: object) -> Generator:
+    yield from map(work, tasks)
 
 
 class Killed(BaseException):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from ggcam.data.prepare.images import PREPARE_GUARD, ImageOutcome, ImageTask, prepare_image
@@ -15,7 +15,7 @@ BATCH_CASES = 16
 """Cases in a batch: enough to make the transport negligible, and few to repeat when a machine is lost."""
 
 
-def prepare_on_ray(tasks: Sequence[ImageTask], address: str, out: Path) -> Iterator[ImageOutcome]:
+def prepare_on_ray(tasks: Sequence[ImageTask], address: str, out: Path) -> Generator[ImageOutcome, None, None]:
     """Prepare images; each machine writes those of its batches.
 
     Args:

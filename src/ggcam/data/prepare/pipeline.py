@@ -6,6 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -259,13 +260,14 @@ def _prepare_images(
         outcomes = parallel_map(prepare_image, tasks, config.workers, PREPARE_GUARD)
     else:
         outcomes = prepare_on_ray(tasks, config.ray, staging.root)
-    for count, outcome in enumerate(outcomes, start=total - len(tasks) + 1):
-        if outcome.error:
-            unreadable[outcome.case_id] = outcome
-        else:
-            staging.add(outcome)
-        if progress:
-            progress(count, total)
+    with closing(outcomes):
+        for count, outcome in enumerate(outcomes, start=total - len(tasks) + 1):
+            if outcome.error:
+                unreadable[outcome.case_id] = outcome
+            else:
+                staging.add(outcome)
+            if progress:
+                progress(count, total)
     return [unreadable[case.case_id] for case in source.cases if case.case_id in unreadable]
 
 
