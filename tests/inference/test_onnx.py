@@ -132,7 +132,8 @@ def test_an_original_network_sees_the_white_of_each_image():
 
 def test_the_notes_say_what_was_noted_and_what_the_file_takes(content):
     notes = read_metadata(content)
-    assert notes == {"class_names": ["a", "b", "ç"], "pixels": "uint8", "size": list(FRAME), "channels": 1}
+    taken = {"pixels": "uint8", "size": list(FRAME), "channels": 1, "precision": "32"}
+    assert notes == {"class_names": ["a", "b", "ç"], **taken}
     graph = onnx.load_model_from_string(content).graph
     assert [value.name for value in (*graph.input, *graph.output)] == ["image", "logits", "cam"]
     batch, *rest = graph.input[0].type.tensor_type.shape.dim

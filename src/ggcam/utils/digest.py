@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -27,16 +26,13 @@ def file_sha256(path: Path) -> str:
     found = path.stat()
     if time.time() - max(found.st_mtime, found.st_ctime) < SETTLED_S:
         return _sha256(path)
-    return _known_sha256(path.absolute(), _state(found))
-
-
-def _state(found: os.stat_result) -> tuple[int, ...]:
-    """Return what changes with the content of a file."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    state = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return _known_sha256(path.absolute(), state)
 
 
 @lru_cache(maxsize=256)
 def _known_sha256(path: Path, _state: tuple[int, ...]) -> str:
+    """Compute the SHA-256 of a file once for each of its states, which change with its content."""
     return _sha256(path)
 
 
