@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 QUANTITIES = ("logits", "probabilities", "cam", "distance")
 """What is compared: the fields of a prediction."""
@@ -72,7 +72,7 @@ class Verification:
     Attributes:
         run: the run folder.
         file: the exported file.
-        computes_in: number format of the file.
+        computes_in: number format of the file: "float32" or "int8".
         images: number of images that were compared.
         unreadable: image -> why it could not be read.
         mismatches: what the metadata of the file state otherwise than the run does.
@@ -82,7 +82,7 @@ class Verification:
 
     run: str
     file: str
-    computes_in: Literal["float32", "int8"]
+    computes_in: str
     images: int
     unreadable: Mapping[str, str]
     mismatches: Sequence[str]
