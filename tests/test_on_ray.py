@@ -125,8 +125,9 @@ def test_other_versions_on_a_machine_are_an_error(cluster, tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def test_a_machine_that_does_not_see_the_files_is_an_error(tmp_path):
+def test_a_machine_that_does_not_see_the_files_is_an_error(tmp_path, monkeypatch):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'ggcam[ray]'")
+    monkeypatch.chdir(tmp_path)  # as it is afterwards; this process returns to its own folder
     with pytest.raises(ConfigError, match=r"(?s)does not see the files.*nowhere.*at the same path"):
         ray_data._prepare_process((tmp_path / "nowhere",), (), str(tmp_path), ())
 
