@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from experiments.leaderboard_parts import matches
+from experiments.leaderboard_parts import CONTROLLED, CONTROLS, matches
 from experiments.markdown_table import markdown_table
 from ggcam.metrics.bootstrap_statistics import mean_of_defined
 from ggcam.metrics.intervals import bootstrap_draws, resampled_seeds
@@ -215,11 +215,38 @@ def board_markdown(path: Path) -> str:
     return markdown_table(heads, rows)
 
 
+def differences_markdown(path: Path) -> str:
+    """Return how far our own method is ahead of some rows as Markdown.
+
+    Args:
+        path: CSV file of the part; that of the differences lies beside it.
+
+    Returns:
+        The table: no guidance, `ggcam-cc` and its controls, and the best other rows in AUROC and in place.
+    """
+    others = pd.read_csv(path).query("row != @OURS")
+    best = (others["row"][others["auroc"].idxmax()], others["row"].iloc[0])
+    controls = [f"{CONTROLLED}+{control}" for control in CONTROLS]
+    table = pd.read_csv(path.with_stem(f"{path.stem}-differences")).set_index("row")
+    shown = [name for name in METRICS if name in table and name not in ("average_precision", "cc")]
+    rows = [
+        [
+            f"`{row}`",
+            *(
+                f"{table[name][row]:+.3f} [{table[f'{name}_low'][row]:+.3f}, {table[f'{name}_high'][row]:+.3f}]"
+                for name in shown
+            ),
+        ]
+        for row in dict.fromkeys(("none", CONTROLLED, *controls, *best))
+    ]
+    return markdown_table([f"`{OURS}` minus", *(TITLES.get(name, "AUROC") for name in shown)], rows)
+
+
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/leaderboard")
     for path in sorted(folder.glob("*.csv")):
         if not path.stem.endswith(OTHER_TABLES):
-            print(f"\n{path.stem}\n\n{board_markdown(path)}")
+            print(f"\n{path.stem}\n\n{board_markdown(path)}\n\n{differences_markdown(path)}")
 
 
 if __name__ == "__main__":

@@ -136,3 +136,4 @@ def test_tables_in_the_text_are_those_of_the_csv_files(tables: ModuleType):
         assert f"(leaderboard/{path.name})" in text
         if not path.stem.endswith(tables.OTHER_TABLES):
             assert tables.board_markdown(path) in text
+            assert tables.differences_markdown(path) in text
