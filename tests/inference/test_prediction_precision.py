@@ -169,7 +169,11 @@ def test_a_file_has_a_precision_of_its_own(int8_file, float_file, run, tmp_path)
 @pytest.mark.parametrize(("seconds", "chosen"), [([1.0, 0.5], "bf16"), ([1.0, 0.95], "32")])
 def test_auto_takes_bfloat16_only_if_it_is_clearly_faster_and_remembers_it(run, monkeypatch, seconds, chosen):
     measured: list[int] = []
-    monkeypatch.setattr(precision, "_measure", lambda engines, *_: measured.append(len(engines)) or seconds)
+    monkeypatch.setattr(
+        precision,
+        "_measure",
+        lambda engines, *_: measured.append(len(engines)) or dict(zip(engines, seconds, strict=True)),
+    )
     found = [open_network(run, "torch", precision="auto") for _ in range(2)]
     assert [network.precision for network in found] == [chosen, chosen]
     assert measured == [2]
@@ -184,7 +188,7 @@ def test_auto_measures(run, float_file, trained):
     assert ggcam.load_predictor(run, engine="onnxruntime", precision="auto").precision == "32"
     kept = json.loads((cache_folder() / f"{precision.CACHE}.json").read_text())
     assert len(kept) == (2 if HAS_BF16 else 1)
-    assert all(min(each["seconds"]) > 0 for each in kept.values())
+    assert all(min(each["seconds"].values()) > 0 for each in kept.values())
 
 
 def test_bfloat16_is_at_hand_for_many_images_as_well(trained, tmp_path):

@@ -103,9 +103,9 @@ def predict(
             engine,
             writer,
             overwrite,
-            ray,
-            precision,
-            reduced_resolution,
+            ray=ray,
+            precision=precision,
+            reduced_resolution=reduced_resolution,
         )
     total = sum(predictions.counts.values())
     if total:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -21,8 +19,8 @@ from ggcam.inference.engines import (
     installed_engines,
     openvino_computes_bf16,
 )
+from ggcam.utils.faster_precision import TIMED_IMAGES, FloatPrecision, faster_precision, shortest_times
 from ggcam.utils.processor import processor_name
-from ggcam.utils.user_cache import read_cached, write_cached
 from ggcam.utils.versions import versions
 
 PrecisionName = Literal["auto", "32", "bf16", "int8"]
@@ -38,15 +36,7 @@ ENGINE_PRECISIONS: Mapping[EngineName, tuple[Precision, ...]] = {
 }
 """What each engine computes in. ONNX Runtime has no bfloat16 for CPUs."""
 
-CLEARLY_FASTER = 0.9
-"""Fraction of the time in float32 that bfloat16 may take to be chosen: a smaller gain is not worth its rounding."""
-
-IMAGES, ROUNDS, ENOUGH_S = 4, 6, 2.0
-"""Images of a timed batch; timed batches in each precision; time after which one of each is enough."""
-
 CACHE = "prediction_precision"
-
-log = logging.getLogger(__name__)
 
 
 def check_precision(engine: EngineName, precision: PrecisionName | None) -> None:
@@ -70,7 +60,8 @@ def check_precision(engine: EngineName, precision: PrecisionName | None) -> None
             got=precision,
             hint=f"leave --engine out, or pass --engine {' or '.join(others)}",
         )
-    if precision == "bf16" and engine == "openvino" in installed_engines() and not openvino_computes_bf16():
+    needs_openvino = precision == "bf16" and engine == "openvino"
+    if needs_openvino and "openvino" in installed_engines() and not openvino_computes_bf16():
         raise ConfigError(
             "OpenVINO does not compute in bf16 on this processor, which has no instructions for it",
             where="--engine, --precision",
@@ -128,7 +119,7 @@ def open_onnx(
         WeightsError: the file is damaged, or the engine cannot run it.
     """
     own: Precision = metadata["precision"]
-    if precision == "int8" != own:
+    if precision == "int8" and own != "int8":
         raise ConfigError(
             "the ONNX file computes in float32",
             where="--precision",
@@ -181,34 +172,27 @@ def faster(
         The engine.
     """
     parts = (network, image.shape, processor_name(), versions("torch", "onnxruntime", "openvino"))
-    key = ", ".join(map(str, parts))
-    known = read_cached(CACHE, key)
-    precision = known.get("precision") if isinstance(known, dict) else None
-    if precision in ("32", "bf16"):
-        return opened(precision)
-    in_32, in_bf16 = opened("32"), opened("bf16")
-    seconds = _measure((in_32.engine, in_bf16.engine), image, clock)
-    chosen = in_bf16 if seconds[1] < CLEARLY_FASTER * seconds[0] else in_32
-    log.info("precision %s: seconds of %d images in 32 and bf16: %s", chosen.precision, len(image), seconds)
-    write_cached(CACHE, key, {"precision": chosen.precision, "seconds": [float(f"{each:.3g}") for each in seconds]})
-    return chosen
+    chosen: dict[FloatPrecision, ChosenEngine] = {}
+
+    def measure() -> dict[FloatPrecision, float]:
+        chosen.update({"32": opened("32"), "bf16": opened("bf16")})
+        return _measure({precision: each.engine for precision, each in chosen.items()}, image, clock)
+
+    precision = faster_precision(CACHE, ", ".join(map(str, parts)), measure)
+    return chosen.get(precision) or opened(precision)
 
 
-def _measure(engines: Sequence[Engine], image: Shaped[np.ndarray, "b i H W"], clock: Clock) -> list[float]:
-    """Time a forward pass of each engine in turn; the shortest time of each counts."""
-    best = [math.inf] * len(engines)
-    total = 0.0
-    for number in range(1 + ROUNDS):
-        for index, engine in enumerate(engines):
-            started = clock()
-            engine(image)
-            seconds = clock() - started
-            total += seconds
-            if number:  # the first pass warms up
-                best[index] = min(best[index], seconds)
-        if number and total > ENOUGH_S:
-            break
-    return best
+def _measure(
+    engines: Mapping[FloatPrecision, Engine], image: Shaped[np.ndarray, "b i H W"], clock: Clock
+) -> dict[FloatPrecision, float]:
+    """Time a forward pass in each precision."""
+
+    def timed(precision: FloatPrecision) -> float:
+        started = clock()
+        engines[precision](image)
+        return clock() - started
+
+    return shortest_times(timed)
 
 
 def timed_image(channels: int, size: tuple[int, int]) -> UInt8[np.ndarray, "b i H W"]:
@@ -221,4 +205,4 @@ def timed_image(channels: int, size: tuple[int, int]) -> UInt8[np.ndarray, "b i 
     Returns:
         A batch of images.
     """
-    return np.random.default_rng(0).integers(0, 256, (IMAGES, channels, *size), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (TIMED_IMAGES, channels, *size), dtype=np.uint8)

@@ -19,7 +19,6 @@ from ggcam.utils.parallel import thread_count
 UNUSUAL = "unusual"
 """Column of predictions.csv with the marks of an image and their reasons."""
 
-
 PRECISION = "precision"
 """Column of predictions.csv with what the network was computed in, unless it is float32."""
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import logging
 import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -17,21 +15,11 @@ from torch import Tensor
 from ggcam.models.cam import CAMClassifier
 from ggcam.training.config import TrainConfig
 from ggcam.training.model_spec import ModelSpec
+from ggcam.utils.faster_precision import TIMED_IMAGES, FloatPrecision, faster_precision, shortest_times
 from ggcam.utils.processor import processor_name
 from ggcam.utils.seeding import local_seed
-from ggcam.utils.user_cache import read_cached, write_cached
-
-Precision = Literal["bf16", "32"]
-
-CLEARLY_FASTER = 0.9
-"""Fraction of the time in float32 that bfloat16 may take to be chosen: a smaller gain is not worth its rounding."""
-
-MAX_IMAGES, MAX_ROUNDS, ENOUGH_S = 4, 6, 2.0
-"""Images of a timed batch; timed steps of each kind; time after which one timed step of each kind is enough."""
 
 CACHE = "training_precision"
-
-log = logging.getLogger(__name__)
 
 
 def with_measured_precision(config: TrainConfig, spec: ModelSpec, model: CAMClassifier, processes: int) -> TrainConfig:
@@ -56,20 +44,12 @@ def with_measured_precision(config: TrainConfig, spec: ModelSpec, model: CAMClas
         return replace(config, precision="32")
     if processes > 1:
         return replace(config, precision="bf16" if has_bf16_instructions(device) else "32")
+    batch = (max(2, min(config.batch_size, TIMED_IMAGES)), spec.channels, *spec.frame.shape)
     key = _key(config, spec, device)
-    known = read_cached(CACHE, key)
-    precision = known.get("precision") if isinstance(known, dict) else None
-    if precision not in ("bf16", "32"):
-        batch = (max(2, min(config.batch_size, MAX_IMAGES)), spec.channels, *spec.frame.shape)
-        seconds = measure_step(model, batch, device)
-        precision = "bf16" if seconds["bf16"] < CLEARLY_FASTER * seconds["32"] else "32"
-        log.info("precision %s: seconds of a step of %d images: %s", precision, batch[0], seconds)
-        measured = {name: float(f"{value:.3g}") for name, value in seconds.items() if math.isfinite(value)}
-        write_cached(CACHE, key, {"precision": precision, "seconds": measured})
-    return replace(config, precision=cast(Precision, precision))
+    return replace(config, precision=faster_precision(CACHE, key, lambda: measure_step(model, batch, device)))
 
 
-def measure_step(model: CAMClassifier, batch: tuple[int, ...], device: torch.device) -> dict[Precision, float]:
+def measure_step(model: CAMClassifier, batch: tuple[int, ...], device: torch.device) -> dict[FloatPrecision, float]:
     """Time forward and backward pass in float32 and in bfloat16, in turn; the shortest time of each counts.
 
     On a CPU, the time is that of one thread on its core. With ten other processes on two cores it varied by a fifth,
@@ -90,22 +70,16 @@ def measure_step(model: CAMClassifier, batch: tuple[int, ...], device: torch.dev
     with local_seed(0), _threads(1 if device.type == "cpu" else torch.get_num_threads()):
         timed = copy.deepcopy(model).to(device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
         image = torch.randint(0, 256, batch, dtype=torch.uint8).to(device, memory_format=torch.channels_last)
-        best: dict[Precision, float] = {"32": math.inf, "bf16": math.inf}
-        total = 0.0
-        for number in range(1 + MAX_ROUNDS):
-            for precision in best:
-                try:
-                    seconds = _timed_step(timed, image, precision == "bf16")
-                except RuntimeError:  # an operation without an implementation in bfloat16
-                    if precision == "32":
-                        raise
-                    return best
-                total += seconds
-                if number:  # the first step of each kind warms up
-                    best[precision] = min(best[precision], seconds)
-            if number and total > ENOUGH_S:
-                break
-    return best
+
+        def step(precision: FloatPrecision) -> float:
+            try:
+                return _timed_step(timed, image, precision == "bf16")
+            except RuntimeError:  # an operation without an implementation in bfloat16
+                if precision == "32":
+                    raise
+                return math.inf
+
+        return shortest_times(step)
 
 
 @contextmanager
@@ -166,7 +140,7 @@ def _key(config: TrainConfig, spec: ModelSpec, device: torch.device) -> str:
         [
             *(f"{name} {value}" for name, value in network.items() if value is not None),
             f"{spec.frame}x{spec.channels}",
-            f"batch {min(config.batch_size, MAX_IMAGES)}",
+            f"batch {min(config.batch_size, TIMED_IMAGES)}",
             processor_name() if device.type == "cpu" else torch.cuda.get_device_name(device),
             f"torch {torch.__version__}",
         ]
