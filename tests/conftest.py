@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -34,6 +38,25 @@ def _shared(folder: str) -> Path:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the user's cache out of the tests, and the tests out of the cache."""
     os.environ["GGCAM_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _constants_stay() -> Iterator[None]:
+    """Fail the file of tests that leaves a constant of the package changed for those that run after it."""
+    before = {module: _constants(module) for module in _ggcam_modules()}
+    yield
+    for module, constants in before.items():
+        now = _constants(module)
+        changed = [name for name, value in constants.items() if now.get(name) is not value]
+        assert not changed, f"{module.__name__} keeps another value of {', '.join(changed)} after these tests"
+
+
+def _ggcam_modules() -> list[ModuleType]:
+    return [module for name, module in list(sys.modules.items()) if name.startswith("ggcam.")]
+
+
+def _constants(module: ModuleType) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if name.isupper()}
 
 
 @pytest.fixture(scope="session")
