@@ -26,9 +26,10 @@ from ggcam.inference import on_ray as predict_module
 from ggcam.inference.predict import predict
 from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.training.run import open_run
-from ggcam.utils import ray_data
+from ggcam.utils import ray_machines
 from ggcam.utils.ray_cluster import ray_cluster
 from ggcam.utils.ray_data import map_on_ray
+from ggcam.utils.ray_machines import Surroundings
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 
@@ -116,7 +117,7 @@ def test_predictions_are_the_same_files(cluster, kill_node, trained, simulated, 
 
 
 def test_other_versions_on_a_machine_are_an_error(cluster, tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_data, "versions", lambda *names: dict.fromkeys(names, "0.0"))
+    monkeypatch.setattr(ray_machines, "versions", lambda *names: dict.fromkeys(names, "0.0"))
     with ray_cluster(cluster.address) as ray, pytest.raises(ConfigError) as raised:
         list(map_on_ray(ray, len, [[1]], out=tmp_path, files=[], packages=["ggcam"]))
     message = str(raised.value)
@@ -129,7 +130,7 @@ def test_a_machine_that_does_not_see_the_files_is_an_error(tmp_path, monkeypatch
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'ggcam[ray]'")
     monkeypatch.chdir(tmp_path)  # as it is afterwards; this process returns to its own folder
     with pytest.raises(ConfigError, match=r"(?s)does not see the files.*nowhere.*at the same path"):
-        ray_data._prepare_process((tmp_path / "nowhere",), (), str(tmp_path), ())
+        Surroundings((tmp_path / "nowhere",), (), str(tmp_path), ()).set_up()
 
 
 def test_a_cluster_that_does_not_answer_is_an_error(simulated, tmp_path, capsys):

@@ -34,12 +34,7 @@ class SeededBatches(Sampler[list[int | None]]):
     """
 
     def __init__(self, cases: int, batch_size: int, seed: int | None, rank: int = 0, world: int = 1):
-        if batch_size % world:
-            raise ConfigError(
-                f"a batch of {batch_size} cannot be shared by {world} processes",
-                where="--batch-size",
-                hint=f"use {batch_size // world * world or world}",
-            )
+        check_shares(batch_size, world)
         self.cases, self.batch_size, self.seed, self.rank, self.world = cases, batch_size, seed, rank, world
         self.epoch = 0
 
@@ -69,6 +64,24 @@ class SeededBatches(Sampler[list[int | None]]):
             batch = order[start : start + self.batch_size]
             batch += [None] * (-len(batch) % self.world)
             yield batch[self.rank :: self.world]
+
+
+def check_shares(batch_size: int, world: int) -> None:
+    """Check that each process can have an equal share of a batch.
+
+    Args:
+        batch_size: cases per batch, over all processes together.
+        world: number of processes.
+
+    Raises:
+        ConfigError: the batch size is not divisible by the number of processes.
+    """
+    if batch_size % world:
+        raise ConfigError(
+            f"a batch of {batch_size} cannot be shared by {world} processes",
+            where="--batch-size",
+            hint=f"use {batch_size // world * world or world}",
+        )
 
 
 class PreparedDataModule(lightning.LightningDataModule):

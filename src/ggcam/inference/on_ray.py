@@ -15,6 +15,7 @@ from ggcam.inference.predictor import Predictor, load_predictor
 from ggcam.utils.atomic import remove_leftovers
 from ggcam.utils.ray_cluster import ray_cluster
 from ggcam.utils.ray_data import Workers, map_on_ray
+from ggcam.utils.ray_machines import alive_machines
 
 PASSES = 4
 """Forward passes in a batch: the files of one are written while the next one is computed."""
@@ -103,7 +104,7 @@ class _Prediction:
 
 def _workers(ray: Any, device: str | None, engine: EngineName) -> Workers:
     """Choose workers with a GPU each if the network can use one, or else with as many cores as every machine has."""
-    machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+    machines = alive_machines(ray)
     if engine == "torch" and device != "cpu" and any(machine.get("GPU", 0) >= 1 for machine in machines):
         return Workers(gpus=1, keep=True)
     cores = [int(machine.get("CPU", 0)) for machine in machines]

@@ -12,6 +12,7 @@ from typing import Any
 from ggcam.errors import ConfigError
 from ggcam.study.run import Outcome, Task, run_one
 from ggcam.utils.ray_cluster import ray_cluster
+from ggcam.utils.ray_machines import alive_machines
 
 RETRIES = 5
 """How often a run is repeated after its machine or process was lost."""
@@ -38,7 +39,7 @@ def run_on_ray(tasks: Sequence[Task], address: str, gpus_per_run: float | None =
 
 
 def _run_tasks(ray: Any, tasks: Sequence[Task], gpus_per_run: float | None) -> Iterator[Outcome]:
-    machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+    machines = alive_machines(ray)
     gpus = float(any(machine.get("GPU") for machine in machines)) if gpus_per_run is None else gpus_per_run
     _check_room(machines, max(task.threads or 1 for task in tasks), gpus)
     waiting: dict[Any, Task] = {}

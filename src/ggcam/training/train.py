@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,34 +15,38 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
-from ggcam.data.attention import uses_gaze
 from ggcam.data.data_module import PreparedDataModule
-from ggcam.data.label_gaze import is_weighted_by_default, with_label_gaze
 from ggcam.data.prepared import PreparedData
-from ggcam.data.views import apply_view
 from ggcam.errors import DivergenceError
-from ggcam.guidance import Guidance, OriginalGuidance
+from ggcam.guidance import OriginalGuidance
 from ggcam.guidance.original import load_scalars
 from ggcam.models import original, original_weights
-from ggcam.models.cam import CAMClassifier
 from ggcam.models.weight_files import read_state_dict
 from ggcam.report.diverged_page import write_diverged_report
 from ggcam.report.training_plot import save_training_plot
-from ggcam.run_folder import RunFolder, create_run_folder, write_summary
+from ggcam.run_folder import RunFolder, write_summary
+from ggcam.training.begin import ReadyRun, begin_run, view_data
 from ggcam.training.checkpoints import Checkpoints, find_checkpoint, has_checkpoint
 from ggcam.training.config import TrainConfig, check_user_named
-from ggcam.training.data_checks import check_training_data, log_warnings, with_defined_monitor
 from ggcam.training.finish import save_best
 from ggcam.training.history import History
-from ggcam.training.initial_model import build_initial_model, initial_weights, log_initial_weights
+from ggcam.training.initial_model import build_initial_model
 from ggcam.training.lightning_module import GuidedTraining
 from ggcam.training.loggers import create_loggers
 from ggcam.training.losses import balanced_class_weights, log_odds
-from ggcam.training.model_spec import ModelSpec, guidance_of
+from ggcam.training.model_spec import guidance_of
 from ggcam.training.plateau import Plateau
 from ggcam.training.precision import with_measured_precision
 from ggcam.training.run import Run, open_run
-from ggcam.training.trainer import count_processes, create_trainer, fit, is_first_process, quiet_lightning
+from ggcam.training.trainer import (
+    DeviceOptions,
+    count_processes,
+    create_trainer,
+    device_options,
+    fit,
+    is_first_process,
+    quiet_lightning,
+)
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.locks import locked_folder
 from ggcam.utils.seeding import local_seed
@@ -90,30 +94,9 @@ def train(
         >>> run.history["valid_macro_auroc"].max()  # doctest: +SKIP
         0.81
     """
-    config = config or TrainConfig()
-    guidance = guidance_of(config)
-    if data.multi_label:
-        guidance.check_multilabel()
-    data = _view_data(data, config)
-    problems = check_training_data(data, config, guidance)
-    if is_first_process():
-        log_warnings(problems)
-    config = with_defined_monitor(config, data)
-    processes = count_processes(config)
-    spec = ModelSpec.from_config(config, data)
-    model = build_initial_model(spec, config)
-    config = with_measured_precision(config, spec, model, processes)
-    # Only now: an option that cannot work must not leave a folder behind.
-    if is_first_process():
-        settings = {"data": data.root.resolve(), "train": asdict(config)}
-        weights = initial_weights(model)
-        described = spec.to_dict() | ({} if weights is None else {"initial_weights": weights.to_dict()})
-        folder = create_run_folder(Path(out), name, settings, described)
-        log_initial_weights(model)
-    else:
-        folder = RunFolder(Path(out), Path(out))  # the other processes write nothing
-    with _locked(folder):
-        return _train(Run(folder, spec, config), model, guidance, data, on_epoch, progress_bar)
+    ready = begin_run(data, config or TrainConfig(), Path(out), name)
+    with _locked(ready.run.folder):
+        return _train(ready, on_epoch, progress_bar)
 
 
 def resume(
@@ -144,20 +127,45 @@ def resume(
         PreparedFolderError: its data do not exist any more.
         ConfigError: the run's guidance is a class of your own and `guidance` does not name it.
     """
-    run = open_run(root)
+    return continue_run(open_run(root), guidance, on_epoch=on_epoch, progress_bar=progress_bar)
+
+
+def continue_run(
+    run: Run,
+    guidance: str | None,
+    data: Path | None = None,
+    *,
+    on_epoch: OnEpoch | None = None,
+    progress_bar: bool = False,
+    devices: DeviceOptions = device_options,
+) -> Run:
+    """Continue a run after its last complete epoch, or with its first; see :func:`resume`.
+
+    Args:
+        run: the run.
+        guidance: the run's guidance, if it is a class of the user's own.
+        data: its prepared folder. Default: the one that the run folder names.
+        on_epoch: called with each row of the history.
+        progress_bar: whether to draw a progress bar on the terminal.
+        devices: where to compute.
+
+    Returns:
+        The finished run.
+    """
     with _locked(run.folder):
         if run.folder.weights.is_file():
             return run
         check_user_named(run.config.guidance, guidance, where=run.folder.config)
-        data = _view_data(run.data(), run.config)
-        run.spec.check_match(data)
+        viewed = view_data(run.data(data), run.config)
+        run.spec.check_match(viewed)
         begun = has_checkpoint(run.folder.checkpoints)
         if not begun and run.folder.history.is_file():
             log.warning("there is no checkpoint, so training starts again: %s", run.folder.checkpoints)
         model = build_initial_model(run.spec, run.config, begun)
         # Only a run of an earlier version leaves the precision open.
-        config = with_measured_precision(run.config, run.spec, model, count_processes(run.config))
-        return _train(replace(run, config=config), model, guidance_of(config), data, on_epoch, progress_bar)
+        config = with_measured_precision(run.config, run.spec, model, count_processes(run.config, devices))
+        ready = ReadyRun(replace(run, config=config), model, guidance_of(config), viewed)
+        return _train(ready, on_epoch, progress_bar, devices)
 
 
 @contextmanager
@@ -167,25 +175,10 @@ def _locked(folder: RunFolder) -> Iterator[None]:
         yield
 
 
-def _view_data(data: PreparedData, config: TrainConfig) -> PreparedData:
-    """Select the data of a run, with the fixations weighted for each label where the config says so.
-
-    Before a control, so that shuffled gaze keeps the weights that it has in its own case.
-    """
-    by_default = config.label_gaze == "auto" and is_weighted_by_default(data)
-    if uses_gaze(config.view.attention) and (by_default or config.label_gaze == "weighted"):
-        data = with_label_gaze(data, config.label_cues)
-    return apply_view(data, config.view)
-
-
 def _train(
-    run: Run,
-    model: CAMClassifier,
-    guidance: Guidance,
-    data: PreparedData,
-    on_epoch: OnEpoch | None,
-    progress_bar: bool,
+    ready: ReadyRun, on_epoch: OnEpoch | None, progress_bar: bool, devices: DeviceOptions = device_options
 ) -> Run:
+    run, model, data = ready.run, ready.model, ready.data
     folder, config = run.folder, run.config
     class_weights = None
     labels = data.labels_of(data.cases.loc[data.cases["split"] == "train"])
@@ -193,7 +186,7 @@ def _train(
         class_weights = balanced_class_weights(labels, len(data.class_names))
     network = model.to(memory_format=torch.channels_last)
     with local_seed(config.seed):  # for the layers of a guidance
-        module = GuidedTraining(network, guidance, config, data.frame.shape, class_weights)
+        module = GuidedTraining(network, ready.guidance, config, data.frame.shape, class_weights)
     checkpoint = find_checkpoint(folder.checkpoints, module)
     if checkpoint is None and data.multi_label and not original.is_original(model):
         model.head.start_at(log_odds(labels, class_weights))
@@ -219,6 +212,7 @@ def _train(
         warnings.filterwarnings("ignore", module="lightning")
         trainer = create_trainer(
             config,
+            devices,
             max_epochs=config.epochs,
             gradient_clip_val=config.clip_norm or None,
             callbacks=callbacks,

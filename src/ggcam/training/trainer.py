@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,30 @@ from ggcam.training.checkpoints import CheckpointFiles, Checkpoints
 from ggcam.training.config import TrainConfig
 from ggcam.utils.signals import Terminated
 
+DeviceOptions = Callable[[TrainConfig], dict[str, Any]]
+"""Returns the arguments of Lightning's trainer that say where to compute, and in how many processes."""
 
-def create_trainer(config: TrainConfig, **options: Any) -> lightning.Trainer:
+
+def device_options(config: TrainConfig) -> dict[str, Any]:
+    """Return the arguments of Lightning's trainer with which it starts all processes itself.
+
+    Args:
+        config: options of the training.
+    """
+    return {
+        "accelerator": config.accelerator,
+        "devices": config.devices,
+        "num_nodes": config.nodes,
+        "strategy": config.strategy,
+    }
+
+
+def create_trainer(config: TrainConfig, devices: DeviceOptions = device_options, **options: Any) -> lightning.Trainer:
     """Create Lightning's trainer. If it refuses, the cause is the choice of devices, strategy or precision.
 
     Args:
         config: options of the training; precision auto counts as 32, see `training.precision`.
+        devices: where to compute.
         options: further arguments of the trainer.
 
     Returns:
@@ -33,7 +51,10 @@ def create_trainer(config: TrainConfig, **options: Any) -> lightning.Trainer:
         ConfigError: the configuration is not supported on this machine.
     """
     try:
-        return lightning.Trainer(**_device_options(config), plugins=[CheckpointFiles()], **options)
+        where = devices(config)
+        plugins = [CheckpointFiles(), *where.pop("plugins", ())]
+        precision = "bf16-mixed" if config.precision == "bf16" else "32-true"
+        return lightning.Trainer(**where, plugins=plugins, precision=precision, **options)
     except (MisconfigurationException, ValueError) as error:
         raise ConfigError(
             f"this configuration is not supported on this machine: {str(error).splitlines()[0]}",
@@ -41,17 +62,19 @@ def create_trainer(config: TrainConfig, **options: Any) -> lightning.Trainer:
         ) from error
 
 
-def count_processes(config: TrainConfig) -> int:
+def count_processes(config: TrainConfig, devices: DeviceOptions = device_options) -> int:
     """Return the number of processes of a training run.
 
     Args:
         config: options of the training.
+        devices: where to compute.
 
     Raises:
         ConfigError: the configuration is not supported on this machine.
     """
+    silent = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
     with quiet_lightning():
-        return create_trainer(config, logger=False, enable_checkpointing=False, enable_model_summary=False).world_size
+        return create_trainer(config, devices, **silent).world_size
 
 
 def fit(
@@ -112,14 +135,3 @@ def quiet_lightning() -> Iterator[None]:
 def is_first_process() -> bool:
     """Return whether this process writes files and prints: in a distributed run, one of them does."""
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def _device_options(config: TrainConfig) -> dict[str, Any]:
-    """Return the arguments of Lightning's trainer that say where, and how precisely, to compute."""
-    return {
-        "accelerator": config.accelerator,
-        "devices": config.devices,
-        "num_nodes": config.nodes,
-        "strategy": config.strategy,
-        "precision": "bf16-mixed" if config.precision == "bf16" else "32-true",
-    }

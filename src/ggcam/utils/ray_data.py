@@ -7,22 +7,17 @@ machines; files are not: they must be at the same paths on all machines, for exa
 from __future__ import annotations
 
 import logging
-import os
 import pickle
-import secrets
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ggcam.errors import ConfigError
 from ggcam.utils.logs import LogRecords
-from ggcam.utils.versions import versions
+from ggcam.utils.ray_machines import Surroundings, alive_machines, surroundings
 from ggcam.utils.worker_main import Answer
 
 Batch = TypeVar("Batch")
@@ -49,21 +44,10 @@ class Workers:
 
 @dataclass(frozen=True)
 class _Call:
-    """A function, and what the machine that calls it must have in common with this one.
-
-    Attributes:
-        work: the function.
-        files: files that the machine must see.
-        versions: versions of the packages that the outcome depends on.
-        folder: the current folder, to which paths may be relative.
-        variables: environment variables of ggcam.
-    """
+    """A function, and what the machine that calls it must have in common with this one."""
 
     work: Callable[[Any], Any]
-    files: tuple[Path, ...]
-    versions: tuple[tuple[str, str], ...]
-    folder: str
-    variables: tuple[tuple[str, str], ...]
+    needed: Surroundings
 
 
 def map_on_ray(
@@ -98,14 +82,8 @@ def map_on_ray(
     """
     if not batches:
         return
-    with _visible_file(out) as token:
-        call = _Call(
-            work,
-            (token.resolve(), *islice(filter(Path.exists, files), 1)),
-            tuple(versions(*packages).items()),
-            os.getcwd(),
-            tuple((name, value) for name, value in os.environ.items() if name.startswith("GGCAM_")),
-        )
+    with surroundings(out, files, packages) as needed:
+        call = _Call(work, needed)
         try:
             for answer in _answers(ray, call, batches, workers, in_order):
                 answer.records.emit()
@@ -154,7 +132,7 @@ def _answer(row: Mapping[str, bytes], call: _Call) -> dict[str, bytes]:
     records = LogRecords()
     with records.collected():
         try:
-            _prepare_process(call.files, call.versions, call.folder, call.variables)
+            call.needed.set_up()
             answer = Answer("returned", call.work(pickle.loads(row["batch"])), records)
         except Exception as error:  # Ray would wrap it
             error.add_note(f"on a machine of the cluster:\n{traceback.format_exc()}")
@@ -162,53 +140,10 @@ def _answer(row: Mapping[str, bytes], call: _Call) -> dict[str, bytes]:
     return {"answer": pickle.dumps(answer)}
 
 
-@cache
-def _prepare_process(
-    files: Sequence[Path], expected: tuple[tuple[str, str], ...], folder: str, variables: tuple[tuple[str, str], ...]
-) -> None:
-    """Check, once per process, what this machine must have in common with the one that the command runs on."""
-    os.environ.update(variables)
-    with suppress(OSError):  # not needed where all paths are absolute
-        os.chdir(folder)
-    where = f"machine {import_module('ray').util.get_node_ip_address()} of the Ray cluster"
-    found = tuple(versions(*dict(expected)).items())
-    if found != expected:
-        raise ConfigError(
-            "a machine of the cluster has other versions than this one",
-            where=where,
-            expected=_in_words(expected, found),
-            got=_in_words(found, expected),
-            hint="install the same versions on all machines",
-        )
-    for path in files:
-        if not path.exists():
-            raise ConfigError(
-                "a machine of the cluster does not see the files of this one",
-                where=where,
-                expected=path,
-                hint="keep the data and the output folder on a disk that all machines share, at the same path",
-            )
-
-
-def _in_words(packages: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in packages if (name, version) not in others)
-
-
-@contextmanager
-def _visible_file(folder: Path) -> Iterator[Path]:
-    """Keep a new file in a folder inside the block; a machine that does not see it has another folder of that name."""
-    path = folder / f"visible.{secrets.randbits(64)}.part"  # a leftover is removed like those of `atomic_path`
-    path.touch()
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
 def _room(ray: Any, workers: Workers) -> int:
     """Count the workers that fit on the machines of the cluster, at least 1."""
     needed = {"CPU": workers.cores, "GPU": workers.gpus}
-    machines = [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
+    machines = alive_machines(ray)
     fits = (min(machine.get(name, 0) // number for name, number in needed.items() if number) for machine in machines)
     return max(1, int(sum(fits)))
 
