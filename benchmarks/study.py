@@ -35,17 +35,21 @@ def run(short: bool = False) -> Iterator[Result]:
         base = TrainConfig(backbone=backbone, epochs=2, accelerator="cpu", precision="32")
         plan = validate_plan(data, plan_study(base, ["none", "ggcam-cc"], seeds))
         kept = partial(local.run_locally, workers=max(2, choose_workers(plan, data)))
-        for name, other, target in (
-            ("one after the other", partial(local.run_locally, workers=1), 1.5),
-            ("a new process for each run", partial(_in_new_processes, kept), 1.5),
-        ):
-            pairs = [(_seconds(data, plan, kept, root), _seconds(data, plan, other, root)) for _ in range(rounds)]
+        ways = {
+            "processes kept": kept,
+            "one after the other": partial(local.run_locally, workers=1),
+            "a new process for each run": partial(_in_new_processes, kept),
+        }
+        rows = [[_seconds(data, plan, way, root) for way in ways.values()] for _ in range(rounds)]
+        (ours_name, ours), *others = zip(ways, zip(*rows, strict=True), strict=True)
+        for other_name, other in others:
             yield Result(
-                f"study of {len(plan.runs)} runs, processes kept",
-                name,
-                *(statistics.median(each) / len(plan.runs) for each in zip(*pairs, strict=True)),
-                ratio=statistics.median(b / a for a, b in pairs),
-                target=target,
+                f"study of {len(plan.runs)} runs, {ours_name}",
+                other_name,
+                statistics.median(ours) / len(plan.runs),
+                statistics.median(other) / len(plan.runs),
+                ratio=statistics.median(b / a for a, b in zip(ours, other, strict=True)),
+                target=1.5,
             )
 
 

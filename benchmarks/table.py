@@ -10,11 +10,11 @@ from benchmarks.side_by_side import amount
 
 
 def table(record: Record) -> str:
-    """Return a line about the machine and one row per result; a ratio below its target is in bold."""
+    """Return a line about the machine and one row per result, its ratio first; one below its target is in bold."""
     lines = [
         "; ".join(f"{name}: {value}" for name, value in record.machine.items()) + ".",
         "",
-        "| benchmark | ours | other | ours takes | other takes | ratio | target |",
+        "| ratio | target | benchmark | ggcam | other | ggcam takes | other takes |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for benchmark, result in record.results:
@@ -23,7 +23,7 @@ def table(record: Record) -> str:
         ratio = f"**{ratio}**" if missed else ratio
         ours, others = (amount(value, result.unit) for value in (result.ours, result.others))
         target = "" if result.target is None else f"{result.target:g}"
-        cells = (benchmark, result.name, result.other, ours, others, ratio, target)
+        cells = (ratio, target, benchmark, result.name, result.other, ours, others)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
