@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from ggcam.metrics.curves import GRID, precision_recall_band, roc_band
+from ggcam.metrics.curves import GRID, class_curves
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.threshold_statistics import weighted_sensitivity
 
@@ -13,9 +13,15 @@ def random_scores(n=120):
     return (positive + rng.normal(size=n)).round(1), positive
 
 
+def curves_of(scores, positive, patients, **options):
+    """Return the curves of a single class."""
+    (curves,) = class_curves(scores[:, None], positive[:, None].astype(float), patients, **options)
+    return curves
+
+
 def test_the_roc_curve_goes_through_scikit_learn_s_points():
     scores, positive = random_scores()
-    band = roc_band(scores, positive, np.arange(120), resamples=200)
+    band = curves_of(scores, positive, np.arange(120), resamples=200).roc
     false, true, _ = sklearn.metrics.roc_curve(positive, scores, drop_intermediate=False)
     np.testing.assert_allclose(band.y, [true[false <= x + 1e-12].max() for x in band.x])
     assert (np.diff(band.y) >= 0).all()
@@ -28,7 +34,7 @@ def test_the_roc_curve_goes_through_scikit_learn_s_points():
 
 def test_the_precision_recall_curve_goes_through_scikit_learn_s_points():
     scores, positive = random_scores()
-    band = precision_recall_band(scores, positive, np.arange(120), resamples=200)
+    band = curves_of(scores, positive, np.arange(120), resamples=200).precision_recall
     precision, recall, _ = sklearn.metrics.precision_recall_curve(positive, scores)
     for x, y in zip(band.x[1:], band.y[1:], strict=True):
         assert y == pytest.approx(precision[np.flatnonzero(recall >= x - 1e-12)[-1]])
@@ -37,11 +43,26 @@ def test_the_precision_recall_curve_goes_through_scikit_learn_s_points():
 
 def test_one_patient_has_a_curve_without_a_band():
     scores, positive = random_scores()
-    band = roc_band(scores, positive, np.zeros(120), resamples=10)
+    band = curves_of(scores, positive, np.zeros(120), resamples=10).roc
     assert np.isfinite(band.y).all()
     assert np.isnan(band.low).all()
 
 
 def test_one_class_alone_has_no_curve():
-    for band in (roc_band, precision_recall_band):
-        assert np.isnan(band(np.arange(4.0), np.zeros(4, bool), np.arange(4), resamples=10).y).all()
+    for curve in curves_of(np.arange(4.0), np.zeros(4, bool), np.arange(4), resamples=10):
+        assert np.isnan(curve.y).all()
+
+
+def test_classes_share_their_resamples_and_unknown_labels_count_for_the_patients_only():
+    scores, positive = random_scores()
+    truth = np.column_stack([positive, ~positive]).astype(float)
+    truth[::7, 0] = np.nan
+    both = class_curves(np.column_stack([scores, -scores]), truth, np.arange(120) // 2, resamples=100)
+    for k, curves in enumerate(both):
+        (alone,) = class_curves([scores, -scores][k][:, None], truth[:, k : k + 1], np.arange(120) // 2, resamples=100)
+        for found, expected in zip(curves, alone, strict=True):
+            np.testing.assert_array_equal([found.y, found.low, found.high], [expected.y, expected.low, expected.high])
+    known = ~np.isnan(truth[:, 0])
+    np.testing.assert_array_equal(
+        both[0].roc.y, curves_of(scores[known], positive[known], np.arange(known.sum())).roc.y
+    )

@@ -79,9 +79,8 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     ),
     significance.seed_test: lambda w: significance.seed_test(w.probabilities[:, 0]),
     significance.holm: lambda w: significance.holm(w.probabilities[:, 0]),
-    curves.roc_band: lambda w: bootstrapped(w, curves.roc_band, w.probabilities[:, 1], w.positive),
-    curves.precision_recall_band: lambda w: bootstrapped(
-        w, curves.precision_recall_band, w.probabilities[:, 1], w.positive
+    curves.class_curves: lambda w: bootstrapped(
+        w, curves.class_curves, w.probabilities[:, 1:2], w.positive[:, None].astype(float)
     ),
     delong.DeLong: lambda w: [
         delong.DeLong.from_scores(w.probabilities.T, w.positive, w.patients),
@@ -196,7 +195,7 @@ NOT_METRICS = {
     *("nan_to_none", "check_scores", "check_labels", "check_finite", "check_ordered"),  # check arguments or results
     *("tie_ends", "on_cases", "mean_of", "mean_of_defined", "divide"),  # parts of metrics
     *("TypicalRange", "typical_range", "deviation", "score_limit", "out_of_fold_scores"),  # of images
-    *("CurveBand", "Difference", "Interval", "Faithfulness", "CaseMean"),  # results of metrics
+    *("CurveBand", "ClassCurves", "Difference", "Interval", "Faithfulness", "CaseMean"),  # results of metrics
 }
 
 

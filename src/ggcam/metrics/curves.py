@@ -6,6 +6,7 @@ For the points of a curve alone, use `sklearn.metrics.roc_curve` and `precision_
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
@@ -35,83 +36,60 @@ class CurveBand:
     high: Float[np.ndarray, " p"]
 
 
-def roc_band(
-    scores: Float[np.ndarray, " n"],
-    positive: Bool[np.ndarray, " n"],
+class ClassCurves(NamedTuple):
+    """The curves of one class.
+
+    Attributes:
+        roc: the ROC curve as a staircase, without interpolation: the best sensitivity at each false positive rate.
+        precision_recall: the precision at the highest threshold that reaches each recall; by chance the prevalence.
+    """
+
+    roc: CurveBand
+    precision_recall: CurveBand
+
+
+def class_curves(
+    scores: Float[np.ndarray, "n k"],
+    truth: Float[np.ndarray, "n k"],
     patients: Shaped[np.ndarray, " n"],
     *,
-    known: Bool[np.ndarray, " n"] | None = None,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int | np.random.Generator = 0,
-) -> CurveBand:
-    """Compute the ROC curve as a staircase, without interpolation: the best sensitivity at each false positive rate.
+) -> list[ClassCurves]:
+    """Compute the ROC and the precision-recall curve of each class, all from the same resamples of patients.
 
     Args:
-        scores: shape (n,), score of each case for the class.
-        positive: shape (n,), whether each case belongs to the class.
+        scores: shape (n, k), score of each case for each class.
+        truth: shape (n, k), 1, 0 or NaN (unknown). Unknown cases are resampled with their patients, but left out of
+            the curves of the class.
         patients: shape (n,), patient of each case.
-        known: shape (n,), whether the label of each case is known; None if all are. Unknown cases are resampled with
-            their patients, but left out of the curve.
         resamples: number of bootstrap resamples of patients.
         level: level of the interval, 0 to 1.
         seed: seed of the resamples, or a generator.
 
     Returns:
-        The curve and its band.
+        k pairs of curves; NaN without positives and, for the ROC curve, without negatives.
 
     Raises:
-        ValueError: there are no cases, or `level` or `resamples` is out of range.
+        ValueError: there are no cases, a score of a known case is NaN, or `level` or `resamples` is out of range.
     """
-    known = np.ones(len(patients), dtype=bool) if known is None else known
-    return _band(weighted_roc(scores[known], positive[known], GRID), known, patients, resamples, level, seed)
+    curves: dict[str, WeightedCurve] = {}
+    for k, (known, positive) in enumerate(zip(~np.isnan(truth).T, truth.T == 1, strict=True)):
+        of_class = scores[known, k], positive[known], GRID
+        curves[f"roc/{k}"] = _on_known(known, weighted_roc(*of_class))
+        curves[f"precision_recall/{k}"] = _on_known(known, weighted_precision_recall(*of_class))
+    draws = bootstrap_draws(curves, patients, resamples=resamples, seed=seed)
+    all_cases = np.ones((len(patients), 1))
+    bands: dict[str, CurveBand] = {}
+    for name, curve in curves.items():
+        values, by_point = curve(all_cases)[0], draws[name].reshape(-1, len(GRID)).T
+        ends = [Interval.from_draws(float(value), drawn, level) for value, drawn in zip(values, by_point, strict=True)]
+        low, high = (np.array([getattr(each, end) for each in ends]) for end in ("low", "high"))
+        bands[name] = CurveBand(GRID, values, low, high)
+    return [ClassCurves(bands[f"roc/{k}"], bands[f"precision_recall/{k}"]) for k in range(scores.shape[1])]
 
 
-def precision_recall_band(
-    scores: Float[np.ndarray, " n"],
-    positive: Bool[np.ndarray, " n"],
-    patients: Shaped[np.ndarray, " n"],
-    *,
-    known: Bool[np.ndarray, " n"] | None = None,
-    resamples: int = 1000,
-    level: float = 0.95,
-    seed: int | np.random.Generator = 0,
-) -> CurveBand:
-    """Compute the precision at the highest threshold that reaches each recall; by chance it is the prevalence.
-
-    Args:
-        scores: shape (n,), score of each case for the class.
-        positive: shape (n,), whether each case belongs to the class.
-        patients: shape (n,), patient of each case.
-        known: shape (n,), whether the label of each case is known; None if all are.
-        resamples: number of bootstrap resamples of patients.
-        level: level of the interval, 0 to 1.
-        seed: seed of the resamples, or a generator.
-
-    Returns:
-        The curve and its band.
-
-    Raises:
-        ValueError: there are no cases, or `level` or `resamples` is out of range.
-    """
-    known = np.ones(len(patients), dtype=bool) if known is None else known
-    curve = weighted_precision_recall(scores[known], positive[known], GRID)
-    return _band(curve, known, patients, resamples, level, seed)
-
-
-def _band(
-    curve: WeightedCurve,
-    known: Bool[np.ndarray, " n"],
-    patients: Shaped[np.ndarray, " n"],
-    resamples: int,
-    level: float,
-    seed: int | np.random.Generator,
-) -> CurveBand:
-    def of_all_cases(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
-        return curve(weights[known])
-
-    values = of_all_cases(np.ones((len(patients), 1)))[0]
-    draws = bootstrap_draws({"curve": of_all_cases}, patients, resamples=resamples, seed=seed)["curve"]
-    by_point = draws.reshape(-1, len(GRID)).T
-    ends = [Interval.from_draws(float(value), drawn, level) for value, drawn in zip(values, by_point, strict=True)]
-    return CurveBand(GRID, values, np.array([each.low for each in ends]), np.array([each.high for each in ends]))
+def _on_known(known: Bool[np.ndarray, " n"], curve: WeightedCurve) -> WeightedCurve:
+    """Turn a curve of the cases whose label is known into one of all cases."""
+    return lambda weights: curve(weights[known])

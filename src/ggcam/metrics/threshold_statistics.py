@@ -123,7 +123,7 @@ def weighted_auprc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, "
     sweep = _Sweep(scores, positive)
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        true, false = sweep(weights)
+        true, false = (part[1:] for part in sweep(weights))
         precision = divide(true, true + false)
         of_positives = weights[sweep.order] * positive[sweep.order, None]
         summed = np.einsum("nr,nr->r", np.nan_to_num(precision), of_positives)
@@ -188,13 +188,12 @@ def weighted_roc(
     sweep = _Sweep(scores, positive)
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
-        sensitivity = np.full((weights.shape[1], len(false_positive_rate)), np.nan)
-        for row, true, false in zip(sensitivity, *(part.T for part in sweep(weights)), strict=True):
-            if true.any() and false.any():
-                allowed = np.searchsorted(false, (false_positive_rate + 1e-12) * false[-1], side="right")
-                # At a threshold above all scores, the sensitivity is 0.
-                row[:] = np.concatenate([[0.0], true])[allowed] / true[-1]
-        return sensitivity
+        true, false = (np.ascontiguousarray(part.T) for part in sweep(weights))
+        positives, negatives = true[:, -1:], false[:, -1:]
+        most = (false_positive_rate + 1e-12) * negatives
+        beyond = np.array([row.searchsorted(limits, side="right") for row, limits in zip(false, most, strict=True)])
+        found = np.take_along_axis(true, beyond - 1, axis=1)
+        return divide(found, np.where(negatives > 0, positives, np.zeros_like(found)))
 
     return statistic
 
@@ -218,33 +217,36 @@ def weighted_precision_recall(
     sweep = _Sweep(scores, positive)
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, "r p"]:
-        precision = np.full((weights.shape[1], len(recall)), np.nan)
-        for row, true, false in zip(precision, *(part.T for part in sweep(weights)), strict=True):
-            if true.any():
-                least = np.maximum((recall - 1e-12) * true[-1], np.finfo(np.float64).tiny)
-                reached = np.searchsorted(true, least, side="left")
-                row[:] = true[reached] / (true + false)[reached]
-        return precision
+        true, false = (np.ascontiguousarray(part.T) for part in sweep(weights))
+        positives = true[:, -1:]
+        least = np.maximum((recall - 1e-12) * positives, np.finfo(np.float64).tiny)
+        reached = np.array([row.searchsorted(limits) for row, limits in zip(true, least, strict=True)])
+        reached = np.minimum(reached, true.shape[1] - 1)  # without positives, no threshold reaches any recall
+        found, all_above = (np.take_along_axis(part, reached, axis=1) for part in (true, true + false))
+        return divide(found, np.where(positives > 0, all_above, 0.0))
 
     return statistic
 
 
 class _Sweep:
-    """Weight of the positives and of the negatives at or above each score, shape (n, r) both, with scores falling.
+    """Weight of the positives and of the negatives at or above each score, with scores falling.
 
-    The rows of equal scores are equal, since a threshold takes all of them or none.
+    Each has the shape (n + 1, r): the first row is that of a threshold above all scores. The rows of equal scores are
+    equal, since a threshold takes all of them or none.
     """
 
     def __init__(self, scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"]):
         check_ordered(scores)
         self.order = np.argsort(-scores, kind="stable")
-        self._last = tie_ends(scores[self.order][None].astype(np.float64))[1][0]
+        last = tie_ends(scores[self.order][None].astype(np.float64))[1][0]
+        self._last = np.concatenate([[0], last + 1])
         self._positive = positive[self.order, None]
 
-    def __call__(self, weights: Float[np.ndarray, "n r"]) -> tuple[Float[np.ndarray, "n r"], Float[np.ndarray, "n r"]]:
+    def __call__(self, weights: Float[np.ndarray, "n r"]) -> tuple[Float[np.ndarray, "m r"], Float[np.ndarray, "m r"]]:
         ordered = weights[self.order]
-        true = np.cumsum(ordered * self._positive, axis=0)
-        false = np.cumsum(ordered * ~self._positive, axis=0)
+        true, false = np.zeros((2, len(self._last), weights.shape[1]))
+        np.cumsum(ordered * self._positive, axis=0, out=true[1:])
+        np.cumsum(ordered * ~self._positive, axis=0, out=false[1:])
         return true[self._last], false[self._last]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ggcam.metrics.curves import CurveBand, precision_recall_band, roc_band
+from ggcam.metrics.curves import CurveBand, class_curves
 from ggcam.metrics.intervals import RESAMPLES
 from ggcam.report.cases import PredictionTable
 from ggcam.report.charts import Axis, Chart, Dot, Shape, band, line, x_of, y_of
@@ -52,17 +52,15 @@ def run_charts(
     training = training_charts(history, monitored, mode) if history is not None else ()
     if predicted is None or not len(predicted.truth):
         return RunCharts(training=training)
+    scores, truth = predicted.probabilities, predicted.truth
+    drawn = np.flatnonzero((truth == 1).any(axis=0) & (truth == 0).any(axis=0))
+    curves = class_curves(scores[:, drawn], truth[:, drawn], predicted.patients, resamples=RESAMPLES)
     roc: list[Chart] = []
     precision_recall: list[Chart] = []
-    for k, name in enumerate(predicted.class_names):
-        known, positive = np.isfinite(predicted.truth[:, k]), predicted.truth[:, k] == 1
-        if not positive.any() or positive[known].all():
-            continue
-        scores, patients = predicted.probabilities[:, k], predicted.patients
-        curve = roc_band(scores, positive, patients, known=known, resamples=RESAMPLES)
-        roc.append(_roc(name, curve, metrics))
-        curve = precision_recall_band(scores, positive, patients, known=known, resamples=RESAMPLES)
-        precision_recall.append(_precision_recall(name, curve, float(positive[known].mean()), metrics))
+    for k, curve in zip(drawn, curves, strict=True):
+        name, prevalence = predicted.class_names[k], float(np.nanmean(truth[:, k]))
+        roc.append(_roc(name, curve.roc, metrics))
+        precision_recall.append(_precision_recall(name, curve.precision_recall, prevalence, metrics))
     reliability = metrics.get("reliability")
     calibration = _calibration(reliability, predicted.multi_label) if reliability else None
     return RunCharts(tuple(roc), tuple(precision_recall), calibration, training)
