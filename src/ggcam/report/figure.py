@@ -25,16 +25,13 @@ def new_figure(width_in: float, height_in: float) -> Figure:
         height_in: height in inches.
 
     Returns:
-        The figure, with a constrained layout and an Agg canvas.
+        The figure, with a constrained layout.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.03, hspace=0.01, wspace=0)
-    figure = Figure(figsize=(width_in, height_in), dpi=DPI, layout=layout, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width_in, height_in), dpi=DPI, layout=layout, facecolor="white")
 
 
 def save_figure(figure: Figure, out_png: Path) -> None:
@@ -44,5 +41,9 @@ def save_figure(figure: Figure, out_png: Path) -> None:
         figure: the figure.
         out_png: file to write; its folder is created if missing.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
     with atomic_path(out_png) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        # Figure.savefig would draw everything twice, the first time only for the layout.
+        canvas.print_png(temporary, metadata={"Software": None})
