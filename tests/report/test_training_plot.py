@@ -90,11 +90,26 @@ def test_the_file_is_1280_pixels_wide_and_holds_the_colours_of_its_lines(tmp_pat
 )
 def test_missing_columns_are_not_drawn(table, lines, monkeypatch, tmp_path):
     figure = figure_of(table, monkeypatch, tmp_path)
-    named = [
-        [line for line in axes.lines if not str(line.get_label()).startswith(("_", "best"))] for axes in figure.axes
+    drawn = [
+        [line for line in axes.lines if line.get_color() != GREY and not str(line.get_label()).startswith("best")]
+        for axes in figure.axes
     ]
-    assert tuple(map(len, named)) == lines
-    figure.canvas.draw()
+    assert tuple(map(len, drawn)) == lines
+    figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("monitored", ["valid_macro_auroc", "valid_classification", "test_total"])
+@pytest.mark.parametrize("rate", [1e-3, 2e-5, 0.000975])
+def test_all_text_is_inside_the_picture(monitored, rate, monkeypatch, tmp_path):
+    table = history(2).assign(learning_rate=[rate, rate / 6], test_total=1.0)
+    figure = figure_of(table, monkeypatch, tmp_path, metric=monitored, mode="min")
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        box = axes.get_tightbbox()
+        assert box is not None
+        assert box.x0 > 0
+        assert box.x1 < 1280
+        assert box.y0 > 0
 
 
 def test_losses_of_different_magnitude_have_a_logarithmic_axis(monkeypatch, tmp_path):

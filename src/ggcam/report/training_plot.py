@@ -36,16 +36,19 @@ def save_training_plot(
     """
     if "epoch" not in history or history.empty:
         raise ValueError(f"the history needs a column 'epoch' and at least one row, got {list(history)}")
-    figure = new_figure(10, 8)
+    figure = new_figure(10, 8, left=0.1, right=0.76, bottom=0.06, top=0.99, hspace=0.06)
     rate, loss, score = figure.subplots(3, 1, sharex=True, height_ratios=[1, 2.2, 2.2])
-    _plot_column(rate, history, "learning_rate", BLUE, "learning rate")
+    _plot_column(rate, history, "learning_rate", BLUE)
     _use_log_scale_if_wide(rate, ratio=5)
     rate.set_ylabel("learning rate")
     _plot_losses(loss, history)
-    _plot_column(score, history, metric, BLUE, column_label(metric))
+    _plot_column(score, history, metric, BLUE)
     score.set_ylabel(column_label(metric))
     score.set_xlabel("epoch")
     score.xaxis.get_major_locator().set_params(integer=True)
+    first, last = history["epoch"].min(), history["epoch"].max()
+    beside = max(0.5, 0.05 * (last - first))
+    score.set_xlim(first - beside, last + beside)
     best = best_epoch(history, metric, mode)
     if best is not None:
         for axes in (rate, loss, score):
@@ -108,7 +111,9 @@ def _plot_losses(axes: Axes, history: pd.DataFrame) -> None:
     axes.set_ylabel("loss")
 
 
-def _plot_column(axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str, linestyle: str = "-") -> None:
+def _plot_column(
+    axes: Axes, history: pd.DataFrame, column: str, colour: str, label: str | None = None, linestyle: str = "-"
+) -> None:
     values = _finite_values(history, column)
     if len(values):
         epochs = history.loc[values.index, "epoch"]
