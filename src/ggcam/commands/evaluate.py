@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ggcam.commands.arguments import Run
 from ggcam.commands.terminal import print_table, show_progress
 from ggcam.utils.collector import collector_paused
+
+if TYPE_CHECKING:
+    from ggcam.data.prepared import PreparedData
 
 Split = Literal["train", "valid", "test"]
 """The splits, as in `ggcam.data.case`, which imports NumPy: too slow for a help text."""
@@ -38,7 +41,7 @@ def evaluate(
 
 def evaluate_and_print(
     root: Path,
-    data: Path | None = None,
+    data: PreparedData | Path | None = None,
     split: Split = "test",
     device: str | None = None,
     faithfulness_cases: int = 0,
@@ -47,7 +50,7 @@ def evaluate_and_print(
 
     Args:
         root: run folder.
-        data: prepared folder. Default: the one that the run was trained on.
+        data: prepared folder, or its path. Default: the one that the run was trained on.
         split: split to evaluate on.
         device: device to compute on. Default: a GPU if there is one.
         faithfulness_cases: maximum number of cases for the faithfulness metrics.

@@ -51,7 +51,7 @@ class Evaluation:
 
     Attributes:
         run: the evaluated run.
-        data_root: prepared folder that the run was evaluated on.
+        data: prepared folder that the run was evaluated on, with the folder's split even if the run has folds.
         split: the split.
         class_names: name of the class of each output.
         cases: shape (n rows), the cases of the split, with the columns of cases.parquet.
@@ -65,7 +65,7 @@ class Evaluation:
     """
 
     run: Run
-    data_root: Path
+    data: PreparedData
     split: Split
     class_names: tuple[str, ...]
     cases: pd.DataFrame
@@ -129,7 +129,7 @@ class Evaluation:
                     cam=self.cam.astype(np.float16),
                     evaluation=np.array(evaluation),  # EVALUATION_ID
                 )
-        write_run_report(read_results(self.run, self.data_root), folder.html_report)
+        write_run_report(read_results(self.run, self.data), folder.html_report)
         return folder
 
     def _identifier(self) -> str:
@@ -185,8 +185,9 @@ def evaluate(
         )
     run = run if isinstance(run, Run) else open_run(run)
     config = run.config
+    prepared = run.data() if data is None else data if isinstance(data, PreparedData) else load_prepared(data)
     # The cases that the run held out; and the real gaze, even where training used a control in its place.
-    data = run_data(run, data if data is None or isinstance(data, PreparedData) else load_prepared(Path(data)))
+    data = run_data(run, prepared)
     dataset = PreparedDataset(data, split, cache="none")
     if not len(dataset):
         raise PreparedFolderError(f"there are no {split} cases", where=data.root)
@@ -222,7 +223,7 @@ def evaluate(
     patients = dataset.cases["patient_id"].to_numpy(np.str_)
     return Evaluation(
         run=run,
-        data_root=data.root,
+        data=prepared,
         split=split,
         class_names=data.class_names,
         cases=dataset.cases,

@@ -27,12 +27,12 @@ PACKAGES = ("ggcam", "torch", "timm", "lightning", "numpy")
 """Packages whose versions the page lists."""
 
 
-def read_results(run: Run, data_root: Path | None = None) -> RunResults:
+def read_results(run: Run, data: PreparedData | Path | None = None) -> RunResults:
     """Read everything that the page of an evaluated run shows; without pictures, and saying so, if its data are gone.
 
     Args:
         run: an evaluated run.
-        data_root: prepared folder that it was evaluated on; None for the one that the evaluation recorded.
+        data: prepared folder that it was evaluated on, or its path; None for the one that the evaluation recorded.
 
     Returns:
         Content of the page.
@@ -52,7 +52,7 @@ def read_results(run: Run, data_root: Path | None = None) -> RunResults:
             got=join_limited(predicted.class_names),
             hint=evaluate_again(folder),
         )
-    data, missing = _data_or_reason(run, data_root or recorded_path(measured["data"], folder.root), predicted)
+    data, missing = _data_or_reason(run, data or recorded_path(measured["data"], folder.root), predicted)
     gallery = ()
     if data is not None:
         reader = CaseReader(data, files.cams, run.config.sigma_px, run.config.sigma_deg)
@@ -115,17 +115,21 @@ def _summary(run: Run, measured: Mapping[str, Any], data: PreparedData | None) -
     return facts
 
 
-def _data_or_reason(run: Run, root: Path | None, predicted: PredictionTable) -> tuple[PreparedData | None, str]:
+def _data_or_reason(
+    run: Run, data: PreparedData | Path | None, predicted: PredictionTable
+) -> tuple[PreparedData | None, str]:
     """Return the data that the run was evaluated on, or the reason why they cannot be shown."""
-    if root is None:
+    if data is None:
         return None, "the evaluation does not record where its data are; pass them with --data"
-    try:
-        data = run.data(root)
-    except DataError as error:  # the page tells no path of the machine
-        return None, str(error).replace(str(root), root.name).replace(str(run.folder.root), run.name)
+    if isinstance(data, Path):
+        root = data
+        try:
+            data = run.data(root)
+        except DataError as error:  # the page tells no path of the machine
+            return None, str(error).replace(str(root), root.name).replace(str(run.folder.root), run.name)
     missing = set(predicted.case_ids.tolist()) - set(data.cases["case_id"])
     if missing:
-        return None, f"the data in {root.name} have changed: {len(missing):,} evaluated cases are not among them"
+        return None, f"the data in {data.root.name} have changed: {len(missing):,} evaluated cases are not among them"
     return data, ""
 
 
