@@ -49,6 +49,7 @@ class Epoch(NamedTuple):
 
 
 EPOCHS = (
+    Epoch("resnet10t", (128, 128), 32, 899, 1.3),
     Epoch("resnet18", (224, 224), 32, 899, 1.3),
     Epoch("resnet50", (512, 448), 8, 80, 1.0),
     Epoch("resnet50", (1536, 1280), 2, 10, 1.3),

@@ -39,8 +39,8 @@ TITLES = {"hit_rate": "hit rate", "energy": "energy inside", "iou": "best IoU", 
 PLACE = ("hit_rate", "energy", "iou", "nss")
 """Columns whose mean rank orders the rows by place."""
 
-OURS = "ggcam-swap"
-"""Row of which the differences to all others are computed."""
+OURS = ("ggcam-cc", "ggcam-swap")
+"""Rows of which the differences to all others are computed."""
 
 RESAMPLES = 2000
 
@@ -51,7 +51,7 @@ LEVEL = (0.025, 0.975)
 
 
 def write_board(study: Path, arms: Mapping[str, Arm], path: Path) -> pd.DataFrame:
-    """Write the table of a part, and beside it that of the differences of our own method to all others.
+    """Write the table of a part, and beside it that of the differences of our own methods to all others.
 
     Args:
         study: study folder of the part; seeds that are not finished for every arm are left out.
@@ -71,7 +71,8 @@ def write_board(study: Path, arms: Mapping[str, Arm], path: Path) -> pd.DataFram
     table.insert(2, "runs", len(seeds))
     path.parent.mkdir(parents=True, exist_ok=True)
     table.round(4).to_csv(path, index=False)
-    differences(resampled, OURS).round(4).to_csv(path.with_stem(f"{path.stem}-differences"), index=False)
+    ahead = pd.concat([differences(resampled, ours) for ours in OURS])
+    ahead.round(4).to_csv(path.with_stem(f"{path.stem}-differences"), index=False)
     return table
 
 
@@ -147,7 +148,7 @@ def differences(resampled: Resampled, ours: str) -> pd.DataFrame:
     Returns:
         One row per other row: for each metric the value of `ours` minus that of the row, low and high.
     """
-    table = pd.DataFrame({"row": list(resampled.rows)})
+    table = pd.DataFrame({"ours": ours, "row": list(resampled.rows)})
     for name in resampled.draws:
         value, (low, high) = resampled.minus(name, ours)
         table[name], table[f"{name}_low"], table[f"{name}_high"] = -value, -high, -low
@@ -216,30 +217,36 @@ def board_markdown(path: Path) -> str:
 
 
 def differences_markdown(path: Path) -> str:
-    """Return how far our own method is ahead of some rows as Markdown.
+    """Return how far our own methods are ahead of some rows as Markdown.
 
     Args:
         path: CSV file of the part; that of the differences lies beside it.
 
     Returns:
-        The table: no guidance, `ggcam-cc` and its controls, and the best other rows in AUROC and in place.
+        A table for each: no guidance, our other method, the controls, and the published methods with the best AUROC and
+        the best place.
     """
-    others = pd.read_csv(path).query("row != @OURS")
-    best = (others["row"][others["auroc"].idxmax()], others["row"].iloc[0])
+    board = pd.read_csv(path)
+    found = pd.read_csv(path.with_stem(f"{path.stem}-differences"))
+    shown = [name for name in METRICS if name in found and name not in ("average_precision", "cc")]
     controls = [f"{CONTROLLED}+{control}" for control in CONTROLS]
-    table = pd.read_csv(path.with_stem(f"{path.stem}-differences")).set_index("row")
-    shown = [name for name in METRICS if name in table and name not in ("average_precision", "cc")]
-    rows = [
-        [
-            f"`{row}`",
-            *(
-                f"{table[name][row]:+.3f} [{table[f'{name}_low'][row]:+.3f}, {table[f'{name}_high'][row]:+.3f}]"
-                for name in shown
-            ),
+    published = board.loc[~board["row"].str.startswith(OURS)]
+    best = (published["row"][published["auroc"].idxmax()], published["row"].iloc[0])
+    tables = []
+    for ours in OURS:
+        table = found.query("ours == @ours").set_index("row")
+        rows = [
+            [
+                f"`{row}`",
+                *(
+                    f"{table[name][row]:+.3f} [{table[f'{name}_low'][row]:+.3f}, {table[f'{name}_high'][row]:+.3f}]"
+                    for name in shown
+                ),
+            ]
+            for row in dict.fromkeys(("none", *(each for each in OURS if each != ours), *controls, *best))
         ]
-        for row in dict.fromkeys(("none", CONTROLLED, *controls, *best))
-    ]
-    return markdown_table([f"`{OURS}` minus", *(TITLES.get(name, "AUROC") for name in shown)], rows)
+        tables.append(markdown_table([f"`{ours}` minus", *(TITLES.get(name, "AUROC") for name in shown)], rows))
+    return "\n\n".join(tables)
 
 
 def main() -> None:
