@@ -136,7 +136,7 @@ def test_a_killed_service_leaves_nothing_on_the_disk(service: Service, tmp_path:
 def test_an_address_for_other_machines_needs_a_token(capsys, trained: Path, tmp_path: Path):
     assert "requests need a token" in refusal(capsys, "serve", trained, "--host", "0.0.0.0")
     missing = tmp_path / "token"
-    assert "the token file does not exist" in refusal(capsys, "serve", trained, "--token-file", missing)
+    assert "cannot be read: No such file" in refusal(capsys, "serve", trained, "--token-file", missing)
     missing.write_text("short")
     assert "does not hold a token" in refusal(capsys, "serve", trained, "--token-file", missing)
 

@@ -9,8 +9,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from ggcam.errors import ConfigError
-
-_MAX_BYTES = 64_000
+from ggcam.utils.secret_file import is_token, read_secret
 
 
 class NoCredentials(AuthBase):
@@ -62,16 +61,7 @@ class CredentialsFile(AuthBase):
     def _read(self) -> str:
         option = f"--dicomweb-{self._kind}-file"
         expected = "one line user:password" if self._kind == "user" else "one line with a token"
-        try:
-            with self._path.open("rb") as file:
-                line = file.read(_MAX_BYTES).decode().strip()
-        except OSError as error:
-            raise ConfigError(
-                f"the file of credentials cannot be read: {error.strerror}", where=f"{option} {self._path}"
-            ) from None
-        except UnicodeDecodeError:
-            line = ""
-        is_token = line.isascii() and line.isprintable() and " " not in line
-        if not line or len(line.splitlines()) > 1 or not (":" in line if self._kind == "user" else is_token):
+        line = read_secret(self._path, option)
+        if not (":" in line if self._kind == "user" else is_token(line)):
             raise ConfigError("not a file of credentials", where=f"{option} {self._path}", expected=expected)
         return line

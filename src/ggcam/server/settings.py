@@ -6,7 +6,8 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ggcam.errors import ConfigError, MissingFileError
+from ggcam.errors import ConfigError
+from ggcam.utils.secret_file import is_token, read_secret
 
 MEGABYTE = 1024**2
 MIN_TOKEN_CHARACTERS = 16
@@ -84,7 +85,7 @@ def is_loopback(host: str) -> bool:
 
 
 def read_token(path: Path) -> str:
-    """Read a bearer token.
+    """Read the bearer token that requests have to send.
 
     Args:
         path: file that holds the token alone.
@@ -93,19 +94,13 @@ def read_token(path: Path) -> str:
         The token, without white space around it.
 
     Raises:
-        MissingFileError: the file does not exist.
-        ConfigError: it does not hold a token, or a token that is too short.
+        ConfigError: the file cannot be read, does not hold a token, or one that is too short.
     """
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        raise MissingFileError("the token file does not exist", where=path) from None
-    except UnicodeDecodeError:
-        token = ""
-    if len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token:
+    token = read_secret(path, "--token-file")
+    if len(token) < MIN_TOKEN_CHARACTERS or not is_token(token):
         raise ConfigError(
             "the file does not hold a token",
-            where=path,
+            where=f"--token-file {path}",
             expected=f"one line of at least {MIN_TOKEN_CHARACTERS} letters and digits",
             hint=f"python -c 'import secrets; print(secrets.token_urlsafe())' > {path.name}",
         )
