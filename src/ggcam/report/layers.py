@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
 
 import cv2
@@ -233,6 +234,7 @@ def _region_mark(region: Region, frame: Frame, line: float) -> RegionMark:
     )
 
 
+@cache
 def _colours(colour_map: str, count: int, low: float = 0.0) -> np.ndarray:
     """Return colours along a colour map, uint8, shape (count, 3)."""
     from matplotlib import colormaps
