@@ -1,4 +1,4 @@
-"""`ggcam prepare` and `ggcam predict` on a Ray cluster that loses a machine in the middle: the same output."""
+"""`ggcam prepare`, `train` and `predict` on a Ray cluster that loses a machine in the middle: the same output."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 from commands.calling import refusal
 from ggcam.data.prepare import on_ray as prepare_module
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare_source
+from ggcam.data.prepared import load_prepared
 from ggcam.data.sources import egd_cxr
 from ggcam.dicom_output.options import DicomOptions
 from ggcam.dicom_output.writer import DicomWriter
@@ -25,7 +27,10 @@ from ggcam.errors import ConfigError
 from ggcam.inference import on_ray as predict_module
 from ggcam.inference.predict import predict
 from ggcam.inference.run_onnx import onnx_from_run
+from ggcam.training import on_ray
+from ggcam.training.config import TrainConfig
 from ggcam.training.run import open_run
+from ggcam.training.train import train
 from ggcam.utils import ray_machines
 from ggcam.utils.ray_cluster import ray_cluster
 from ggcam.utils.ray_data import map_on_ray
@@ -116,6 +121,36 @@ def test_predictions_are_the_same_files(cluster, kill_node, trained, simulated, 
     assert found.written + found.kept == expected.written == 30
 
 
+def test_a_training_goes_on_from_its_last_checkpoint(
+    cluster, kill_node, prepared, tmp_path, monkeypatch, caplog, request
+):
+    """Without batch norm, in float32, two processes compute what one does, but for the order of sums."""
+    monkeypatch.setattr(on_ray, "_POLL_S", 0.02)
+    data = load_prepared(prepared)
+    config = TrainConfig(backbone="test_vit", batch_size=8, epochs=10, precision="32", accelerator="cpu")
+    expected = train(data, config, tmp_path, "one process")
+    printed: list[float] = []
+
+    def on_epoch(row: dict[str, float]) -> None:
+        printed.append(row["epoch"])
+        if row["epoch"] == 1:
+            kill_node()
+            another = cluster.add_node(num_cpus=1)
+            request.addfinalizer(lambda: cluster.remove_node(another, allow_graceful=False))
+
+    found = on_ray.train_on_ray(cluster.address, 2, data, config, tmp_path, "two machines", on_epoch=on_epoch)
+    assert "a process of the training was lost" in caplog.text
+    assert "restart 1 of at most 3" in caplog.text
+    assert printed == found.history["epoch"].tolist() == list(range(10))
+    times = ["seconds", "data_wait_fraction"]
+    pd.testing.assert_frame_equal(found.history.drop(columns=times), expected.history.drop(columns=times), rtol=1e-3)
+    weights = [torch.load(run.folder.weights, weights_only=True) for run in (found, expected)]
+    torch.testing.assert_close(*weights, rtol=1e-2, atol=1e-4)
+    names = [{path.name for path in run.folder.root.iterdir()} - {run.folder.results.name} for run in (found, expected)]
+    assert names[0] == names[1]
+    assert found.config == expected.config
+
+
 def test_other_versions_on_a_machine_are_an_error(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_machines, "versions", lambda *names: dict.fromkeys(names, "0.0"))
     with ray_cluster(cluster.address) as ray, pytest.raises(ConfigError) as raised:
@@ -143,11 +178,12 @@ def test_a_cluster_that_does_not_answer_is_an_error(simulated, tmp_path, capsys)
     assert address in refused
 
 
-def test_a_missing_ray_is_an_error(simulated, trained, tmp_path, capsys, monkeypatch):
+def test_a_missing_ray_is_an_error(simulated, prepared, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     for command in (
         ("prepare", simulated, tmp_path / "data", "--size", "64x64"),
         ("predict", trained, simulated / "files", "--out", tmp_path / "out"),
+        ("train", prepared, "--out", tmp_path / "runs"),
     ):
         assert "pip install 'ggcam[ray]'" in refusal(capsys, *command, "--ray", "auto")
     both = refusal(capsys, "prepare", simulated, tmp_path / "data", "--workers", "2", "--ray", "auto")

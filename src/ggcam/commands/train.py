@@ -38,6 +38,8 @@ def train(
     name: str | None = None,
     resume: Path | None = None,
     device: str | None = None,
+    ray: str | None = None,
+    ray_workers: int | None = None,
 ) -> None:
     """Train a classifier on a prepared folder and evaluate it.
 
@@ -56,7 +58,12 @@ def train(
         name: name of the new run. Default: a random one.
         resume: run folder of an interrupted run to continue.
         device: device to evaluate on, such as cpu or cuda:1. Default: a GPU if there is one.
+        ray: address of a Ray cluster to train on, auto for the cluster that this machine belongs to, or local to start
+            one on this machine. Default: this machine, without Ray.
+        ray_workers: number of processes on the cluster. Default: one per GPU, or per machine if it has no GPUs.
     """
+    if ray_workers is not None and ray is None:
+        raise ConfigError("--ray-workers needs a cluster", where="--ray-workers", hint="pass its address as --ray")
     with collector_paused():
         from ggcam.data.prepared import load_prepared
         from ggcam.inference.devices import find_device
@@ -76,9 +83,14 @@ def train(
             raise ConfigError(
                 "a resumed run has its own data and config", where="--resume", hint="pass no other option"
             )
-        epochs = open_run(resume).config.epochs
-        with _note_resume(resume, own_guidance):
-            run = resume_training(resume, own_guidance, on_epoch=EpochPrinter(epochs), progress_bar=bar)
+        prepared, printer = None, EpochPrinter(open_run(resume).config.epochs)
+        with _note_resume(resume, own_guidance, ray, ray_workers):
+            if ray is None:
+                run = resume_training(resume, own_guidance, on_epoch=printer, progress_bar=bar)
+            else:
+                from ggcam.training.on_ray import resume_on_ray
+
+                run = resume_on_ray(ray, ray_workers, resume, own_guidance, on_epoch=printer)
     else:
         if config_file is not None:
             if preset or not only_guidance:
@@ -94,20 +106,27 @@ def train(
         logging.getLogger("ggcam.training.initial_model").setLevel(logging.INFO)
         prepared, printer = load_prepared(data), EpochPrinter(config.epochs)
         name = random_code() if name is None else name
-        with _note_resume(out / name, own_guidance):
-            run = start_training(prepared, config, out, name, on_epoch=printer, progress_bar=bar)
+        with _note_resume(out / name, own_guidance, ray, ray_workers):
+            if ray is None:
+                run = start_training(prepared, config, out, name, on_epoch=printer, progress_bar=bar)
+            else:
+                from ggcam.training.on_ray import train_on_ray
+
+                run = train_on_ray(ray, ray_workers, prepared, config, out, name, on_epoch=printer)
     if is_first_process():
-        evaluate_and_print(run.folder.root, device=device)
+        evaluate_and_print(run.folder.root, prepared, device=device)
 
 
 @contextmanager
-def _note_resume(run: Path, own_guidance: str | None) -> Iterator[None]:
+def _note_resume(run: Path, own_guidance: str | None, ray: str | None, ray_workers: int | None) -> Iterator[None]:
     """Add the command that continues a run to the exception that interrupts it."""
     try:
         yield
     except (KeyboardInterrupt, Terminated, OSError) as error:
         if (run / "config.toml").is_file():
-            words = ["ggcam", "train", "--resume", str(run), *(["--guidance", own_guidance] if own_guidance else [])]
+            words = ["ggcam", "train", "--resume", str(run)]
+            for option, value in (("--guidance", own_guidance), ("--ray", ray), ("--ray-workers", ray_workers)):
+                words += [] if value is None else [option, str(value)]
             error.add_note(f"resume with: {shlex.join(words)}")
         raise
 

@@ -12,12 +12,13 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ggcam.errors import ConfigError
 from ggcam.utils.logs import LogRecords
-from ggcam.utils.ray_machines import Surroundings, alive_machines, surroundings
+from ggcam.utils.ray_machines import Surroundings, alive_machines, surroundings, visible_file
 from ggcam.utils.worker_main import Answer
 
 Batch = TypeVar("Batch")
@@ -82,8 +83,8 @@ def map_on_ray(
     """
     if not batches:
         return
-    with surroundings(out, files, packages) as needed:
-        call = _Call(work, needed)
+    with visible_file(out) as token:
+        call = _Call(work, surroundings([token, *islice(filter(Path.exists, files), 1)], packages))
         try:
             for answer in _answers(ray, call, batches, workers, in_order):
                 answer.records.emit()

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +41,38 @@ class Surroundings:
         _set_up(self)
 
 
-@contextmanager
-def surroundings(out: Path, files: Iterable[Path], packages: Sequence[str]) -> Iterator[Surroundings]:
-    """Describe this process for others; the block must last as long as their work.
+def surroundings(files: Iterable[Path], packages: Sequence[str]) -> Surroundings:
+    """Describe what the work of this process needs on another machine.
 
     Args:
-        out: existing folder to which the work writes. A machine that does not see a new file in it has another folder
-            of that name.
-        files: files that the work reads; each machine must see the first one that exists here.
-        packages: packages that must have the same versions on all machines.
+        files: files that the machine must see.
+        packages: packages that must have the same versions there.
+
+    Returns:
+        The description.
+    """
+    variables = tuple((name, value) for name, value in os.environ.items() if name.startswith("GGCAM_"))
+    return Surroundings(tuple(files), tuple(versions(*packages).items()), os.getcwd(), variables)
+
+
+@contextmanager
+def visible_file(folder: Path) -> Iterator[Path]:
+    """Keep a new file in a folder inside the block; a machine that does not see it has another folder of that name.
+
+    Args:
+        folder: the folder.
 
     Yields:
-        What the machines must have in common with this one.
+        Absolute path of the file.
     """
-    with _visible_file(out) as token:
-        yield Surroundings(
-            (token.resolve(), *islice(filter(Path.exists, files), 1)),
-            tuple(versions(*packages).items()),
-            os.getcwd(),
-            tuple((name, value) for name, value in os.environ.items() if name.startswith("GGCAM_")),
-        )
+    path = (
+        folder.resolve() / f"visible.{secrets.randbits(64)}.part"
+    )  # a leftover is removed like those of `atomic_path`
+    path.touch()
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def alive_machines(ray: Any) -> list[dict[str, float]]:
@@ -74,17 +85,6 @@ def alive_machines(ray: Any) -> list[dict[str, float]]:
         The resources of each machine, such as CPU and GPU.
     """
     return [machine["Resources"] for machine in ray.nodes() if machine["Alive"]]
-
-
-@contextmanager
-def _visible_file(folder: Path) -> Iterator[Path]:
-    """Keep a new file in a folder inside the block."""
-    path = folder / f"visible.{secrets.randbits(64)}.part"  # a leftover is removed like those of `atomic_path`
-    path.touch()
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 @cache
