@@ -146,6 +146,9 @@ class OnnxRuntimeEngine(OnnxEngine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = compute_threads()
         options.log_severity_level = 3
+        # Threads that wait for work sleep. If they spun, they would hold up the processes that decode the next images:
+        # a folder on two cores took 30.3 s of processor time instead of 28.0 s.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def _compute(self, pixels: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
