@@ -74,9 +74,11 @@ def predict(
             start one on this machine. Default: this machine, without Ray.
     """
     from ggcam.utils.collector import collector_paused
+    from ggcam.utils.freed_memory import keep_freed_memory
     from ggcam.utils.parallel import thread_count
     from ggcam.utils.worker_process import start_workers
 
+    keep_freed_memory()
     single = len(images) == 1 and images[0].is_file()
     if ray is None:
         # They are ready when this process has imported torch and loaded the network.

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import IO, Literal, NamedTuple
 
+from ggcam.utils.freed_memory import keep_freed_memory
 from ggcam.utils.limits import Limits
 from ggcam.utils.logs import LogRecords
 from ggcam.utils.worker_messages import Message, receive, send
@@ -45,6 +46,7 @@ def main() -> None:
     tasks, answers = _take_over_pipes()
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is left to the parent
+    keep_freed_memory()
     import cv2
 
     cv2.setNumThreads(1)
