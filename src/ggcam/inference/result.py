@@ -132,10 +132,15 @@ class PredictionResult:
         cells_x, cells_y = cam.shape[1] / frame.width_px, cam.shape[0] / frame.height_px
         x = affine.apply_x((np.arange(width) + 0.5) * self.image_size[1] / width) * cells_x - 0.5
         y = affine.apply_y((np.arange(height) + 0.5) * self.image_size[0] / height) * cells_y - 0.5
-        columns, rows = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+        x, y = x.astype(np.float32), y.astype(np.float32)
+        columns, rows = np.meshgrid(x, y)
         smooth = cv2.remap(cam, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        inside = [(at >= -0.5) & (at <= cells - 0.5) for at, cells in zip((rows, columns), cam.shape, strict=True)]
-        return smooth, inside[0] & inside[1]
+        return smooth, _inside(y, cam.shape[0])[:, None] & _inside(x, cam.shape[1])
+
+
+def _inside(cells: Float32[np.ndarray, " n"], count: int) -> Bool[np.ndarray, " n"]:
+    """Return which positions lie in one of the cells, whose centres are the whole numbers from 0."""
+    return (cells >= -0.5) & (cells <= count - 0.5)
 
 
 class _ImageSizedCams(Mapping[str, np.ndarray]):

@@ -73,10 +73,11 @@ def unit_range(
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros_like(values)
-    low, high = np.percentile(values[finite], percentiles)
+    all_finite = finite.all()  # as usual; spares two copies
+    low, high = np.percentile(values if all_finite else values[finite], percentiles)
     if high <= low:
         return np.zeros_like(values)
-    return np.clip((np.where(finite, values, low) - low) / (high - low), 0, 1)
+    return np.clip(((values if all_finite else np.where(finite, values, low)) - low) / (high - low), 0, 1)
 
 
 def cam_overlay(
@@ -204,7 +205,7 @@ def png_bytes(image: np.ndarray) -> bytes:
     Raises:
         ImageError: the array cannot be written as PNG.
     """
-    done, data = cv2.imencode(".png", image[:, :, ::-1] if image.ndim == 3 else image)
+    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.shape[2:] == (3,) else image)
     if not done:
         raise ImageError(f"an array of shape {image.shape} and type {image.dtype} cannot be written as PNG")
     return data.tobytes()
