@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from ggcam.data.attention import attended_cases, finding_regions, resolve_attention
+from ggcam.data.attention import attended_cases, cases_with_findings, finding_regions, resolve_attention
+from ggcam.data.case import SHORTCUT_MARKER
 from ggcam.data.dataset import PreparedDataset
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.view_config import ViewConfig
@@ -79,6 +80,18 @@ def test_a_case_is_guided_by_regions_of_its_class_and_by_those_of_no_class(boxed
     assert (found["class"] == -1).all()
     renamed = replace(boxed, regions=boxed.regions.assign(name="opacity"))
     assert len(finding_regions(renamed, "regions")) == 3 * len(boxed)
+
+
+def test_a_case_has_a_finding_unless_all_its_regions_are_structures_or_markers(data):
+    first, second = data.cases["case_id"][:2]
+    rows = [box(first, "Left Lung"), box(first, SHORTCUT_MARKER), box(second, "Left lung"), box(second, "opacity")]
+    marked = with_regions(data, rows)
+    assert data.cases["case_id"][cases_with_findings(marked)].tolist() == [second]
+    assert not cases_with_findings(with_regions(data, [])).any()
+    for regions in (data.regions, marked.regions):
+        found = replace(data, regions=regions)
+        by_case = [any(each.is_finding for each in found.boxes.get(case, ())) for case in data.cases["case_id"]]
+        assert cases_with_findings(found).tolist() == by_case
 
 
 def test_each_label_has_its_own_map(multi_label):

@@ -69,9 +69,7 @@ def finding_regions(data: PreparedData, kind: AttentionKind) -> pd.DataFrame:
     regions = with_mask_bits(data.regions)
     labels = None if data.multi_label else dict(zip(data.cases["case_id"], data.cases["label"], strict=True))
     allowed = REGION_KINDS.get(kind, () if kind == "gaze" else REGION_KINDS["regions"])
-    findings = np.array([is_finding(name) for name in regions["name"].tolist()], dtype=bool)
-    chosen = regions["kind"].isin(allowed).to_numpy() & findings
-    regions = regions.loc[chosen]
+    regions = regions.loc[regions["kind"].isin(allowed) & _marks_finding(regions)]
     index = {name.lower(): number for number, name in enumerate(data.class_names)}
     number = np.array([index.get(name.lower(), -1) for name in regions["name"].tolist()], dtype=np.int64)
     if labels is not None:
@@ -79,6 +77,24 @@ def finding_regions(data: PreparedData, kind: AttentionKind) -> pd.DataFrame:
         regions = regions.loc[(number == -1) | (number == own)]
         number = np.full(len(regions), -1)
     return regions.assign(**{"class": number})
+
+
+def cases_with_findings(data: PreparedData) -> Bool[np.ndarray, " cases"]:
+    """Return which cases have a marked finding of any kind.
+
+    Args:
+        data: the prepared folder, or a view of it.
+
+    Returns:
+        One value per row of `data.cases`.
+    """
+    return data.cases["case_id"].isin(data.regions.loc[_marks_finding(data.regions), "case_id"]).to_numpy()
+
+
+def _marks_finding(regions: pd.DataFrame) -> Bool[np.ndarray, " rows"]:
+    """Return which rows mark a finding; there are far fewer names than rows."""
+    names = pd.Series(regions["name"])
+    return names.isin([name for name in names.unique() if is_finding(name)]).to_numpy()
 
 
 def with_mask_bits(regions: pd.DataFrame) -> pd.DataFrame:

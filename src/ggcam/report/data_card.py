@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ggcam.data.attention import cases_with_findings
 from ggcam.data.bit_depth import ALL_BITS
 from ggcam.data.prepared import PreparedData
 from ggcam.data.summary import summary_table
@@ -45,9 +46,7 @@ def data_card(data: PreparedData) -> DataCard:
         **_used_bits(data),
         "Split": str(split.get("how", "unknown")) + (f", seed {split['seed']}" if "seed" in split else ""),
         "Cases with gaze": _share(int(data.cases["has_gaze"].to_numpy().sum()), cases),
-        "Cases with marked findings": _share(
-            sum(_has_finding(data, str(case_id)) for case_id in data.cases["case_id"]), cases
-        ),
+        "Cases with marked findings": _share(int(cases_with_findings(data).sum()), cases),
     }
     if overlap := split.get("patients_in_several_splits"):
         facts["Patients in several splits"] = f"{overlap:,}; results may be too optimistic"
@@ -65,10 +64,6 @@ def data_card(data: PreparedData) -> DataCard:
 
 def _used_bits(data: PreparedData) -> dict[str, str]:
     return {} if data.used_bits == ALL_BITS else {"Raw 16-bit files": f"use {data.used_bits} bits"}
-
-
-def _has_finding(data: PreparedData, case_id: str) -> bool:
-    return any(region.is_finding for region in data.boxes.get(case_id, ()))
 
 
 def _share(part: int, whole: int) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-import numpy as np
-
+from ggcam.data.attention import cases_with_findings
 from ggcam.data.case import OFF_IMAGE, SPLITS
 from ggcam.data.checks.result import CheckResult, make_result
 from ggcam.data.prepared import PreparedData
@@ -82,9 +81,7 @@ def _check_classes(prepared: PreparedData) -> CheckResult:
 
 def _check_cases_without_gaze(prepared: PreparedData) -> CheckResult:
     has_gaze = prepared.cases["has_gaze"].to_numpy(bool)
-    marked = np.array(
-        [any(region.is_finding for region in prepared.boxes.get(case_id, ())) for case_id in prepared.cases["case_id"]]
-    )
+    marked = cases_with_findings(prepared)
     trained_on = (prepared.cases["split"].to_numpy() == "train") & (has_gaze | marked)
     return make_result(
         "images without gaze",
