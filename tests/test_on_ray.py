@@ -31,9 +31,9 @@ from ggcam.training import on_ray
 from ggcam.training.config import TrainConfig
 from ggcam.training.run import open_run
 from ggcam.training.train import train
-from ggcam.utils import ray_machines
+from ggcam.utils import ray_data, ray_machines
 from ggcam.utils.ray_cluster import ray_cluster
-from ggcam.utils.ray_data import map_on_ray
+from ggcam.utils.ray_data import Workers, map_on_ray
 from ggcam.utils.ray_machines import Surroundings
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
@@ -99,7 +99,7 @@ def test_a_prepared_folder_has_the_same_bytes(cluster, kill_node, simulated, pre
 
 def test_predictions_are_the_same_files(cluster, kill_node, trained, simulated, tmp_path, monkeypatch):
     network = tmp_path / "NET.onnx"
-    network.write_bytes(onnx_from_run(open_run(trained)))
+    network.write_bytes(onnx_from_run(open_run(trained)).content)
     images = sorted((simulated / "files").rglob("*.dcm"))[:30]
     images.append(tmp_path / "broken.png")
     images[-1].write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -149,6 +149,17 @@ def test_a_training_goes_on_from_its_last_checkpoint(
     names = [{path.name for path in run.folder.root.iterdir()} - {run.folder.results.name} for run in (found, expected)]
     assert names[0] == names[1]
     assert found.config == expected.config
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_work_that_loses_its_process_each_time_is_an_error(cluster, tmp_path, monkeypatch, keep):
+    monkeypatch.setattr(ray_data, "RETRIES", 1)
+    options: dict[str, Any] = {"out": tmp_path, "files": [], "packages": ["ggcam"], "workers": Workers(keep=keep)}
+    with (
+        ray_cluster(cluster.address) as ray,
+        pytest.raises(ConfigError, match="the cluster cannot do the work"),
+    ):
+        list(map_on_ray(ray, os._exit, [1], **options))
 
 
 def test_other_versions_on_a_machine_are_an_error(cluster, tmp_path, monkeypatch):

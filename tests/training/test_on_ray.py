@@ -50,16 +50,28 @@ def test_an_epoch_that_is_repeated_after_a_loss_is_reported_once(monkeypatch, ca
     ]
 
 
-def test_warnings_of_the_processes_are_logged_and_their_mistakes_raised(caplog):
+def test_warnings_of_the_processes_are_logged_and_their_mistakes_raised(monkeypatch, caplog):
+    """The first process may still be writing to the run folder when another one has raised an error."""
+    monkeypatch.setattr(on_ray, "_POLL_S", 0)
     training: Future[object] = Future()
     records = LogRecords()
     with records.collected():
         on_ray.log.warning("the data are %s", "strange")
     caplog.clear()
-    board = Posted(training, [("records", records), ("error", DivergenceError("training diverged"))], [])
+    board = Posted(training, [("mistake", DivergenceError("training diverged"))], [("ended", records)], [], [])
     with pytest.raises(DivergenceError, match="training diverged"):
         on_ray._follow(RAY, board, training, None)
     assert caplog.messages == ["the data are strange"]
+    assert not training.done()
+
+
+def test_a_mistake_is_raised_although_the_first_process_does_not_end(monkeypatch):
+    monkeypatch.setattr(on_ray, "_POLL_S", 0)
+    monkeypatch.setattr(on_ray, "_END_S", 0.0)
+    training: Future[object] = Future()
+    board = Posted(training, [("mistake", DivergenceError("training diverged"))], [], [], [])
+    with pytest.raises(DivergenceError, match="training diverged"):
+        on_ray._follow(RAY, board, training, None)
 
 
 def test_what_ends_the_training_for_good_is_raised_in_words():

@@ -8,9 +8,12 @@ in the order in which they arrive, which differs from run to run.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +31,7 @@ from ggcam.training.ray_worker import RayTask, train_on_worker
 from ggcam.training.ray_workers import RayWorkers, choose_workers
 from ggcam.training.run import Run, open_run
 from ggcam.training.train import OnEpoch
+from ggcam.utils.ray_board import start_board
 from ggcam.utils.ray_cluster import ray_cluster
 from ggcam.utils.ray_machines import surroundings
 
@@ -40,6 +44,9 @@ WAITS = 10
 """How often the training waits again for machines with room for its processes. Ray Train waits a minute each time."""
 
 _POLL_S = 0.5
+
+_END_S = 10.0
+"""Time in which the first process may write down why the training cannot go on."""
 
 
 def train_on_ray(
@@ -134,12 +141,11 @@ def _fit(ray: Any, workers: RayWorkers, run: Run, guidance: str | None, data: Pa
     data = data.resolve()
     # The folder of the weights has a random code in its name: an older run of the same name does not have it.
     needed = surroundings([run.folder.weights.parent.resolve(), data / "dataset.toml"], ("ggcam", "lightning"))
-    board = _start_board(ray)
+    board = start_board(ray)
     task = RayTask(root, run.config, data, guidance, workers, needed, board)
     with TemporaryDirectory(prefix="ray-train-") as storage:  # for Ray Train's own files: the run has its checkpoints
         trainer = ray_torch.TorchTrainer(
-            train_on_worker,
-            train_loop_config={"task": task},
+            partial(train_on_worker, task),
             scaling_config=train.ScalingConfig(
                 num_workers=workers.number, use_gpu=workers.gpu, resources_per_worker=workers.resources
             ),
@@ -176,10 +182,12 @@ def _in_background(function: Callable[[], object]) -> Future[object]:
 def _follow(ray: Any, board: Any, training: Future[object], on_epoch: OnEpoch | None) -> None:
     """Pass on what the processes post, until the training has ended."""
     starts, epochs = 0, 0.0
+    mistake: Exception | None = None
+    deadline = math.inf
     while True:
-        ended = training.done()  # before the last look at the board
+        ended = training.done() or time.monotonic() > deadline  # before the last look at the board
         for kind, content in ray.get(board.take.remote()):
-            if kind == "started":
+            if kind == "started" and mistake is None:
                 if starts:
                     log.warning(
                         "a process of the training was lost; it continues after epoch %d (restart %d of at most %d)",
@@ -192,34 +200,17 @@ def _follow(ray: Any, board: Any, training: Future[object], on_epoch: OnEpoch | 
                 epochs = content["epoch"] + 1
                 if on_epoch is not None:
                     on_epoch(content)
-            elif kind == "records":
+            elif kind == "ended":
                 content.emit()
-            elif kind == "error":
-                raise content
+                ended = ended or mistake is not None
+            elif kind == "mistake" and mistake is None:
+                mistake, deadline = content, time.monotonic() + _END_S
+        if ended and mistake is not None:
+            raise mistake
         if ended:
             training.result()
             return
         wait([training], timeout=_POLL_S)
-
-
-class _Board:
-    """What the processes tell the command. An actor on the machine of the command."""
-
-    def __init__(self) -> None:
-        self._messages: list[tuple[str, object]] = []
-
-    def post(self, kind: str, content: object = None) -> None:
-        self._messages.append((kind, content))
-
-    def take(self) -> list[tuple[str, object]]:
-        messages, self._messages = self._messages, []
-        return messages
-
-
-def _start_board(ray: Any) -> Any:
-    strategies: Any = import_module("ray.util.scheduling_strategies")
-    here = strategies.NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(_Board).remote()
 
 
 def _lost(error: Any, root: Path) -> ConfigError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -37,7 +36,8 @@ class RayTask:
         guidance: the run's guidance, if it is a class of the user's own.
         workers: the processes.
         needed: what their machines must have in common with that of the command.
-        board: actor to which messages for the command are posted.
+        board: where messages for the command are posted: started, epoch (a row of the history), mistake (an error that
+            would occur again) and ended (what was logged).
     """
 
     run: Path
@@ -49,16 +49,15 @@ class RayTask:
     board: Any
 
 
-def train_on_worker(config: Mapping[str, RayTask]) -> None:
+def train_on_worker(task: RayTask) -> None:
     """Train a run together with the other processes; the function that Ray Train calls in each.
 
     Args:
-        config: the task.
+        task: the run.
 
     Raises:
         Exception: the process has to start again, together with the others.
     """
-    task = config["task"]
     rank: int = import_module("ray.train").get_context().get_world_rank()
     records = LogRecords()
 
@@ -82,11 +81,11 @@ def train_on_worker(config: Mapping[str, RayTask]) -> None:
         raise
     except Exception as error:
         error.add_note(f"on a machine of the cluster:\n{traceback.format_exc()}")
-        post("error", error.with_traceback(None))
+        post("mistake", error.with_traceback(None))
         raise
     finally:
         if rank == 0:
-            post("records", records)
+            post("ended", records)
 
 
 def _device_options(_: TrainConfig) -> dict[str, Any]:

@@ -27,6 +27,9 @@ Outcome = TypeVar("Outcome")
 MAX_BLOCKS = 10_000
 """Maximum number of blocks of batches: Ray keeps a record of each in the memory of this process."""
 
+RETRIES = 5
+"""How often a batch is repeated after its process or machine was lost. By default Ray Data repeats it forever."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -111,9 +114,11 @@ def _answers(ray: Any, call: _Call, batches: Sequence[object], workers: Workers,
         if workers.keep:
             number = _room(ray, workers)
             pool = ray_data.ActorPoolStrategy(min_size=1, initial_size=number, max_size=number)
-            answers = dataset.map(_Worker, fn_constructor_args=(call,), compute=pool, **reserved)
+            answers = dataset.map(
+                _Worker, fn_constructor_args=(call,), compute=pool, max_task_retries=RETRIES, **reserved
+            )
         else:
-            answers = dataset.map(_answer, fn_kwargs={"call": call}, **reserved)
+            answers = dataset.map(_answer, fn_kwargs={"call": call}, max_retries=RETRIES, **reserved)
     for block in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from map(pickle.loads, block["answer"].to_pylist())
 
