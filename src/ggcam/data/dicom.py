@@ -101,7 +101,7 @@ def read_dicom(
         if dataset.PhotometricInterpretation in _COLOUR:
             kept = stored if channels == 3 else cv2.cvtColor(stored, cv2.COLOR_RGB2GRAY)
             displayed = np.rint(np.arange(256**kept.itemsize) * (WHITE / (2**bits - 1)))
-            return np.minimum(displayed, WHITE).astype(np.uint16)[kept]
+            return cv2.LUT(kept, np.minimum(displayed, WHITE).astype(np.uint16))
         return display_grey(stored, dataset, bits, path)
 
 
