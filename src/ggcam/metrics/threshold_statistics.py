@@ -121,11 +121,12 @@ def weighted_auprc(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, "
         ValueError: a score is NaN.
     """
     sweep = _Sweep(scores, positive)
+    positives = np.flatnonzero(positive[sweep.order])
 
     def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        true, false = (part[1:] for part in sweep(weights))
+        true, false = (part[1 + positives] for part in sweep(weights))
         precision = divide(true, true + false)
-        of_positives = weights[sweep.order] * positive[sweep.order, None]
+        of_positives = weights[sweep.order[positives]]
         summed = np.einsum("nr,nr->r", np.nan_to_num(precision), of_positives)
         return divide(summed, of_positives.sum(axis=0))
 
