@@ -20,6 +20,7 @@ from torchcam.methods import GradCAM as TorchCAM
 from benchmarks.side_by_side import Result, race
 from ggcam.inference.engines import ONNX_ENGINES
 from ggcam.inference.int8 import quantise
+from ggcam.inference.onnx import OnnxFile
 from ggcam.inference.onnx_conversion import to_onnx
 from ggcam.inference.torch_engine import TorchEngine
 from ggcam.models.backbones import create_backbone
@@ -114,14 +115,14 @@ def run(short: bool = False) -> Iterator[Result]:
 def compare_network(name: str, frame: tuple[int, int], sizes: tuple[int, ...], rounds: int) -> Iterator[Result]:
     """Run every comparison of one network, each with new objects, as Grad-CAM keeps what it has seen in memory."""
     model = with_settled_batch_norm(CAMClassifier(create_backbone(name, frame), CLASSES), frame)
-    content = to_onnx(model, frame, {})
-    in_int8 = quantise(content, iter(images((4, 1, *frame))[:, None]))
+    file = OnnxFile(to_onnx(model, frame, {}))
+    in_int8 = OnnxFile(quantise(file.content, iter(images((4, 1, *frame))[:, None])))
     torch_engine = partial(TorchEngine, model, torch.device("cpu"))
     comparisons: list[tuple[str, Callable[[], Compute], str, Callable[[], Compute], float | None]] = [
         *(("torch", torch_engine, other, partial(make, name), target) for other, (make, target) in OTHERS.items()),
-        *((engine, partial(kind, content), "torch", torch_engine, None) for engine, kind in ONNX_ENGINES.items()),
+        *((engine, partial(kind, file), "torch", torch_engine, None) for engine, kind in ONNX_ENGINES.items()),
         *(
-            (f"{engine}, int8", partial(kind, in_int8), engine, partial(kind, content), None)
+            (f"{engine}, int8", partial(kind, in_int8), engine, partial(kind, file), None)
             for engine, kind in ONNX_ENGINES.items()
         ),
     ]

@@ -154,7 +154,7 @@ def test_an_onnx_file_is_identified_by_the_weights_of_its_run(trained, tmp_path,
 
     monkeypatch.setattr(run_onnx, "to_onnx", with_metadata)  # the conversion itself takes seconds
     path = tmp_path / "NET.onnx"
-    path.write_bytes(run_onnx.onnx_from_run(open_run(trained)))
+    path.write_bytes(run_onnx.onnx_from_run(open_run(trained)).content)
     of_file, of_run = read_model_identity(path), read_model_identity(trained)
     assert (of_file.name, of_file.weights_sha256, of_file.temperature) == (
         of_run.name,

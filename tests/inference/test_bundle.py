@@ -247,4 +247,6 @@ def test_a_file_in_the_way_is_no_bundle(run, tmp_path):
 
 
 def test_the_onnx_file_is_that_of_the_run(run, bundle):
-    assert open_bundle(bundle).onnx.read_bytes() == read_cached_onnx(ggcam.open_run(run).folder)
+    cached = read_cached_onnx(ggcam.open_run(run).folder)
+    assert cached is not None
+    assert open_bundle(bundle).onnx.read_bytes() == cached.content

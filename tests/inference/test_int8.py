@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ggcam.inference.engines import ONNX_ENGINES
 from ggcam.inference.int8 import quantise
-from ggcam.inference.onnx import INPUT, PREFIX, read_metadata
+from ggcam.inference.onnx import INPUT, PREFIX, OnnxFile, read_metadata
 
 CHANNELS, CLASSES, SIDE = 16, 3, 16
 
@@ -75,7 +75,7 @@ def images(count: int, seed: int) -> np.ndarray:
 def test_a_depthwise_network_with_unequal_channels_keeps_its_decisions(engine, activation):
     content = depthwise_network(activation)
     small = quantise(content, (images(8, seed) for seed in range(8)))
-    before, after = (ONNX_ENGINES[engine](each)(images(200, 99)).logits for each in (content, small))
+    before, after = (ONNX_ENGINES[engine](OnnxFile(each))(images(200, 99)).logits for each in (content, small))
     balance = before.mean(0)  # every class is decided about equally often
     changed = (before - balance).argmax(1) != (after - balance).argmax(1)
     assert changed.mean() <= 0.05  # 0.49 and 0.78 if levels are spent on what the activations cut off

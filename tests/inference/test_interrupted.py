@@ -36,7 +36,7 @@ class Killed(BaseException):
 @pytest.fixture(scope="module")
 def network(trained, tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("network") / "NET.onnx"
-    file.write_bytes(onnx_from_run(open_run(trained)))
+    file.write_bytes(onnx_from_run(open_run(trained)).content)
     return file
 
 

@@ -14,7 +14,7 @@ import torch
 from commands.calling import call, refusal
 from ggcam.cli import main
 from ggcam.errors import ConfigError, WeightsError
-from ggcam.inference import network, run_network, run_onnx
+from ggcam.inference import onnx, run_network, run_onnx
 from ggcam.inference.engines import ONNX_ENGINES
 from ggcam.inference.export import export_int8
 from ggcam.inference.network import open_network
@@ -58,8 +58,16 @@ def test_every_engine_fills_the_same_table(capsys, kept, files, tmp_path):
 def test_a_file_keeps_the_bits_that_the_raw_training_images_use(kept, monkeypatch):
     metadata = read_metadata(open_run_folder(kept).onnx.read_bytes())
     assert metadata["used_bits"] == 16
-    monkeypatch.setattr(network, "read_metadata", lambda _: {**metadata, "used_bits": 12})
+    monkeypatch.setattr(onnx, "read_metadata", lambda _: {**metadata, "used_bits": 12})
     assert open_network(open_run_folder(kept).onnx).framing.used_bits == 12
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])  # without torch, and with it
+def test_the_metadata_are_read_once(device, kept, monkeypatch):
+    read = []
+    monkeypatch.setattr(onnx, "read_metadata", lambda content: read.append(content) or read_metadata(content))
+    assert open_network(kept, device=device).engine == FASTEST
+    assert len(read) == 1
 
 
 def test_a_file_alone_is_enough(capsys, kept, files, tmp_path):

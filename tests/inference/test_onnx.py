@@ -16,7 +16,7 @@ import torch
 from ggcam.errors import ConfigError, WeightsError
 from ggcam.inference.engines import ONNX_ENGINES, Engine, OnnxRuntimeEngine, OpenVinoEngine
 from ggcam.inference.int8 import quantise
-from ggcam.inference.onnx import TOLERANCE, check_packages, read_metadata
+from ggcam.inference.onnx import TOLERANCE, OnnxFile, check_packages, read_metadata
 from ggcam.inference.onnx_conversion import check_parity, to_onnx
 from ggcam.inference.torch_engine import TorchEngine
 from ggcam.models.backbones import create_backbone
@@ -79,14 +79,14 @@ def assert_equal(
 
 @pytest.mark.parametrize("name", ONNX_ENGINES)
 def test_every_engine_answers_as_torch_does_whatever_the_size_of_the_batch(model, content, name):
-    engine = ONNX_ENGINES[name](content)
+    engine = ONNX_ENGINES[name](OnnxFile(content))
     for count in (1, 5, 2):
         assert_equal(engine, model, images(count, count))
 
 
 @pytest.mark.parametrize("name", ONNX_ENGINES)
 def test_the_distance_of_the_features_is_a_third_output(model, with_distance, name):
-    engine = ONNX_ENGINES[name](with_distance)
+    engine = ONNX_ENGINES[name](OnnxFile(with_distance))
     for count in (1, 4):
         assert_equal(engine, model, images(count, count), feature_distance(model.backbone.num_features))
     graph = onnx.load_model_from_string(with_distance).graph
@@ -96,14 +96,14 @@ def test_the_distance_of_the_features_is_a_third_output(model, with_distance, na
 def test_integers_measure_nearly_the_same_distance(model, with_distance):
     small = quantise(with_distance, (images(2, seed) for seed in range(4)))
     exact = TorchEngine(model, torch.device("cpu"), feature_distance(model.backbone.num_features))(images(4, 9))
-    found = OnnxRuntimeEngine(small)(images(4, 9))
+    found = OnnxRuntimeEngine(OnnxFile(small))(images(4, 9))
     assert exact.distance is not None
     assert found.distance is not None
     np.testing.assert_allclose(found.distance, exact.distance, rtol=0.1)
 
 
 def test_an_answer_is_not_overwritten_by_the_next_one(with_distance):
-    engine = OpenVinoEngine(with_distance)
+    engine = OpenVinoEngine(OnnxFile(with_distance))
     first = engine(images(2))
     kept = [part.copy() for part in first if part is not None]
     assert len(kept) == 3
@@ -112,12 +112,25 @@ def test_an_answer_is_not_overwritten_by_the_next_one(with_distance):
         np.testing.assert_array_equal(now, before)
 
 
+@pytest.mark.parametrize("name", ONNX_ENGINES)
+def test_numbers_do_not_depend_on_the_batch_size_and_the_threads(name, content, monkeypatch):
+    batch = images(5)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    one_thread = ONNX_ENGINES[name](OnnxFile(content))
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    expected = ONNX_ENGINES[name](OnnxFile(content))(batch)
+    for parts in ([batch], [batch[:3], batch[3:]], np.split(batch, 5)):
+        found = [one_thread(part) for part in parts]
+        np.testing.assert_allclose(np.concatenate([each.logits for each in found]), expected.logits, atol=1e-6)
+        np.testing.assert_allclose(np.concatenate([each.cam for each in found]), expected.cam, atol=1e-6)
+
+
 @pytest.mark.parametrize(("backbone", "pixels"), [("test_efficientnet", "uint16"), ("test_vit", "uint8")])
 def test_other_kinds_of_networks_are_written_too_and_16_bits_have_their_own_white(backbone, pixels):
     model = classifier(backbone)
     content = to_onnx(model, FRAME, {}, pixels)
     for kind in ONNX_ENGINES.values():
-        assert_equal(kind(content), model, images(3))
+        assert_equal(kind(OnnxFile(content)), model, images(3))
 
 
 def test_an_original_network_sees_the_white_of_each_image():
@@ -127,7 +140,7 @@ def test_an_original_network_sees_the_white_of_each_image():
     torch.nn.init.normal_(model.head.weight, std=3000.0)
     dark = images(2) // 3
     dark[1] = 0  # whose white is 0 as well
-    assert_equal(OpenVinoEngine(to_onnx(model, FRAME, {})), model, dark)
+    assert_equal(OpenVinoEngine(OnnxFile(to_onnx(model, FRAME, {}))), model, dark)
 
 
 def test_the_notes_say_what_was_noted_and_what_the_file_takes(content):
@@ -218,7 +231,7 @@ def test_weights_in_another_file_are_refused_before_an_engine_reads_them(content
     monkeypatch.chdir(tmp_path)  # where ONNX Runtime would look for it
     (tmp_path / "weights.bin").write_bytes(bytes(1_000_000))
     with pytest.raises(WeightsError, match=r"reads its weights from another file(.|\n)*location="):
-        ONNX_ENGINES[name](damaged(content, change))
+        ONNX_ENGINES[name](OnnxFile(damaged(content, change)))
 
 
 def remove_a_node(model: onnx.ModelProto) -> None:
@@ -250,7 +263,7 @@ def name_other_classes(model: onnx.ModelProto) -> None:
 def test_a_damaged_graph_is_refused_in_words(content, name, change):
     message = r"the ONNX file is damaged, or|the outputs of the ONNX file do not fit"
     with pytest.raises(WeightsError, match=message):
-        ONNX_ENGINES[name](damaged(content, change))(images(1))
+        ONNX_ENGINES[name](OnnxFile(damaged(content, change)))(images(1))
 
 
 def test_a_missing_package_is_named_with_what_installs_it(content, monkeypatch):
@@ -258,12 +271,12 @@ def test_a_missing_package_is_named_with_what_installs_it(content, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else real(name))
     check_packages("onnx", where="--engine")
     with pytest.raises(ConfigError, match=r"openvino is not installed(?s:.*)pip install 'ggcam\[onnx\]'"):
-        OpenVinoEngine(content)
+        OpenVinoEngine(OnnxFile(content))
 
 
 def test_only_bytes_are_taken(content):
     with pytest.raises(TypeError, match="uint8, got float32"):
-        OnnxRuntimeEngine(content)(images(1).astype(np.float32))
+        OnnxRuntimeEngine(OnnxFile(content))(images(1).astype(np.float32))
 
 
 def test_integers_answer_nearly_the_same_and_the_notes_stay(model, content):
@@ -274,7 +287,7 @@ def test_integers_answer_nearly_the_same_and_the_notes_stay(model, content):
     assert {"QuantizeLinear", "DequantizeLinear"} <= operations
     exact = TorchEngine(model, torch.device("cpu"))(images(4, 9))
     for kind in ONNX_ENGINES.values():
-        found = kind(small)(images(4, 9))
+        found = kind(OnnxFile(small))(images(4, 9))
         change = np.abs(found.cam - exact.cam).max()
         assert 0 < change < 0.1 * np.abs(exact.cam).max()
 
@@ -294,9 +307,9 @@ class SignalStack(ctypes.Structure):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the signal stack as Linux gives it")
 def test_every_engine_leaves_the_signal_stack_as_it_is(content):
     """On CPUs with AMX, each of OpenVINO's cores brings one; a signal on that of a deleted core ends the process."""
-    first = OpenVinoEngine(content)
+    first = OpenVinoEngine(OnnxFile(content))
     before = SignalStack.of_this_thread()
-    second = OpenVinoEngine(content)
+    second = OpenVinoEngine(OnnxFile(content))
     assert SignalStack.of_this_thread() == before
     del first, second
     gc.collect()

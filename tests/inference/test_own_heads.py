@@ -10,7 +10,7 @@ import torch
 
 from ggcam.data.case import Frame
 from ggcam.inference.engines import OnnxRuntimeEngine
-from ggcam.inference.onnx import TOLERANCE
+from ggcam.inference.onnx import TOLERANCE, OnnxFile
 from ggcam.inference.onnx_conversion import to_onnx
 from ggcam.inference.torch_engine import TorchEngine
 from ggcam.models.heads import HEADS
@@ -34,7 +34,7 @@ def test_a_head_is_rebuilt_from_the_runs_description_and_answers_alike_as_onnx(h
     assert type(again.head) is HEADS[head]
     expected = TorchEngine(again.eval(), torch.device("cpu"))(images.numpy())
     torch.testing.assert_close(torch.from_numpy(expected.logits), model.eval()(images).logits)
-    found = OnnxRuntimeEngine(to_onnx(again, FRAME.shape, {"class_names": ["a", "b", "c"]}))(images.numpy())
+    found = OnnxRuntimeEngine(OnnxFile(to_onnx(again, FRAME.shape, {"class_names": ["a", "b", "c"]})))(images.numpy())
     for ours, theirs in ((expected.logits, found.logits), (expected.cam, found.cam)):
         np.testing.assert_allclose(theirs, ours, atol=TOLERANCE * max(1.0, float(np.abs(ours).max())))
     assert np.abs(expected.cam).max() > 0.01

@@ -93,7 +93,7 @@ def test_a_run_on_images_framed_in_the_originals_way_frames_new_ones_so(as_origi
     evaluated = pd.read_parquet(open_run_folder(as_original).predictions).set_index("case_id")
     expected = evaluated.filter(like="probability_").to_numpy()
     network = tmp_path / "NET.onnx"
-    network.write_bytes(onnx_from_run(open_run(as_original)))
+    network.write_bytes(onnx_from_run(open_run(as_original)).content)
     kinds = [[next(simulated.glob(f"files/*/*/*/{case_id}.dcm")) for case_id in evaluated.index]]
     if files := list(as_original.parents[1].glob("files/Down2_Blur500/*/*.pt")):
         by_id = {path.stem: path for path in files}

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from ggcam.errors import ConfigError, WeightsError
-from ggcam.inference.onnx import DISTANCE, INPUT, OUTPUTS, check_packages, read_metadata
+from ggcam.inference.onnx import DISTANCE, INPUT, OUTPUTS, OnnxFile, check_packages
 from ggcam.utils.parallel import compute_threads
 from ggcam.utils.telemetry import import_onnxruntime, import_openvino
 
@@ -75,7 +75,7 @@ class OnnxEngine(ABC):
     """Base class of the engines that run an ONNX file on the CPU.
 
     Args:
-        content: bytes of an ONNX file written by :func:`ggcam.inference.onnx.to_onnx`.
+        file: an ONNX file written by :func:`ggcam.inference.onnx_conversion.to_onnx`.
         precision: "bf16" to compute a file in float32 in bfloat16, which only OpenVINO can; otherwise the file decides.
 
     Raises:
@@ -86,14 +86,13 @@ class OnnxEngine(ABC):
     package: EngineName
     """Package that runs the file; also the engine's name on the command line."""
 
-    def __init__(self, content: bytes, precision: Precision = "32"):
+    def __init__(self, file: OnnxFile, precision: Precision = "32"):
         check_packages("onnx", self.package, where=f"--engine {self.package}")
-        metadata = read_metadata(content)
         self.precision: Precision = precision
-        self._pixels = metadata["pixels"]
-        self._class_names = metadata.get("class_names")
+        self._pixels = file.metadata["pixels"]
+        self._class_names = file.metadata.get("class_names")
         with self._damage_in_words():
-            self._load(content)
+            self._load(file.content)
 
     def __call__(self, image: Shaped[np.ndarray, "b i H W"]) -> EngineOutput:
         """Compute logits and CAMs; see :meth:`Engine.__call__`."""

@@ -13,6 +13,7 @@ from ggcam.data.prepared import PreparedData
 from ggcam.data.schema import Labels
 from ggcam.errors import ConfigError
 from ggcam.inference.engines import OnnxRuntimeEngine
+from ggcam.inference.onnx import OnnxFile
 from ggcam.inference.probabilities import BatchPredictor
 from ggcam.inference.run_images import first_split, run_data, split_images
 from ggcam.inference.run_int8 import calibrated_int8
@@ -74,7 +75,7 @@ def export_onnx(root: Path, out: Path) -> Metrics:
         RunFolderError: the folder is not a run folder, or training has not finished.
         ConfigError: a package is not installed, or the file would not compute the same as the network.
     """
-    atomic_write(out, onnx_from_run(open_run(root)))
+    atomic_write(out, onnx_from_run(open_run(root)).content)
     return {}
 
 
@@ -99,19 +100,19 @@ def export_int8(root: Path, out: Path) -> Metrics:
     run = open_run(root)
     data = run_data(run)
     in_float = onnx_from_run(run)
-    in_int8 = calibrated_int8(in_float, data)
+    in_int8 = OnnxFile(calibrated_int8(in_float.content, data))
     measured = first_split(data, "test", "valid") or "test"
     metrics = _compare(data, measured, in_float, in_int8, run.calibration.temperature)
-    atomic_write(out, in_int8)
+    atomic_write(out, in_int8.content)
     return metrics
 
 
 def _compare(
-    data: PreparedData, split: Split, in_float: bytes, in_int8: bytes, temperature: Sequence[float]
+    data: PreparedData, split: Split, in_float: OnnxFile, in_int8: OnnxFile, temperature: Sequence[float]
 ) -> Metrics:
     """Measure what quantisation changes."""
     predictors = [
-        BatchPredictor(OnnxRuntimeEngine(content), data.multi_label, temperature) for content in (in_float, in_int8)
+        BatchPredictor(OnnxRuntimeEngine(file), data.multi_label, temperature) for file in (in_float, in_int8)
     ]
     predicted: list[list[Float[np.ndarray, "b k"]]] = [[], []]
     truth: list[Labels] = []

@@ -15,7 +15,7 @@ from ggcam.errors import ConfigError, GGCamError, WeightsError
 from ggcam.inference.bundle import Bundle, is_bundle, open_bundle
 from ggcam.inference.cached_onnx import read_cached_onnx
 from ggcam.inference.engines import ONNX_ENGINES, EngineName, Precision, check_cpu
-from ggcam.inference.onnx import check_packages, read_metadata
+from ggcam.inference.onnx import OnnxFile, check_packages
 from ggcam.inference.precision import PrecisionName, check_precision, open_onnx, runs_onnx
 from ggcam.inference.probabilities import BatchPredictor
 from ggcam.run_folder import open_run_folder
@@ -86,9 +86,9 @@ def open_network(
     if is_bundle(path):
         return _open_bundle(open_bundle(path), engine, device, with_onnx, precision)
     if with_onnx:
-        content = read_cached_onnx(open_run_folder(path), "int8" if precision == "int8" else "32")
-        if content is not None:
-            return _open_content(content, path, engine, precision)
+        file = read_cached_onnx(open_run_folder(path), "int8" if precision == "int8" else "32")
+        if file is not None:
+            return _open_onnx(file, path, engine, precision)
     from ggcam.inference.run_network import open_run_network  # imports torch, which an ONNX file does without
 
     return open_run_network(path, engine, device, expected_images, precision or "32")
@@ -127,13 +127,13 @@ def _open_file(path: Path, engine: EngineName, device: str | None, precision: Pr
             hint="leave --engine out, or predict with the run folder",
         )
     check_cpu(engine, device)
-    return _open_content(path.read_bytes(), path, engine, precision)
+    return _open_onnx(OnnxFile(path.read_bytes()), path, engine, precision)
 
 
-def _open_content(content: bytes, path: Path, engine: EngineName, precision: PrecisionName | None) -> Network:
-    """Open the content of an ONNX file; `path` is named in messages."""
+def _open_onnx(file: OnnxFile, path: Path, engine: EngineName, precision: PrecisionName | None) -> Network:
+    """Open an ONNX file; `path` is named in messages."""
     try:
-        metadata = read_metadata(content)
+        metadata = file.metadata
         framing = FRAMINGS[metadata.get("framing", "fitted")](
             Frame(*metadata["size"]), int(metadata.get("used_bits", ALL_BITS)), metadata["channels"]
         )
@@ -150,6 +150,6 @@ def _open_content(content: bytes, path: Path, engine: EngineName, precision: Pre
             where=path,
             expected="a folder written by `ggcam train` or a file written by `ggcam export --format onnx`",
         ) from error
-    chosen = open_onnx(content, metadata, engine, precision)
+    chosen = open_onnx(file, engine, precision)
     predictor = BatchPredictor(chosen.engine, multi_label, temperature)
     return Network(names, framing, predictor, chosen.name, typicality, chosen.precision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -19,6 +19,7 @@ from ggcam.inference.engines import (
     installed_engines,
     openvino_computes_bf16,
 )
+from ggcam.inference.onnx import OnnxFile
 from ggcam.utils.faster_precision import TIMED_IMAGES, FloatPrecision, faster_precision, shortest_times
 from ggcam.utils.processor import processor_name
 from ggcam.utils.versions import versions
@@ -100,14 +101,11 @@ def runs_onnx(engine: EngineName, precision: PrecisionName | None) -> bool:
     return engine != "torch" and bool(installed_engines()) and onnx_engine_for(engine, wanted) is not None
 
 
-def open_onnx(
-    content: bytes, metadata: Mapping[str, Any], engine: EngineName, precision: PrecisionName | None
-) -> ChosenEngine:
+def open_onnx(file: OnnxFile, engine: EngineName, precision: PrecisionName | None) -> ChosenEngine:
     """Open an ONNX file with an engine and in a precision.
 
     Args:
-        content: bytes of the file.
-        metadata: what :func:`ggcam.inference.onnx.read_metadata` returned for it.
+        file: the file.
         engine: the wanted engine, not "torch".
         precision: the wanted precision; None is the file's own.
 
@@ -118,7 +116,7 @@ def open_onnx(
         ConfigError: the file cannot be computed in the precision, or no engine does that.
         WeightsError: the file is damaged, or the engine cannot run it.
     """
-    own: Precision = metadata["precision"]
+    own: Precision = file.metadata["precision"]
     if precision == "int8" and own != "int8":
         raise ConfigError(
             "the ONNX file computes in float32",
@@ -144,15 +142,15 @@ def open_onnx(
                 hint="pass --precision 32, or predict with the run folder and --engine torch",
             )
         name = name or "onnxruntime"  # says that it is not installed
-        return ChosenEngine(name, wanted, ONNX_ENGINES[name](content, wanted))
+        return ChosenEngine(name, wanted, ONNX_ENGINES[name](file, wanted))
 
     if precision != "auto" or own == "int8":
         return opened("bf16" if precision == "bf16" else own)
     if engine == "onnxruntime" or onnx_engine_for("auto", "bf16") is None:
         return opened("32")
-    height, width = metadata["size"]
-    image = timed_image(metadata["channels"], (height, width))
-    return faster(f"ONNX file of {len(content)} bytes", opened, image, time.process_time)
+    height, width = file.metadata["size"]
+    image = timed_image(file.metadata["channels"], (height, width))
+    return faster(f"ONNX file of {len(file.content)} bytes", opened, image, time.process_time)
 
 
 def faster(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import PreparedFolderError
-from ggcam.inference.cached_onnx import read_cached_onnx
+from ggcam.inference.cached_onnx import read_or_make_onnx
 from ggcam.inference.int8 import quantise
+from ggcam.inference.onnx import OnnxFile
 from ggcam.inference.run_images import first_split, run_data, split_images
-from ggcam.inference.run_onnx import keep_file, onnx_from_run
+from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.training.run import Run
 
 CALIBRATION_CASES = 128
@@ -28,23 +31,24 @@ def calibrated_int8(content: bytes, data: PreparedData) -> bytes:
     return quantise(content, (batch.pixels for batch in split_images(data, split, CALIBRATION_CASES)))
 
 
-def cached_int8(run: Run) -> bytes:
+def cached_int8(run: Run) -> OnnxFile:
     """Return the best network of a run in int8: its NET-int8.onnx if that is up to date, else a new one, which is kept.
 
     Args:
         run: a trained run.
 
     Returns:
-        Bytes of the ONNX file.
+        The ONNX file.
 
     Raises:
         RunFolderError: the run is unfinished or damaged.
         PreparedFolderError: the data of the run do not exist.
         ConfigError: see :func:`ggcam.inference.onnx_conversion.to_onnx`.
     """
-    content = read_cached_onnx(run.folder, "int8")
-    if content is not None:
-        return content
+    return read_or_make_onnx(run.folder, "int8", partial(_quantise, run))
+
+
+def _quantise(run: Run) -> bytes:
     try:
         data = run_data(run)
     except PreparedFolderError as error:
@@ -53,6 +57,4 @@ def cached_int8(run: Run) -> bytes:
             where=error.details.get("where"),
             hint="restore the folder, or pass another --precision",
         ) from error
-    content = calibrated_int8(onnx_from_run(run), data)
-    keep_file(run.folder.onnx_int8, content)
-    return content
+    return calibrated_int8(onnx_from_run(run).content, data)

@@ -16,7 +16,7 @@ from ggcam.inference.cached_onnx import read_cached_onnx
 from ggcam.inference.devices import find_device
 from ggcam.inference.engines import ChosenEngine, Engine, EngineName, check_cpu, fastest_installed
 from ggcam.inference.network import Network
-from ggcam.inference.onnx import check_packages, read_metadata
+from ggcam.inference.onnx import OnnxFile, check_packages
 from ggcam.inference.precision import PrecisionName, onnx_engine_for, open_onnx, runs_onnx
 from ggcam.inference.probabilities import BatchPredictor
 from ggcam.inference.run_onnx import cached_onnx, onnx_from_run
@@ -80,10 +80,10 @@ def evaluation_engine(run: Run, device: str | None, images: int) -> Engine:
     """
     torch_device = find_device(device)
     pays_off = images * prod(run.spec.frame.shape) >= EVALUATION_PIXELS
-    content = _onnx_content(run, torch_device, pays_off, onnx_from_run)
-    if content is None:
+    file = _onnx_file(run, torch_device, pays_off, onnx_from_run)
+    if file is None:
         return _torch_engine(run, torch_device, "32").engine
-    return _open_onnx(content, "auto", "32").engine
+    return open_onnx(file, "auto", "32").engine
 
 
 def _choose_engine(
@@ -97,18 +97,18 @@ def _choose_engine(
         name = onnx_engine_for(engine, precision) or "onnxruntime"
         check_cpu(name, device)
         check_packages("onnx", name, where="--precision int8")
-        return _open_onnx(cached_int8(run), name, precision)
+        return open_onnx(cached_int8(run), name, precision)
     if engine != "auto":
         check_cpu(engine, device)
         check_packages("onnx", engine, where=f"--engine {engine}")
-        return _open_onnx(cached_onnx(run), engine, precision)
+        return open_onnx(cached_onnx(run), engine, precision)
     torch_device = find_device(device)
     pays_off = expected_images * prod(run.spec.frame.shape) >= AUTO_PIXELS
-    content = _onnx_content(run, torch_device, pays_off, cached_onnx) if runs_onnx(engine, precision) else None
-    return _torch_engine(run, torch_device, precision) if content is None else _open_onnx(content, engine, precision)
+    file = _onnx_file(run, torch_device, pays_off, cached_onnx) if runs_onnx(engine, precision) else None
+    return _torch_engine(run, torch_device, precision) if file is None else open_onnx(file, engine, precision)
 
 
-def _onnx_content(run: Run, device: torch.device, pays_off: bool, convert: Callable[[Run], bytes]) -> bytes | None:
+def _onnx_file(run: Run, device: torch.device, pays_off: bool, convert: Callable[[Run], OnnxFile]) -> OnnxFile | None:
     """Return the ONNX file of a run; None if torch is the better choice."""
     can_convert = all(map(importlib.util.find_spec, ("onnx", "onnxscript", "onnxruntime")))
     if device.type != "cpu" or not can_convert or fastest_installed() is None:
@@ -118,10 +118,6 @@ def _onnx_content(run: Run, device: torch.device, pays_off: bool, convert: Calla
     except ConfigError as error:  # no engine was asked for, so torch will do
         log.warning("computing with torch: %s", error.what)
         return None
-
-
-def _open_onnx(content: bytes, engine: EngineName, precision: PrecisionName) -> ChosenEngine:
-    return open_onnx(content, read_metadata(content), engine, precision)
 
 
 def _torch_engine(run: Run, device: torch.device, precision: PrecisionName) -> ChosenEngine:

@@ -2,69 +2,47 @@
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from ggcam.data.framing import FRAMINGS
-from ggcam.inference.cached_onnx import read_cached_onnx, typicality_values, weights_sha256
+from ggcam.inference.cached_onnx import read_cached_onnx, read_or_make_onnx, typicality_values, weights_sha256
+from ggcam.inference.onnx import OnnxFile
 from ggcam.inference.onnx_conversion import to_onnx
 from ggcam.training.run import Run
-from ggcam.utils.atomic import atomic_write
 from ggcam.utils.versions import versions
 
-log = logging.getLogger(__name__)
 
-
-def onnx_from_run(run: Run) -> bytes:
+def onnx_from_run(run: Run) -> OnnxFile:
     """Return the best network of a run as ONNX: its NET.onnx if that is up to date, else a new conversion.
 
     Args:
         run: a trained run.
 
     Returns:
-        Bytes of the ONNX file.
+        The ONNX file.
 
     Raises:
         RunFolderError: the run is unfinished or damaged.
         ConfigError: see :func:`ggcam.inference.onnx_conversion.to_onnx`.
     """
-    return read_cached_onnx(run.folder) or _convert(run)
+    return read_cached_onnx(run.folder) or OnnxFile(_convert(run))
 
 
-def cached_onnx(run: Run) -> bytes:
-    """Return the same as :func:`onnx_from_run`, and write a new conversion to NET.onnx.
-
-    Where the run folder is read-only, the file is not kept, with a warning in the log.
+def cached_onnx(run: Run) -> OnnxFile:
+    """Return the same as :func:`onnx_from_run`, and keep a new conversion as NET.onnx where the folder is writable.
 
     Args:
         run: a trained run.
 
     Returns:
-        Bytes of the ONNX file.
+        The ONNX file.
 
     Raises:
         RunFolderError: the run is unfinished or damaged.
         ConfigError: see :func:`ggcam.inference.onnx_conversion.to_onnx`.
     """
-    content = read_cached_onnx(run.folder)
-    if content is None:
-        content = _convert(run)
-        keep_file(run.folder.onnx, content)
-    return content
-
-
-def keep_file(path: Path, content: bytes) -> None:
-    """Write a file to the run folder, which may be read-only: then it is not kept, with a warning in the log.
-
-    Args:
-        path: the file.
-        content: its content.
-    """
-    try:
-        atomic_write(path, content)
-    except OSError as error:
-        log.warning("%s was not written: %s", path, error.strerror)
+    return read_or_make_onnx(run.folder, "32", partial(_convert, run))
 
 
 def _convert(run: Run) -> bytes:

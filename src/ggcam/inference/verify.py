@@ -19,7 +19,7 @@ from ggcam.inference.bundle import is_bundle, open_bundle
 from ggcam.inference.compared_images import ImageFiles, PreparedImages
 from ggcam.inference.engines import ONNX_ENGINES, PRECISION_NAMES, EngineName, installed_engines
 from ggcam.inference.network import Network, open_network
-from ggcam.inference.onnx import check_packages, read_metadata
+from ggcam.inference.onnx import check_packages
 from ggcam.inference.probabilities import Prediction
 from ggcam.inference.verification import (
     FLOAT32,
@@ -108,7 +108,7 @@ def verify(
             progress(done + len(compared.unreadable), compared.number)
     if not done:
         raise ImageError("no image can be read", got=next(iter(compared.unreadable.values())))
-    computes_in = PRECISION_NAMES[read_metadata(file.read_bytes())["precision"]]
+    computes_in = PRECISION_NAMES[first.precision]
     return Verification(
         str(run),
         str(file),

@@ -70,7 +70,7 @@ def _network_files(run: Run) -> dict[str, bytes]:
         train["weights"] = run.config.weights.name
     files = {
         WEIGHTS: safetensors.torch.save(state),
-        ONNX: onnx_from_run(run),
+        ONNX: onnx_from_run(run).content,
         NETWORK: format_json(plain(run.spec.to_dict())).encode(),
         CALIBRATION: format_json(plain(asdict(run.calibration))).encode(),
         CONFIG: toml.dumps({"train": train}).encode(),
