@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 
 from commands.calling import call, refusal
+from ggcam.data import prepared as prepared_folder
 from ggcam.run_folder import open_run_folder
 
 TINY = ("--backbone", "test_resnet", "--batch-size", "8", "--epochs", "1")
 
 
-def test_training_prints_each_epoch_and_the_evaluation(capsys, prepared, tmp_path):
+def test_training_prints_each_epoch_and_the_evaluation(capsys, monkeypatch, prepared, tmp_path):
+    check_cases = Mock(wraps=prepared_folder.check_cases)
+    monkeypatch.setattr(prepared_folder, "check_cases", check_cases)
     called = call(capsys, "train", prepared, *TINY, "--out", tmp_path, "--name", "mine", "--seed", 3)
     assert called.code == 0
     assert re.search(r"^epoch 1 of 1: loss \d+\.\d{4} .*; \d+ s$", called.out, re.MULTILINE)
     for line in ("macro AUROC", "CAM peaks on the finding, pneumonia", "12 cases", f"run folder: {tmp_path / 'mine'}"):
         assert line in called.out
+    check_cases.assert_called_once()  # training, evaluation and page share the tables
     # Its config trains the same network again.
     again = call(capsys, "train", "--config", tmp_path / "mine" / "config.toml", "--out", tmp_path, "--name", "again")
     assert again.code == 0
