@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+from ggcam.metrics.bootstrap_statistics import on_cases
 from ggcam.metrics.curves import GRID, class_curves
 from ggcam.metrics.intervals import bootstrap_interval
 from ggcam.metrics.threshold_statistics import weighted_sensitivity
@@ -14,9 +15,7 @@ def random_scores(n=120):
 
 
 def curves_of(scores, positive, patients, **options):
-    """Return the curves of a single class."""
-    (curves,) = class_curves(scores[:, None], positive[:, None].astype(float), patients, **options)
-    return curves
+    return class_curves(scores, positive.astype(float), patients, **options)
 
 
 def test_the_roc_curve_goes_through_scikit_learn_s_points():
@@ -53,16 +52,15 @@ def test_one_class_alone_has_no_curve():
         assert np.isnan(curve.y).all()
 
 
-def test_classes_share_their_resamples_and_unknown_labels_count_for_the_patients_only():
+def test_unknown_labels_count_for_the_patients_only():
     scores, positive = random_scores()
-    truth = np.column_stack([positive, ~positive]).astype(float)
-    truth[::7, 0] = np.nan
-    both = class_curves(np.column_stack([scores, -scores]), truth, np.arange(120) // 2, resamples=100)
-    for k, curves in enumerate(both):
-        (alone,) = class_curves([scores, -scores][k][:, None], truth[:, k : k + 1], np.arange(120) // 2, resamples=100)
-        for found, expected in zip(curves, alone, strict=True):
-            np.testing.assert_array_equal([found.y, found.low, found.high], [expected.y, expected.low, expected.high])
-    known = ~np.isnan(truth[:, 0])
-    np.testing.assert_array_equal(
-        both[0].roc.y, curves_of(scores[known], positive[known], np.arange(known.sum())).roc.y
-    )
+    patients, truth = np.arange(120) // 2, positive.astype(float)
+    known = np.arange(120) % 7 > 0
+    truth[~known] = np.nan
+    found = class_curves(scores, truth, patients, resamples=100)
+    alone = curves_of(scores[known], positive[known], patients[known], resamples=100)
+    np.testing.assert_array_equal(found.roc.y, alone.roc.y)
+    np.testing.assert_array_equal(found.precision_recall.y, alone.precision_recall.y)
+    sensitivity = on_cases(known, weighted_sensitivity(scores[known], positive[known], 0.9))
+    expected = bootstrap_interval(sensitivity, patients, resamples=100)
+    assert (found.roc.low[10], found.roc.high[10]) == (expected.low, expected.high)

@@ -80,7 +80,7 @@ CALLS: Mapping[Any, Callable[[World], Any]] = {
     significance.seed_test: lambda w: significance.seed_test(w.probabilities[:, 0]),
     significance.holm: lambda w: significance.holm(w.probabilities[:, 0]),
     curves.class_curves: lambda w: bootstrapped(
-        w, curves.class_curves, w.probabilities[:, 1:2], w.positive[:, None].astype(float)
+        w, curves.class_curves, w.probabilities[:, 1], w.positive.astype(float)
     ),
     delong.DeLong: lambda w: [
         delong.DeLong.from_scores(w.probabilities.T, w.positive, w.patients),

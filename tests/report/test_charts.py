@@ -78,7 +78,7 @@ def test_a_roc_curve_is_that_of_the_metrics():
     table, _ = predictions(("a", "b"), cases=40)
     predicted = PredictionTable.from_table(table)
     chart = run_charts(predicted, None, {"auroc": {"a": {"value": 0.5, "low": 0.4, "high": 0.6}}}).roc[0]
-    curve = class_curves(predicted.probabilities, predicted.truth, predicted.patients, resamples=2000)[0].roc
+    curve = class_curves(predicted.probabilities[:, 0], predicted.truth[:, 0], predicted.patients, resamples=2000).roc
     assert chart.note == "AUROC 0.500 (0.400 to 0.600)"
     assert chart.shapes[1] == band(chart.x, chart.y, curve.x, curve.low, curve.high)
     assert chart.shapes[2] == line(chart.x, chart.y, curve.x, curve.y, steps=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float, Shaped
 
 from ggcam.metrics.bootstrap_statistics import WeightedCurve
 from ggcam.metrics.intervals import Interval, bootstrap_draws
@@ -49,47 +49,44 @@ class ClassCurves(NamedTuple):
 
 
 def class_curves(
-    scores: Float[np.ndarray, "n k"],
-    truth: Float[np.ndarray, "n k"],
+    scores: Float[np.ndarray, " n"],
+    truth: Float[np.ndarray, " n"],
     patients: Shaped[np.ndarray, " n"],
     *,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int | np.random.Generator = 0,
-) -> list[ClassCurves]:
-    """Compute the ROC and the precision-recall curve of each class, all from the same resamples of patients.
+) -> ClassCurves:
+    """Compute the ROC and the precision-recall curve of a class, both from the same resamples of patients.
 
     Args:
-        scores: shape (n, k), score of each case for each class.
-        truth: shape (n, k), 1, 0 or NaN (unknown). Unknown cases are resampled with their patients, but left out of
-            the curves of the class.
+        scores: shape (n,), score of each case for the class.
+        truth: shape (n,), 1, 0 or NaN (unknown). Unknown cases are resampled with their patients, but left out of the
+            curves.
         patients: shape (n,), patient of each case.
         resamples: number of bootstrap resamples of patients.
         level: level of the interval, 0 to 1.
         seed: seed of the resamples, or a generator.
 
     Returns:
-        k pairs of curves; NaN without positives and, for the ROC curve, without negatives.
+        The curves; NaN without positives and, for the ROC curve, without negatives.
 
     Raises:
         ValueError: there are no cases, a score of a known case is NaN, or `level` or `resamples` is out of range.
     """
-    curves: dict[str, WeightedCurve] = {}
-    for k, (known, positive) in enumerate(zip(~np.isnan(truth).T, truth.T == 1, strict=True)):
-        of_class = scores[known, k], positive[known], GRID
-        curves[f"roc/{k}"] = _on_known(known, weighted_roc(*of_class))
-        curves[f"precision_recall/{k}"] = _on_known(known, weighted_precision_recall(*of_class))
+    known = ~np.isnan(truth)
+    of_known = scores[known], truth[known] == 1, GRID
+    roc, precision_recall = weighted_roc(*of_known), weighted_precision_recall(*of_known)
+    curves: dict[str, WeightedCurve] = {
+        "roc": lambda weights: roc(weights[known]),
+        "precision_recall": lambda weights: precision_recall(weights[known]),
+    }
     draws = bootstrap_draws(curves, patients, resamples=resamples, seed=seed)
     all_cases = np.ones((len(patients), 1))
-    bands: dict[str, CurveBand] = {}
-    for name, curve in curves.items():
-        values, by_point = curve(all_cases)[0], draws[name].reshape(-1, len(GRID)).T
-        ends = [Interval.from_draws(float(value), drawn, level) for value, drawn in zip(values, by_point, strict=True)]
-        low, high = (np.array([getattr(each, end) for each in ends]) for end in ("low", "high"))
-        bands[name] = CurveBand(GRID, values, low, high)
-    return [ClassCurves(bands[f"roc/{k}"], bands[f"precision_recall/{k}"]) for k in range(scores.shape[1])]
+    return ClassCurves(**{name: _band(curve(all_cases)[0], draws[name], level) for name, curve in curves.items()})
 
 
-def _on_known(known: Bool[np.ndarray, " n"], curve: WeightedCurve) -> WeightedCurve:
-    """Turn a curve of the cases whose label is known into one of all cases."""
-    return lambda weights: curve(weights[known])
+def _band(values: Float[np.ndarray, " p"], draws: Float[np.ndarray, "_ ..."], level: float) -> CurveBand:
+    by_point = draws.reshape(-1, len(GRID)).T
+    ends = [Interval.from_draws(float(value), drawn, level) for value, drawn in zip(values, by_point, strict=True)]
+    return CurveBand(GRID, values, np.array([each.low for each in ends]), np.array([each.high for each in ends]))

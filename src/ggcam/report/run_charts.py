@@ -52,15 +52,15 @@ def run_charts(
     training = training_charts(history, monitored, mode) if history is not None else ()
     if predicted is None or not len(predicted.truth):
         return RunCharts(training=training)
-    scores, truth = predicted.probabilities, predicted.truth
-    drawn = np.flatnonzero((truth == 1).any(axis=0) & (truth == 0).any(axis=0))
-    curves = class_curves(scores[:, drawn], truth[:, drawn], predicted.patients, resamples=RESAMPLES)
     roc: list[Chart] = []
     precision_recall: list[Chart] = []
-    for k, curve in zip(drawn, curves, strict=True):
-        name, prevalence = predicted.class_names[k], float(np.nanmean(truth[:, k]))
-        roc.append(_roc(name, curve.roc, metrics))
-        precision_recall.append(_precision_recall(name, curve.precision_recall, prevalence, metrics))
+    for k, name in enumerate(predicted.class_names):
+        scores, truth = predicted.probabilities[:, k], predicted.truth[:, k]
+        if not (truth == 1).any() or not (truth == 0).any():
+            continue
+        curves = class_curves(scores, truth, predicted.patients, resamples=RESAMPLES)
+        roc.append(_roc(name, curves.roc, metrics))
+        precision_recall.append(_precision_recall(name, curves.precision_recall, float(np.nanmean(truth)), metrics))
     reliability = metrics.get("reliability")
     calibration = _calibration(reliability, predicted.multi_label) if reliability else None
     return RunCharts(tuple(roc), tuple(precision_recall), calibration, training)
