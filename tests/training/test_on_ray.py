@@ -11,8 +11,8 @@ import pytest
 
 from commands.calling import refusal
 from ggcam.data.prepared import load_prepared
-from ggcam.errors import ConfigError, DivergenceError
-from ggcam.training import on_ray
+from ggcam.errors import BusyError, ConfigError, DivergenceError
+from ggcam.training import on_ray, ray_worker
 from ggcam.training.begin import begin_run
 from ggcam.training.config import TrainConfig
 from ggcam.utils.logs import LogRecords
@@ -81,7 +81,8 @@ def test_what_ends_the_training_for_good_is_raised_in_words():
     assert "RuntimeError: connection closed by peer" in message
     assert "ggcam train --resume run/mine --ray ADDRESS" in message
     unplaced = SimpleNamespace(worker_failures={}, controller_failure=TimeoutError("no machine has room"))
-    assert "could not be started in 11 attempts" in str(on_ray._lost(unplaced, Path("run/mine")))
+    assert "could not be started" in str(on_ray._lost(unplaced, Path("run/mine")))
+    assert "the connection to the cluster was lost" in str(on_ray._lost(ConnectionError("gone"), Path("run/mine")))
 
 
 def test_options_that_exclude_each_other_are_refused_before_anything_starts(prepared, tmp_path, capsys):
@@ -99,3 +100,20 @@ def test_a_batch_that_the_processes_cannot_share_leaves_no_folder_behind(prepare
     with pytest.raises(ConfigError, match=r"a batch of 8 cannot be shared by 3 processes(?s:.*)use 6"):
         begin_run(data, config, tmp_path / "runs", None, 3)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_process_waits_for_the_lock_of_a_lost_machine(monkeypatch):
+    """A network file system keeps it for a while."""
+    monkeypatch.setattr(ray_worker, "WAIT_S", 60.0)
+    attempts = iter([BusyError("locked"), BusyError("locked"), None])
+
+    def work() -> None:
+        if error := next(attempts):
+            raise error
+
+    ray_worker._unlocked(work)
+    assert next(attempts, "none left") == "none left"
+    monkeypatch.setattr(ray_worker, "WAIT_S", 0.0)
+    attempts = iter([BusyError("locked")])
+    with pytest.raises(BusyError):
+        ray_worker._unlocked(work)

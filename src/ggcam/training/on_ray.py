@@ -143,7 +143,7 @@ def _fit(ray: Any, workers: RayWorkers, run: Run, guidance: str | None, data: Pa
     needed = surroundings([run.folder.weights.parent.resolve(), data / "dataset.toml"], ("ggcam", "lightning"))
     board = start_board(ray)
     task = RayTask(root, run.config, data, guidance, workers, needed, board)
-    with TemporaryDirectory(prefix="ray-train-") as storage:  # for Ray Train's own files: the run has its checkpoints
+    with TemporaryDirectory(prefix="ray-train-", ignore_cleanup_errors=True) as storage:  # for Ray Train's own files
         trainer = ray_torch.TorchTrainer(
             partial(train_on_worker, task),
             scaling_config=train.ScalingConfig(
@@ -218,10 +218,14 @@ def _lost(error: Any, root: Path) -> ConfigError:
     failures = getattr(error, "worker_failures", None)
     cause = next(iter(failures.values())) if failures else getattr(error, "controller_failure", error)
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    if failures:
+        what = f"the training was lost {RESTARTS + 1} times"
+    elif hasattr(error, "controller_failure"):
+        what = "the processes of the training could not be started"
+    else:
+        what = "the connection to the cluster was lost"
     return ConfigError(
-        f"the training was lost {RESTARTS + 1} times"
-        if failures
-        else f"the processes of the training could not be started in {WAITS + 1} attempts",
+        what,
         where="--ray",
         got=f"{type(cause).__name__}: {lines[-1] if lines else ''}",
         hint=f"look after the machines of the cluster, and continue with ggcam train --resume {root} --ray ADDRESS",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
+from ggcam.errors import BusyError
 from ggcam.run_folder import RunFolder
 from ggcam.training.checkpoints import LAST
 from ggcam.training.config import TrainConfig
@@ -21,8 +24,9 @@ from ggcam.training.train import continue_run
 from ggcam.utils.logs import LogRecords
 from ggcam.utils.ray_machines import Surroundings
 
-VISIBLE_S = 120.0
-"""Time in which a machine must see what another has written; network file systems lag behind by up to a minute."""
+WAIT_S = 120.0
+"""Time in which a machine must see what another has written, and in which the lock of a lost machine must be released:
+network file systems lag behind by a minute or more."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,8 @@ def train_on_worker(task: RayTask) -> None:
             _wait_for_files(run.folder)
             if rank == 0:
                 post("started")
-            continue_run(
-                run, task.guidance, task.data, on_epoch=lambda row: post("epoch", row), devices=_device_options
-            )
+            options: dict[str, Any] = {"on_epoch": lambda row: post("epoch", row), "devices": _device_options}
+            _unlocked(partial(continue_run, run, task.guidance, task.data, **options))
     except RuntimeError:  # a lost connection, or out of memory: it may go well next time
         raise
     except Exception as error:
@@ -100,11 +103,23 @@ def _device_options(_: TrainConfig) -> dict[str, Any]:
     }
 
 
+def _unlocked(work: Callable[[], object]) -> None:
+    """Call a function that locks the run folder, again while a lost machine still holds the lock."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            work()
+            return
+        except BusyError:
+            if time.monotonic() >= deadline:
+                raise
+
+
 def _wait_for_files(folder: RunFolder) -> None:
     """Wait until this machine sees the state of the run as the first process does, on a disk that may lag behind."""
     expected: list[Any] = [_state(folder)]
     torch.distributed.broadcast_object_list(expected)
-    deadline = time.monotonic() + VISIBLE_S
+    deadline = time.monotonic() + WAIT_S
     while _state(folder) != expected[0]:
         if time.monotonic() > deadline:
             raise RuntimeError(f"the machines see different files in {folder.root}")

@@ -111,14 +111,14 @@ def _answers(ray: Any, call: _Call, batches: Sequence[object], workers: Workers,
         dataset = ray_data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
         del rows  # they are in the object store
         reserved = {"num_gpus": workers.gpus} if workers.gpus else {"num_cpus": workers.cores}
+        limit = {"max_task_retries" if workers.keep else "max_retries": RETRIES}
         if workers.keep:
             number = _room(ray, workers)
             pool = ray_data.ActorPoolStrategy(min_size=1, initial_size=number, max_size=number)
-            answers = dataset.map(
-                _Worker, fn_constructor_args=(call,), compute=pool, max_task_retries=RETRIES, **reserved
-            )
+            work: dict[str, Any] = {"fn": _Worker, "fn_constructor_args": (call,), "compute": pool}
         else:
-            answers = dataset.map(_answer, fn_kwargs={"call": call}, max_retries=RETRIES, **reserved)
+            work = {"fn": _answer, "fn_kwargs": {"call": call}}
+        answers = dataset.map(**work, **reserved, ray_remote_args_fn=lambda: limit)
     for block in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from map(pickle.loads, block["answer"].to_pylist())
 
