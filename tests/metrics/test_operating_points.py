@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_curve
 
 from ggcam.metrics.operating_points import AIMS, choose_threshold, operating_point
 
@@ -33,16 +32,6 @@ def test_no_higher_threshold_reaches_the_sensitivity(seed):
     assert at(scores, positive, threshold)[0] >= 0.95
     for higher in np.unique(scores[scores > threshold])[1:]:
         assert at(scores, positive, higher)[0] < 0.95 or at(scores, positive, higher) == at(scores, positive, threshold)
-
-
-@given(st.integers(0, 10_000))
-def test_the_thresholds_are_those_of_scikit_learn_s_curve(seed):
-    scores, positive = random_cases(seed, n=int(seed % 30) + 2)
-    false_positive_rate, sensitivity, thresholds = roc_curve(positive, scores, drop_intermediate=False)
-    for aim, quality in (("youden", sensitivity - false_positive_rate), ("sensitivity_95", sensitivity >= 0.95)):
-        chosen = max(int(np.argmax(quality)), 1)
-        expected = thresholds[chosen : chosen + 2].mean()
-        assert choose_threshold(scores, positive, aim) == expected
 
 
 @pytest.mark.parametrize("aim", AIMS)

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import sklearn.covariance
 import torch
 
 from ggcam.data.affine import Affine
 from ggcam.data.image_statistics import image_statistics
 from ggcam.errors import MissingFileError, RunFolderError
 from ggcam.models.feature_distance import load_feature_distance
-from ggcam.training.fit_typicality import RATE, fit_typicality, shrunk_covariance
+from ggcam.training.fit_typicality import RATE, fit_typicality
 from ggcam.training.network_outputs import NetworkOutputs
 from ggcam.training.typicality import load_typicality, save_typicality
 
@@ -107,14 +106,6 @@ def test_the_distance_of_a_network_that_fits_its_training_images_is_corrected():
     usual, shifted = (fit_typicality(train, each, patients)[0].limits["features"].high for each in (valid, wider))
     assert usual is not None
     assert shifted == pytest.approx(3 * usual, rel=0.15)
-
-
-@pytest.mark.parametrize(("count", "dimensions"), [(50, 10), (20, 40), (30, 1), (4000, 3)])
-def test_the_shrunk_covariance_is_that_of_scikit_learn(count, dimensions):
-    rng = np.random.default_rng(count)
-    values = rng.normal(3, 1, (count, dimensions)) @ rng.normal(size=(dimensions, dimensions))
-    expected, _ = sklearn.covariance.ledoit_wolf(values)
-    np.testing.assert_allclose(shrunk_covariance(values), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_constant_features_are_no_fault():

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
+from sklearn.metrics import roc_curve
 
 from ggcam.metrics.bootstrap_statistics import WeightedStatistic, on_cases, weighted_mean
 from ggcam.metrics.ranking import check_ordered
@@ -43,11 +44,7 @@ def choose_threshold(scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray,
     check_ordered(scores)
     if positive.all() or not positive.any():
         return float("nan")
-    falling, place = np.unique(-scores, return_inverse=True)
-    thresholds = np.concatenate([[np.inf], -falling])
-    sensitivity, false_positive_rate = (
-        np.concatenate([[0.0], np.cumsum(np.bincount(place, each)) / each.sum()]) for each in (positive, ~positive)
-    )
+    false_positive_rate, sensitivity, thresholds = roc_curve(positive, scores, drop_intermediate=False)
     if aim == "youden":
         chosen = int(np.argmax(sensitivity - false_positive_rate))
     else:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Shaped
-from scipy.linalg import solve_triangular
 
 from ggcam.data.image_statistics import ImageStatistics
 from ggcam.metrics.typical_range import TypicalRange, deviation, out_of_fold_scores, score_limit, typical_range
@@ -83,27 +82,6 @@ def fit_typicality(
     return Typicality(count, RATE, limits, typicality.layout, validation, views), distance
 
 
-def shrunk_covariance(values: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "c c"]:
-    """Estimate a covariance matrix, shrunk towards equal variances without correlation (Ledoit and Wolf, 2004).
-
-    The same as `sklearn.covariance.ledoit_wolf`, which takes 0.13 s to import, longer than the typical range to fit.
-
-    Args:
-        values: shape (n, c), n observations.
-
-    Returns:
-        Shape (c, c).
-    """
-    count, dimensions = values.shape
-    centred = values - values.mean(axis=0)
-    covariance = centred.T @ centred / count
-    variance = np.trace(covariance) / dimensions
-    spread = (covariance**2).sum() - dimensions * variance**2
-    noise = ((centred**2).sum(axis=1) ** 2).sum() / count**2 - (covariance**2).sum() / count
-    shrinkage = min(noise / spread, 1.0) if spread > 0 else 0.0
-    return (1 - shrinkage) * covariance + shrinkage * variance * np.eye(dimensions)
-
-
 def _scaled(statistics: Sequence[ImageStatistics]) -> Float[np.ndarray, "n s"]:
     """Return all statistics but the layout, each on the scale of its mark."""
     names = [name for name in _STATISTICS if name != LAYOUT]
@@ -147,9 +125,12 @@ def _limits(typical: TypicalRange, deviations: Float[np.ndarray, "n s"]) -> dict
 
 
 def _fit_distance(features: Float32[np.ndarray, "n c"]) -> FeatureDistance:
-    """Fit the Mahalanobis distance, with a shrunk covariance."""
+    """Fit the Mahalanobis distance, with a shrunk covariance (Ledoit and Wolf, 2004)."""
+    from scipy.linalg import solve_triangular
+    from sklearn.covariance import ledoit_wolf
+
     values = features.astype(np.float64)
-    covariance = shrunk_covariance(values)
+    covariance, _ = ledoit_wolf(values)
     identity = np.eye(len(covariance))
     # If all features are constant, so is their covariance: any deviation is then very large.
     lower = np.linalg.cholesky(covariance + max(1e-6 * np.trace(covariance) / len(covariance), 1e-12) * identity)
