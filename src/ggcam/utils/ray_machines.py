@@ -65,9 +65,8 @@ def visible_file(folder: Path) -> Iterator[Path]:
     Yields:
         Absolute path of the file.
     """
-    path = (
-        folder.resolve() / f"visible.{secrets.randbits(64)}.part"
-    )  # a leftover is removed like those of `atomic_path`
+    # A leftover is removed like those of `atomic_path`.
+    path = folder.resolve() / f"visible.{secrets.randbits(64)}.part"
     path.touch()
     try:
         yield path
