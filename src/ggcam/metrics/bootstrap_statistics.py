@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -20,6 +20,8 @@ WeightedStatistic = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, " r"]
 
 WeightedCurve = Callable[[Float[np.ndarray, "n r"]], Float[np.ndarray, "r p"]]
 """The same with p values per resample, the points of a curve."""
+
+Values = TypeVar("Values")
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,15 +169,17 @@ def weighted_reliability(
     }
 
 
-def on_cases(rows: Shaped[np.ndarray, " m"], statistic: WeightedStatistic) -> WeightedStatistic:
+def on_cases(
+    rows: Shaped[np.ndarray, " m"], statistic: Callable[[np.ndarray], Values]
+) -> Callable[[np.ndarray], Values]:
     """Turn a statistic of some of the cases, or of repeated ones, into one of all cases.
 
     Args:
         rows: index or mask of the cases.
-        statistic: statistic of the weights of these cases.
+        statistic: statistic or curve of the weights of these cases.
 
     Returns:
-        Statistic of the weights of all cases.
+        Statistic or curve of the weights of all cases.
     """
     return lambda weights: statistic(weights[rows])
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from ggcam.metrics.bootstrap_statistics import WeightedCurve
+from ggcam.metrics.bootstrap_statistics import WeightedCurve, on_cases
 from ggcam.metrics.intervals import Interval, bootstrap_draws
 from ggcam.metrics.threshold_statistics import weighted_precision_recall, weighted_roc
 
@@ -75,11 +75,10 @@ def class_curves(
         ValueError: there are no cases, a score of a known case is NaN, or `level` or `resamples` is out of range.
     """
     known = ~np.isnan(truth)
-    of_known = scores[known], truth[known] == 1, GRID
-    roc, precision_recall = weighted_roc(*of_known), weighted_precision_recall(*of_known)
+    cases = scores[known], truth[known] == 1, GRID
     curves: dict[str, WeightedCurve] = {
-        "roc": lambda weights: roc(weights[known]),
-        "precision_recall": lambda weights: precision_recall(weights[known]),
+        "roc": on_cases(known, weighted_roc(*cases)),
+        "precision_recall": on_cases(known, weighted_precision_recall(*cases)),
     }
     draws = bootstrap_draws(curves, patients, resamples=resamples, seed=seed)
     all_cases = np.ones((len(patients), 1))

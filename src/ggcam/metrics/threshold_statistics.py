@@ -166,15 +166,8 @@ def weighted_sensitivity(
     Raises:
         ValueError: a score is NaN.
     """
-    sweep = _Sweep(scores, positive)
-
-    def statistic(weights: Float[np.ndarray, "n r"]) -> Float[np.ndarray, " r"]:
-        true, false = sweep(weights)
-        positives, negatives = true[-1], false[-1]
-        reached = np.where(false <= (1.0 - specificity + 1e-12) * negatives, true, 0.0).max(axis=0)
-        return divide(reached, np.where(negatives > 0, positives, 0.0))
-
-    return statistic
+    curve = weighted_roc(scores, positive, np.array([1.0 - specificity]))
+    return lambda weights: curve(weights)[:, 0]
 
 
 def weighted_roc(

@@ -73,11 +73,10 @@ def unit_range(
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros_like(values)
-    all_finite = finite.all()  # as usual; spares two copies
-    low, high = np.percentile(values if all_finite else values[finite], percentiles)
+    low, high = np.percentile(values[finite], percentiles)
     if high <= low:
         return np.zeros_like(values)
-    return np.clip(((values if all_finite else np.where(finite, values, low)) - low) / (high - low), 0, 1)
+    return np.clip((np.where(finite, values, low) - low) / (high - low), 0, 1)
 
 
 def cam_overlay(
