@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,15 +56,16 @@ def test_a_retry_is_due_when_its_time_has_come(state):
     with open_state_file(state, "model"):
         pass
     now = 1000.0
-    states = StateFile(sqlite3.connect(state), state, "model", lambda: now)
-    states.add(IMAGES[:1])
-    states.begin(IMAGES[0])
-    states.retry(IMAGES[0], "no answer", 60)
-    assert states.get(IMAGES[0].sop_uid) == ImageState("seen", 1, "no answer")
-    now = 1059.0
-    assert states.next_due() is None
-    now = 1060.0
-    assert states.next_due() == IMAGES[0]
+    with closing(sqlite3.connect(state)) as connection:
+        states = StateFile(connection, state, "model", lambda: now)
+        states.add(IMAGES[:1])
+        states.begin(IMAGES[0])
+        states.retry(IMAGES[0], "no answer", 60)
+        assert states.get(IMAGES[0].sop_uid) == ImageState("seen", 1, "no answer")
+        now = 1059.0
+        assert states.next_due() is None
+        now = 1060.0
+        assert states.next_due() == IMAGES[0]
 
 
 def test_an_attempt_can_be_undone_and_all_can_be_forgotten(state):
@@ -91,16 +93,20 @@ def _text(path: Path) -> None:
     path.write_text("a diary " * 1000)
 
 
+def _execute(path: Path, command: str) -> None:
+    # Left to the garbage collector, a connection ends at any later moment, and moves its log into the file.
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(command)
+
+
 def _other_program(path: Path) -> None:
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE images (name TEXT)")
+    _execute(path, "CREATE TABLE images (name TEXT)")
 
 
 def _later_version(path: Path) -> None:
     with open_state_file(path, "model"):
         pass
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
+    _execute(path, "PRAGMA user_version = 99")
 
 
 @pytest.mark.parametrize("write", [_text, _other_program, _later_version, Path.mkdir])
@@ -115,8 +121,6 @@ def test_other_files_are_refused_and_left_as_they_are(state, write):
 def test_a_file_that_cannot_be_written_is_an_error_in_words(state):
     with open_state_file(state, "model") as states:
         states.add(IMAGES[:1])
-        other = sqlite3.connect(state, isolation_level=None)
-        other.execute("DROP TABLE images")
+        _execute(state, "DROP TABLE images")
         with pytest.raises(StateFileError, match="cannot be read or written"):
             states.begin(IMAGES[0])
-        other.close()
