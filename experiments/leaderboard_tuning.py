@@ -92,6 +92,7 @@ def next_to_try(arms: tuple[Arm, ...], scores: Mapping[str, float]) -> Arm | Non
 def _validate(part: Part, data: PreparedData, arm: Arm, folder: Path) -> tuple[float, float]:
     """Train a configuration, and return its macro AUROC and place on the validation split."""
     (run,) = part.plan([arm], [TUNING_SEED]).runs
+    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted command left
     try:
         trained = train(data, replace(run.config, calibration=False), folder, arm.guidance)
         values = dict(leaves(evaluate(trained, data, "valid").metrics))

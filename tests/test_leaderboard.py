@@ -2,7 +2,7 @@
 
 import importlib
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -101,6 +101,19 @@ def test_finished_configurations_are_read_from_the_table(tmp_path: Path):
     table = pd.DataFrame([{"row": "energy", "arm": "energy[weight=1.0]", "macro_auroc": 0.7, "place": 0.25}])
     table.to_csv(tmp_path / "some.csv", index=False)
     assert tuning.read_scores(tmp_path / "some.csv") == {"energy": {"energy[weight=1.0]": 0.95}}
+
+
+def test_a_configuration_whose_run_was_interrupted_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tuning = importlib.import_module("experiments.leaderboard_tuning")
+    parts = importlib.import_module("experiments.leaderboard_parts")
+    (tmp_path / "run" / "none").mkdir(parents=True)
+    left_over: list[bool] = []
+    monkeypatch.setattr(tuning, "train", lambda data, config, folder, guidance: left_over.append(folder.exists()))
+    metrics = {"macro_auroc": {"value": 0.75}, "gaze_agreement": {"cc": {"cam": {"value": 0.5}}}}
+    monkeypatch.setattr(tuning, "evaluate", lambda run, data, split: SimpleNamespace(metrics=metrics))
+    part = parts.parts(tmp_path)["shortcut"]
+    assert tuning._validate(part, None, Arm("none"), tmp_path / "run") == (0.75, 0.5)
+    assert left_over == [False]
 
 
 def test_every_method_is_on_the_board():
