@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import platform
 import secrets
@@ -22,8 +21,10 @@ from ggcam.utils import toml
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.documents import read_json, read_toml
 from ggcam.utils.foreign_paths import check_no_links_out, is_file_name
+from ggcam.utils.json_files import write_json
 from ggcam.utils.parallel import cpu_count
 from ggcam.utils.recorded_paths import record_path, recorded_path
+from ggcam.utils.structure import plain
 from ggcam.utils.versions import versions
 
 _PARTIAL = ".partial"
@@ -304,28 +305,6 @@ def write_summary(run: RunFolder, elapsed_s: float, device: str) -> None:
     atomic_write(run.summary, text)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically.
-
-    Args:
-        path: the file.
-        content: what it holds.
-    """
-    atomic_write(path, format_json(content))
-
-
-def format_json(content: Mapping[str, Any]) -> str:
-    """Format the content of a JSON file.
-
-    Args:
-        content: what it holds.
-
-    Returns:
-        JSON text.
-    """
-    return json.dumps(content, indent=2) + "\n"
-
-
 def _read_settings(root: Path) -> dict[str, Any]:
     path = root / "config.toml"
     if not path.is_file():
@@ -341,19 +320,3 @@ def _read_settings(root: Path) -> dict[str, Any]:
             got=", ".join(settings) or "nothing",
         )
     return settings
-
-
-def plain(value: Any) -> Any:
-    """Convert paths to strings and tuples to lists, which both TOML and JSON can hold.
-
-    Args:
-        value: nested mappings, sequences and plain values.
-
-    Returns:
-        The same structure.
-    """
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

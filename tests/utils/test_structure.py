@@ -1,11 +1,13 @@
 """Parsed JSON and TOML are checked against a schema; the error names the key."""
 
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 import pytest
 
 from ggcam.errors import RunFolderError
-from ggcam.utils.structure import structure
+from ggcam.utils.structure import plain, structure
 
 
 class Metric(TypedDict):
@@ -52,3 +54,16 @@ def test_invalid_content_is_refused_with_the_key(change: dict, message: str):
     assert "where: a.json" in str(caught.value)
     assert "hint: write it again" in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+@dataclass(frozen=True)
+class _Options:
+    weights: Path | None = None
+    freeze: tuple[tuple[str, float], ...] = ()
+
+
+@pytest.mark.parametrize("options", [_Options(), _Options(Path("a/b.pt"), (("head", 0.5), ("stem", 1.0)))])
+def test_what_was_made_plain_becomes_the_same_dataclass_again(options: _Options):
+    content = plain(asdict(options))
+    assert set(map(type, content.values())) <= {type(None), str, list}
+    assert structure(content, _Options) == options

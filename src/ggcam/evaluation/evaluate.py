@@ -38,10 +38,11 @@ from ggcam.metrics.localisation import peak_cell
 from ggcam.metrics.multilabel import multilabel_report
 from ggcam.report.run_files import EVALUATION_ID
 from ggcam.report.run_page import write_run_report
-from ggcam.run_folder import LOGIT, PROBABILITY, RunFolder, format_json
+from ggcam.run_folder import LOGIT, PROBABILITY, RunFolder
 from ggcam.training.run import Run, open_run
 from ggcam.utils.atomic import atomic_path
 from ggcam.utils.csv_text import csv_text
+from ggcam.utils.json_files import format_json
 from ggcam.utils.recorded_paths import record_path
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ggcam.errors import ConfigError, GGCamError
 from ggcam.inference.engines import EngineName, Precision
-from ggcam.utils.atomic import atomic_write
 from ggcam.utils.csv_file import GrowingCsv, read_whole_rows
 from ggcam.utils.csv_text import csv_cell
 from ggcam.utils.digest import file_sha256
 from ggcam.utils.documents import read_json
+from ggcam.utils.json_files import write_json
 from ggcam.utils.structure import structure
 
 UNFINISHED = "unfinished.json"
@@ -111,7 +110,7 @@ class PredictionFolder:
         self._predictions = GrowingCsv(root / PREDICTIONS, call.columns, kept)
         self._dicom = GrowingCsv(root / DICOM, DICOM_COLUMNS, dicom)
         self._errors = GrowingCsv(root / ERRORS, ERROR_COLUMNS)  # what could not be read is tried again
-        atomic_write(root / UNFINISHED, json.dumps(asdict(call), indent=2) + "\n")
+        write_json(root / UNFINISHED, asdict(call))
         self.kept: Sequence[Mapping[str, str]] = kept
         """Rows of predictions.csv that an interrupted call has left."""
         self.missing = [path for path in images if csv_cell(str(path)) not in done]

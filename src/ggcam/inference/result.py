@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from ggcam.data.framing import Framing
 from ggcam.errors import ConfigError
 from ggcam.inference.image_input import load_shown
 from ggcam.report.overlay import cam_overlay, save_png
-from ggcam.utils.atomic import atomic_write
+from ggcam.utils.json_files import write_json
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,7 +113,7 @@ class PredictionResult:
         folder.mkdir(parents=True, exist_ok=True)
         save_png(folder / (name + OVERLAY_SUFFIX), self.overlay())
         path = folder / f"{name}.json"
-        atomic_write(path, json.dumps(content, indent=2) + "\n")
+        write_json(path, content)
         return path
 
     def __repr__(self) -> str:

@@ -19,11 +19,12 @@ from ggcam.inference.cached_onnx import weights_sha256
 from ggcam.inference.model_card import NOTICE, CardFacts, TrainingData, model_card
 from ggcam.inference.run_onnx import onnx_from_run
 from ggcam.report.result_schemas import RunMetrics
-from ggcam.run_folder import format_json, plain
 from ggcam.training.run import Run, open_run
 from ggcam.utils import toml
 from ggcam.utils.atomic import naming_place
 from ggcam.utils.documents import read_text
+from ggcam.utils.json_files import format_json
+from ggcam.utils.structure import plain
 
 LICENCE = f"""{NOTICE}
 

@@ -11,14 +11,13 @@ from typing import Any, cast, get_args
 from ggcam.data.view_config import AttentionKind, Control, ViewConfig
 from ggcam.errors import ConfigError, GGCamError, RunFolderError, join_limited
 from ggcam.report.result_schemas import StudyFile
-from ggcam.run_folder import plain
 from ggcam.training.config import TrainConfig, config_from_dict
 from ggcam.utils import toml
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.documents import read_toml
 from ggcam.utils.foreign_paths import is_file_name
-from ggcam.utils.structure import structure
+from ggcam.utils.structure import plain, structure
 
 UNGUIDED = "none"
 """The guidance that uses no gaze; it is the baseline that other arms are compared with."""

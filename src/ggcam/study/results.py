@@ -19,11 +19,11 @@ from ggcam.metrics.classification import nan_to_none
 from ggcam.metrics.intervals import RESAMPLES, Interval, bootstrap_draws, resampled_seeds
 from ggcam.metrics.significance import Difference, holm, seed_test
 from ggcam.report.result_schemas import SELECTED_ON_TEST
-from ggcam.run_folder import format_json
 from ggcam.study.folder import StudyFolder, open_study_folder
 from ggcam.study.metrics import RunMetrics, metric_rows, read_metrics
 from ggcam.study.plan import Arm, PlannedRun, StudyPlan
 from ggcam.utils.atomic import atomic_path
+from ggcam.utils.json_files import format_json
 
 EXPLAINED = {
     "metrics": "the metric of an arm is the mean over its runs (seeds and folds)",

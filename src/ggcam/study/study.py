@@ -12,7 +12,6 @@ import pandas as pd
 
 from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.errors import ConfigError
-from ggcam.run_folder import write_json
 from ggcam.study.cluster import run_on_ray
 from ggcam.study.folder import StudyFolder, locked_study, open_study_folder
 from ggcam.study.local import run_locally
@@ -24,6 +23,7 @@ from ggcam.study.results import write_results
 from ggcam.study.run import Outcome, Task
 from ggcam.study.validation import validate_plan
 from ggcam.study.workers import choose_workers
+from ggcam.utils.json_files import write_json
 
 Executor = Callable[[Sequence[Task]], Iterator[Outcome]]
 """Executes runs and yields their outcomes: `local.run_locally` or `cluster.run_on_ray`."""

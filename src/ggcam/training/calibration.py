@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ggcam.errors import RunFolderError
-from ggcam.utils.atomic import atomic_write
 from ggcam.utils.documents import read_json
+from ggcam.utils.json_files import write_json
 from ggcam.utils.structure import structure
 
 DECISION_AIM = "youden"
@@ -51,7 +50,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         calibration: the calibration.
         path: file to write.
     """
-    atomic_write(path, json.dumps(asdict(calibration), indent=2) + "\n")
+    write_json(path, asdict(calibration))
 
 
 def load_calibration(path: Path, num_classes: int) -> Calibration:

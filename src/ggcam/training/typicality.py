@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from ggcam.data.image_statistics import LAYOUT_PX, ImageStatistics
 from ggcam.errors import GGCamError, RunFolderError
 from ggcam.utils.atomic import atomic_write
 from ggcam.utils.documents import read_json
+from ggcam.utils.json_files import write_json
 from ggcam.utils.structure import structure
 
 if TYPE_CHECKING:  # it imports torch
@@ -224,7 +224,7 @@ def save_typicality(typicality: Typicality, distance: FeatureDistance, path: Pat
     archive = io.BytesIO()
     np.savez_compressed(archive, mean=distance.mean.numpy(), whitening=distance.whitening.numpy())
     atomic_write(path.with_suffix(".npz"), archive.getvalue())
-    atomic_write(path, json.dumps(asdict(typicality), indent=2) + "\n")
+    write_json(path, asdict(typicality))
 
 
 def load_typicality(path: Path) -> Typicality | None:

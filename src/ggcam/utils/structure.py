@@ -1,4 +1,4 @@
-"""Check parsed JSON and TOML against a schema, with errors that name the key.
+"""Check parsed JSON and TOML against a schema, with errors that name the key; and back to what these formats hold.
 
 A schema is a dataclass, which has no other keys than its fields, or a `TypedDict`, which may have further keys.
 """
@@ -111,6 +111,22 @@ def _converter() -> Any:
     register(lambda cls: get_origin(cls) is list, list, list_structure_factory)
     register(_is_homogeneous_tuple, (list, tuple), homogenous_tuple_structure_factory)
     return converter
+
+
+def plain(value: Any) -> Any:
+    """Convert paths to strings and tuples to lists, which both TOML and JSON can hold.
+
+    Args:
+        value: nested mappings, sequences and plain values.
+
+    Returns:
+        The same structure.
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _is_homogeneous_tuple(cls: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections import Counter
@@ -22,7 +21,7 @@ from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepared import PreparedData
 from ggcam.errors import ImageError, PreparedFolderError, join_limited
 from ggcam.gaze.fixations import Fixations
-from ggcam.utils.atomic import atomic_write
+from ggcam.utils.json_files import write_json
 from ggcam.utils.parallel import Guard, parallel_map
 from ggcam.utils.versions import versions
 
@@ -128,7 +127,7 @@ def write_original_folders(
             "%d cases have no masks, so their lung and heart are empty: %s", len(no_masks), join_limited(no_masks)
         )
     record = {**job, "class_names": data.class_names, "split": data.meta["split"], "files": counts}
-    atomic_write(staging.data / MARKER, json.dumps(record, indent=1))
+    write_json(staging.data / MARKER, record)
     staging.publish()
     return dict(counts)
 

@@ -22,8 +22,8 @@ from ggcam.data.prepare.images import ImageOutcome, PixelFiles
 from ggcam.data.region_masks import Box
 from ggcam.data.schema import partial_folder
 from ggcam.errors import PreparedFolderError
-from ggcam.utils.atomic import atomic_write
 from ggcam.utils.csv_text import csv_cell
+from ggcam.utils.json_files import write_json
 
 _CONTINUE = "run the command that started it again to finish it, or pass --overwrite to start over"
 
@@ -63,7 +63,7 @@ class StagingFolder:
             self._check_target(overwrite)
             self.data.mkdir(parents=True, exist_ok=True)
             if previous != job:
-                atomic_write(self._job, json.dumps(job, indent=1))
+                write_json(self._job, job)
         self.outcomes = self._read_journal()
 
     def sizes(self) -> dict[str, tuple[int, int]]:
