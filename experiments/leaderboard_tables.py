@@ -6,9 +6,10 @@ python -m experiments.leaderboard_tables [FOLDER]
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -201,18 +202,17 @@ def board_markdown(path: Path) -> str:
     table = pd.read_csv(path)
     shown = [name for name in METRICS if name in table and name not in ("auroc", "average_precision")]
     heads = ["row", "AUROC", "gain over `none`", "rank", *(TITLES[name] for name in shown), "rank in place"]
-    rows: list[list[str]] = []
-    for each in table.to_dict("records"):
-        gain = "" if each["row"] == "none" else "{auroc_gain:+.3f} [{auroc_gain_low:+.3f}, {auroc_gain_high:+.3f}]"
-        cells = [
+    rows = [
+        [
             f"`{each['row']}`",
-            "{auroc:.3f} [{auroc_low:.3f}, {auroc_high:.3f}]",
-            gain,
-            "{auroc_rank:.0f} [{auroc_rank_low:.0f}, {auroc_rank_high:.0f}]",
-            *(f"{{{name}:.{2 if name == 'nss' else 3}f}}" for name in shown),
-            "{place_rank:.1f} [{place_rank_low:.1f}, {place_rank_high:.1f}]",
+            _interval(each, "auroc"),
+            "" if each["row"] == "none" else _interval(each, "auroc_gain", "+.3f"),
+            _interval(each, "auroc_rank", ".0f"),
+            *(f"{each[name]:.{2 if name == 'nss' else 3}f}" for name in shown),
+            _interval(each, "place_rank", ".1f"),
         ]
-        rows.append([cell.format(**each) for cell in cells])
+        for each in table.to_dict("records")
+    ]
     return markdown_table(heads, rows)
 
 
@@ -230,23 +230,21 @@ def differences_markdown(path: Path) -> str:
     found = pd.read_csv(path.with_stem(f"{path.stem}-differences"))
     shown = [name for name in METRICS if name in found and name not in ("average_precision", "cc")]
     controls = [f"{CONTROLLED}+{control}" for control in CONTROLS]
-    published = board.loc[~board["row"].str.startswith(OURS)]
+    published = board.loc[~board["row"].str.startswith((*OURS, "ggcam ("))]  # with the distance of the paper alone
     best = (published["row"][published["auroc"].idxmax()], published["row"].iloc[0])
     tables = []
     for ours in OURS:
         table = found.query("ours == @ours").set_index("row")
-        rows = [
-            [
-                f"`{row}`",
-                *(
-                    f"{table[name][row]:+.3f} [{table[f'{name}_low'][row]:+.3f}, {table[f'{name}_high'][row]:+.3f}]"
-                    for name in shown
-                ),
-            ]
-            for row in dict.fromkeys(("none", *(each for each in OURS if each != ours), *controls, *best))
-        ]
+        compared = dict.fromkeys(("none", *(each for each in OURS if each != ours), *controls, *best))
+        rows = [[f"`{row}`", *(_interval(table.loc[row], name, "+.3f") for name in shown)] for row in compared]
         tables.append(markdown_table([f"`{ours}` minus", *(TITLES.get(name, "AUROC") for name in shown)], rows))
     return "\n\n".join(tables)
+
+
+def _interval(values: Mapping[Hashable, Any] | pd.Series, name: str, form: str = ".3f") -> str:
+    """Return a value and the ends of its interval as text."""
+    value, low, high = (format(values[each], form) for each in (name, f"{name}_low", f"{name}_high"))
+    return f"{value} [{low}, {high}]"
 
 
 def main() -> None:
