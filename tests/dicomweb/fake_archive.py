@@ -37,6 +37,10 @@ class FakeArchive(Archive):
         self.trouble: Callable[[str], None] = lambda _: None
         self.reachable = True
 
+    @property
+    def is_private(self) -> bool:
+        return True
+
     def find_images(self, query: ImageQuery, study_uid: str | None = None) -> Iterator[list[RemoteImage]]:
         self.trouble("find")
         yield from ([each] for each in self.images if study_uid in (None, each.study_uid))
@@ -76,7 +80,7 @@ class FakeQueue(PredictionQueue):
         objects = {}
         for kind in kinds:
             objects[kind] = Dataset()
-            objects[kind].SOPInstanceUID = result_uid(uid, MODEL, OPTIONS, kind)
+            objects[kind].SOPInstanceUID = result_uid(uid, self.model, OPTIONS, kind)
             objects[kind].StudyInstanceUID = self.study
         future.set_result(Answer(RESULT, {}, objects))
         return future

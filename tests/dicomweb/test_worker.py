@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -203,6 +204,27 @@ def test_a_stopped_round_ends_after_the_image_at_hand(states):
     archive.trouble = lambda request: stop.set() if request == "fetch" else None
     assert make_worker(archive, FakeQueue(), states).run_round(stop) == Round(3, 1, 0, 0)
     assert len(archive.results) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "images"),
+    [
+        ({"version": "9.9"}, 0),
+        ({"weights_sha256": "cd" * 32}, 1),
+        ({"thresholds": {"Normal": 0.4}}, 1),
+        ({"temperature": (1.2,) * 3}, 1),
+        ({"precision": "bf16"}, 1),
+    ],
+)
+def test_a_network_whose_answers_differ_predicts_all_images_again(state, monkeypatch, change, images):
+    archive, queue = FakeArchive(1), FakeQueue()
+    monkeypatch.setattr("ggcam.dicomweb.worker.Archive", lambda *_: archive)
+    with open_worker(queue, "http://pacs.example/", state, options=OPTIONS) as worker:
+        worker.run_round()
+    queue.model = replace(queue.model, **change)
+    with open_worker(queue, "http://pacs.example/", state, options=OPTIONS) as worker:
+        assert worker.run_round() == Round(images, images, 0, 0)
+    assert len(set(archive.results)) == len(archive.results) == 2 * (1 + images)
 
 
 def test_errors_are_described_without_paths_and_control_characters():

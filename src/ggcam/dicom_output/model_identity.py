@@ -43,9 +43,14 @@ class ModelIdentity:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Texts that differ between networks whose results may differ."""
+        """Texts that differ between networks whose DICOM objects may differ."""
+        return self.version, *self.answers_key
+
+    @property
+    def answers_key(self) -> tuple[str, ...]:
+        """Texts that differ between networks whose answers may differ; the same in every version of ggcam."""
         thresholds = str(sorted(self.thresholds.items()))
-        return self.version, self.weights_sha256, str(self.temperature), thresholds, *self.lower_precision.values()
+        return self.weights_sha256, str(self.temperature), thresholds, *self.lower_precision.values()
 
     @property
     def lower_precision(self) -> dict[str, str]:

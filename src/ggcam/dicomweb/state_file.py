@@ -194,7 +194,7 @@ def open_state_file(path: Path, model: str) -> Iterator[StateFile]:
 
     Args:
         path: the file; created if missing, readable by its user alone.
-        model: identity of the model, such as the SHA-256 of its weights.
+        model: what its answers depend on, such as the SHA-256 of its weights.
 
     Yields:
         The state file; it is closed when the block ends.

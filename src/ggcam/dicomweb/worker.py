@@ -305,5 +305,5 @@ def open_worker(
     archive = Archive(url, credentials)
     if not archive.is_private:
         log.warning("DICOMweb: images and credentials are sent without encryption; use https outside a private network")
-    with open_state_file(state, queue.model.weights_sha256) as states:
+    with open_state_file(state, " ".join(queue.model.answers_key)) as states:
         yield Worker(archive, queue, states, query, options)
