@@ -146,7 +146,7 @@ def pretrained_cnn(raw: Path, epochs: int) -> TrainConfig:
 
 
 def transformer(epochs: int) -> TrainConfig:
-    """Return the config of the vision transformer: six blocks of ViT-Tiny, patches of 16 pixels, from scratch.
+    """Return the config of the vision transformer: six blocks of ViT-Tiny, patches of 16 pixels, from scratch, bfloat16.
 
     Args:
         epochs: number of epochs.
@@ -154,8 +154,9 @@ def transformer(epochs: int) -> TrainConfig:
     Returns:
         The config.
     """
+    # In bfloat16 a run takes 49 s instead of 92 s, on a core that computes in it.
     return TrainConfig(
-        backbone="vit_tiny_patch16_224", num_stages=6, epochs=epochs, lr=5e-4, precision="32", typicality=False
+        backbone="vit_tiny_patch16_224", num_stages=6, epochs=epochs, lr=5e-4, precision="bf16", typicality=False
     )
 
 
