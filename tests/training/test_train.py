@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from resource import RUSAGE_SELF, getpagesize, getrusage
 
 import numpy as np
 import pandas as pd
@@ -269,6 +271,21 @@ def test_a_guidance_of_ones_own_trains_by_its_name_alone(prepared, tmp_path, mon
     assert same(weights(cut), weights(run.folder.root))
     again = torch.load(cut / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]["guidance.shift"]
     assert again == shift
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told")
+def test_on_a_cpu_freed_memory_is_kept_for_the_next_step(prepared, tmp_path):
+    def faults(_: object = None) -> None:
+        size, before = 2**26, getrusage(RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            b"x" * size
+        found.append((getrusage(RUSAGE_SELF).ru_minflt - before) / (10 * size / getpagesize()))
+
+    found: list[float] = []
+    train(load_prepared(prepared), TrainConfig(**TINY, epochs=2, accelerator="cpu"), tmp_path, on_epoch=faults)
+    faults()
+    assert found[1] < 0.01
+    assert found[2] > 0.9  # elsewhere memory is returned
 
 
 def test_nothing_is_printed(prepared, tmp_path, capfd):

@@ -16,6 +16,7 @@ from ggcam.models.cam import CAMClassifier
 from ggcam.training.config import TrainConfig
 from ggcam.training.model_spec import ModelSpec
 from ggcam.utils.faster_precision import TIMED_IMAGES, FloatPrecision, faster_precision, shortest_times
+from ggcam.utils.freed_memory import all_freed_memory_kept
 from ggcam.utils.processor import processor_name
 from ggcam.utils.seeding import local_seed
 
@@ -67,7 +68,7 @@ def measure_step(model: CAMClassifier, batch: tuple[int, ...], device: torch.dev
         Seconds of a step; infinite in bfloat16 if the network cannot be computed in it.
     """
     # Dropout draws from the global generators.
-    with local_seed(0), _threads(1 if device.type == "cpu" else torch.get_num_threads()):
+    with local_seed(0), _as_in_training(device):
         timed = copy.deepcopy(model).to(device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
         image = torch.randint(0, 256, batch, dtype=torch.uint8).to(device, memory_format=torch.channels_last)
 
@@ -83,12 +84,16 @@ def measure_step(model: CAMClassifier, batch: tuple[int, ...], device: torch.dev
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Compute with a number of threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
+def _as_in_training(device: torch.device) -> Iterator[None]:
+    """On a CPU, keep memory as the training does, and compute with one thread."""
+    if device.type != "cpu":
         yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with all_freed_memory_kept():
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from ggcam.errors import ConfigError, RunFolderError
 from ggcam.training.checkpoints import CheckpointFiles, Checkpoints
 from ggcam.training.config import TrainConfig
+from ggcam.utils.freed_memory import all_freed_memory_kept
 from ggcam.utils.signals import Terminated
 
 DeviceOptions = Callable[[TrainConfig], dict[str, Any]]
@@ -96,8 +97,10 @@ def fit(
         KeyboardInterrupt: Ctrl-C.
         Terminated: SIGTERM.
     """
+    on_cpu = trainer.strategy.root_device.type == "cpu"
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        with all_freed_memory_kept() if on_cpu else nullcontext():
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except (SIGTERMException, Terminated):
         raise Terminated from None
     except SystemExit as error:
