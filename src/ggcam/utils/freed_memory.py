@@ -14,15 +14,16 @@ from contextlib import contextmanager
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 """Numbers of the options in malloc.h of the GNU C library."""
 
-_DEFAULT_TRIM_THRESHOLD, _DEFAULT_MMAP_MAX, _UNLIMITED = 2**17, 2**16, -1
-
-KEPT_BYTES = 2**27
-"""Freed memory that a process keeps at most: 128 MiB, four copies of an image of 8 megapixels in 32 bits."""
+_UNLIMITED, _DEFAULT_MMAP_MAX = -1, 2**16
 
 LARGEST_BYTES = 2**25
-"""Largest array whose memory is kept: 32 MiB, the limit of the library."""
+"""Largest array whose memory is kept by default: 32 MiB, the limit of the library."""
 
-_kept_bytes = _DEFAULT_TRIM_THRESHOLD
+KEPT_BYTES = 2**27
+"""Freed memory that :func:`keep_freed_memory` keeps at most: 128 MiB, four copies of an image of 8 megapixels in 32
+bits."""
+
+_kept_bytes = 2 * LARGEST_BYTES  # what the library comes to by itself, once it has freed large arrays
 
 
 def keep_freed_memory() -> bool:
@@ -39,7 +40,7 @@ def keep_freed_memory() -> bool:
     if library is None or not library.mallopt(_MMAP_THRESHOLD, LARGEST_BYTES):
         return False
     _kept_bytes = KEPT_BYTES
-    return bool(library.mallopt(_TRIM_THRESHOLD, KEPT_BYTES))
+    return bool(library.mallopt(_TRIM_THRESHOLD, _kept_bytes))
 
 
 @contextmanager
@@ -59,7 +60,9 @@ def all_freed_memory_kept() -> Iterator[None]:
     try:
         yield
     finally:
+        # Once it has been told anything, the library adapts no threshold any more.
         library.mallopt(_MMAP_MAX, _DEFAULT_MMAP_MAX)
+        library.mallopt(_MMAP_THRESHOLD, LARGEST_BYTES)
         library.mallopt(_TRIM_THRESHOLD, _kept_bytes)
         library.malloc_trim(0)
 
