@@ -1,6 +1,7 @@
 """An epoch of training from disk, validation included, against a script with timm, Lightning, torchvision and Pillow.
 
-The second epoch is compared, in which everything has been set up.
+The second epoch is compared, in which everything has been set up. Each training has a process of its own: what the C
+library has learnt about memory from one would change the time of the next.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import NamedTuple
 import pandas as pd
 from PIL import Image
 
+from benchmarks.fresh_process import call_in_new_process
 from benchmarks.plain_training import epoch_seconds
 from benchmarks.raw_cases import raw_cases, repeat_cases
 from benchmarks.side_by_side import Result
 from ggcam.data.prepare.config import PrepareConfig
 from ggcam.data.prepare.pipeline import prepare_source
-from ggcam.data.prepared import PreparedData
+from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.training.config import TrainConfig
 from ggcam.training.train import train
 from ggcam.training.trainer import quiet_lightning
@@ -69,11 +71,7 @@ def run(short: bool = False) -> Iterator[Result]:
 
 def _compare(epoch: Epoch, data: PreparedData, table: pd.DataFrame, root: Path, rounds: int) -> Iterator[Result]:
     def script(tuned: bool) -> float:
-        with warnings.catch_warnings(), quiet_lightning():
-            warnings.simplefilter("ignore")  # Lightning recommends other numbers of workers
-            return epoch_seconds(
-                table, epoch.frame, epoch.backbone, epoch.batch_size, tuned, workers=cpu_count(), out=root / "script"
-            )
+        return call_in_new_process(_seconds_of_script, epoch, table, tuned, root / "script")
 
     def result(other: str, pairs: Sequence[tuple[float, float]]) -> Result:
         ours, others = (statistics.median(each) / epoch.cases for each in zip(*pairs, strict=True))
@@ -82,12 +80,12 @@ def _compare(epoch: Epoch, data: PreparedData, table: pd.DataFrame, root: Path, 
 
     height, width = epoch.frame
     name = f"epoch, {epoch.backbone}, {height}x{width}, from disk"
-    pairs = [(_our_seconds(epoch, data, root), script(tuned=True)) for _ in range(rounds)]
+    pairs = [(call_in_new_process(_our_seconds, epoch, data.root, root), script(tuned=True)) for _ in range(rounds)]
     yield result("bf16, channels last", pairs)
     yield result("float32", [(pairs[-1][0], script(tuned=False))])
 
 
-def _our_seconds(epoch: Epoch, data: PreparedData, root: Path) -> float:
+def _our_seconds(epoch: Epoch, data: Path, root: Path) -> float:
     config = TrainConfig(
         backbone=epoch.backbone,
         batch_size=epoch.batch_size,
@@ -96,7 +94,13 @@ def _our_seconds(epoch: Epoch, data: PreparedData, root: Path) -> float:
         calibration=False,
         typicality=False,
     )
-    return train(data, config, root / "runs").history["seconds"].iloc[-1]
+    return train(load_prepared(data), config, root / "runs").history["seconds"].iloc[-1]
+
+
+def _seconds_of_script(epoch: Epoch, table: pd.DataFrame, tuned: bool, out: Path) -> float:
+    with warnings.catch_warnings(), quiet_lightning():
+        warnings.simplefilter("ignore")  # Lightning recommends other numbers of workers
+        return epoch_seconds(table, epoch.frame, epoch.backbone, epoch.batch_size, tuned, workers=cpu_count(), out=out)
 
 
 def _prepare(root: Path, epoch: Epoch) -> PreparedData:

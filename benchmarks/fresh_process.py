@@ -1,4 +1,4 @@
-"""Measure a function in a new process: duration, processor time and memory, with its workers (on Linux)."""
+"""Call a function in a new process, and measure it: duration, processor time, memory, with its workers (on Linux)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _SAMPLING_INTERVAL_S = 0.05
 
@@ -34,8 +36,14 @@ class Measured:
     cpu_seconds: float
 
 
-def measure(function: Callable[..., object], *arguments: object) -> Measured:
+def call_in_new_process(function: Callable[..., T], *arguments: object) -> T:
     """Call a function in a new process, which must be able to import it; arguments and result are pickled."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def measure(function: Callable[..., object], *arguments: object) -> Measured:
+    """Call a function as :func:`call_in_new_process` does, and measure it."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
         process = pool.submit(os.getpid).result()
