@@ -146,7 +146,7 @@ def pretrained_cnn(raw: Path, epochs: int) -> TrainConfig:
 
 
 def transformer(epochs: int) -> TrainConfig:
-    """Return the config of the vision transformer: six blocks of ViT-Tiny, patches of 16 pixels, from scratch, bfloat16.
+    """Return the config of the vision transformer: six blocks of ViT-Tiny from scratch, patches of 16 pixels, bfloat16.
 
     Args:
         epochs: number of epochs.
