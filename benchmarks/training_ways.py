@@ -82,7 +82,7 @@ def ours(
     assert isinstance(optimizer, torch.optim.Optimizer)
 
     def step() -> None:
-        with all_freed_memory_kept() if task.device == "cpu" else nullcontext():
+        with all_freed_memory_kept() if task.device == "cpu" and not checkpointing else nullcontext():
             with torch.autocast(task.device, torch.bfloat16, enabled=bf16):
                 loss = module.compute_losses(batch).total
             module.backward(loss)

@@ -226,7 +226,8 @@ def _train(
             data, config.batch_size, config.seed, config.cache, config.workers, config.region_shape, config.selection
         )
         with local_seed(config.seed), _noted_divergence(folder, history):
-            fit(trainer, module, batches, checkpoint)
+            # Checkpointing is for those who have more time than memory.
+            fit(trainer, module, batches, checkpoint, keep_memory=not config.checkpointing)
     if trainer.is_global_zero:
         write_summary(folder, sum(row["seconds"] for row in history.rows), str(trainer.strategy.root_device))
         rows = pd.DataFrame(history.rows)

@@ -83,6 +83,7 @@ def fit(
     module: lightning.LightningModule,
     data: lightning.LightningDataModule,
     checkpoint: Path | None,
+    keep_memory: bool,
 ) -> None:
     """Train a module. An interruption by a signal is raised; Lightning would end the process as if all were well.
 
@@ -91,6 +92,7 @@ def fit(
         module: the module to train.
         data: its batches.
         checkpoint: checkpoint to continue from; None starts with the first epoch.
+        keep_memory: whether to keep freed memory on a CPU, see :func:`ggcam.utils.freed_memory.all_freed_memory_kept`.
 
     Raises:
         RunFolderError: the state of the training cannot be restored from the checkpoint.
@@ -99,7 +101,7 @@ def fit(
     """
     on_cpu = trainer.strategy.root_device.type == "cpu"
     try:
-        with all_freed_memory_kept() if on_cpu else nullcontext():
+        with all_freed_memory_kept() if on_cpu and keep_memory else nullcontext():
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except (SIGTERMException, Terminated):
         raise Terminated from None
