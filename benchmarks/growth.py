@@ -33,6 +33,8 @@ RAW_SIZE, FRAME, BATCH = "96x80", "64x64", 64
 FEW = 100
 """Number of cases on which a network is trained that only predicts."""
 
+STEPS = ("prepare", "epoch", "predict")
+
 MIMIC_CXR_CASES = 377_110
 
 
@@ -69,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--cases", default="100,1000,10000", help="numbers of cases, separated by commas")
-    parser.add_argument("--steps", default="prepare,epoch,predict", help="what is measured, separated by commas")
+    parser.add_argument("--steps", default=",".join(STEPS), help="what is measured, separated by commas")
     parser.add_argument("--ray", action="store_true", help="prepare and predict also on a Ray cluster on this machine")
     full = parser.add_argument_group("costs at full size, for the estimate")
     full.add_argument("--prepare-s", type=float, default=0.1, help="seconds to prepare one case on one core")
@@ -86,6 +88,8 @@ def main() -> None:
     )
     full.add_argument("--cores", type=int, default=16, help="number of cores per GPU")
     options = parser.parse_args()
+    if unknown := set(options.steps.split(",")) - set(STEPS):
+        parser.error(f"there is no step {', '.join(sorted(unknown))}; the steps are {', '.join(STEPS)}")
     options.out.mkdir(parents=True, exist_ok=True)
     source = raw_cases(options.out / "raw", RAW_SIZE, cases=24)
     grown: list[StepCost] = []
