@@ -6,13 +6,13 @@ python -m benchmarks.training_memory [--frame HxW] [--batch-size N] [--network N
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 from collections.abc import Callable
 from functools import partial
 from resource import RUSAGE_SELF, getrusage
 
 from benchmarks import training_ways as ways
+from benchmarks.fresh_process import call_in_new_process
 
 WAYS: dict[str, Callable[[ways.Task], Callable[[], None]]] = {
     "as the original": ways.originals,
@@ -38,13 +38,11 @@ def main() -> None:
     parser.add_argument("--network", nargs="*", default=ways.NETWORKS)
     options = parser.parse_args()
     height, width = map(int, options.frame.split("x"))
-    context = multiprocessing.get_context("spawn")
     for network in options.network:
         task = ways.Task(network, (height, width), options.batch_size)
         first = 0
         for way in WAYS:
-            with context.Pool(1) as pool:
-                peak = pool.apply(peak_bytes, (way, task))
+            peak = call_in_new_process(peak_bytes, way, task)
             first = first or peak
             print(f"{network:22} {way:24} {peak / 2**30:7.2f} GiB   {peak / first:6.1%}", flush=True)
 

@@ -9,7 +9,6 @@ that of the processor, on one thread, so that other programs disturb it little.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 import time
 from dataclasses import replace
@@ -18,6 +17,7 @@ from resource import RUSAGE_SELF, getrusage
 from typing import NamedTuple
 
 import pandas as pd
+from benchmarks.fresh_process import call_in_new_process
 
 from experiments.leaderboard_parts import Part, parts
 from ggcam.data.prepared import load_prepared
@@ -89,7 +89,6 @@ def costs(part: Part, data: Path) -> pd.DataFrame:
     """
     arms = {"none": Arm("none")} | {row: of_row[1] for row, of_row in part.methods.items()}
     found: dict[str, list[Cost]] = {row: [] for row in arms}
-    context = multiprocessing.get_context("spawn")
     for _ in range(ROUNDS):
         for row, arm in arms.items():
             config = replace(
@@ -98,8 +97,7 @@ def costs(part: Part, data: Path) -> pd.DataFrame:
                 guidance_options=arm.options,
                 guidance_weight=1.0 if arm.weight is None else arm.weight,
             )
-            with context.Pool(1) as pool:
-                found[row].append(pool.apply(measure, (data, config)))
+            found[row].append(call_in_new_process(measure, data, config))
     seconds = {row: min(cost.seconds for cost in of_row) for row, of_row in found.items()}
     peak = {row: min(cost.peak_bytes for cost in of_row) for row, of_row in found.items()}
     return pd.DataFrame(

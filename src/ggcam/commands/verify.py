@@ -45,10 +45,8 @@ def verify(
         max_images: compare at most this many images, evenly spaced. Default: all.
         json: also write the result to this file.
     """
-    from json import dumps
-
     from ggcam.inference.verify import verify as verify_file
-    from ggcam.utils.atomic import atomic_write
+    from ggcam.utils.json_files import write_json
 
     names = None if engines is None else [name.strip() for name in engines.split(",") if name.strip()]
     with show_progress("comparing", "images") as progress:
@@ -63,7 +61,7 @@ def verify(
             progress=progress,
         )
     if json is not None:
-        atomic_write(json, dumps(result.to_dict(), indent=2) + "\n")
+        write_json(json, result.to_dict())
     print_verification(result)
     if not result.passed:
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The prepared folder: its tables, and how they are written, read and validated.
+"""The prepared folder: its tables, and how they are read and validated.
 
 `dataset.toml`, `cases.parquet`, `fixations.parquet`, `regions.parquet`, `images/<case_id>.png`, `masks/<case_id>.png`,
 `region_masks/<case_id>.png`; and `mentions.parquet` where there are dictations.
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float
 
 from ggcam.data.bit_depth import ALL_BITS
@@ -46,7 +45,6 @@ from ggcam.data.schema import (
 from ggcam.data.view_config import AttentionKind
 from ggcam.errors import ConfigError, ImageError, PreparedFolderError
 from ggcam.gaze.fixations import Fixations
-from ggcam.utils import toml
 from ggcam.utils.aliases import canonical_name
 from ggcam.utils.documents import read_toml
 from ggcam.utils.foreign_paths import check_no_links_out
@@ -252,19 +250,6 @@ class PreparedData:
                 hint=_AGAIN,
             )
         return image
-
-
-def write_tables(folder: Path, tables: Mapping[str, pa.Table], meta: Mapping[str, object]) -> None:
-    """Write the tables, then dataset.toml; a folder with dataset.toml is complete.
-
-    Args:
-        folder: folder to write to.
-        tables: file name -> table.
-        meta: content of dataset.toml.
-    """
-    for name, table in tables.items():
-        pq.write_table(table, folder / name)
-    (folder / "dataset.toml").write_text(toml.dumps(meta), encoding="utf-8")
 
 
 def load_prepared(root: Path | str) -> PreparedData:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
 from ggcam.data.case import OFF_IMAGE, Case, Frame, Label, Source, Split
 from ggcam.data.class_names import check_class_names
 from ggcam.data.framing import Fitted, Framing, FramingName, Strided
@@ -24,11 +26,12 @@ from ggcam.data.prepare.on_ray import prepare_on_ray
 from ggcam.data.prepare.staging import StagingFolder
 from ggcam.data.prepare.tables import make_tables
 from ggcam.data.prepare.used_bits import find_used_bits
-from ggcam.data.prepared import PreparedData, load_prepared, write_tables
+from ggcam.data.prepared import PreparedData, load_prepared
 from ggcam.data.schema import SCHEMA_VERSION, cases_schema, image_name, label_matrix, mask_name, region_mask_name
 from ggcam.data.splits import assign_splits
 from ggcam.data.summary import count_cases
 from ggcam.errors import DataError, ImageError, join_limited
+from ggcam.utils import toml
 from ggcam.utils.atomic import naming_place
 from ggcam.utils.locks import locked_target
 from ggcam.utils.parallel import parallel_map
@@ -183,7 +186,10 @@ def _prepare(
         "dropped": dict(sorted(dropped.items())),
         "versions": versions(*VERSIONED_PACKAGES),
     }
-    write_tables(staging.data, tables, meta)
+    for name, table in tables.items():
+        pq.write_table(table, staging.data / name)
+    # Last, since a folder with this file is complete.
+    (staging.data / "dataset.toml").write_text(toml.dumps(meta), encoding="utf-8")
     staging.publish()
     return load_prepared(out)
 
