@@ -56,6 +56,7 @@ def measure(data: Path, config: TrainConfig) -> Cost:
     from ggcam.training.lightning_module import GuidedTraining
     from ggcam.training.model_spec import ModelSpec
     from ggcam.training.train import guidance_of
+    from ggcam.utils.freed_memory import all_freed_memory_kept
 
     torch.set_num_threads(1)
     prepared = load_prepared(data)
@@ -66,13 +67,14 @@ def measure(data: Path, config: TrainConfig) -> Cost:
     module = GuidedTraining(model, guidance_of(config), config, prepared.frame.shape)
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-4)
     seconds: list[float] = []
-    for step in range(WARM_UP + STEPS):
-        started = time.process_time()
-        module.guidance.progress = step / (WARM_UP + STEPS)
-        module.compute_losses(batch).total.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        seconds.append(time.process_time() - started)
+    with all_freed_memory_kept():
+        for step in range(WARM_UP + STEPS):
+            started = time.process_time()
+            module.guidance.progress = step / (WARM_UP + STEPS)
+            module.compute_losses(batch).total.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            seconds.append(time.process_time() - started)
     mean = sum(seconds[WARM_UP:]) / STEPS
     return Cost(mean, (getrusage(RUSAGE_SELF).ru_maxrss - before) * unit)
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).parents[2] / "src"
 TRAINING = ("--backbone", "test_resnet", "--batch-size", "8", "--epochs", "5000")
 
@@ -56,3 +58,13 @@ def test_an_interrupted_study_is_continued_by_the_same_command(prepared, tmp_pat
     assert re.search(r"^ggcam: interrupted; run the same command again$", errors, re.MULTILINE)
     assert returned == 143
     assert not any(study.glob("partial-*"))
+
+
+def test_a_command_with_a_local_cluster_is_continued_by_the_same_command(simulated, tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'ggcam[ray]'")
+    begun = lambda: any(tmp_path.rglob("visible.*.part"))  # noqa: E731
+    arguments = ("prepare", simulated, "DATA", "--size", "64x64", "--ray", "local")
+    returned, errors = interrupt(tmp_path, begun, signal.SIGTERM, *arguments)
+    assert re.search(r"^ggcam: interrupted; run the same command again", errors, re.MULTILINE)
+    assert returned == 143
+    assert not list(tmp_path.rglob("*.part"))

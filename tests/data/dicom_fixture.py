@@ -6,6 +6,9 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+WINDOW = {"WindowCenter": 2048, "WindowWidth": 4096}
+
 
 def make_dicom(
     pixels: np.ndarray, bits: int = 12, transfer_syntax: UID = ExplicitVRLittleEndian, **attributes
@@ -91,3 +94,8 @@ __all__ = [
     "write_bare",
     "write_dicom",
 ]
+
+
+def windowed(values: np.ndarray, centre: float = 2048, width: float = 4096) -> np.ndarray:
+    """Return what values look like through a window, from 0 to 65535."""
+    return 65535 * np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)

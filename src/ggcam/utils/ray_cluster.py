@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ggcam.errors import ConfigError
+from ggcam.utils.signals import sigterm_handler_kept
 
 LOCAL = "local"
 """The address that starts a cluster on this machine."""
@@ -57,7 +58,8 @@ def _cluster(address: str, **options: Any) -> Iterator[Any]:
     ray = _import_ray()
     _check_reachable(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True, **options)
+        with sigterm_handler_kept():
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True, **options)
     except Exception as error:  # Ray raises plain ones, too, such as when a busy machine does not start it in time
         raise ConfigError(
             "the Ray cluster on this machine did not start" if address == LOCAL else "cannot connect to a Ray cluster",

@@ -10,6 +10,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
@@ -28,7 +29,8 @@ MAX_BLOCKS = 10_000
 """Maximum number of blocks of batches: Ray keeps a record of each in the memory of this process."""
 
 RETRIES = 5
-"""How often a batch is repeated after its process or machine was lost. By default Ray Data repeats it forever."""
+"""How often a batch is repeated after its process or machine was lost. Ray Data itself repeats it forever, and its
+arguments that limit this are deprecated."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,19 @@ class Workers:
 
 @dataclass(frozen=True)
 class _Call:
-    """A function, and what the machine that calls it must have in common with this one."""
+    """A function, and what the machine that calls it must have in common with this one.
+
+    Attributes:
+        work: the function.
+        needed: what the machine must have.
+        token: file in the output folder; beside it are those that count the starts of each batch.
+        retries: how often a batch may be repeated.
+    """
 
     work: Callable[[Any], Any]
     needed: Surroundings
+    token: Path
+    retries: int
 
 
 def map_on_ray(
@@ -87,7 +98,8 @@ def map_on_ray(
     if not batches:
         return
     with visible_file(out) as token:
-        call = _Call(work, surroundings([token, *islice(filter(Path.exists, files), 1)], packages))
+        needed = surroundings([token, *islice(filter(Path.exists, files), 1)], packages)
+        call = _Call(work, needed, token, RETRIES)
         try:
             for answer in _answers(ray, call, batches, workers, in_order):
                 answer.records.emit()
@@ -97,6 +109,9 @@ def map_on_ray(
                 yield answer.content  # pyright: ignore[reportReturnType]
         except ray.exceptions.RayError as error:
             raise _cluster_error(error) from error
+        finally:
+            for record in token.parent.glob(f"*.{token.name}"):  # of batches that were interrupted
+                record.unlink(missing_ok=True)
 
 
 def _answers(ray: Any, call: _Call, batches: Sequence[object], workers: Workers, in_order: bool) -> Iterator[Answer]:
@@ -107,18 +122,17 @@ def _answers(ray: Any, call: _Call, batches: Sequence[object], workers: Workers,
     context.enable_progress_bars = False
     context.execution_options.preserve_order = in_order
     with ray_data.DataContext.current(context):
-        rows = [{"batch": ray.cloudpickle.dumps(batch)} for batch in batches]
+        rows = [{"number": number, "batch": ray.cloudpickle.dumps(batch)} for number, batch in enumerate(batches)]
         dataset = ray_data.from_items(rows, override_num_blocks=min(len(rows), MAX_BLOCKS))
         del rows  # they are in the object store
         reserved = {"num_gpus": workers.gpus} if workers.gpus else {"num_cpus": workers.cores}
-        limit = {"max_task_retries" if workers.keep else "max_retries": RETRIES}
         if workers.keep:
-            number = _room(ray, workers)
-            pool = ray_data.ActorPoolStrategy(min_size=1, initial_size=number, max_size=number)
+            room = _room(ray, workers)
+            pool = ray_data.ActorPoolStrategy(min_size=1, initial_size=room, max_size=room)
             work: dict[str, Any] = {"fn": _Worker, "fn_constructor_args": (call,), "compute": pool}
         else:
             work = {"fn": _answer, "fn_kwargs": {"call": call}}
-        answers = dataset.map(**work, **reserved, ray_remote_args_fn=lambda: limit)
+        answers = dataset.map(**work, **reserved)
     for block in answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from map(pickle.loads, block["answer"].to_pylist())
 
@@ -129,21 +143,46 @@ class _Worker:
     def __init__(self, call: _Call):
         self._call = call
 
-    def __call__(self, row: Mapping[str, bytes]) -> dict[str, bytes]:
+    def __call__(self, row: Mapping[str, Any]) -> dict[str, bytes]:
         return _answer(row, self._call)
 
 
-def _answer(row: Mapping[str, bytes], call: _Call) -> dict[str, bytes]:
+def _answer(row: Mapping[str, Any], call: _Call) -> dict[str, bytes]:
     """Call the function on the batch of a row of the data set, on a machine of the cluster."""
     records = LogRecords()
     with records.collected():
         try:
             call.needed.set_up()
-            answer = Answer("returned", call.work(pickle.loads(row["batch"])), records)
+            with _counted(call.token.with_name(f"{row['number']}.{call.token.name}"), call.retries):
+                answer = Answer("returned", call.work(pickle.loads(row["batch"])), records)
         except Exception as error:  # Ray would wrap it
             error.add_note(f"on a machine of the cluster:\n{traceback.format_exc()}")
             answer = Answer("raised", error.with_traceback(None), records)
     return {"answer": pickle.dumps(answer)}
+
+
+@contextmanager
+def _counted(starts: Path, retries: int) -> Iterator[None]:
+    """Count the starts of a batch in a file, which stays only if the process ends inside the block.
+
+    Raises:
+        ConfigError: the process has ended in all earlier starts, and there are no more retries.
+    """
+    with starts.open("ab") as file:
+        file.write(b".")
+        count = file.tell()
+    try:
+        if count > retries + 1:
+            raise ConfigError(
+                "a unit of work ended its process, or its machine was lost, each time",
+                where="--ray",
+                got=f"{count - 1} times",
+                hint="most often memory runs out: start the cluster with fewer cores per machine (`ray start "
+                "--num-cpus`), and run the same command again to continue",
+            )
+        yield
+    finally:
+        starts.unlink(missing_ok=True)
 
 
 def _room(ray: Any, workers: Workers) -> int:

@@ -32,5 +32,16 @@ def sigterm_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def sigterm_handler_kept() -> Iterator[None]:
+    """Put the handler of SIGTERM back after a block in which a library may set its own; there has to be one before."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
 def _raise(_signal: int, _frame: object) -> NoReturn:
     raise Terminated
