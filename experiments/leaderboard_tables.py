@@ -43,6 +43,15 @@ PLACE = ("hit_rate", "energy", "iou", "nss")
 OURS = ("ggcam-cc", "ggcam-swap")
 """Rows of which the differences to all others are computed."""
 
+SUMMARISED = {
+    "shortcut": "shortcut",
+    "clean": "no shortcut",
+    "noisy": "poor gaze",
+    "nih": "X-rays with boxes",
+    "poet": "photographs",
+}
+"""Part -> its title in the summary."""
+
 RESAMPLES = 2000
 
 OTHER_TABLES = ("-tuning", "-cost", "-differences")
@@ -216,6 +225,30 @@ def board_markdown(path: Path) -> str:
     return markdown_table(heads, rows)
 
 
+def gains_markdown(folder: Path) -> str:
+    """Return the gains in AUROC over no guidance on all data sets as Markdown.
+
+    Args:
+        folder: folder of the tables.
+
+    Returns:
+        The table: one line per row that all parts have, highest mean first. Gains whose interval is above 0 are bold,
+        those whose interval is below 0 italic.
+    """
+    gains = {title: pd.read_csv(folder / f"{part}.csv", index_col="row") for part, title in SUMMARISED.items()}
+    gain = pd.DataFrame({title: table["auroc_gain"] for title, table in gains.items()}).dropna().drop("none")
+    gain["mean"] = gain.mean(axis=1)
+    rows = [
+        [
+            f"`{row}`",
+            *(_marked_gain(table.loc[row].to_dict()) for table in gains.values()),
+            f"{gain.loc[row, 'mean']:+.3f}",
+        ]
+        for row in gain.sort_values("mean", ascending=False).index
+    ]
+    return markdown_table(["gain over `none`", *gain.columns], rows)
+
+
 def differences_markdown(path: Path) -> str:
     """Return how far our own methods are ahead of some rows as Markdown.
 
@@ -247,11 +280,18 @@ def _interval(values: Mapping[Hashable, Any] | pd.Series, name: str, form: str =
     return f"{value} [{low}, {high}]"
 
 
+def _marked_gain(values: Mapping[Hashable, Any]) -> str:
+    mark = "**" if values["auroc_gain_low"] > 0 else "*" if values["auroc_gain_high"] < 0 else ""
+    return f"{mark}{values['auroc_gain']:+.3f}{mark}"
+
+
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/leaderboard")
     for path in sorted(folder.glob("*.csv")):
         if not path.stem.endswith(OTHER_TABLES):
             print(f"\n{path.stem}\n\n{board_markdown(path)}\n\n{differences_markdown(path)}")
+    if all((folder / f"{part}.csv").is_file() for part in SUMMARISED):
+        print(f"\n{gains_markdown(folder)}")
 
 
 if __name__ == "__main__":

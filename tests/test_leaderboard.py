@@ -150,3 +150,19 @@ def test_tables_in_the_text_are_those_of_the_csv_files(tables: ModuleType):
         if not path.stem.endswith(tables.OTHER_TABLES):
             assert tables.board_markdown(path) in text
             assert tables.differences_markdown(path) in text
+    assert tables.gains_markdown(TABLES) in text
+
+
+def test_gains_whose_interval_is_on_one_side_of_zero_are_marked(tables: ModuleType, tmp_path: Path):
+    for part in tables.SUMMARISED:
+        gain = pd.DataFrame(
+            {
+                "row": ["none", "up", "down", "either", f"only on {part}"],
+                "auroc_gain": [0, 0.02, -0.02, 0.01, 0.5],
+                "auroc_gain_low": [0, 0.01, -0.03, -0.01, 0.4],
+                "auroc_gain_high": [0, 0.03, -0.01, 0.03, 0.6],
+            }
+        )
+        gain.to_csv(tmp_path / f"{part}.csv", index=False)
+    marked = [line.split(" | ")[:2] for line in tables.gains_markdown(tmp_path).splitlines()[2:]]
+    assert marked == [["| `up`", "**+0.020**"], ["| `either`", "+0.010"], ["| `down`", "*-0.020*"]]
