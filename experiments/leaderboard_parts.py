@@ -73,7 +73,7 @@ METHODS: dict[str, tuple[Arm, ...]] = {
         f"ggcam ({alignment})": by_weight("ggcam", f"alignment={alignment}")
         for alignment in ("bce", "kl", "cc", "nss", "ssim")
     },
-    "rrr": by_weight("rrr", around=0.01),
+    "rrr": by_weight("rrr", around=0.0003),
 }
 """Row of the board -> the configurations of which the validation split chooses one."""
 
