@@ -85,17 +85,20 @@ def lossless_jpeg(pixels: np.ndarray, bits: int) -> bytes:
     return b"\xff\xd8" + segment(0xC3, frame) + segment(0xC4, huffman) + segment(0xDA, start) + scan + b"\xff\xd9"
 
 
+def windowed(values: np.ndarray, centre: float = 2048, width: float = 4096) -> np.ndarray:
+    """Return what values look like through a window, from 0 to 65535."""
+    return 65535 * np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)
+
+
 __all__ = [
+    "RAMP",
+    "WINDOW",
     "ExplicitVRLittleEndian",
     "ImplicitVRLittleEndian",
     "lossless_jpeg",
     "lut",
     "make_dicom",
+    "windowed",
     "write_bare",
     "write_dicom",
 ]
-
-
-def windowed(values: np.ndarray, centre: float = 2048, width: float = 4096) -> np.ndarray:
-    """Return what values look like through a window, from 0 to 65535."""
-    return 65535 * np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)

@@ -55,7 +55,7 @@ class _Call:
     Attributes:
         work: the function.
         needed: what the machine must have.
-        token: file in the output folder; beside it are those that count the starts of each batch.
+        token: file in the output folder; beside it are those that count the starts of each batch, which go with it.
         retries: how often a batch may be repeated.
     """
 
@@ -109,9 +109,6 @@ def map_on_ray(
                 yield answer.content  # pyright: ignore[reportReturnType]
         except ray.exceptions.RayError as error:
             raise _cluster_error(error) from error
-        finally:
-            for record in token.parent.glob(f"*.{token.name}"):  # of batches that were interrupted
-                record.unlink(missing_ok=True)
 
 
 def _answers(ray: Any, call: _Call, batches: Sequence[object], workers: Workers, in_order: bool) -> Iterator[Answer]:

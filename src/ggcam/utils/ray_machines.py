@@ -59,6 +59,8 @@ def surroundings(files: Iterable[Path], packages: Sequence[str]) -> Surroundings
 def visible_file(folder: Path) -> Iterator[Path]:
     """Keep a new file in a folder inside the block; a machine that does not see it has another folder of that name.
 
+    Other files there whose names end with its name are removed with it.
+
     Args:
         folder: the folder.
 
@@ -71,7 +73,8 @@ def visible_file(folder: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        for each in path.parent.glob(f"*{path.name}"):
+            each.unlink(missing_ok=True)
 
 
 def alive_machines(ray: Any) -> list[dict[str, float]]:
