@@ -146,7 +146,7 @@ def pretrained_cnn(raw: Path, epochs: int) -> TrainConfig:
 
 
 def transformer() -> TrainConfig:
-    """Return the config of the vision transformer: three blocks of ViT-Tiny from scratch, patches of 16 pixels, bfloat16.
+    """Return the config of the vision transformer: three blocks of ViT-Tiny from scratch, in bfloat16.
 
     Returns:
         The config. Blocks, epochs, batch size and learning rate were chosen on validation cases, without guidance.

@@ -1,12 +1,14 @@
 """The leader board: ranks and intervals, choice of configurations, noisy gaze, and the text of its page."""
 
 import importlib
+import shutil
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from ggcam.guidance import GUIDANCES
 from ggcam.metrics.bootstrap_statistics import weighted_mean
@@ -166,3 +168,20 @@ def test_gains_whose_interval_is_on_one_side_of_zero_are_marked(tables: ModuleTy
         gain.to_csv(tmp_path / f"{part}.csv", index=False)
     marked = [line.split(" | ")[:2] for line in tables.gains_markdown(tmp_path).splitlines()[2:]]
     assert marked == [["| `up`", "**+0.020**"], ["| `either`", "+0.010"], ["| `down`", "*-0.020*"]]
+
+
+def test_the_plot_has_a_panel_for_each_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plot = importlib.import_module("experiments.leaderboard_plot")
+    figures: list[Figure] = []
+    monkeypatch.setattr(plot.plt, "close", figures.append)
+    for part in ("shortcut", "poet-vit"):
+        shutil.copy(TABLES / "shortcut.csv", tmp_path / f"{part}.csv")
+    plot.plot_board(tmp_path)
+    first, second, *empty = figures[0].axes
+    assert [panel.get_title() for panel in (first, second)] == ["shortcut", "photographs, transformer"]
+    assert not any(panel.axison for panel in empty)
+    table = pd.read_csv(TABLES / "shortcut.csv", index_col="row")
+    published = [row for row in table.index if row != "none" and not row.startswith(("ggcam-", "ggcam ("))]
+    best = table.loc[published, "auroc_gain"].nlargest(2).index
+    assert [text.get_text() for text in first.texts] == list(best)
+    assert (tmp_path / "gains.png").is_file()

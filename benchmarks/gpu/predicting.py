@@ -64,6 +64,6 @@ def _from_files(work: Work, frame: tuple[int, int], batch_size: int) -> None:
 
 def _predict(run: Path, files: Path, work: Work, overlays: bool, batch_size: int) -> None:
     out = work.folder / f"predictions-{overlays}"
-    found = predict(run, [files], out, overlays, batch_size, device=work.device, engine="torch")
+    found = predict(run, [files], out, overlays=overlays, batch_size=batch_size, device=work.device, engine="torch")
     if found.failed:
         raise RuntimeError(f"{len(found.failed)} images failed: {next(iter(found.failed.values()))}")

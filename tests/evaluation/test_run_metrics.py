@@ -213,7 +213,10 @@ def test_a_split_of_one_class_has_no_auroc(data):
 @pytest.mark.parametrize("blur", [Blur(sigma_px=5.0), Blur(sigma_deg=1.5)])
 def test_gaze_maps_drawn_together_are_those_drawn_alone(data, blur):
     read = list(data.gaze.values())[:7]
-    alone = [attention_map(each, GRID, (64, 64), blur.sigma_px, blur.sigma_deg, kind="density") for each in read]
+    alone = [
+        attention_map(each, GRID, (64, 64), sigma_px=blur.sigma_px, sigma_deg=blur.sigma_deg, kind="density")
+        for each in read
+    ]
     np.testing.assert_allclose(blur.densities(read, GRID, (64, 64)), alone, atol=1e-15)
 
 

@@ -37,7 +37,7 @@ def test_each_map_equals_that_of_the_single_case(counts, seed, known_resolution,
     drawn = gaze.density(GRID)
     assert drawn.shape == (len(readings), *GRID)
     for one, reading in zip(drawn, readings, strict=True):
-        single = attention_map(reading, GRID, SIZE, sigma_px, sigma_deg, kind="density")
+        single = attention_map(reading, GRID, SIZE, sigma_px=sigma_px, sigma_deg=sigma_deg, kind="density")
         np.testing.assert_allclose(one.numpy(), single, rtol=1e-12, atol=1e-15)
 
 

@@ -57,8 +57,8 @@ def test_maps_of_many_points_are_drawn_in_parts_and_are_the_same(monkeypatch):
 @given(st.integers(1, 40), st.floats(0.5, 200), st.integers(0, 10**6))
 def test_a_density_sums_to_one_and_a_peak_has_maximum_one(n, sigma_px, seed):
     fixations = Fixations.build(*random_points(n, 320, 256, seed))
-    assert attention_map(fixations, (10, 8), (320, 256), sigma_px, kind="density").sum() == pytest.approx(1)
-    assert attention_map(fixations, (10, 8), (320, 256), sigma_px, kind="peak").max() == pytest.approx(1)
+    assert attention_map(fixations, (10, 8), (320, 256), sigma_px=sigma_px, kind="density").sum() == pytest.approx(1)
+    assert attention_map(fixations, (10, 8), (320, 256), sigma_px=sigma_px, kind="peak").max() == pytest.approx(1)
 
 
 @given(st.integers(1, 20), st.integers(0, 10**6))

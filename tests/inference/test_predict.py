@@ -114,7 +114,9 @@ def test_margins_that_the_network_never_saw_have_no_cam(as_original, tmp_path):
 
 def test_the_batch_size_changes_nothing(trained, tmp_path):
     images = [picture(tmp_path / f"{number}.png", number) for number in range(5)]
-    tables = [predict(trained, images, tmp_path / str(size), False, size).table for size in (1, 2, 8)]
+    tables = [
+        predict(trained, images, tmp_path / str(size), overlays=False, batch_size=size).table for size in (1, 2, 8)
+    ]
     for table in tables[1:]:
         assert table["image"].tolist() == tables[0]["image"].tolist()
         columns = [name for name in table if name.startswith("probability_")]

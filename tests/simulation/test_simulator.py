@@ -166,7 +166,7 @@ def test_findings_table_matches_the_class_and_includes_the_marker(simulated):
 
 def test_progress_is_reported_after_each_case(tmp_path: Path):
     calls = []
-    simulate(tmp_path / "out", replace(CONFIG, cases=12), lambda done, total: calls.append((done, total)))
+    simulate(tmp_path / "out", replace(CONFIG, cases=12), progress=lambda done, total: calls.append((done, total)))
     assert calls == [(done, 12) for done in range(1, 13)]
 
 
@@ -193,7 +193,7 @@ def test_an_interrupted_simulation_leaves_no_files(tmp_path: Path, workers: int)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(tmp_path / "out", replace(CONFIG, workers=workers), stop)
+        simulate(tmp_path / "out", replace(CONFIG, workers=workers), progress=stop)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -61,7 +61,7 @@ def test_it_replaces_nothing_but_an_earlier_demo(demo, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     for overwrite in (False, True):
         with pytest.raises(DataError, match="exists and is not a demo"):
-            run_demo(tmp_path, overwrite)
+            run_demo(tmp_path, overwrite=overwrite)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="exists and is not a demo"):

@@ -29,8 +29,8 @@ def demo(out: Path = Path("demo"), overwrite: bool = False, seed: int = 0) -> No
     print("ggcam demo: does a classifier improve when it learns where the reader looked? (simulated data)", flush=True)
     result = run_demo(
         out,
-        overwrite,
-        seed,
+        overwrite=overwrite,
+        seed=seed,
         on_step=lambda text: print(text, flush=True),
         on_epoch=EpochPrinter(EPOCHS),
         progress_bar=sys.stderr.isatty(),

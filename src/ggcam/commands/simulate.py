@@ -28,7 +28,7 @@ def simulate(
     from ggcam.simulation.simulator import simulate as run
 
     with show_progress("simulating", "cases") as progress:
-        summary = run(out, config, progress)
+        summary = run(out, config, progress=progress)
     counts = {**summary.per_class, **summary.per_split}
     print_table(["cases", *counts], [[f"{summary.cases:,}", *(f"{n:,}" for n in counts.values())]])
     split = "--split source" if config.layout == "reflacx" else f"--split-file {out / 'split.csv'}"

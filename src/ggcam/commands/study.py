@@ -76,7 +76,7 @@ def study(
         raise ConfigError("options and a config file exclude each other", where="--config")
     base = read_train_config(config_file)[1] if config_file is not None else base_config(training)
     sizes = split_integers(train_cases, "--train-cases")
-    plan = plan_study(base, split_words(guidance), seeds, folds, controls, sizes)
+    plan = plan_study(base, split_words(guidance), seeds, folds=folds, controls=controls, train_cases=sizes)
     prepared = load_prepared(data)
     with show_progress("training", "runs", lines=False) as progress:
         result = run_study(

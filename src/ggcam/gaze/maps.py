@@ -119,6 +119,7 @@ def attention_map(
     fixations: Fixations,
     grid: tuple[int, int],
     image_size: tuple[int, int],
+    *,
     sigma_px: float | None = None,
     sigma_deg: float = 1.0,
     kind: Kind = "peak",

@@ -71,6 +71,7 @@ def predict(
     root: Path,
     images: Sequence[Path],
     out: Path,
+    *,
     overlays: bool = True,
     batch_size: int = 8,
     device: str | None = None,

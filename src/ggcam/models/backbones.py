@@ -118,6 +118,7 @@ def create_backbone(
     name: str,
     image_size: tuple[int, int],
     in_channels: int = 1,
+    *,
     output_stride: int | None = None,
     pretrained: bool = False,
     weights: Path | None = None,

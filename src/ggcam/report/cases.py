@@ -143,5 +143,5 @@ class CaseReader:
         )
 
     def _gaze_map(self, case_id: str, grid: tuple[int, ...]) -> np.ndarray:
-        size = self._data.frame.shape
-        return attention_map(self._data.gaze[case_id], (grid[0], grid[1]), size, self._sigma_px, self._sigma_deg)
+        gaze, size = self._data.gaze[case_id], self._data.frame.shape
+        return attention_map(gaze, (grid[0], grid[1]), size, sigma_px=self._sigma_px, sigma_deg=self._sigma_deg)

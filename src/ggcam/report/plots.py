@@ -252,7 +252,7 @@ def attention_overlay(
         height, width = image.shape[:2]
         cell_px = max(height, width) / MAP_CELLS
         grid = (max(1, round(height / cell_px)), max(1, round(width / cell_px)))
-        gaze = attention_map(gaze, grid, (height, width), sigma_px, sigma_deg)
+        gaze = attention_map(gaze, grid, (height, width), sigma_px=sigma_px, sigma_deg=sigma_deg)
     return cam_overlay(image, gaze)
 
 

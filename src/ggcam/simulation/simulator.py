@@ -60,7 +60,7 @@ class SimulationSummary:
 
 
 def simulate(
-    out: Path | str, config: SimulationConfig | None = None, progress: Callable[[int, int], None] | None = None
+    out: Path | str, config: SimulationConfig | None = None, *, progress: Callable[[int, int], None] | None = None
 ) -> SimulationSummary:
     """Simulate chest X-rays with gaze, and write them to a new folder in the raw layout of a public data set.
 

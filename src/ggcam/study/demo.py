@@ -62,9 +62,9 @@ class DemoResult:
 
 def run_demo(
     out: str | Path = "demo",
+    *,
     overwrite: bool = False,
     seed: int = 0,
-    *,
     cases: int = CASES,
     epochs: int = EPOCHS,
     on_step: Callable[[str], None] = lambda _: None,

@@ -222,6 +222,7 @@ def plan_study(
     base: TrainConfig,
     guidances: Sequence[str | Arm] = ("none", "ggcam", "ggcam-cc"),
     seeds: int = 6,
+    *,
     folds: int = 0,
     controls: bool = False,
     train_cases: Sequence[int] = (),
