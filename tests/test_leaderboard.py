@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -185,3 +186,5 @@ def test_the_plot_has_a_panel_for_each_table(tmp_path: Path, monkeypatch: pytest
     best = table.loc[published, "auroc_gain"].nlargest(2).index
     assert [text.get_text() for text in first.texts] == list(best)
     assert (tmp_path / "gains.png").is_file()
+    monkeypatch.undo()
+    plt.close(figures[0])

@@ -228,7 +228,7 @@ def _grid_points(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
 def _fixation_table(
     case_id: np.ndarray, x_px: np.ndarray, y_px: np.ndarray, weight: np.ndarray, gaze: pd.DataFrame
 ) -> pd.DataFrame:
-    """Make a table of fixations, with the median resolution of the gaze that they replace."""
+    """Make a table of fixations, with the median resolution of the gaze that they replace; NaN if it is unknown."""
     return pd.DataFrame(
         {
             "case_id": case_id,
@@ -237,8 +237,8 @@ def _fixation_table(
             "y_px": y_px,
             "start_s": np.nan,
             "duration_s": weight,
-            "px_per_degree_x": gaze["px_per_degree_x"].median(),
-            "px_per_degree_y": gaze["px_per_degree_y"].median(),
+            "px_per_degree_x": gaze["px_per_degree_x"].dropna().median(),
+            "px_per_degree_y": gaze["px_per_degree_y"].dropna().median(),
             "label": None,
         }
     )
