@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,6 +174,32 @@ def process_id_slowly(_: int) -> int:
 def sleep_briefly(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
+
+
+def read_here(name: str) -> tuple[int, str]:
+    return os.getpid(), Path(name).read_text()
+
+
+def test_relative_paths_refer_to_the_current_folder(no_idle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also where it was removed and another one has its name, which is not the folder that the worker was in."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    found = []
+    for folder in (first, first, second):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (folder / "name").write_text(f"{folder.name} {len(found)}")
+        monkeypatch.chdir(folder)
+        found.append(call_in_worker(read_here, "name"))
+    assert [text for _, text in found] == ["first 0", "first 1", "second 2"]
+    assert len({pid for pid, _ in found}) == 1
+
+
+def test_a_call_is_possible_from_a_folder_that_was_removed(no_idle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    (tmp_path / "name").write_text("text")
+    assert call_in_worker(read_here, str(tmp_path / "name"))[1] == "text"
 
 
 def test_a_forked_process_gets_workers_of_its_own(no_idle):

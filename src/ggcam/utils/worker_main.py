@@ -15,6 +15,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import IO, Literal, NamedTuple
 
@@ -78,7 +79,8 @@ def _answer(message: Message, answers: IO[bytes]) -> Answer:
     records = LogRecords()
     with records.collected():
         try:
-            work, task, limits = message.load()  # pyright: ignore[reportGeneralTypeIssues]
+            work, task, limits, folder = message.load()  # pyright: ignore[reportGeneralTypeIssues]
+            _enter(folder)
             send(answers, STARTED)
             return Answer("returned", _call(work, task, limits), records)
         except Exception as error:
@@ -86,6 +88,12 @@ def _answer(message: Message, answers: IO[bytes]) -> Answer:
             return Answer("raised", error.with_traceback(None), records)
         except BaseException:  # a panic of a decoder written in Rust is no Exception
             return Answer("crashed", None, records)
+
+
+def _enter(folder: str) -> None:
+    """Change to the parent's current folder; a folder that was removed and created again is another one."""
+    with suppress(OSError):
+        os.chdir(folder)
 
 
 def _call(work, task: object, limits: Limits | None) -> object:

@@ -131,14 +131,14 @@ class _Worker:
     def prepare(self, modules: Sequence[str]) -> None:
         """Let the worker import modules; does not wait for it."""
         with suppress(BrokenPipeError):  # reported by the first call
-            send(self._tasks, (import_modules, modules, None))
+            send(self._tasks, (import_modules, modules, None, ""))
             self._unread += 1
 
     def call(self, work: Callable[[Task], Outcome], task: Task, limits: Limits | None) -> Answer:
         """Return the answer to a task."""
         started = False
         try:
-            send(self._tasks, (work, task, limits))
+            send(self._tasks, (work, task, limits, _current_folder()))
             while self._unread:
                 self._unread -= isinstance(self._receive(START_S), Answer)
             first = self._receive(START_S)
@@ -194,12 +194,16 @@ class _Worker:
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables that set limits, and the current folder; a worker keeps those with which it was started."""
+    """Return the variables that set limits; a worker keeps those with which it was started."""
+    return {name: value for name, value in os.environ.items() if name.startswith("GGCAM_")}
+
+
+def _current_folder() -> str:
+    """Return the folder that relative paths of a task refer to; "" if it was removed."""
     try:
-        folder = os.getcwd()
-    except OSError:  # it was removed
-        folder = ""
-    return {"folder": folder} | {name: value for name, value in os.environ.items() if name.startswith("GGCAM_")}
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def _in_words(code: int) -> str:
