@@ -25,8 +25,8 @@ OURS = {"ggcam-cc": COLOURS[0], "ggcam-swap": COLOURS[1], "ggcam-swap (fading)":
 CONTROL = {f"{CONTROLLED}+{control}": marker for control, marker in zip(CONTROLS, ("s", "^"), strict=True)}
 """Controls -> their markers."""
 
-NAMED = 2
-"""Number of published methods with the highest gains whose names are shown in each panel."""
+NAME_OFFSETS = (5, -10)
+"""How far above their points the names of the published methods with the highest gains stand, in typographic points."""
 
 COLUMNS = 3
 
@@ -40,7 +40,7 @@ def plot_board(folder: Path) -> None:
     tables = {title: folder / f"{part}.csv" for part, title in PANELS.items()}
     tables = {title: pd.read_csv(path).set_index("row") for title, path in tables.items() if path.is_file()}
     rows = -(-(len(tables) + 1) // COLUMNS)  # one panel more for the legend
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(11, 3.4 * rows), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(11, 3.4 * rows), sharey="row", layout="constrained")
     panels = list(axes.flat)
     for panel, (title, table) in zip(panels, tables.items(), strict=False):
         _draw(panel, table, title)
@@ -65,9 +65,11 @@ def _draw(panel: Axes, table: pd.DataFrame, title: str) -> None:
     for row, colour in OURS.items():
         _points(panel, table.loc[[row]], row, color=colour, size=46)
     panel.scatter(table.loc["none", "place_rank"], 0, color="black", marker="x", label="none", zorder=4)
-    for row, values in published.nlargest(NAMED, "auroc_gain").iterrows():
-        place = (values["place_rank"], values["auroc_gain"])
-        panel.annotate(str(row), place, xytext=(4, 3), textcoords="offset points", fontsize=8)
+    best = published.nlargest(len(NAME_OFFSETS), "auroc_gain")
+    for row, place, gain, above in zip(best.index, best["place_rank"], best["auroc_gain"], NAME_OFFSETS, strict=True):
+        left = place < table["place_rank"].mean()  # where a name to the right has less room
+        offset, side = ((-4, above), "right") if left else ((4, above), "left")
+        panel.annotate(str(row), (place, gain), xytext=offset, textcoords="offset points", ha=side, fontsize=8)
     panel.set_title(title, fontsize=10)
     panel.invert_xaxis()
     panel.grid(alpha=0.25)
