@@ -32,6 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 
 def test_a_sheet_is_written_the_same_each_time_and_leaves_no_global_state(data: PreparedData, tmp_path: Path):
+    open_figures = pyplot.get_fignums()  # those of other tests
     path = contact_sheet(data, tmp_path / "new" / "sheet.png", per_class=1)
     sheet = cv2.imread(str(path))
     assert sheet is not None
@@ -40,7 +41,7 @@ def test_a_sheet_is_written_the_same_each_time_and_leaves_no_global_state(data: 
     again = contact_sheet(data, tmp_path / "again.png", per_class=1)
     assert path.read_bytes() == again.read_bytes()
     assert path.read_bytes() != contact_sheet(data, again, per_class=1, seed=1).read_bytes()
-    assert not pyplot.get_fignums()
+    assert pyplot.get_fignums() == open_figures
 
 
 def test_cases_are_drawn_at_random_from_each_class_and_the_split_asked_for(data: PreparedData):
