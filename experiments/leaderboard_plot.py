@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from experiments.evidence_plots import COLOURS
 from experiments.leaderboard_parts import CONTROLLED, CONTROLS
-from experiments.leaderboard_tables import SUMMARISED
+from experiments.leaderboard_tables import SUMMARISED, is_published
 
 PANELS = SUMMARISED | {"shortcut-vit": "shortcut, transformer", "poet-vit": "photographs, transformer"}
 """Part -> title of its panel."""
@@ -56,8 +56,7 @@ def plot_board(folder: Path) -> None:
 
 def _draw(panel: Axes, table: pd.DataFrame, title: str) -> None:
     """Draw the rows of one part; the best ones of the published methods bear their names."""
-    published = table.drop(index=["none", *OURS, *CONTROL])
-    published = published.loc[~published.index.str.startswith("ggcam (")]  # with the distance of the paper alone
+    published = table.loc[table.index.map(is_published)].drop("none")
     panel.axhline(0, color="black", linewidth=0.8)
     _points(panel, published, "published method", color="#999999")
     for row, marker in CONTROL.items():

@@ -263,7 +263,7 @@ def differences_markdown(path: Path) -> str:
     found = pd.read_csv(path.with_stem(f"{path.stem}-differences"))
     shown = [name for name in METRICS if name in found and name not in ("average_precision", "cc")]
     controls = [f"{CONTROLLED}+{control}" for control in CONTROLS]
-    published = board.loc[~board["row"].str.startswith((*OURS, "ggcam ("))]  # with the distance of the paper alone
+    published = board.loc[board["row"].map(is_published)]
     best = (published["row"][published["auroc"].idxmax()], published["row"].iloc[0])
     tables = []
     for ours in OURS:
@@ -272,6 +272,11 @@ def differences_markdown(path: Path) -> str:
         rows = [[f"`{row}`", *(_interval(table.loc[row], name, "+.3f") for name in shown)] for row in compared]
         tables.append(markdown_table([f"`{ours}` minus", *(TITLES.get(name, "AUROC") for name in shown)], rows))
     return "\n\n".join(tables)
+
+
+def is_published(row: str) -> bool:
+    """Return whether a row is not our own, nor a control of it, nor the published method with another distance."""
+    return not row.startswith((*OURS, "ggcam ("))
 
 
 def _interval(values: Mapping[Hashable, Any] | pd.Series, name: str, form: str = ".3f") -> str:

@@ -237,8 +237,8 @@ def _fixation_table(
             "y_px": y_px,
             "start_s": np.nan,
             "duration_s": weight,
-            "px_per_degree_x": gaze["px_per_degree_x"].dropna().median(),
-            "px_per_degree_y": gaze["px_per_degree_y"].dropna().median(),
+            "px_per_degree_x": gaze["px_per_degree_x"].median(),
+            "px_per_degree_y": gaze["px_per_degree_y"].median(),
             "label": None,
         }
     )

@@ -160,8 +160,9 @@ def test_fixations_are_in_order_of_time_and_those_left_out_are_counted(tmp_path_
         kept = [(x, y, s, d) for x, y, s, d, a in points if a == first and 0 <= x < 30 and 0 <= y < 20 and d > 0]
         kept.sort(key=lambda point: point[2])
         found = case.fixations
-        read = np.stack([found.x_px, found.y_px, found.start_s, found.duration_s], axis=1)
-        np.testing.assert_allclose(read, np.array(kept).reshape(-1, 4), rtol=1e-13)  # so exact is every pandas
+        np.testing.assert_array_equal(
+            np.stack([found.x_px, found.y_px, found.start_s, found.duration_s], axis=1), np.array(kept).reshape(-1, 4)
+        )
     left_out = sum(count for reason, count in source.dropped.items() if reason.startswith("fixation"))
     assert left_out + sum(len(case.fixations) for case in source.cases) == len(points)
 
